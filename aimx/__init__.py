@@ -1,0 +1,1 @@
+"""The engine and its doors: SMTP in and out, storage, hooks, socket, command line."""

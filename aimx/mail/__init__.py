@@ -1,0 +1,1 @@
+"""Messages as values: envelope, MIME, Markdown, frontmatter, names of stored mail."""

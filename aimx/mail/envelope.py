@@ -1,0 +1,33 @@
+"""A message as it crossed the wire: who brought it, from whom, to whom, and its bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The other end of an SMTP session."""
+
+    address: str  # IP address in text form, IPv4-mapped IPv6 reduced to IPv4.
+    helo: str  # The argument of EHLO or HELO, as given.
+    tls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """RFC 5321 2.3.1: what MAIL and RCPT said."""
+
+    sender: str  # Empty for the null sender.
+    recipients: tuple[str, ...]  # As given in RCPT, in order.
+    client: Client
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """Envelope and content. The content has CRLF line ends only, and no dot-stuffing."""
+
+    envelope: Envelope
+    content: bytes
+    received_at: datetime  # Aware, UTC.

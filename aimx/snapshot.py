@@ -1,0 +1,142 @@
+"""The engine's immutable view of one generation: one reference, swapped whole.
+
+A worker gets it as bytes and never sees the manifest. DKIM keys are not in it: they travel
+apart, and only to the signer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import Any, Literal
+
+Trust = Literal["none", "verified"]
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotId:
+    """Which snapshot: the generation, and the number of the last claim folded into it."""
+
+    generation: int
+    claim: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where mail for an address goes, and who its owner trusts."""
+
+    mailbox: str  # The mailbox's address; `*@domain` for a catchall.
+    domain: str
+    folder: str  # The directory's name: the local part, or `catchall`.
+    uid: int | None  # None: the owner does not exist on this host yet.
+    trust: Trust = "none"
+    trusted_senders: tuple[str, ...] = ()
+
+    @property
+    def is_catchall(self) -> bool:
+        return self.mailbox.startswith("*@")
+
+
+class Unrouted(Enum):
+    """Why an address leads nowhere."""
+
+    FOREIGN = "foreign"  # The domain is not ours: relaying.
+    UNKNOWN = "unknown"  # The domain is ours, and nobody takes mail for this local part.
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one SMTP client may ask for. Sizes in octets, times in seconds."""
+
+    message_size: int = 25 * 1024 * 1024
+    recipients: int = 100
+    connections: int = 100
+    connections_per_address: int = 10
+    idle_timeout: float = 300.0
+    data_timeout: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """What outbound needs to sign for a domain, its key apart."""
+
+    selector: str
+    signature: str = ""  # The text put below each message; empty for none.
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How mail leaves."""
+
+    port: int = 25
+    timeout: float = 60.0  # Seconds.
+    ipv6: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that a process of the engine knows about the world it serves."""
+
+    id: SnapshotId
+    hostname: str
+    domains: tuple[str, ...]  # The first is the default domain.
+    routes: Mapping[str, Route]  # By lower-case address: mailboxes, aliases, and `*@domain`.
+    subaddress: str = "+"  # Empty: off.
+    limits: Limits = Limits()
+    signing: Mapping[str, Signing] = field(default_factory=dict)  # By domain.
+    delivery: Delivery = Delivery()
+    resolvers: tuple[str, ...] = ()  # `address:port`; empty: the system's.
+    dns_timeout: float = 5.0  # Seconds.
+    max_signature_age: float = 7 * 86400.0  # Seconds.
+
+    @property
+    def default_domain(self) -> str:
+        return self.domains[0]
+
+    def route(self, recipient: str) -> Route | Unrouted:
+        """Exact mailbox, then subaddress, then postmaster, then catchall; case never matters.
+
+        `postmaster` without a domain is RFC 5321 4.5.1's.
+        """
+        local, at, domain = recipient.lower().rpartition("@")
+        if not at:
+            if domain != "postmaster":
+                return Unrouted.FOREIGN
+            local, domain = domain, self.default_domain
+        if domain not in self.domains:
+            return Unrouted.FOREIGN
+        if local == "*":
+            return Unrouted.UNKNOWN
+        return self._within(local, domain) or Unrouted.UNKNOWN
+
+    def _within(self, local: str, domain: str) -> Route | None:
+        base, separator, _ = local.partition(self.subaddress) if self.subaddress else ("", "", "")
+        found = self.routes.get(f"{local}@{domain}")
+        if found is None and separator and base:
+            found = self.routes.get(f"{base}@{domain}")
+        if found is None:
+            found = self.routes.get(f"*@{domain}")
+        if found is None and local == "postmaster":
+            found = self.routes.get(f"postmaster@{self.default_domain}")
+        return found
+
+    def to_bytes(self) -> bytes:
+        return json.dumps(asdict(self), separators=(",", ":")).encode()
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Snapshot:
+        """The inverse of `to_bytes`; for bytes that our own supervisor made."""
+        found: dict[str, Any] = json.loads(raw)
+        found["id"] = SnapshotId(**found["id"])
+        found["domains"] = tuple(found["domains"])
+        found["routes"] = {
+            address: Route(**{**route, "trusted_senders": tuple(route["trusted_senders"])})
+            for address, route in found["routes"].items()
+        }
+        found["limits"] = Limits(**found["limits"])
+        found["signing"] = {d: Signing(**signing) for d, signing in found["signing"].items()}
+        found["delivery"] = Delivery(**found["delivery"])
+        found["resolvers"] = tuple(found["resolvers"])
+        return cls(**found)

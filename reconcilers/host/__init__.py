@@ -1,0 +1,1 @@
+"""The machine, behind one small interface."""
