@@ -1,0 +1,266 @@
+"""What should be: the manifest as a value, with every default resolved.
+
+Frozen, cheap to import and free of the manifest's parser, since every process holds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
+from typing import Literal
+
+from desired.names import Address, Domain, Glob, HookName, Selector, Slug
+from desired.problem import Source, Where
+from desired.quantities import Endpoint
+
+Trust = Literal["none", "verified"]
+Event = Literal["on_receive", "after_send"]
+Network = IPv4Network | IPv6Network
+
+DEFAULT_SELECTOR = Selector("aimx")
+DEFAULT_METRICS = Endpoint("127.0.0.1", 9025)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an agent may send before it is asked to slow down."""
+
+    sends_per_day: int = 500
+    new_recipients_per_day: int = 100
+    replies_per_thread_per_hour: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class HostedDomain:
+    """A domain that we receive for and sign for, and what holds for its mailboxes."""
+
+    name: Domain
+    trust: Trust = "none"
+    trusted_senders: tuple[Glob, ...] = ()
+    signature: str = ""  # Put below what its mailboxes send; empty for none.
+    selector: Selector = DEFAULT_SELECTOR
+    algorithms: tuple[str, ...] = ("rsa-sha256",)
+    rotate_every: timedelta | None = None  # None: keys stay until someone replaces them.
+    protect: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A command that runs on an event of its mailbox."""
+
+    name: HookName  # Given, or derived from what the hook does.
+    event: Event
+    cmd: tuple[str, ...]
+    timeout: timedelta = timedelta(seconds=60)
+    fire_on_untrusted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """An address, the Linux user whose mail it is, and who is trusted there."""
+
+    address: Address
+    owner: str
+    trust: Trust = "none"
+    trusted_senders: tuple[Glob, ...] = ()
+    hooks: tuple[Hook, ...] = ()
+    aliases: tuple[Address, ...] = ()
+    protect: bool = False
+    allow_root_catchall: bool = False
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where an identity's events are posted."""
+
+    url: str
+    events: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Someone outside this machine who may use some mailboxes over HTTPS."""
+
+    slug: Slug
+    name: str
+    url: str
+    mailboxes: tuple[Address, ...] = ()
+    webhook: Webhook | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Smtp:
+    """Receiving."""
+
+    hostname: Domain
+    bind: tuple[Endpoint, ...] = (Endpoint("0.0.0.0", 25), Endpoint("::", 25))  # noqa: S104
+    workers: int | None = None  # None: as many as there are CPUs, at least 2, at most 4.
+    max_message_size: int = 25 << 20  # Octets.
+    max_recipients: int = 100
+    max_connections: int = 100
+    max_connections_per_ip: int = 10
+    idle_timeout: timedelta = timedelta(seconds=300)
+    data_timeout: timedelta = timedelta(seconds=600)
+    subaddress: str = "+"  # What separates a local part from its detail; empty: nothing does.
+    dmarc: Literal["record", "enforce"] = "record"
+    keep_raw: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """The certificate that STARTTLS shows."""
+
+    mode: Literal["self-signed", "files", "acme", "off"] = "self-signed"
+    cert: str | None = None  # Set with `files`.
+    key: str | None = None  # Set with `files`.
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """Sending."""
+
+    mode: Literal["direct", "queue"] = "direct"
+    port: int = 25
+    relay: Endpoint | None = None  # None: straight to the MX of each recipient.
+    timeout: timedelta = timedelta(seconds=60)
+    max_age: timedelta = timedelta(days=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Dns:
+    """Whom we ask about names."""
+
+    resolvers: tuple[Endpoint, ...] = ()  # Empty: the system's.
+    timeout: timedelta = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """The door for identities."""
+
+    bind: tuple[Endpoint, ...] = (Endpoint("127.0.0.1", 8025),)
+    acl: tuple[Network, ...] = ()  # Empty: everybody.
+    rate_per_minute: int = 60
+    trusted_proxies: tuple[Network, ...] = ()
+    pair_scheme: str = "posta"
+
+
+@dataclass(frozen=True, slots=True)
+class Controller:
+    """How a changed manifest is picked up."""
+
+    debounce: timedelta = timedelta(milliseconds=100)
+    resync: timedelta = timedelta(minutes=5)
+    auto_apply: Literal["safe", "all", "none"] = "safe"
+    source: str | None = None  # A Git ref; None: the file.
+    signers: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SelfService:
+    """What agents may declare for themselves."""
+
+    domains: tuple[Domain, ...]
+    enabled: bool = True
+    max_per_owner: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What may happen without being asked."""
+
+    self_service: SelfService
+    drift: Literal["repair", "report"] = "repair"
+    max_removals: int = 5
+    tombstone_retention: timedelta | None = None  # None: kept until someone purges them.
+    max_signature_age: timedelta = timedelta(days=7)
+    keep_generations: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Where the numbers are read."""
+
+    bind: Endpoint | None = DEFAULT_METRICS  # None: off.
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What the engine says of itself."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "text"] | None = None  # None: JSON unless a terminal reads it.
+
+
+@dataclass(frozen=True, slots=True)
+class ServerUsers:
+    """Which Linux users the unprivileged processes become."""
+
+    inbound: str = "aimx-in"
+    outbound: str = "aimx-out"
+    http: str = "aimx-http"
+    git: str = "aimx-git"
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A rename that keeps the mail."""
+
+    source: Address
+    target: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A reviewed removal."""
+
+    address: Address
+    data: Literal["tombstone", "delete"] = "tombstone"
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What the manifest says should exist. Equal when it says the same, however it is written."""
+
+    domains: tuple[HostedDomain, ...]  # The first is the default domain.
+    mailboxes: Mapping[str, Mailbox]  # By address, as declared.
+    smtp: Smtp
+    policy: Policy
+    identities: Mapping[str, Identity] = field(default_factory=dict)  # By slug.
+    moved: tuple[Moved, ...] = ()
+    removed: tuple[Removed, ...] = ()
+    tls: Tls = Tls()
+    outbound: Outbound = Outbound()
+    dns: Dns = Dns()
+    http: Http = Http()
+    controller: Controller = Controller()
+    limits: Limits = Limits()
+    metrics: Metrics = Metrics()
+    log: Log = Log()
+    users: ServerUsers = ServerUsers()
+    enable_ipv6: bool = False
+    verify_host: str | None = None
+    data_dir: str | None = None  # None: what the flag or the variable says.
+    digest: str = field(default="", compare=False)  # SHA-256 of the sources, in hex.
+    sources: tuple[Source, ...] = field(default=(), compare=False, repr=False)
+    # What stands under a name other than its canonical one: `mailboxes`, address to key.
+    spellings: Mapping[tuple[str | int, ...], tuple[str | int, ...]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+
+    @property
+    def default_domain(self) -> Domain:
+        """What a bare local part means."""
+        return self.domains[0].name
+
+    def domain(self, name: str) -> HostedDomain | None:
+        return next((domain for domain in self.domains if domain.name.ascii == name), None)
+
+    def where(self, *path: str | int) -> Where | None:
+        """Which line of the manifest says so: `where("mailboxes", "info@a.com")`."""
+        from desired.places import locate  # Its parser is for reports alone.
+
+        return locate(self.sources, self.spellings.get(path, path))

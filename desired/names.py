@@ -1,0 +1,240 @@
+"""Names as people write them, read once into values that need no second check.
+
+Every `parse` raises `InvalidNameError` with one sentence that says what is expected.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar, Self
+
+WILDCARD = "*"
+CATCHALL_FOLDER = "catchall"
+# They would share their folder, or be taken for it, with the wildcard's mailbox.
+RESERVED_LOCAL_PARTS = frozenset({CATCHALL_FOLDER, "aimx-catchall"})
+# RFC 2142 and certificate authorities give mail to these a meaning beyond the mailbox.
+OPERATOR_LOCAL_PARTS = frozenset(
+    {
+        *("postmaster", "abuse", "hostmaster", "webmaster", "administrator", "admin", "root"),
+        *("security", "ssladmin", "mailer-daemon", "noreply", "dmarc", "tls-reports"),
+    }
+)
+
+_LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
+_DOMAIN = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})+")
+# RFC 5322 3.2.3's dot-atom in lower case, without the slash that a file name cannot hold.
+_ATOM = r"[a-z0-9!#$%&'*+=?^_`{|}~-]+"
+_LOCAL_PART = re.compile(rf"(?=.{{1,64}}\Z){_ATOM}(?:\.{_ATOM})*")
+_COMMANDED_LOCAL_PART = re.compile(r"[a-z0-9._-]+")
+
+
+class InvalidNameError(ValueError):
+    """A text that is not the name or quantity that it stands for. Says what is expected."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Domain:
+    """A domain name in lower-case A-label form, so that equal names compare equal."""
+
+    ascii: str
+
+    @classmethod
+    def parse(cls, text: str) -> Domain:
+        """Read a domain in any case, with U-labels or A-labels, with or without the final dot."""
+        return _domain(text)
+
+    def __str__(self) -> str:
+        return self.ascii
+
+
+@lru_cache(maxsize=4096)
+def _domain(text: str) -> Domain:
+    lower = text.strip().lower().removesuffix(".")
+    ascii_form = lower if lower.isascii() else _a_labels(lower)
+    if not _DOMAIN.fullmatch(ascii_form):
+        raise InvalidNameError(
+            f"domain {text!r} is not a valid RFC 1035 hostname (lowercased to {lower!r})"
+        )
+    return Domain(ascii_form)
+
+
+def _a_labels(text: str) -> str:
+    """RFC 5891's A-labels, after the mapping of UTS 46; empty where there are none."""
+    import idna  # Its tables cost every process that never sees a U-label.
+
+    # Nothing this long is a domain name, and the mapping takes its time for each character.
+    if len(text) > 253:
+        return ""
+    try:
+        return idna.encode(text, uts46=True, std3_rules=True).decode("ascii").lower()
+    except (idna.IDNAError, UnicodeError):
+        return ""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LocalPart:
+    """What stands before the `@` of a mailbox's address; `*` is the catchall's."""
+
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> LocalPart:
+        """Read a local part that a manifest declares."""
+        if not _LOCAL_PART.fullmatch(text):
+            raise InvalidNameError(
+                f"local part {text!r} is not a lower-case dot-atom of at most 64 characters"
+                " (letters, digits, dots and !#$%&'*+=?^_`{|}~-)"
+            )
+        if text in RESERVED_LOCAL_PARTS:
+            raise InvalidNameError(f"local part {text!r} is reserved for the wildcard; write '*'")
+        return cls(text)
+
+    @classmethod
+    def commanded(cls, text: str) -> LocalPart:
+        """Read a local part that a command creates: the stricter rule, and nobody's role."""
+        if text in RESERVED_LOCAL_PARTS:
+            raise InvalidNameError(
+                f"Mailbox name '{text}' is reserved for the wildcard catchall slot"
+            )
+        if text in OPERATOR_LOCAL_PARTS:
+            raise InvalidNameError(f"local part {text!r} may be declared by the operator only")
+        if not _COMMANDED_LOCAL_PART.fullmatch(text):
+            raise InvalidNameError(f"local part {text!r} may hold [a-z0-9._-] only")
+        return cls.parse(text)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Address:
+    """A mailbox's address, equal to every other way of writing it."""
+
+    local: LocalPart
+    domain: Domain
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        local, at, domain = text.rpartition("@")
+        if not at or not local or not domain:
+            raise InvalidNameError(f"{text!r} is not a full <local>@<domain> address")
+        return cls(LocalPart.parse(local), Domain.parse(domain))
+
+    @property
+    def is_catchall(self) -> bool:
+        return self.local.text == WILDCARD
+
+    @property
+    def folder(self) -> str:
+        """The name of the mailbox's directory below its domain's."""
+        return CATCHALL_FOLDER if self.is_catchall else self.local.text
+
+    def __str__(self) -> str:
+        return f"{self.local.text}@{self.domain.ascii}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Word:
+    """A name that one pattern describes whole."""
+
+    text: str
+
+    _pattern: ClassVar[re.Pattern[str]]
+    _kind: ClassVar[str]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        if not cls._pattern.fullmatch(text):
+            raise InvalidNameError(f"{cls._kind} {text!r} must match {cls._pattern.pattern}")
+        return cls(text)
+
+    @classmethod
+    def pattern(cls) -> str:
+        """The expression that describes the name whole, for a JSON Schema."""
+        return f"^(?:{cls._pattern.pattern})$"
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Selector(_Word):
+    """RFC 6376 3.1: which of a domain's keys signed."""
+
+    _pattern = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
+    _kind = "selector"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Owner(_Word):
+    """A Linux user's name."""
+
+    _pattern = re.compile(r"[a-z_](?:[a-z0-9_-]{0,31}|[a-z0-9_-]{0,30}[$])")
+    _kind = "owner"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Slug(_Word):
+    """What an identity is called in paths and commands."""
+
+    _pattern = re.compile(r"[a-z0-9-]{1,63}")
+    _kind = "slug"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class HookName(_Word):
+    """What a hook is called over the whole manifest."""
+
+    _pattern = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}")
+    _kind = "hook name"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Glob:
+    """A pattern over a whole address: `*` is anything but `@`, `?` any one character but `@`."""
+
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> Glob:
+        lower = text.strip().lower()
+        if not lower or len(lower) > 320:
+            raise InvalidNameError(
+                f"{text!r} is not a pattern for an address: write '*@example.com'"
+            )
+        local, at, domain = lower.rpartition("@")
+        if not domain.isascii():
+            domain = Domain.parse(domain).ascii
+        return cls(local + at + domain)
+
+    def matches(self, address: str) -> bool:
+        wanted, found = self.text.split("@"), address.lower().split("@")
+        return len(wanted) == len(found) and all(map(_matches, wanted, found))
+
+    @property
+    def can_match(self) -> bool:
+        """Whether any address at all fits: it has one `@`, and so must the pattern."""
+        return self.text.count("@") == 1
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _matches(pattern: str, text: str) -> bool:
+    """Wildcard matching in at most `len(pattern) * len(text)` steps, whatever a sender sends."""
+    at, resume, star = 0, 0, -1
+    position = 0
+    while position < len(text):
+        if at < len(pattern) and pattern[at] == WILDCARD:
+            star, resume = at, position
+            at += 1
+        elif at < len(pattern) and pattern[at] in ("?", text[position]):
+            at, position = at + 1, position + 1
+        elif star >= 0:
+            resume += 1
+            at, position = star + 1, resume
+        else:
+            return False
+    return not pattern[at:].strip(WILDCARD)

@@ -1,0 +1,201 @@
+"""Where each key of a source stands, found only when there is something to report.
+
+The loader decides what a source says; this second parser only points into it, goes on after
+errors, and answers with the nearest place that it knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import count
+
+import tomli
+import tree_sitter_toml
+from tree_sitter import Language, Node, Parser
+
+from desired.problem import Source, Where
+
+Path = tuple[str | int, ...]
+
+_LANGUAGE = Language(tree_sitter_toml.language())
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of bytes of a source."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a path stands: its key, and its value. A header has no value of its own."""
+
+    key: Span
+    value: Span
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """The pairs below one header, or above the first. Kept as bytes: a tree of all is large."""
+
+    path: Path
+    span: Span
+
+
+class Places:
+    """The places of one source."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self._blocks: dict[Path, list[_Block]] = {}
+        self._headers: dict[Path, Place] = {}
+        self._index()
+
+    def find(self, path: Path) -> tuple[Path, Place | None]:
+        """The longest part of the path that stands in the source, and its place."""
+        best: tuple[Path, Place | None] = ((), None)
+        for length in range(len(path), -1, -1):
+            prefix = path[:length]
+            if length > len(best[0]) and prefix in self._headers:
+                best = (prefix, self._headers[prefix])
+            for block in self._blocks.get(prefix, ()):
+                found, place = self._within(block, path)
+                if len(found) > len(best[0]):
+                    best = (found, place)
+        return best
+
+    def _index(self) -> None:
+        repeated: dict[Path, Iterator[int]] = {}
+        current: dict[Path, int] = {}
+        root = Parser(_LANGUAGE).parse(self._raw).root_node
+        self._blocks[()] = [_Block((), Span(0, len(self._raw)))]
+        first = True
+        for node in root.children:
+            if node.type not in ("table", "table_array_element"):
+                continue
+            if first:
+                self._blocks[()] = [_Block((), Span(0, node.start_byte))]
+                first = False
+            path = self._header(node, current)
+            if node.type == "table_array_element":
+                current[path] = next(repeated.setdefault(path, count()))
+                path = (*path, current[path])
+                self._headers[path] = self._headers[path[:-1]]
+            block = _Block(path, Span(node.start_byte, node.end_byte))
+            self._blocks.setdefault(path, []).append(block)
+
+    def _header(self, node: Node, current: dict[Path, int]) -> Path:
+        """The path that a header names, where every array means its latest element."""
+        keys = next((child for child in node.named_children if child.type != "comment"), None)
+        path: Path = ()
+        for name, key in _names(keys) if keys else ():
+            if path in current:
+                path = (*path, current[path])
+            path = (*path, name)
+            span = Span(key.start_byte, key.end_byte)
+            self._headers.setdefault(path, Place(span, span))
+        return path
+
+    def _within(self, block: _Block, path: Path) -> tuple[Path, Place | None]:
+        text = self._raw[block.span.start : block.span.end]
+        root = Parser(_LANGUAGE).parse(text).root_node
+        holder = next((n for n in root.children if n.type.startswith("table")), root)
+        found, place = _descend(holder, path[len(block.path) :])
+        if place is None:
+            return block.path, None
+        by = block.span.start
+        key, value = (Span(s.start + by, s.end + by) for s in (place.key, place.value))
+        return block.path + found, Place(key, value)
+
+
+def _descend(holder: Node, path: Path) -> tuple[Path, Place | None]:
+    """Follow the path from a node's pairs downwards, as far as it goes."""
+    done: Path = ()
+    place: Place | None = None
+    while len(done) < len(path):
+        step = _step(holder, path[len(done) :])
+        if step is None:
+            break
+        taken, place, holder = step
+        done += taken
+    return done, place
+
+
+def _step(holder: Node, path: Path) -> tuple[Path, Place, Node] | None:
+    if isinstance(path[0], int):
+        items = [n for n in holder.named_children if n.type != "comment"]
+        if holder.type != "array" or not 0 <= path[0] < len(items):
+            return None
+        item = items[path[0]]
+        span = Span(item.start_byte, item.end_byte)
+        return path[:1], Place(span, span), item
+    return max(_pairs(holder, path), key=lambda step: len(step[0]), default=None)
+
+
+def _pairs(holder: Node, path: Path) -> Iterator[tuple[Path, Place, Node]]:
+    for pair in holder.named_children:
+        parts = [n for n in pair.children if n.type not in ("comment", "=")]
+        if pair.type != "pair" or len(parts) < 2:
+            continue
+        names = list(_names(parts[0]))
+        same = 0
+        while same < min(len(names), len(path)) and names[same][0] == path[same]:
+            same += 1
+        if same == 0:
+            continue
+        key = Span(names[same - 1][1].start_byte, names[same - 1][1].end_byte)
+        whole = same == len(names)
+        value = Span(parts[1].start_byte, parts[1].end_byte) if whole else key
+        yield path[:same], Place(key, value), parts[1] if whole else parts[0]
+
+
+def _names(node: Node) -> Iterator[tuple[str, Node]]:
+    """The names that a key consists of, each with its node."""
+    if node.type == "dotted_key":
+        for child in node.named_children:
+            yield from _names(child)
+    elif node.type in ("bare_key", "quoted_key"):
+        yield _name(node), node
+
+
+def _name(node: Node) -> str:
+    text = (node.text or b"").decode("utf-8", "replace")
+    if node.type == "bare_key":
+        return text
+    try:
+        return str(tomli.loads(f"key = {text}")["key"])
+    except tomli.TOMLDecodeError:
+        return text
+
+
+@lru_cache(maxsize=8)
+def places(raw: bytes) -> Places:
+    return Places(raw)
+
+
+def at(source: Source, span: Span) -> tuple[Where, str, int]:
+    """The place of a span, the line that it begins in, and how many characters of it are meant."""
+    begin = source.raw.rfind(b"\n", 0, span.start) + 1
+    end = source.raw.find(b"\n", span.start)
+    line = source.raw[begin : end if end >= 0 else None].rstrip(b"\r")
+    before = _text(line[: span.start - begin])
+    meant = _text(line[span.start - begin : span.end - begin])
+    number = source.raw.count(b"\n", 0, begin) + 1
+    return Where(source.name, number, len(before) + 1), _text(line), max(1, len(meant))
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+def locate(sources: Sequence[Source], path: Path) -> Where | None:
+    """Where the sources say so; None when none of them does."""
+    for source in sources:
+        found, place = places(source.raw).find(path)
+        if place is not None and found == path:
+            return at(source, place.key)[0]
+    return None

@@ -1,0 +1,106 @@
+"""What is wrong with a manifest, each with its place and what to do about it."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["error", "warning"]
+
+# What fits beside the line number on a screen; a longer line is shown around its caret.
+_WIDTH = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file of a manifest: what to call it, and its bytes."""
+
+    name: str
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Where:
+    """A place in a file. Lines and columns count from 1; 0 when only the file is known."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a manifest."""
+
+    where: Where
+    code: str  # Stable, for scripts: `unknown-key`.
+    text: str
+    severity: Severity = "error"
+    hint: str = ""  # What to do; empty where the text says it.
+    line: str = ""  # The line that `where` points into.
+    width: int = 1  # How many of its characters are meant.
+
+    @classmethod
+    def of_file(cls, file: str, code: str, text: str, hint: str = "") -> Problem:
+        """A problem of a whole file: it is a directory, or nobody may read it."""
+        return cls(Where(file), code, text, hint=hint)
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.severity}: {self.text} [{self.code}]"
+
+
+class ManifestError(Exception):
+    """A manifest that cannot be carried out, with everything that is wrong with it."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def render_problem(problem: Problem) -> str:
+    """The problem as a compiler would show it: place, line, caret, hint. Plain text."""
+    shown = [str(problem)]
+    margin = " " * len(str(problem.where.line))
+    if problem.line:
+        text, before, meant = _window(problem)
+        shown += [
+            f"{margin} |",
+            f"{problem.where.line} | {text}",
+            f"{margin} | {_blank(before)}{'^' * max(1, _columns(meant))}",
+        ]
+    if problem.hint:
+        shown.append(f"{margin} = {problem.hint}")
+    return "\n".join(shown)
+
+
+def _window(problem: Problem) -> tuple[str, str, str]:
+    """The part of the line to show, what of it stands before the caret, and what is meant."""
+    line = "".join(_printable(character) for character in problem.line)
+    start = problem.where.column - 1
+    first = max(0, start - _WIDTH // 2) if len(line) > _WIDTH else 0
+    shown = line[first : first + _WIDTH]
+    return shown, shown[: start - first], shown[start - first :][: problem.width]
+
+
+def _printable(character: str) -> str:
+    """The character, unless a terminal would obey it instead of showing it."""
+    return (
+        character if character.isprintable() or character == "\t" else "\N{REPLACEMENT CHARACTER}"
+    )
+
+
+def _blank(text: str) -> str:
+    """Nothing to see, as wide as the text: a tab stays one, a wide character is two spaces."""
+    return "".join("\t" if c == "\t" else " " * _columns(c) for c in text)
+
+
+def _columns(text: str) -> int:
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+    )
