@@ -1,0 +1,103 @@
+"""Asks the daemon where one serves these directories, else does the same in this process."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from aimx.cli import roots, terminal
+from aimx.doors.exits import Exit
+from aimx.doors.socket import client
+from aimx.doors.wish import Answer, Wish
+
+if TYPE_CHECKING:
+    from aimx.doors.desires import Direct
+
+# The daemon's word for "I serve other directories", after which we are on our own.
+OTHER_INSTANCE = "ECONFLICT"
+
+
+def wish(options: argparse.Namespace) -> Wish:
+    """What the options ask for."""
+    view = "json" if getattr(options, "json", False) else "text"
+    return Wish(
+        roots=roots.chosen(options),
+        view=view,
+        columns=terminal.columns(),
+        color=terminal.color() and view == "text",
+        allow_removals=getattr(options, "allow_removals", 0),
+    )
+
+
+def plan(options: argparse.Namespace) -> Answer:
+    asked = wish(options)
+    return _answer("PLAN", options, {**_headers(asked)}, lambda direct: direct.plan(asked))
+
+
+def apply(options: argparse.Namespace, plan_id: str) -> Answer:
+    asked = wish(options)
+    headers = {**_headers(asked), "Plan": plan_id}
+    return _answer("APPLY", options, headers, lambda direct: direct.apply(asked, plan_id))
+
+
+def status(options: argparse.Namespace) -> dict[str, Any]:
+    """The state as a document; raises `client.ReplyError` where the daemon cannot say."""
+    asked = wish(options)
+    reply = _daemon("STATUS", asked, _roots(asked))
+    if isinstance(reply, client.Ok):
+        found: dict[str, Any] = reply.document
+        return found
+    return _direct(options).status(asked)
+
+
+def _answer(
+    verb: str,
+    options: argparse.Namespace,
+    headers: dict[str, str],
+    alone: Callable[[Direct], Answer],
+) -> Answer:
+    asked = wish(options)
+    try:
+        reply = _daemon(verb, asked, headers)
+    except client.ReplyError as cause:
+        return Answer(Exit.ERROR, f"aimx: {cause}; `aimx status` tells how far it came")
+    match reply:
+        case client.Ok(document=document):
+            return Answer(**document)
+        case client.Err(code, reason):
+            return Answer(Exit.ERROR, f"aimx: the daemon refuses: {reason} [{code}]")
+    return alone(_direct(options))
+
+
+def _daemon(verb: str, asked: Wish, headers: dict[str, str]) -> client.Ok | client.Err | None:
+    """The daemon's reply; None where none runs, or one that serves other directories."""
+    socket = os.path.join(asked.roots["runtime-dir"], "aimx.sock")
+    try:
+        reply = client.call(socket, verb, headers)
+    except client.UnreachableError:
+        return None
+    if isinstance(reply, client.Err) and reply.code == OTHER_INSTANCE:
+        return None
+    return reply
+
+
+def _roots(asked: Wish) -> dict[str, str]:
+    return {name.title(): path for name, path in asked.roots.items()}
+
+
+def _headers(asked: Wish) -> dict[str, str]:
+    return {
+        **_roots(asked),
+        "Format": asked.view,
+        "Columns": str(asked.columns),
+        "Color": "true" if asked.color else "false",
+        "Allow-Removals": str(asked.allow_removals),
+    }
+
+
+def _direct(options: argparse.Namespace) -> Direct:
+    from aimx.doors.desires import Direct
+
+    return Direct.of(roots.chosen(options), may_move=not roots.data_is_chosen(options))

@@ -1,0 +1,42 @@
+"""`aimx apply`: make the machine match the manifest, after somebody has seen the plan."""
+
+from __future__ import annotations
+
+import argparse
+
+from aimx.cli import administer, terminal
+from aimx.cli.plan import removals
+from aimx.doors.exits import Exit
+from aimx.doors.wish import Answer
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--json", action="store_true", help="the outcome as data")
+    removals(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    planned = administer.plan(options)
+    if planned.exit not in (Exit.DONE, Exit.REFUSED):
+        terminal.tell(planned.output)
+        return planned.exit
+    if not options.json:
+        terminal.say(planned.output)
+    if not planned.pending:
+        return _nothing_to_do(options, planned)
+    if not options.yes and not terminal.can_ask():
+        terminal.tell("aimx apply: there is no terminal to ask on. Add --yes to apply this plan.")
+        return Exit.REFUSED
+    if not options.yes and not terminal.confirmed("Apply this plan?"):
+        terminal.tell("Nothing was applied.")
+        return Exit.REFUSED
+    applied = administer.apply(options, planned.plan_id)
+    (terminal.say if applied.exit == Exit.DONE else terminal.tell)(applied.output)
+    return applied.exit
+
+
+def _nothing_to_do(options: argparse.Namespace, planned: Answer) -> int:
+    if options.json:
+        terminal.say(planned.output)
+    return Exit.REFUSED if planned.blocked else Exit.DONE

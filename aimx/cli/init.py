@@ -1,0 +1,118 @@
+"""`aimx init`: a commented manifest to begin with."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+from pathlib import Path
+
+from aimx.cli import roots, terminal
+from aimx.doors.exits import Exit
+
+TEMPLATE = """\
+#:schema ./aimx.schema.json
+# What should be on this machine. `aimx plan` shows what would change, `aimx apply` changes it,
+# and a running `aimx serve` picks up what you save here.
+
+# The first domain is the default one: bare local parts mean it.
+domains = ["{domain}"]
+
+# Whose mail may fire hooks: nobody ("none"), or senders listed here whose DKIM signature is
+# valid and aligned with the From that people see ("verified").
+trust = "none"
+trusted_senders = []
+
+# A mailbox is an address and the Linux user whose mail it is. Each message arrives as one
+# Markdown file in DATA_DIR/{domain}/inbox/agent/.
+[mailboxes."agent@{domain}"]
+owner = "{owner}"
+
+[mailboxes."postmaster@{domain}"]
+owner = "{owner}"
+{rest}"""
+
+ROOTLESS = """
+# Without root the well-known port is out of reach.
+[smtp]
+bind = ["127.0.0.1:2525", "[::1]:2525"]
+"""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "directory", nargs="?", metavar="DIR", help="make a rootless instance under DIR"
+    )
+    parser.add_argument("--domain", default="example.com", help="the default domain (example.com)")
+    parser.add_argument("--owner", default="", help="the Linux user who owns the first mailbox")
+
+
+def run(options: argparse.Namespace) -> int:
+    from desired.schema import json_schema
+
+    found = _places(options)
+    manifest = Path(found["manifest"])
+    if manifest.exists():
+        terminal.tell(f"aimx init: {manifest} is there already; it stays as it is.")
+        return Exit.ERROR
+    try:
+        manifest.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+        _write(manifest, _text(options))
+        _write(manifest.parent / "aimx.schema.json", _pretty(json_schema()))
+        if options.directory:
+            _write(Path(options.directory) / "env", _variables(found))
+    except OSError as cause:
+        terminal.tell(f"aimx init: cannot write {cause.filename}: {cause.strerror}.")
+        return Exit.ERROR
+    terminal.say(f"Wrote {manifest}. Edit it, then:\n")
+    if options.directory:
+        terminal.say(f"    . {shlex.quote(os.path.join(options.directory, 'env'))}")
+    terminal.say("    aimx plan\n    aimx apply\n    aimx serve")
+    return Exit.DONE
+
+
+def _places(options: argparse.Namespace) -> dict[str, str]:
+    if not options.directory:
+        return roots.chosen(options)
+    base = os.path.abspath(options.directory)
+    return {
+        "config-dir": f"{base}/config",
+        "data-dir": f"{base}/data",
+        "runtime-dir": f"{base}/run",
+        "manifest": f"{base}/config/manifest.toml",
+    }
+
+
+def _variables(found: dict[str, str]) -> str:
+    return "".join(
+        f"export AIMX_{name.replace('-', '_').upper()}={shlex.quote(found[name])}\n"
+        for name in ("config-dir", "data-dir", "runtime-dir")
+    )
+
+
+def _text(options: argparse.Namespace) -> str:
+    return TEMPLATE.format(
+        domain=options.domain,
+        owner=options.owner or _user(),
+        rest=ROOTLESS if options.directory else "",
+    )
+
+
+def _user() -> str:
+    """Who runs this, or `nobody` for root: root owns no mailbox."""
+    import pwd
+
+    uid = int(os.environ.get("SUDO_UID", "0")) if os.geteuid() == 0 else os.geteuid()
+    return pwd.getpwuid(uid).pw_name if uid else "nobody"
+
+
+def _pretty(document: object) -> str:
+    import json
+
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)

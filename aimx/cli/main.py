@@ -1,0 +1,148 @@
+"""The command `aimx`: finds the command that is meant, and imports nothing of the others."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn, Protocol
+
+from aimx.cli import terminal
+from aimx.doors.exits import Exit
+
+
+class Command(Protocol):
+    """A module of a command."""
+
+    def arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Say what the command takes."""
+
+    def run(self, options: argparse.Namespace) -> int:
+        """Carry it out; gives the exit code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A line of `aimx --help`, and the module behind it."""
+
+    group: str
+    summary: str
+    module: str
+
+
+COMMANDS: dict[str, Listed] = {
+    "init": Listed("desired state", "write a commented manifest to begin with", "init"),
+    "validate": Listed(
+        "desired state", "tell everything that is wrong with the manifest", "validate"
+    ),
+    "schema": Listed("desired state", "print the manifest's JSON Schema", "schema"),
+    "plan": Listed("desired state", "show what would change on this machine", "plan"),
+    "apply": Listed("desired state", "make the machine match the manifest", "apply"),
+    "status": Listed("desired state", "show how machine and manifest stand", "status"),
+    "send": Listed("mail", "send a message from a mailbox of yours", "send"),
+    "serve": Listed("server", "run the mail engine and watch the manifest", "serve"),
+    "version": Listed("server", "print the version", "version"),
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with an exit code for usage errors that reads as nothing else."""
+
+    def error(self, message: str) -> NoReturn:
+        terminal.tell(f"{self.format_usage()}{self.prog}: {message}")
+        raise SystemExit(Exit.USAGE)
+
+
+def common() -> Parser:
+    """The options that every command takes, before or after its name."""
+    parser = Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    for flags, what in (
+        (("-C", "--config-dir"), "directory of the manifest and the keys (/etc/aimx)"),
+        (("--data-dir",), "directory of the mail (/var/lib/aimx)"),
+        (("--runtime-dir",), "directory of the socket (/run/aimx)"),
+        (("--manifest",), "the manifest itself (CONFIG_DIR/manifest.toml)"),
+    ):
+        parser.add_argument(*flags, metavar="PATH", help=what)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; gives its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _command(given)
+    except KeyboardInterrupt:
+        terminal.tell("interrupted")
+        return 130
+    except BrokenPipeError:
+        return Exit.DONE
+    except Exception as cause:  # noqa: BLE001 - a person gets a sentence, never a traceback
+        return _unexpected(cause)
+
+
+def _command(given: list[str]) -> int:
+    top = Parser(prog="aimx", add_help=False, parents=[common()], allow_abbrev=False)
+    top.add_argument("-h", "--help", action="store_true")
+    top.add_argument("-V", "--version", action="store_true")
+    top.add_argument("command", nargs="?", default="")
+    top.add_argument("rest", nargs=argparse.REMAINDER)
+    options = top.parse_args(given)
+    name = "version" if options.version else options.command
+    if options.help or not name:
+        terminal.say(_help())
+        return Exit.DONE if options.help else Exit.USAGE
+    if name not in COMMANDS:
+        top.error(_unknown(name))
+    module: Command = importlib.import_module(f"aimx.cli.{COMMANDS[name].module}")
+    parser = Parser(
+        prog=f"aimx {name}",
+        parents=[common()],
+        description=COMMANDS[name].summary[0].upper() + COMMANDS[name].summary[1:] + ".",
+        allow_abbrev=False,
+    )
+    module.arguments(parser)
+    return module.run(parser.parse_args(options.rest, options))
+
+
+def _unknown(name: str) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, COMMANDS, 1)
+    hint = f"; did you mean '{close[0]}'?" if close else "; `aimx --help` lists the commands"
+    return f"there is no command '{name}'{hint}"
+
+
+def _help() -> str:
+    lines = [
+        "usage: aimx [options] COMMAND ...",
+        "",
+        "A mail exchanger for AI agents, administered by desired state.",
+    ]
+    group = ""
+    for name, listed in COMMANDS.items():
+        if listed.group != group:
+            group = listed.group
+            lines += ["", f"{group}:"]
+        lines.append(f"  {name:<12}{listed.summary}")
+    lines += ["", "options, before or after the command:"]
+    formatter = argparse.HelpFormatter("aimx", width=terminal.columns())
+    formatter.add_arguments(common()._actions)
+    lines += [
+        formatter.format_help().rstrip("\n"),
+        "",
+        "`aimx COMMAND --help` tells what a command takes.",
+    ]
+    return "\n".join(lines)
+
+
+def _unexpected(cause: Exception) -> int:
+    import os
+    import traceback
+
+    if os.environ.get("AIMX_DEBUG"):
+        terminal.tell(traceback.format_exc())
+    text = " ".join(str(cause).split()) or type(cause).__name__
+    terminal.tell(f"aimx: {text} (AIMX_DEBUG=1 shows where)")
+    return Exit.ERROR

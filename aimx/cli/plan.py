@@ -1,0 +1,34 @@
+"""`aimx plan`: what would change on this machine."""
+
+from __future__ import annotations
+
+import argparse
+
+from aimx.cli import administer, terminal
+from aimx.doors.exits import Exit
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="the plan as data")
+    parser.add_argument(
+        "--detailed-exitcode", action="store_true", help="exit 2 when changes are pending"
+    )
+    removals(parser)
+
+
+def removals(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--allow-removals", type=int, default=0, metavar="N", help="let up to N resources go"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    answer = administer.plan(options)
+    if answer.exit in (Exit.DONE, Exit.REFUSED):
+        terminal.say(answer.output)
+    else:
+        terminal.tell(answer.output)
+        return answer.exit
+    if options.detailed_exitcode and (answer.pending or answer.blocked):
+        return Exit.PENDING
+    return Exit.DONE

@@ -1,0 +1,1 @@
+"""Keeps the machine and the running engine at what the manifest says."""

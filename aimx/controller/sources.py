@@ -1,0 +1,117 @@
+"""Where desired state comes from: the manifest's file and its fragments.
+
+Reading is all that happens here. What the bytes mean is `desired`'s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from desired.problem import ManifestError, Problem, Source
+from reconcilers.roots import Roots
+
+MAX_BYTES = 64 * 1024 * 1024
+
+
+def gather(roots: Roots) -> tuple[Source, ...]:
+    """The manifest and its fragments, in the order in which they are merged.
+
+    Raises `ManifestError` with a problem for every file that cannot be read.
+    """
+    problems: list[Problem] = []
+    sources = [source for path in _paths(roots) if (source := _source(path, problems))]
+    if problems:
+        raise ManifestError(problems)
+    return tuple(sources)
+
+
+def digest(sources: Iterable[Source]) -> str:
+    """What tells one content of all sources from another; hexadecimal SHA-256."""
+    total = hashlib.sha256()
+    for source in sources:
+        for part in (source.name.encode(), source.raw):
+            total.update(len(part).to_bytes(8, "big") + part)
+    return total.hexdigest()
+
+
+def watched(roots: Roots) -> frozenset[Path]:
+    """The directories in which an event may mean another manifest.
+
+    The directory of every hop of a symbolic link is one of them: editors rename over the file,
+    and a ConfigMap changes by flipping a link beside it.
+    """
+    found = {hop.parent for path in _paths(roots) for hop in _hops(path)}
+    found.add(Path(roots.fragments))
+    return frozenset(directory for directory in found if directory.is_dir())
+
+
+def _paths(roots: Roots) -> Iterator[Path]:
+    yield Path(roots.manifest)
+    fragments = Path(roots.fragments)
+    try:
+        names = sorted(name for name in os.listdir(fragments) if _is_fragment(name))
+    except OSError:
+        return
+    yield from (fragments / name for name in names)
+
+
+def _is_fragment(name: str) -> bool:
+    # Editors keep locks and backups beside the file under names that begin with a dot.
+    return name.endswith(".toml") and not name.startswith(".")
+
+
+def _hops(path: Path, limit: int = 40) -> Iterator[Path]:
+    """The path, and each path that it leads to by a symbolic link, in its parts as well."""
+    yield path
+    if not limit:
+        return
+    for part in (path, *path.parents):
+        try:
+            target = part.parent / os.readlink(part)
+        except OSError:
+            continue
+        yield part
+        yield from _hops(target / path.relative_to(part), limit - 1)
+        return
+
+
+def _source(path: Path, problems: list[Problem]) -> Source | None:
+    try:
+        return Source(str(path), _read(path))
+    except FileNotFoundError:
+        problems.append(
+            Problem.of_file(
+                str(path), "manifest-missing", "there is no such file", "`aimx init` writes one"
+            )
+        )
+    except OSError as cause:
+        problems.append(
+            Problem.of_file(str(path), "manifest-unreadable", _said(cause), "let this user read it")
+        )
+    return None
+
+
+def _said(cause: OSError) -> str:
+    return (cause.strerror or str(cause)).lower()
+
+
+def _read(path: Path) -> bytes:
+    # Without O_NONBLOCK a FIFO in the manifest's place would hold us for ever.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        kind = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError(21, "it is a directory, not a file")
+        if not stat.S_ISREG(kind):
+            raise OSError(22, "it is not a regular file")
+        with os.fdopen(os.dup(descriptor), "rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    finally:
+        os.close(descriptor)
+    if len(content) > MAX_BYTES:
+        raise OSError(27, f"it is over {MAX_BYTES} bytes")
+    return content

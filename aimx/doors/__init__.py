@@ -1,0 +1,1 @@
+"""The ways in for those who administer, send and read."""

@@ -1,0 +1,1 @@
+"""AIMX/1 over a Unix socket: one request a connection, authorised by the kernel's credentials."""

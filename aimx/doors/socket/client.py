@@ -1,0 +1,76 @@
+"""The caller's side of AIMX/1: one frame there, one reply back. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_CHUNK = 1 << 16
+
+
+class UnreachableError(Exception):
+    """No daemon answers at the socket."""
+
+
+class ReplyError(Exception):
+    """What came back is no reply of this protocol."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ok:
+    """Success: a detail on the first line, or a JSON document."""
+
+    detail: str = ""
+    document: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Err:
+    """Refusal."""
+
+    code: str
+    reason: str
+
+
+def call(path: str, verb: str, headers: Mapping[str, str], body: bytes = b"") -> Ok | Err:
+    """One request; raises `UnreachableError` where nobody listens, `ReplyError` for nonsense."""
+    frame = "".join(
+        [f"AIMX/1 {verb}\n", *(f"{name}: {value}\n" for name, value in headers.items()), "\n"]
+    )
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        try:
+            connection.connect(path)
+        except OSError as cause:
+            raise UnreachableError(cause.strerror or str(cause)) from cause
+        try:
+            connection.sendall(frame.encode() + body)
+            connection.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # It may have answered and closed before it read all.
+        return parse(_everything(connection))
+
+
+def _everything(connection: socket.socket) -> bytes:
+    chunks = []
+    try:
+        while chunk := connection.recv(_CHUNK):
+            chunks.append(chunk)
+    except OSError as cause:
+        raise ReplyError(f"the daemon hung up: {cause.strerror}") from cause
+    return b"".join(chunks)
+
+
+def parse(reply: bytes) -> Ok | Err:
+    """Read a whole reply."""
+    head, _, rest = reply.partition(b"\n")
+    words = head.decode("utf-8", "replace").split(" ", 3)
+    if words[:2] == ["AIMX/1", "OK"]:
+        length, _, body = rest.partition(b"\n\n")
+        document = json.loads(body) if length.startswith(b"Content-Length:") else None
+        return Ok(" ".join(words[2:]), document)
+    if words[:2] == ["AIMX/1", "ERR"] and len(words) >= 3:
+        return Err(words[2], words[3] if len(words) > 3 else "")
+    raise ReplyError("the daemon hung up without a reply" if not reply else "not an AIMX/1 reply")

@@ -1,0 +1,179 @@
+"""Takes one request a connection from the Unix socket, and writes back one reply.
+
+Nothing that a client sends, or does not send, ends anything but its own connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import struct
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+import structlog
+
+from aimx.doors.authorize import Caller
+from aimx.doors.socket import frames
+from aimx.doors.socket.frames import Code, FrameError, Request
+
+MAX_CONNECTIONS = 64
+MAX_CONNECTIONS_PER_UID = 16
+REQUEST_SECONDS = 30.0
+_CHUNK = 1 << 16
+_DRAIN_SECONDS = 0.05
+
+log = structlog.get_logger()
+
+# Takes the request, its caller, and a descriptor with the body (-1: none) that stays the
+# server's; gives the whole reply.
+Answer = Callable[[Request, Caller, int], Awaitable[bytes]]
+
+
+@dataclass(slots=True)
+class Door:
+    """The listening socket and who is in."""
+
+    answer: Answer
+    inside: Counter[int] = field(default_factory=Counter)  # Connections by uid.
+    _server: asyncio.AbstractServer | None = None
+
+    async def open(self, path: PurePosixPath) -> None:
+        """Listen at the path. The caller holds the daemon's lock, so a socket there is stale."""
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            if os.path.lexists(path):
+                os.unlink(path)
+            listener.bind(str(path))
+            # Authorisation is per verb, not by mode.
+            os.chmod(path, 0o666)  # noqa: S103
+        except OSError:
+            listener.close()
+            raise
+        self._server = await asyncio.start_unix_server(
+            self._serve, sock=listener, limit=frames.MAX_LINE + 2, backlog=128
+        )
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            caller = _caller(writer)
+            if not self._admits(caller.uid):
+                return
+            self.inside[caller.uid] += 1
+            try:
+                await self._exchange(reader, writer, caller)
+            finally:
+                self.inside[caller.uid] -= 1
+                self.inside += Counter()  # Forgets who is out.
+        except (OSError, asyncio.IncompleteReadError):
+            pass  # The client is gone; there is nobody to tell.
+        finally:
+            await _close(writer)
+
+    def _admits(self, uid: int) -> bool:
+        full = self.inside.total() >= MAX_CONNECTIONS or self.inside[uid] >= MAX_CONNECTIONS_PER_UID
+        if full:
+            log.warning("socket connection refused", uid=uid, connections=self.inside.total())
+        return not full
+
+    async def _exchange(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, caller: Caller
+    ) -> None:
+        body = -1
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                request = await _head(reader)
+                if request is None:
+                    return None
+                body = await _body(reader, request.body_length)
+        except TimeoutError:
+            log.warning("socket request timed out", uid=caller.uid)
+            return None
+        except FrameError as fault:
+            await _drain(reader)
+            writer.write(frames.error(fault.code, str(fault)))
+            return await writer.drain()
+        try:
+            writer.write(await self._answered(request, caller, body))
+            await writer.drain()
+        finally:
+            if body >= 0:
+                os.close(body)
+
+    async def _answered(self, request: Request, caller: Caller, body: int) -> bytes:
+        try:
+            return await self.answer(request, caller, body)
+        except FrameError as fault:
+            return frames.error(fault.code, str(fault))
+        except Exception:
+            mark = os.urandom(4).hex()
+            log.exception("socket request failed", verb=request.verb, uid=caller.uid, mark=mark)
+            return frames.error(Code.IO, f"internal error; the log has it under {mark}")
+
+
+def _caller(writer: asyncio.StreamWriter) -> Caller:
+    connection = writer.get_extra_info("socket")
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, uid, gid = struct.unpack("3i", raw)
+    return Caller(uid=uid, gid=gid, pid=pid)
+
+
+async def _head(reader: asyncio.StreamReader) -> Request | None:
+    """The request's head; None where the client left without a word."""
+    lines: list[bytes] = []
+    while True:
+        try:
+            line = await reader.readuntil(b"\n")
+        except asyncio.LimitOverrunError:
+            raise frames.malformed(f"a line is over {frames.MAX_LINE} bytes") from None
+        except asyncio.IncompleteReadError as cut:
+            if not lines and not cut.partial:
+                return None
+            raise frames.malformed("the request ends within its head") from None
+        line = line[:-1].removesuffix(b"\r")
+        if not line:
+            return frames.parse(lines)
+        if len(line) > frames.MAX_LINE or len(lines) > frames.MAX_HEADERS:
+            raise frames.malformed("the head is too large")
+        lines.append(line)
+
+
+async def _body(reader: asyncio.StreamReader, length: int) -> int:
+    """The body in memory that grows as it comes, behind a descriptor; -1 where there is none."""
+    if not length:
+        return -1
+    body = os.memfd_create("aimx-body", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        while length:
+            chunk = await reader.read(min(length, _CHUNK))
+            if not chunk:
+                raise frames.malformed("the request ends within its body")
+            os.write(body, chunk)
+            length -= len(chunk)
+    except BaseException:
+        os.close(body)
+        raise
+    return body
+
+
+async def _drain(reader: asyncio.StreamReader) -> None:
+    """Read on for a moment, so that the client sees the reply and not a reset."""
+    try:
+        while await asyncio.wait_for(reader.read(_CHUNK), _DRAIN_SECONDS):
+            pass
+    except (TimeoutError, OSError):
+        pass
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()

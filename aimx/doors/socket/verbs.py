@@ -1,0 +1,151 @@
+"""What each verb of the socket means: authorised first, then carried out by who can."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from aimx.doors.authorize import Action, Caller, Decision, authorize
+from aimx.doors.socket import frames
+from aimx.doors.socket.frames import Code, Request
+from aimx.doors.wish import Administration, Wish
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A message that somebody on this machine wants sent; `content` is a descriptor."""
+
+    content: int
+    content_length: int
+    html_length: int
+    text_only: bool
+    idempotency_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The message is on its way, or delivered."""
+
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """The message is not sent, and the code that says whose fault it is."""
+
+    code: Code
+    reason: str
+
+
+class Permission(Protocol):
+    """Asked by the outbound side once it has read the author."""
+
+    def __call__(self, owner: int | None) -> bool:
+        """Whether the caller may send as a mailbox of this owner; None: there is none."""
+
+
+class Submission(Protocol):
+    """The outbound side, as the doors see it."""
+
+    async def submit(self, submitted: Submitted, permission: Permission) -> Accepted | Declined:
+        """Send a message if its author's mailbox may be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verbs:
+    """The dispatch from a request to who carries it out."""
+
+    administrator: int  # The uid that the daemon runs as.
+    version: str
+    administration: Administration
+    submission: Submission
+
+    async def answer(self, request: Request, caller: Caller, body: int) -> bytes:
+        match request.verb:
+            case "VERSION":
+                return frames.ok_json({"tag": self.version})
+            case "SEND":
+                return await self._send(request, caller, body)
+            case "STATUS":
+                return await self._status(request, caller)
+            case _:
+                return await self._administer(request, caller)
+
+    async def _administer(self, request: Request, caller: Caller) -> bytes:
+        if not self._permits(request, caller, Action.SYSTEM):
+            return frames.error(Code.EACCES, "not authorized")
+        wish = _wish(request)
+        if request.verb == "PLAN":
+            answer = await self.administration.plan(wish)
+        else:
+            answer = await self.administration.apply(wish, request.headers.get("plan"))
+        return frames.ok_json(answer.document())
+
+    async def _status(self, request: Request, caller: Caller) -> bytes:
+        self._permits(request, caller, Action.STATUS)
+        is_administrator = caller.uid in (0, self.administrator)
+        document: dict[str, Any] = await self.administration.status(
+            _wish(request), None if is_administrator else caller.uid
+        )
+        return frames.ok_json(document)
+
+    async def _send(self, request: Request, caller: Caller, body: int) -> bytes:
+        submitted = Submitted(
+            content=body,
+            content_length=request.content_length,
+            html_length=request.html_length,
+            text_only=request.flag("text-only"),
+            idempotency_key=request.headers.get("idempotency-key"),
+        )
+        if submitted.text_only and submitted.html_length:
+            raise frames.malformed(
+                "AIMX/1 SEND: --text-only and --html-body are mutually exclusive"
+            )
+
+        def permission(owner: int | None) -> bool:
+            return self._permits(request, caller, Action.SEND_AS, owner)
+
+        match await self.submission.submit(submitted, permission):
+            case Accepted(message_id):
+                return frames.ok(message_id)
+            case Declined(code, reason):
+                return frames.error(code, reason)
+
+    def _permits(
+        self, request: Request, caller: Caller, action: Action, owner: int | None = None
+    ) -> bool:
+        decision = authorize(caller, action, administrator=self.administrator, owner=owner)
+        _record(request.verb, caller, decision)
+        return decision.allowed
+
+
+def _record(verb: str, caller: Caller, decision: Decision) -> None:
+    tell = log.info if decision.allowed else log.warning
+    tell(
+        "socket request",
+        verb=verb,
+        uid=caller.uid,
+        pid=caller.pid,
+        decision="allowed" if decision.allowed else "denied",
+        reason=decision.reason,
+    )
+
+
+def _wish(request: Request) -> Wish:
+    """The request's headers as a wish; raises `FrameError` for one that makes no sense."""
+    view = request.headers.get("format", "text")
+    if view not in ("text", "json"):
+        raise frames.malformed("format must be text or json")
+    return Wish(
+        roots={
+            name: request.headers[name] for name in sorted(frames.ROOTS) if name in request.headers
+        },
+        view=view,
+        columns=request.number("columns", 80),
+        color=request.flag("color"),
+        allow_removals=request.number("allow-removals", 0),
+    )

@@ -1,0 +1,45 @@
+"""What somebody wants of the machine, and the answer: the same for a command and a verb."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How to look at the plan, and for which instance it is meant."""
+
+    roots: Mapping[str, str] = field(default_factory=dict)  # By flag name: `data-dir` and so on.
+    view: str = "text"  # Or `json`.
+    columns: int = 80
+    color: bool = False
+    allow_removals: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What to print, and what the exit code is to say."""
+
+    exit: int  # Of the one table of exit codes.
+    output: str
+    plan_id: str = ""  # Of the plan that was shown; empty where there is nothing to apply.
+    pending: int = 0  # Changes that an apply would carry out.
+    blocked: int = 0
+
+    def document(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Administration(Protocol):
+    """Who plans and applies: the daemon's controller, or the command's own process."""
+
+    async def plan(self, wish: Wish) -> Answer:
+        """Look, and change nothing."""
+
+    async def apply(self, wish: Wish, plan_id: str | None) -> Answer:
+        """Carry out exactly the plan of this id (None: whatever the plan is now), or refuse."""
+
+    async def status(self, wish: Wish, uid: int | None) -> dict[str, Any]:
+        """The state as a document; with a uid, no more of it than is that user's."""
