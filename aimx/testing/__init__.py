@@ -1,0 +1,1 @@
+"""Servers of ours to rehearse against: on this machine, from a script that a person can read."""

@@ -1,0 +1,1 @@
+"""Judging a message: SPF, DKIM, DMARC, and whether its author is trusted."""

@@ -1,0 +1,76 @@
+"""Reads a DNS message: what it says about the question that it repeats."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import dns.exception
+import dns.message
+import dns.rcode
+import dns.rdata
+import dns.rdatatype
+from dns.rdtypes.ANY.CNAME import CNAME
+from dns.rdtypes.ANY.MX import MX
+from dns.rdtypes.ANY.PTR import PTR
+from dns.rdtypes.ANY.TXT import TXT
+from dns.rdtypes.IN.A import A
+from dns.rdtypes.IN.AAAA import AAAA
+
+from aimx.verify.resolver import Answer, NoAnswer, NoRecord, Records, Value
+
+LONGEST_TTL = 86400  # Seconds. RFC 2181 8 lets a cache hold less than a record offers.
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A CNAME leads to this name, and the message does not say what stands there."""
+
+    name: str
+
+
+Reading: TypeAlias = Answer | Elsewhere
+
+
+def read(message: dns.message.Message) -> Reading:
+    """What `message`, which answers our question, says. Any failing server is a `NoAnswer`."""
+    rcode = message.rcode()
+    if rcode not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        return NoAnswer(dns.rcode.to_text(rcode))
+    if not isinstance(message, dns.message.QueryMessage):
+        return NoAnswer("the answer is not to a query")
+    try:
+        return _chain(message)
+    except dns.exception.DNSException as trouble:
+        return NoAnswer(f"the answer cannot be read: {trouble}")
+
+
+def _chain(message: dns.message.QueryMessage) -> Reading:
+    chain = message.resolve_chaining()
+    ttl = min(chain.minimum_ttl, LONGEST_TTL)
+    if chain.answer is not None:
+        return Records(tuple(map(_value, chain.answer)), ttl)
+    if message.rcode() == dns.rcode.NXDOMAIN:
+        return NoRecord(exists=False, ttl=ttl)
+    if chain.cnames and not _is_authoritative_about_nothing(message):
+        return Elsewhere(chain.canonical_name.to_text())
+    return NoRecord(exists=True, ttl=ttl)
+
+
+def _is_authoritative_about_nothing(message: dns.message.Message) -> bool:
+    """RFC 2308 2.2: an SOA beside no answer means that there is none."""
+    return any(rrset.rdtype == dns.rdatatype.SOA for rrset in message.authority)
+
+
+def _value(rdata: dns.rdata.Rdata) -> Value:
+    match rdata:
+        case TXT(strings=strings):
+            return b"".join(strings)
+        case MX(preference=preference, exchange=exchange):
+            return preference, exchange.to_text(omit_final_dot=True)
+        case A(address=address) | AAAA(address=address):
+            return str(address)
+        case PTR(target=target) | CNAME(target=target):
+            return str(target.to_text(omit_final_dot=True))
+        case _:
+            return rdata.to_text()

@@ -1,0 +1,121 @@
+"""The resolver that the engine shares: it asks over the network, once for all who wait."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import dns.exception
+import dns.name
+import dns.resolver
+
+from aimx.verify import answers
+from aimx.verify.answers import Elsewhere, Reading
+from aimx.verify.exchange import MismatchError, ask
+from aimx.verify.expiring import Expiring
+from aimx.verify.resolver import Answer, NoAnswer, NoRecord
+from desired.quantities import Endpoint
+
+KEPT = 20_000  # Answers in memory: some 10 MB.
+AT_ONCE = 200  # Questions on the wire; each has a descriptor.
+ROUNDS = 2  # How often each server is asked before we give up.
+LONGEST_CHAIN = 8  # CNAMEs that lead out of one message into the next.
+# RFC 2308 7 allows five minutes. A few seconds spare a failing server the same question from
+# each signature of a message, and are over when the sender tries again.
+NO_ANSWER_SECONDS = 5
+IMPOSSIBLE_SECONDS = 3600  # A name that cannot be asked for will not turn up.
+
+
+class CachingResolver:
+    """Asks `resolvers` ("address:port"; none: the system's) and keeps answers for their TTL.
+
+    One event loop's. Whoever makes it closes it.
+    """
+
+    def __init__(
+        self,
+        resolvers: Iterable[str] = (),
+        timeout: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._servers = tuple(map(Endpoint.parse, resolvers)) or _system_servers()
+        self._patience = timeout / (ROUNDS * len(self._servers))
+        self._kept: Expiring[tuple[str, str], Answer] = Expiring(KEPT, clock)
+        self._asking: dict[tuple[str, str], asyncio.Task[Answer]] = {}
+        self._at_once = asyncio.Semaphore(AT_ONCE)
+
+    async def lookup(self, name: str, record: str) -> Answer:
+        key = name.lower().removesuffix("."), record
+        if found := self._kept.get(key):
+            return _aged(*found)
+        task = self._asking.get(key)
+        if task is None:
+            task = self._asking[key] = asyncio.create_task(self._find(*key))
+            task.add_done_callback(lambda _: self._asking.pop(key, None))
+        # One caller who is cancelled does not take the answer from the others.
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """Give up what is still being asked."""
+        asking = tuple(self._asking.values())
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+
+    async def _find(self, name: str, record: str) -> Answer:
+        answer = await self._follow(name, record)
+        seconds = NO_ANSWER_SECONDS if isinstance(answer, NoAnswer) else answer.ttl
+        self._kept.put((name, record), answer, seconds)
+        return answer
+
+    async def _follow(self, name: str, record: str) -> Answer:
+        if not _can_exist(name):
+            return NoRecord(exists=False, ttl=IMPOSSIBLE_SECONDS)
+        for _ in range(LONGEST_CHAIN):
+            reading = await self._ask(name, record)
+            if not isinstance(reading, Elsewhere):
+                return reading
+            name = reading.name
+        return NoAnswer(f"more than {LONGEST_CHAIN} CNAMEs lead on from {name}")
+
+    async def _ask(self, name: str, record: str) -> Reading:
+        """The first server that can say, each asked in turn and then once more."""
+        reason = ""
+        for server in self._servers * ROUNDS:
+            try:
+                async with self._at_once:
+                    message = await ask(server, name, record, self._patience)
+            except TimeoutError:
+                reason = f"{server} did not answer in {self._patience:g} s"
+                continue
+            except (OSError, MismatchError, dns.exception.DNSException) as trouble:
+                reason = f"{server}: {trouble}"
+                continue
+            reading = answers.read(message)
+            if not isinstance(reading, NoAnswer):
+                return reading
+            reason = f"{server}: {reading.reason}"
+        return NoAnswer(f"{record} of {name}: {reason}")
+
+
+def _aged(answer: Answer, left: float) -> Answer:
+    return answer if isinstance(answer, NoAnswer) else replace(answer, ttl=int(left))
+
+
+def _can_exist(name: str) -> bool:
+    try:
+        dns.name.from_text(name)
+    except (dns.exception.DNSException, UnicodeError):
+        return False
+    return bool(name)
+
+
+def _system_servers() -> tuple[Endpoint, ...]:
+    try:
+        system = dns.resolver.Resolver()
+    except dns.resolver.NoResolverConfiguration:
+        # resolv.conf(5): without a file, the name server is on this machine.
+        return (Endpoint("127.0.0.1", 53),)
+    return tuple(Endpoint(a, system.port) for a in system.nameservers if isinstance(a, str))

@@ -1,0 +1,59 @@
+"""What a DNS look-up can end in, and the interface of whatever does it.
+
+Not there is not the same as could not look: `NoRecord` is the DNS's word that there is nothing,
+`NoAnswer` is the lack of any word, and no caller may take one for the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+# TXT: its strings joined. MX: preference and host. A, AAAA, PTR, CNAME: text.
+Value: TypeAlias = bytes | str | tuple[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What the DNS holds, in no particular order. Hosts have no final dot; "." is the root."""
+
+    values: tuple[Value, ...]
+    ttl: int  # Seconds that this may still be believed.
+
+    @property
+    def texts(self) -> tuple[bytes, ...]:
+        return tuple(value for value in self.values if isinstance(value, bytes))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Addresses of A and AAAA, hosts of PTR and CNAME."""
+        return tuple(value for value in self.values if isinstance(value, str))
+
+    @property
+    def exchanges(self) -> tuple[tuple[int, str], ...]:
+        return tuple(value for value in self.values if isinstance(value, tuple))
+
+
+@dataclass(frozen=True, slots=True)
+class NoRecord:
+    """There is nothing of the kind that was asked for."""
+
+    exists: bool  # False: the name itself is not there (NXDOMAIN, RFC 8020).
+    ttl: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """Could not look: nobody answered, or nobody could say."""
+
+    reason: str
+
+
+Answer: TypeAlias = Records | NoRecord | NoAnswer
+
+
+class Resolver(Protocol):
+    """Whoever looks things up. Never raises for what a name or a server does."""
+
+    async def lookup(self, name: str, record: str) -> Answer:
+        """Follow CNAMEs and return what stands at their end. `record` is "TXT", "MX", ..."""
