@@ -1,0 +1,60 @@
+"""How things stand, in the words that Kubernetes uses: type, status, reason, message, since."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import Any, Literal
+
+Status = Literal["True", "False", "Unknown"]
+Type = Literal["Ready", "ManifestValid", "Converged", "EngineActive", "Drifted", "PendingApproval"]
+
+ORDER: tuple[Type, ...] = (
+    "Ready",
+    "ManifestValid",
+    "Converged",
+    "EngineActive",
+    "Drifted",
+    "PendingApproval",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One fact about the instance."""
+
+    type: Type
+    status: Status
+    reason: str = ""  # One CamelCase word, stable; empty where the status says all.
+    message: str = ""  # For a person. No times and no counters, so that equal facts are equal.
+    since: str = ""  # RFC 3339, of the last change of status.
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """All facts; a change gives new ones."""
+
+    by_type: Mapping[Type, Condition] = field(default_factory=dict)
+
+    def told(
+        self,
+        kind: Type,
+        status: Status,
+        now: datetime,
+        *,
+        reason: str = "",
+        message: str = "",
+    ) -> Conditions:
+        """With this fact; `since` stays where the status does."""
+        known = self.by_type.get(kind)
+        since = known.since if known and known.status == status else written(now)
+        told = Condition(kind, status, reason, message, since)
+        return replace(self, by_type={**self.by_type, kind: told})
+
+    def documents(self) -> list[dict[str, Any]]:
+        return [asdict(self.by_type[kind]) for kind in ORDER if kind in self.by_type]
+
+
+def written(now: datetime) -> str:
+    return now.strftime("%Y-%m-%dT%H:%M:%SZ")

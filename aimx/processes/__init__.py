@@ -1,0 +1,1 @@
+"""The processes of the engine; each module wires one of them together."""

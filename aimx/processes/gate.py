@@ -1,0 +1,44 @@
+"""How many connections there may be: in all, and from one client."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_address, ip_network
+
+
+def reduced(peer: str) -> str:
+    """The address as it is logged and looked up: without zone, IPv4-mapped IPv6 as IPv4."""
+    address = ip_address(peer.partition("%")[0])
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(address)
+
+
+def client(peer: str) -> str:
+    """Who counts as one client: an IPv4 address, or the /64 that an IPv6 host picks from."""
+    address = ip_address(peer)
+    if isinstance(address, IPv6Address):
+        return str(ip_network((address, 64), strict=False))
+    return peer
+
+
+@dataclass(slots=True)
+class Gate:
+    """Who is in. The limits are asked anew for each connection, since they may change."""
+
+    inside: Counter[str] = field(default_factory=Counter)
+
+    def admit(self, peer: str, most: int, most_of_one: int) -> bool:
+        """Count the client in, if there is room for it."""
+        name = client(peer)
+        if self.inside.total() >= most or self.inside[name] >= most_of_one:
+            return False
+        self.inside[name] += 1
+        return True
+
+    def leave(self, peer: str) -> None:
+        name = client(peer)
+        self.inside[name] -= 1
+        if self.inside[name] <= 0:
+            del self.inside[name]

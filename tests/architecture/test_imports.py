@@ -1,0 +1,79 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+# What costs time to import, and is none of a thin client's business.
+HEAVY = {
+    "pydantic",
+    "structlog",
+    "dns",
+    "cryptography",
+    "aiosmtpd",
+    "tomlkit",
+    "tomli",
+    "asyncio",
+    "email",
+    "watchfiles",
+    "desired",
+    "reconcilers",
+}
+
+# All of ours that a thin client may import.
+THIN = {
+    "aimx",
+    "aimx.cli",
+    "aimx.cli.administer",
+    "aimx.cli.apply",
+    "aimx.cli.main",
+    "aimx.cli.plan",
+    "aimx.cli.roots",
+    "aimx.cli.send",
+    "aimx.cli.status",
+    "aimx.cli.terminal",
+    "aimx.doors",
+    "aimx.doors.exits",
+    "aimx.doors.socket",
+    "aimx.doors.socket.client",
+    "aimx.doors.wish",
+}
+
+PROBE = """
+import json, sys
+import {modules}
+from aimx.cli.main import main
+try:
+    main({arguments!r})
+except SystemExit:
+    pass
+print("MODULES " + json.dumps(sorted(sys.modules)))
+"""
+
+
+def imported(modules: str, arguments: list[str]) -> set[str]:
+    program = PROBE.format(modules=modules, arguments=arguments)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    line = next(line for line in done.stdout.splitlines() if line.startswith("MODULES "))
+    return set(json.loads(line.removeprefix("MODULES ")))
+
+
+@pytest.mark.parametrize(
+    ("modules", "arguments"),
+    [
+        pytest.param("sys", ["--help"], id="help"),
+        pytest.param("sys", ["plan", "--help"], id="plan-help"),
+        pytest.param(
+            "aimx.cli.plan, aimx.cli.apply, aimx.cli.status, aimx.cli.send",
+            ["status", "--help"],
+            id="commands-that-ask-the-daemon",
+        ),
+    ],
+)
+def test_a_thin_client_imports_nothing_heavy(modules: str, arguments: list[str]) -> None:
+    found = imported(modules, arguments)
+
+    assert not {name for name in found if name.partition(".")[0] in HEAVY}
+    assert {name for name in found if name.partition(".")[0] == "aimx"} <= THIN

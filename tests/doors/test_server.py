@@ -1,0 +1,160 @@
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from aimx.doors.authorize import Caller
+from aimx.doors.socket import frames
+from aimx.doors.socket.frames import Request
+from aimx.doors.socket.server import MAX_CONNECTIONS_PER_UID, Door
+
+Talk = Callable[[PurePosixPath], Awaitable[bytes]]
+
+
+async def repeat(request: Request, caller: Caller, body: int) -> bytes:
+    """Answers with what it was asked."""
+    content = os.pread(body, request.body_length, 0) if body >= 0 else b""
+    return frames.ok_json(
+        {"verb": request.verb, "uid": caller.uid, "pid": caller.pid, "body": content.decode()}
+    )
+
+
+async def break_down(request: Request, caller: Caller, body: int) -> bytes:
+    raise RuntimeError("secret detail")
+
+
+def through_the_door(
+    tmp_path: Path, talk: Talk, answer: Callable[..., Awaitable[bytes]] = repeat
+) -> bytes:
+    async def session() -> bytes:
+        door = Door(answer)
+        path = PurePosixPath(tmp_path / "s")
+        await door.open(path)
+        try:
+            return await talk(path)
+        finally:
+            await door.close()
+
+    return asyncio.run(session())
+
+
+def saying(*chunks: bytes, hang_up: bool = True) -> Talk:
+    async def talk(path: PurePosixPath) -> bytes:
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        for chunk in chunks:
+            writer.write(chunk)
+            await writer.drain()
+            await asyncio.sleep(0)
+        if hang_up:
+            writer.write_eof()
+        reply = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        return reply
+
+    return talk
+
+
+def test_the_caller_is_who_the_kernel_says(tmp_path: Path) -> None:
+    reply = through_the_door(tmp_path, saying(b"AIMX/1 VERSION\n\n"))
+
+    assert f'"uid":{os.geteuid()},"pid":{os.getpid()}'.encode() in reply
+
+
+def test_a_client_need_not_hang_up_to_be_answered(tmp_path: Path) -> None:
+    reply = through_the_door(tmp_path, saying(b"AIMX/1 VERSION\n\n", hang_up=False))
+
+    assert reply.startswith(b"AIMX/1 OK\n")
+
+
+@pytest.mark.parametrize("cut", range(0, 44, 7))
+def test_a_frame_may_come_in_pieces(tmp_path: Path, cut: int) -> None:
+    frame = b"AIMX/1 SEND\nContent-Length: 5\n\nhelloignored"
+
+    reply = through_the_door(tmp_path, saying(frame[:cut], frame[cut:]))
+
+    assert b'"body":"hello"' in reply
+
+
+@pytest.mark.parametrize(
+    ("frame", "reply"),
+    [
+        pytest.param(
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"AIMX/1 ERR MALFORMED malformed request: expected 'AIMX/1 <VERB>'\n"
+            b"Code: MALFORMED\n\n",
+            id="another-protocol",
+        ),
+        pytest.param(
+            b"AIMX/1 SEND\nContent-Length: 10\n\nhello",
+            b"AIMX/1 ERR MALFORMED malformed request: the request ends within its body\n"
+            b"Code: MALFORMED\n\n",
+            id="body-cut-short",
+        ),
+        pytest.param(
+            b"AIMX/1 SEND",
+            b"AIMX/1 ERR MALFORMED malformed request: the request ends within its head\n"
+            b"Code: MALFORMED\n\n",
+            id="head-cut-short",
+        ),
+        pytest.param(
+            b"AIMX/1 " + b"x" * 9000 + b"\n\n",
+            b"AIMX/1 ERR MALFORMED malformed request: a line is over 8192 bytes\n"
+            b"Code: MALFORMED\n\n",
+            id="line-too-long",
+        ),
+        pytest.param(
+            b"AIMX/1 SEND\n" + b"a: b\n" * 66 + b"\n",
+            b"AIMX/1 ERR MALFORMED malformed request: the head is too large\nCode: MALFORMED\n\n",
+            id="too-many-headers",
+        ),
+        pytest.param(b"", b"", id="not-a-word"),
+    ],
+)
+def test_nonsense_is_refused_and_nothing_else_happens(
+    tmp_path: Path, frame: bytes, reply: bytes
+) -> None:
+    assert through_the_door(tmp_path, saying(frame)) == reply
+
+
+def test_a_bug_of_ours_tells_the_client_nothing(tmp_path: Path) -> None:
+    reply = through_the_door(tmp_path, saying(b"AIMX/1 VERSION\n\n"), break_down)
+
+    assert reply.startswith(b"AIMX/1 ERR IO internal error; the log has it under ")
+    assert b"secret" not in reply
+
+
+def test_one_user_cannot_take_every_connection(tmp_path: Path) -> None:
+    async def session() -> tuple[bytes, bytes]:
+        door = Door(repeat)
+        path = PurePosixPath(tmp_path / "s")
+        await door.open(path)
+        idle = [
+            await asyncio.open_unix_connection(str(path)) for _ in range(MAX_CONNECTIONS_PER_UID)
+        ]
+        while door.inside.total() < MAX_CONNECTIONS_PER_UID:
+            await asyncio.sleep(0)
+        one_too_many = await saying(b"AIMX/1 VERSION\n\n")(path)
+        for _, writer in idle:
+            writer.close()
+            await writer.wait_closed()
+        while door.inside.total():
+            await asyncio.sleep(0)
+        afterwards = await saying(b"AIMX/1 VERSION\n\n")(path)
+        await door.close()
+        return one_too_many, afterwards
+
+    one_too_many, afterwards = asyncio.run(session())
+
+    assert one_too_many == b""
+    assert afterwards.startswith(b"AIMX/1 OK")
+
+
+def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(tmp_path / "s"))
+
+    assert through_the_door(tmp_path, saying(b"AIMX/1 VERSION\n\n")).startswith(b"AIMX/1 OK")
