@@ -40,6 +40,7 @@ class Door:
 
     answer: Answer
     inside: Counter[int] = field(default_factory=Counter)  # Connections by uid.
+    _open: set[asyncio.StreamWriter] = field(default_factory=set)
     _server: asyncio.AbstractServer | None = None
 
     async def open(self, path: PurePosixPath) -> None:
@@ -59,24 +60,35 @@ class Door:
         )
 
     async def close(self) -> None:
+        """Let nobody in, and end what is left: a request in hand is not answered."""
         if self._server is not None:
             self._server.close()
+        for writer in tuple(self._open):
+            writer.transport.abort()
+        while self._open:
+            await asyncio.sleep(0)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
         try:
-            caller = _caller(writer)
-            if not self._admits(caller.uid):
-                return
-            self.inside[caller.uid] += 1
-            try:
-                await self._exchange(reader, writer, caller)
-            finally:
-                self.inside[caller.uid] -= 1
-                self.inside += Counter()  # Forgets who is out.
+            await self._admitted(reader, writer, _caller(writer))
         except (OSError, asyncio.IncompleteReadError):
             pass  # The client is gone; there is nobody to tell.
         finally:
             await _close(writer)
+            self._open.discard(writer)
+
+    async def _admitted(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, caller: Caller
+    ) -> None:
+        if not self._admits(caller.uid):
+            await _refuse(reader, writer, FrameError(Code.TEMP, "too many connections, try again"))
+            return
+        self.inside[caller.uid] += 1
+        try:
+            await self._exchange(reader, writer, caller)
+        finally:
+            self.inside -= Counter({caller.uid: 1})  # Forgets who has none left.
 
     def _admits(self, uid: int) -> bool:
         full = self.inside.total() >= MAX_CONNECTIONS or self.inside[uid] >= MAX_CONNECTIONS_PER_UID
@@ -92,15 +104,14 @@ class Door:
             async with asyncio.timeout(REQUEST_SECONDS):
                 request = await _head(reader)
                 if request is None:
-                    return None
+                    return
                 body = await _body(reader, request.body_length)
         except TimeoutError:
             log.warning("socket request timed out", uid=caller.uid)
-            return None
+            return
         except FrameError as fault:
-            await _drain(reader)
-            writer.write(frames.error(fault.code, str(fault)))
-            return await writer.drain()
+            await _refuse(reader, writer, fault)
+            return
         try:
             writer.write(await self._answered(request, caller, body))
             await writer.drain()
@@ -152,16 +163,28 @@ async def _body(reader: asyncio.StreamReader, length: int) -> int:
         return -1
     body = os.memfd_create("aimx-body", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
-        while length:
-            chunk = await reader.read(min(length, _CHUNK))
-            if not chunk:
-                raise frames.malformed("the request ends within its body")
-            os.write(body, chunk)
-            length -= len(chunk)
+        await _fill(body, reader, length)
     except BaseException:
         os.close(body)
         raise
     return body
+
+
+async def _fill(body: int, reader: asyncio.StreamReader, length: int) -> None:
+    while length:
+        chunk = await reader.read(min(length, _CHUNK))
+        if not chunk:
+            raise frames.malformed("the request ends within its body")
+        os.write(body, chunk)
+        length -= len(chunk)
+
+
+async def _refuse(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, fault: FrameError
+) -> None:
+    await _drain(reader)
+    writer.write(frames.error(fault.code, str(fault)))
+    await writer.drain()
 
 
 async def _drain(reader: asyncio.StreamReader) -> None:
