@@ -6,6 +6,8 @@ errors, and answers with the nearest place that it knows.
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,9 +17,7 @@ import tomli
 import tree_sitter_toml
 from tree_sitter import Language, Node, Parser
 
-from desired.problem import Source, Where
-
-Path = tuple[str | int, ...]
+from desired.problem import BYTE_ORDER_MARK, Path, Source, Where
 
 _LANGUAGE = Language(tree_sitter_toml.language())
 
@@ -50,7 +50,8 @@ class Places:
     """The places of one source."""
 
     def __init__(self, raw: bytes) -> None:
-        self._raw = raw
+        self._raw = raw.removeprefix(BYTE_ORDER_MARK)
+        self._lines = [0, *(found.end() for found in re.finditer(b"\n", self._raw))]
         self._blocks: dict[Path, list[_Block]] = {}
         self._headers: dict[Path, Place] = {}
         self._index()
@@ -67,6 +68,20 @@ class Places:
                 if len(found) > len(best[0]):
                     best = (found, place)
         return best
+
+    def show(self, path: Path, file: str, *, key: bool) -> tuple[Where, str, int]:
+        """The nearest place of a path: where, its line, and how many characters are meant."""
+        found, place = self.find(path)
+        if place is None:
+            return Where(file), "", 1
+        span = place.key if key or found != path else place.value
+        number = bisect_right(self._lines, span.start)
+        begin = self._lines[number - 1]
+        end = self._lines[number] if number < len(self._lines) else len(self._raw)
+        line = self._raw[begin:end].rstrip(b"\r\n")
+        before = _text(line[: span.start - begin])
+        meant = _text(line[span.start - begin : span.end - begin])
+        return Where(file, number, len(before) + 1), _text(line), max(1, len(meant))
 
     def _index(self) -> None:
         repeated: dict[Path, Iterator[int]] = {}
@@ -155,11 +170,13 @@ def _pairs(holder: Node, path: Path) -> Iterator[tuple[Path, Place, Node]]:
 
 def _names(node: Node) -> Iterator[tuple[str, Node]]:
     """The names that a key consists of, each with its node."""
-    if node.type == "dotted_key":
-        for child in node.named_children:
-            yield from _names(child)
-    elif node.type in ("bare_key", "quoted_key"):
-        yield _name(node), node
+    waiting = [node]
+    while waiting:  # A dotted key nests to the left, as deep as it has dots.
+        node = waiting.pop()
+        if node.type == "dotted_key":
+            waiting += reversed(node.named_children)
+        elif node.type in ("bare_key", "quoted_key"):
+            yield _name(node), node
 
 
 def _name(node: Node) -> str:
@@ -177,17 +194,6 @@ def places(raw: bytes) -> Places:
     return Places(raw)
 
 
-def at(source: Source, span: Span) -> tuple[Where, str, int]:
-    """The place of a span, the line that it begins in, and how many characters of it are meant."""
-    begin = source.raw.rfind(b"\n", 0, span.start) + 1
-    end = source.raw.find(b"\n", span.start)
-    line = source.raw[begin : end if end >= 0 else None].rstrip(b"\r")
-    before = _text(line[: span.start - begin])
-    meant = _text(line[span.start - begin : span.end - begin])
-    number = source.raw.count(b"\n", 0, begin) + 1
-    return Where(source.name, number, len(before) + 1), _text(line), max(1, len(meant))
-
-
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
 
@@ -195,7 +201,7 @@ def _text(raw: bytes) -> str:
 def locate(sources: Sequence[Source], path: Path) -> Where | None:
     """Where the sources say so; None when none of them does."""
     for source in sources:
-        found, place = places(source.raw).find(path)
-        if place is not None and found == path:
-            return at(source, place.key)[0]
+        known = places(source.raw)
+        if known.find(path)[0] == path:
+            return known.show(path, source.name, key=True)[0]
     return None

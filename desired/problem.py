@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 Severity = Literal["error", "warning"]
+Path = tuple[str | int, ...]  # Keys and array indices, from the top of a file.
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 # What fits beside the line number on a screen; a longer line is shown around its caret.
 _WIDTH = 120

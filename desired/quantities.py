@@ -12,6 +12,9 @@ from ipaddress import AddressValueError, IPv6Address
 
 from desired.names import InvalidNameError
 
+DURATION = "[0-9]{1,9}(?:ms|s|m|h|d)"
+SIZE = "[0-9]{1,15}(?:[KMGT]iB)?"
+
 _DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)")
 _UNITS = {
     "d": timedelta(days=1),

@@ -1,0 +1,127 @@
+"""All sources together, each thing with its place, before anything is checked against another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from desired import legacy
+from desired.finding import Finding
+from desired.names import Address, Domain, InvalidNameError, Slug
+from desired.problem import Path, Source
+from desired.schema import (
+    DomainTable,
+    IdentityTable,
+    MailboxTable,
+    ManifestTable,
+    MovedTable,
+    RemovedTable,
+)
+from desired.shape import Shaped
+
+Name = TypeVar("Name")
+Table = TypeVar("Table")
+
+
+@dataclass(frozen=True, slots=True)
+class Declared(Generic[Name, Table]):
+    """One thing that a manifest declares, and where."""
+
+    source: Source
+    path: Path
+    name: Name
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a manifest declares, in the order in which it does."""
+
+    source: Source  # The manifest proper; the rest are fragments.
+    top: ManifestTable
+    fragments: tuple[tuple[Source, ManifestTable], ...]
+    domains: tuple[Declared[Domain, None], ...]
+    overrides: tuple[Declared[Domain, DomainTable], ...]
+    mailboxes: tuple[Declared[Address, MailboxTable], ...]
+    identities: tuple[Declared[Slug, IdentityTable], ...]
+    moved: tuple[Declared[None, MovedTable], ...]
+    removed: tuple[Declared[None, RemovedTable], ...]
+
+    @property
+    def default(self) -> Domain | None:
+        return self.domains[0].name if self.domains else None
+
+
+class Gathering:
+    """Collects a draft from shaped sources, and what in them is no name."""
+
+    def __init__(self, sources: Sequence[Shaped]) -> None:
+        self.findings: list[Finding] = []
+        self._files = [(shaped.source, shaped.table) for shaped in sources if shaped.table]
+
+    def draft(self) -> Draft:
+        (source, top), *fragments = self._files
+        domains = tuple(self._domains())
+        default = domains[0].name if domains else None
+        return Draft(
+            source=source,
+            top=top,
+            fragments=tuple(fragments),
+            domains=domains,
+            overrides=tuple(self._overrides()),
+            mailboxes=tuple(self._mailboxes(default)),
+            identities=tuple(self._identities()),
+            moved=tuple(
+                Declared(source, ("moved", index), None, table)
+                for source, file in self._files
+                for index, table in enumerate(file.moved)
+            ),
+            removed=tuple(
+                Declared(source, ("removed", index), None, table)
+                for source, file in self._files
+                for index, table in enumerate(file.removed)
+            ),
+        )
+
+    def _domains(self) -> Iterator[Declared[Domain, None]]:
+        for source, file in self._files:
+            if isinstance(file.domain, Domain):
+                yield Declared(source, ("domain",), file.domain, None)
+            for index, name in enumerate(file.domains or ()):
+                yield Declared(source, ("domains", index), name, None)
+
+    def _overrides(self) -> Iterator[Declared[Domain, DomainTable]]:
+        for source, file in self._files:
+            if not isinstance(file.domain, dict):
+                continue
+            for key, table in file.domain.items():
+                path = ("domain", key)
+                try:
+                    yield Declared(source, path, Domain.parse(key), table)
+                except InvalidNameError as cause:
+                    self._no_name(source, path, cause)
+
+    def _mailboxes(self, default: Domain | None) -> Iterator[Declared[Address, MailboxTable]]:
+        for source, file in self._files:
+            for key, table in file.mailboxes.items():
+                path = ("mailboxes", key)
+                try:
+                    address = legacy.address(key, table.address, default)
+                except InvalidNameError as cause:
+                    place = path if table.address is None else (*path, "address")
+                    self._no_name(source, place, cause)
+                else:
+                    yield Declared(source, path, address, table)
+
+    def _identities(self) -> Iterator[Declared[Slug, IdentityTable]]:
+        for source, file in self._files:
+            for key, table in file.identities.items():
+                path = ("identities", key)
+                try:
+                    yield Declared(source, path, Slug.parse(key), table)
+                except InvalidNameError as cause:
+                    self._no_name(source, path, cause)
+
+    def _no_name(self, source: Source, path: Path, cause: InvalidNameError) -> None:
+        self.findings.append(Finding(source, path, "name", str(cause)))

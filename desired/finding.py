@@ -1,0 +1,84 @@
+"""What was found wrong, by key path; its line is looked up when everything has been found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from desired.problem import Path, Problem, Severity, Source, Where
+
+Pattern = tuple[str, ...]  # A key path in which `*` stands for any one key or index.
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A problem that does not know its line yet."""
+
+    source: Source
+    path: Path
+    code: str
+    text: str
+    hint: str = ""
+    severity: Severity = "error"
+    meant: Literal["key", "value"] = "value"  # What the caret points at.
+
+
+def placed(findings: Iterable[Finding]) -> tuple[Problem, ...]:
+    """The problems in reading order: by file as given, then by line; what is said twice, once."""
+    from desired.places import places  # Its parser is for reports alone.
+
+    found: dict[Problem, None] = {}
+    files: dict[str, int] = {}
+    for finding in findings:
+        files.setdefault(finding.source.name, len(files))
+        where, line, width = places(finding.source.raw).show(
+            finding.path, finding.source.name, key=finding.meant == "key"
+        )
+        problem = Problem(
+            where, finding.code, finding.text, finding.severity, finding.hint, line, width
+        )
+        found[problem] = None
+    return tuple(sorted(found, key=lambda problem: (files[problem.where.file], problem.where)))
+
+
+def where(source: Source, path: Path) -> Where:
+    """Where a path stands, to be named in another place's problem."""
+    from desired.places import places
+
+    return places(source.raw).show(path, source.name, key=True)[0]
+
+
+def fits(pattern: Pattern, path: Sequence[str | int]) -> bool:
+    return len(pattern) == len(path) and all(
+        wanted in ("*", found) for wanted, found in zip(pattern, path, strict=True)
+    )
+
+
+def matches(tables: Any, pattern: Pattern, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Every value of the tables that stands under a path that fits."""
+    if not pattern:
+        yield path, tables
+    elif pattern[0] == "*":
+        for key, value in _items(tables):
+            yield from matches(value, pattern[1:], (*path, key))
+    elif isinstance(tables, Mapping) and pattern[0] in tables:
+        yield from matches(tables[pattern[0]], pattern[1:], (*path, pattern[0]))
+
+
+def _items(tables: Any) -> Iterable[tuple[str | int, Any]]:
+    if isinstance(tables, Mapping):
+        return tables.items()
+    return enumerate(tables) if isinstance(tables, list) else ()
+
+
+def dotted(path: Sequence[str | int]) -> str:
+    """The path as TOML would write it: `mailboxes."info@a.com".hooks[0].cmd`."""
+    parts: list[str] = []
+    for key in path:
+        if isinstance(key, int):
+            parts.append(f"[{key}]")
+        else:
+            bare = key.isascii() and key.replace("-", "").replace("_", "").isalnum()
+            parts.append(("." if parts else "") + (key if bare else f'"{key}"'))
+    return "".join(parts)

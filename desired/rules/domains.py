@@ -1,0 +1,128 @@
+"""What must hold between the domains of a manifest, and between its files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from desired.draft import Declared, Draft
+from desired.finding import Finding, where
+from desired.names import Domain
+from desired.schema import DomainTable
+
+_IN_FRAGMENTS = frozenset({"domains", "domain", "mailboxes", "identities", "moved", "removed"})
+
+
+def fragments_declare_resources_alone(draft: Draft) -> Iterator[Finding]:
+    """What holds for the whole install stands in one place."""
+    for source, file in draft.fragments:
+        for key in sorted(file.model_fields_set):
+            if key not in _IN_FRAGMENTS or (key == "domain" and isinstance(file.domain, Domain)):
+                text = f"`{key}` cannot stand in a fragment"
+                hint = f"move it to {draft.source.name}"
+                yield Finding(source, (key,), "fragment-key", text, hint, meant="key")
+
+
+def domains_are_listed_one_way(draft: Draft) -> Iterator[Finding]:
+    """A manifest lists its domains, or is a legacy one and names one."""
+    if draft.top.domain is not None and not isinstance(draft.top.domain, dict):
+        if draft.top.domains is not None:
+            text = "specify either 'domain' (singular, legacy) or 'domains' (plural), not both"
+            yield Finding(draft.source, ("domain",), "domain-twice", text, meant="key")
+    elif not draft.domains and draft.top.domains is not None:
+        text = "`domains` must contain at least one entry"
+        yield Finding(draft.source, ("domains",), "no-domain", text)
+    elif not draft.domains:
+        text = (
+            'missing required field: set either `domain = "..."` (legacy) or'
+            f' `domains = ["a.com", ...]` (canonical) in {draft.source.name}'
+        )
+        yield Finding(draft.source, (), "no-domain", text)
+
+
+def a_domain_is_listed_once(draft: Draft) -> Iterator[Finding]:
+    """Two ways of writing one domain are one domain."""
+    first: dict[Domain, Declared[Domain, None]] = {}
+    for domain in draft.domains:
+        earlier = first.setdefault(domain.name, domain)
+        if earlier is not domain and ("domain",) not in (earlier.path, domain.path):
+            text = f"duplicate domain '{domain.name}' in `domains` (case-insensitive)"
+            hint = f"first listed at {where(earlier.source, earlier.path)}"
+            yield Finding(domain.source, domain.path, "duplicate", text, hint)
+
+
+def overrides_are_of_listed_domains(draft: Draft) -> Iterator[Finding]:
+    """An override of a domain that nobody lists would never hold."""
+    listed = {domain.name for domain in draft.domains}
+    first: dict[Domain, Declared[Domain, DomainTable]] = {}
+    for override in draft.overrides:
+        name = override.name
+        if listed and name not in listed:
+            text = (
+                f'per-domain override `[domain."{name}"]` references a domain not listed in'
+                f" `domains = [...]`; add '{name}' to `domains` or remove the sub-table"
+            )
+            yield Finding(override.source, override.path, "unlisted-domain", text, meant="key")
+        earlier = first.setdefault(name, override)
+        if earlier is not override:
+            text = f'`[domain."{name}"]` is declared twice'
+            hint = f"first declared at {where(earlier.source, earlier.path)}"
+            yield Finding(override.source, override.path, "duplicate", text, hint, meant="key")
+
+
+def agents_declare_on_listed_domains(draft: Draft) -> Iterator[Finding]:
+    """Self-service on a domain that is not ours would promise mail that never comes."""
+    listed = {domain.name for domain in draft.domains}
+    for index, name in enumerate(draft.top.policy.self_service.domains or ()):
+        if listed and name not in listed:
+            path = ("policy", "self_service", "domains", index)
+            text = f"domain '{name}' is not in `domains = [...]`"
+            yield Finding(draft.source, path, "unlisted-domain", text, "add it, or remove it here")
+
+
+def a_certificate_has_its_files(draft: Draft) -> Iterator[Finding]:
+    """Mode `files` needs both, and no other mode reads them."""
+    tls = draft.top.tls
+    for key in ("cert", "key"):
+        given = key in tls.model_fields_set
+        if tls.mode == "files" and not given:
+            text = f'`tls.mode = "files"` needs `{key}`'
+            yield Finding(draft.source, ("tls", "mode"), "tls-files", text, f"add `{key} = ...`")
+        elif tls.mode != "files" and given:
+            text = f'`tls.{key}` is read with `mode = "files"` only'
+            yield Finding(draft.source, ("tls", key), "tls-files", text, 'add `mode = "files"`')
+
+
+def the_postmaster_is_reachable(draft: Draft) -> Iterator[Finding]:
+    """RFC 5321 4.5.1: whoever receives mail has a postmaster."""
+    default = draft.default
+    if default is None:
+        return
+    reachable = {f"postmaster@{default}", f"*@{default}"}
+    declared = {str(mailbox.name) for mailbox in draft.mailboxes}
+    aliases = {str(alias) for mailbox in draft.mailboxes for alias in mailbox.table.aliases}
+    if not reachable & (declared | aliases):
+        text = f"nobody reads postmaster@{default}, which every mail exchanger must have"
+        hint = "declare it, or make it an alias of a mailbox"
+        place = draft.domains[0]
+        yield Finding(place.source, place.path, "postmaster-missing", text, hint, "warning")
+
+
+def retired_tables_are_ignored(draft: Draft) -> Iterator[Finding]:
+    """The one table of the older system that has no meaning left."""
+    if draft.top.upgrade is not None:
+        text = "[upgrade] is ignored: packages bring new versions"
+        yield Finding(
+            draft.source, ("upgrade",), "ignored", text, "remove it", "warning", meant="key"
+        )
+
+
+RULES = (
+    fragments_declare_resources_alone,
+    domains_are_listed_one_way,
+    a_domain_is_listed_once,
+    overrides_are_of_listed_domains,
+    agents_declare_on_listed_domains,
+    a_certificate_has_its_files,
+    the_postmaster_is_reachable,
+    retired_tables_are_ignored,
+)

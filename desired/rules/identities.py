@@ -1,0 +1,111 @@
+"""What must hold of identities, and of moves and removals that name mailboxes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from desired.draft import Declared, Draft
+from desired.finding import Finding, where
+from desired.legacy import mentioned
+from desired.names import InvalidNameError, Slug
+from desired.problem import Path, Source
+from desired.schema import IdentityTable
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def identities_use_declared_mailboxes(draft: Draft) -> Iterator[Finding]:
+    """A token for a mailbox that is not there would show nothing, silently."""
+    declared = {mailbox.name for mailbox in draft.mailboxes}
+    for identity in draft.identities:
+        for index, text in enumerate(identity.table.mailboxes):
+            place = (*identity.path, "mailboxes", index)
+            try:
+                known = mentioned(text, draft.default) in declared
+            except InvalidNameError as cause:
+                yield Finding(identity.source, place, "name", str(cause))
+                continue
+            if not known:
+                said = f"no mailbox is called '{text}'"
+                yield Finding(identity.source, place, "unknown-mailbox", said, "declare it first")
+
+
+def an_identity_is_declared_once(draft: Draft) -> Iterator[Finding]:
+    """By its slug, and by the host that leads to it."""
+    slugs: dict[Slug, Declared[Slug, IdentityTable]] = {}
+    hosts: dict[str, tuple[Source, Path]] = {}
+    for identity in draft.identities:
+        earlier = slugs.setdefault(identity.name, identity)
+        if earlier is not identity:
+            text = f"identity '{identity.name}' is declared twice"
+            hint = f"first declared at {where(earlier.source, earlier.path)}"
+            yield Finding(identity.source, identity.path, "duplicate", text, hint, meant="key")
+        place = (identity.source, (*identity.path, "url"))
+        host = _host(identity.table.url)
+        if host and (first := hosts.setdefault(host, place)) is not place:
+            text = f"host '{host}' leads to another identity already"
+            yield Finding(*place, "duplicate", text, f"first named at {where(*first)}")
+
+
+def an_identity_is_reached_safely(draft: Draft) -> Iterator[Finding]:
+    """Tokens travel over HTTPS; plain HTTP stays on this machine."""
+    for identity in draft.identities:
+        urls: list[tuple[Path, str]] = [(("url",), identity.table.url)]
+        if identity.table.webhook:
+            urls.append((("webhook", "url"), identity.table.webhook.url))
+        for key, url in urls:
+            if not _is_safe(url):
+                text = f"'{url}' is not an https URL (http is for loopback only)"
+                yield Finding(identity.source, (*identity.path, *key), "url", text)
+
+
+def _host(url: str) -> str:
+    """The authority that requests for the URL name; empty where it has none."""
+    try:
+        parts = urlsplit(url)
+        name, port = parts.hostname or "", parts.port
+    except ValueError:
+        return ""
+    return f"{name}:{port}" if name and port else name
+
+
+def _is_safe(url: str) -> bool:
+    host = _host(url)
+    if not host or "@" in url or any(character <= " " for character in url):
+        return False
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+
+
+def a_move_leads_to_a_declared_mailbox(draft: Draft) -> Iterator[Finding]:
+    """From an address that is declared no more to one that is."""
+    declared = {mailbox.name for mailbox in draft.mailboxes}
+    for move in draft.moved:
+        if move.table.source in declared:
+            text = f"mailbox/{move.table.source} is moved away and still declared"
+            hint = f'remove [mailboxes."{move.table.source}"]'
+            yield Finding(move.source, (*move.path, "from"), "moved", text, hint)
+        if move.table.target not in declared:
+            text = f"mailbox/{move.table.target} is moved to and not declared"
+            hint = f'declare [mailboxes."{move.table.target}"]'
+            yield Finding(move.source, (*move.path, "to"), "moved", text, hint)
+
+
+def a_removed_mailbox_is_declared_no_more(draft: Draft) -> Iterator[Finding]:
+    """Else the next apply would not know which of the two is meant."""
+    declared = {mailbox.name for mailbox in draft.mailboxes}
+    for removal in draft.removed:
+        if removal.table.address in declared:
+            text = f"mailbox/{removal.table.address} is removed and still declared"
+            hint = f'remove [mailboxes."{removal.table.address}"]'
+            yield Finding(removal.source, (*removal.path, "address"), "removed", text, hint)
+
+
+RULES = (
+    identities_use_declared_mailboxes,
+    an_identity_is_declared_once,
+    an_identity_is_reached_safely,
+    a_move_leads_to_a_declared_mailbox,
+    a_removed_mailbox_is_declared_no_more,
+)

@@ -1,0 +1,282 @@
+"""The manifest as it may be written: every table and key, their types, and their JSON Schema.
+
+What a file does not set is not in a table's `model_fields_set`: defaults are resolved later.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from desired.desired import Event, Trust
+from desired.fields import (
+    AbsolutePath,
+    AddressText,
+    Count,
+    DomainText,
+    Duration,
+    EndpointText,
+    GlobText,
+    HookNameText,
+    Listening,
+    MailboxText,
+    Natural,
+    NetworkText,
+    OwnerText,
+    Port,
+    Retention,
+    Rotation,
+    SelectorText,
+    Size,
+)
+
+
+class Table(BaseModel):
+    """A TOML table: nothing is guessed, nothing is ignored."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", title=None)
+
+
+class Lifecycle(Table):
+    protect: bool | None = None
+
+
+class Dkim(Table):
+    algorithms: (
+        Annotated[list[Literal["rsa-sha256", "ed25519-sha256"]], Field(min_length=1)] | None
+    ) = None
+    rotate_every: Rotation = None
+
+
+class DomainTable(Table):
+    """What holds for one domain instead of the top level's."""
+
+    trust: Trust | None = None
+    trusted_senders: list[GlobText] | None = None
+    signature: str | None = None
+    dkim_selector: SelectorText | None = None
+    lifecycle: Lifecycle = Lifecycle()
+    dkim: Dkim = Dkim()
+
+
+class HookTable(Table):
+    """A command that runs on an event of its mailbox."""
+
+    event: Event
+    cmd: list[str]
+    name: HookNameText | None = None
+    timeout_secs: Annotated[int, Field(ge=1, le=600)] = 60
+    fire_on_untrusted: bool = False
+    type: Literal["cmd"] = "cmd"
+
+
+class LimitsTable(Table):
+    sends_per_day: Natural | None = None
+    new_recipients_per_day: Natural | None = None
+    replies_per_thread_per_hour: Natural | None = None
+
+
+class MailboxTable(Table):
+    """A mailbox; its key is its address."""
+
+    owner: OwnerText
+    address: str | None = None
+    trust: Trust | None = None
+    trusted_senders: list[GlobText] | None = None
+    hooks: list[HookTable] = []
+    aliases: list[AddressText] = []
+    allow_root_catchall: bool = False
+    lifecycle: Lifecycle | None = None
+    limits: LimitsTable | None = None
+
+
+class WebhookTable(Table):
+    url: str
+    events: list[Literal["received", "sent", "read"]] = []
+
+
+class IdentityTable(Table):
+    """Someone outside this machine who may use some mailboxes over HTTPS."""
+
+    name: str
+    url: str
+    mailboxes: list[str] = []
+    webhook: WebhookTable | None = None
+
+
+class SmtpTable(Table):
+    bind: Annotated[list[EndpointText], Field(min_length=1)] | None = None
+    hostname: DomainText | None = None
+    workers: Annotated[int, Field(ge=1, le=256)] | None = None
+    max_message_size: Size | None = None
+    max_recipients: Count | None = None
+    max_connections: Count | None = None
+    max_connections_per_ip: Count | None = None
+    idle_timeout: Duration | None = None
+    data_timeout: Duration | None = None
+    subaddress: Literal["", "+", "-", "=", "_", "#", "~"] | None = None
+    dmarc: Literal["record", "enforce"] | None = None
+    keep_raw: bool | None = None
+
+
+class AcmeTable(Table):
+    directory: str | None = None
+    email: str | None = None
+
+
+class TlsTable(Table):
+    mode: Literal["self-signed", "files", "acme", "off"] | None = None
+    cert: AbsolutePath | None = None
+    key: AbsolutePath | None = None
+    acme: AcmeTable | None = None
+
+
+class OutboundTable(Table):
+    mode: Literal["direct", "queue"] | None = None
+    port: Port | None = None
+    relay: EndpointText | None = None
+    timeout: Duration | None = None
+    max_age: Duration | None = None
+
+
+class DnsTable(Table):
+    resolvers: list[EndpointText] | None = None
+    timeout: Duration | None = None
+    provider: str | None = None
+    settings: dict[str, str] | None = None
+
+
+class HttpTable(Table):
+    bind: list[EndpointText] | None = None
+    acl: list[NetworkText] | None = None
+    rate_per_minute: Count | None = None
+    trusted_proxies: list[NetworkText] | None = None
+    pair_scheme: Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.-]{0,62}$")] | None = None
+
+
+class ControllerTable(Table):
+    debounce: Duration | None = None
+    resync: Duration | None = None
+    auto_apply: Literal["safe", "all", "none"] | None = None
+    source: str | None = None
+    signers: str | None = None
+
+
+class SelfServiceTable(Table):
+    enabled: bool | None = None
+    domains: list[DomainText] | None = None
+    max_per_owner: Natural | None = None
+
+
+class PolicyTable(Table):
+    drift: Literal["repair", "report"] | None = None
+    max_removals: Natural | None = None
+    tombstone_retention: Retention = None
+    max_signature_age: Duration | None = None
+    keep_generations: Count | None = None
+    self_service: SelfServiceTable = SelfServiceTable()
+
+
+class MetricsTable(Table):
+    bind: Listening = None
+
+
+class LogTable(Table):
+    level: Literal["debug", "info", "warning", "error"] | None = None
+    format: Literal["json", "text"] | None = None
+
+
+class UsersTable(Table):
+    inbound: OwnerText | None = None
+    outbound: OwnerText | None = None
+    http: OwnerText | None = None
+    git: OwnerText | None = None
+
+
+class ServerTable(Table):
+    users: UsersTable = UsersTable()
+
+
+class UpgradeTable(Table):
+    release_manifest_url: str | None = None
+
+
+class MovedTable(Table):
+    """A rename that keeps the mail."""
+
+    source: Annotated[MailboxText, Field(alias="from")]
+    target: Annotated[MailboxText, Field(alias="to")]
+
+
+class RemovedTable(Table):
+    """A reviewed removal."""
+
+    address: MailboxText
+    data: Literal["tombstone", "delete"] = "tombstone"
+
+
+def _spelling(value: object) -> str:
+    return "overrides" if isinstance(value, dict) else "name"
+
+
+DomainOverrides = Annotated[
+    Annotated[DomainText, Tag("name")] | Annotated[dict[str, DomainTable], Tag("overrides")],
+    Discriminator(_spelling),
+]
+
+
+class ManifestTable(Table):
+    """The manifest of a mail exchanger."""
+
+    domains: list[DomainText] | None = None
+    domain: DomainOverrides | None = None
+    trust: Trust | None = None
+    trusted_senders: list[GlobText] | None = None
+    dkim_selector: SelectorText | None = None
+    signature: str | None = None
+    enable_ipv6: bool | None = None
+    verify_host: str | None = None
+    data_dir: AbsolutePath | None = None
+    mailboxes: dict[str, MailboxTable] = {}
+    identities: dict[str, IdentityTable] = {}
+    moved: list[MovedTable] = []
+    removed: list[RemovedTable] = []
+    smtp: SmtpTable = SmtpTable()
+    tls: TlsTable = TlsTable()
+    outbound: OutboundTable = OutboundTable()
+    dns: DnsTable = DnsTable()
+    http: HttpTable = HttpTable()
+    controller: ControllerTable = ControllerTable()
+    policy: PolicyTable = PolicyTable()
+    limits: LimitsTable = LimitsTable()
+    metrics: MetricsTable = MetricsTable()
+    log: LogTable = LogTable()
+    server: ServerTable = ServerTable()
+    upgrade: UpgradeTable | None = None
+
+
+def json_schema() -> dict[str, Any]:
+    """The tables as draft-07, which the common TOML editors understand."""
+    found = ManifestTable.model_json_schema(ref_template="#/definitions/{model}")
+    definitions = found.pop("$defs")
+    schema = {"$schema": "http://json-schema.org/draft-07/schema#", **found}
+    cleaned: dict[str, Any] = _without_null({**schema, "definitions": definitions})
+    return cleaned
+
+
+def _without_null(schema: Any) -> Any:
+    """The schema without pydantic's None, which TOML cannot write, and its defaults, not ours."""
+    if isinstance(schema, list):
+        return [_without_null(part) for part in schema if part != {"type": "null"}]
+    if not isinstance(schema, dict):
+        return schema
+    cleaned = {
+        key: _without_null(part)
+        for key, part in schema.items()
+        if key not in ("default", "title", "discriminator")
+    }
+    choices = cleaned.get("anyOf", ())
+    if len(choices) == 1:
+        return {**{key: part for key, part in cleaned.items() if key != "anyOf"}, **choices[0]}
+    return cleaned

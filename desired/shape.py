@@ -1,0 +1,254 @@
+"""Tables against the schema: one typed value, and everything that does not fit, in our words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from desired.finding import Finding, Pattern, dotted, fits
+from desired.legacy import REMOVED
+from desired.problem import Path, Source
+from desired.schema import ManifestTable, json_schema
+from desired.tables import Tables
+
+_TRUST = 'expected one of ["none", "verified"]'
+_TIMEOUT: Pattern = ("mailboxes", "*", "hooks", "*", "timeout_secs")
+# Texts that scripts match: path, pydantic's error, our code, and how it is said.
+_WORDINGS: tuple[tuple[Pattern, str, str, str], ...] = (
+    (("trust",), "literal_error", "trust", "invalid top-level trust value '{value}': " + _TRUST),
+    (
+        ("mailboxes", "*", "trust"),
+        "literal_error",
+        "trust",
+        "invalid trust value '{value}' on mailbox '{name}': " + _TRUST,
+    ),
+    (
+        ("domain", "*", "trust"),
+        "literal_error",
+        "trust",
+        "invalid trust value '{value}' on per-domain override `[domain.\"{name}\"]`: " + _TRUST,
+    ),
+    (
+        ("mailboxes", "*", "hooks", "*", "type"),
+        "literal_error",
+        "hook-type",
+        "unsupported type '{value}': only `cmd` is supported",
+    ),
+    (
+        ("mailboxes", "*", "hooks", "*", "name"),
+        "value_error",
+        "name",
+        "invalid hook name '{value}' on mailbox '{name}':"
+        " must match [a-zA-Z0-9_][a-zA-Z0-9_.-]{{0,127}}",
+    ),
+    (
+        ("mailboxes", "*", "owner"),
+        "value_error",
+        "owner-name",
+        "mailbox '{name}' has invalid owner '{value}': must be 'root', 'aimx-catchall', or a valid"
+        " Linux username matching [a-z_][a-z0-9_-]*[$]?",
+    ),
+    (_TIMEOUT, "greater_than_equal", "value", "`timeout_secs = {value}` must be > 0"),
+    (_TIMEOUT, "less_than_equal", "value", "`timeout_secs = {value}` exceeds the max of 600"),
+)
+_MISSING_OWNER: Pattern = ("mailboxes", "*", "owner")
+# Stands in for an owner that is missing or no name, so that the rest can still be checked.
+_STAND_IN = "aimx-catchall"
+_EXPECTED = {
+    "string_type": "a string",
+    "int_type": "an integer",
+    "bool_type": "true or false",
+    "list_type": "an array",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "size_type": "a number of octets, or a string such as '25MiB'",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shaped:
+    """What a source declares. With findings, as much of it as could be understood."""
+
+    source: Source
+    table: ManifestTable | None  # None: too much is wrong to check the rest against it.
+    findings: tuple[Finding, ...] = ()
+
+
+def shape(source: Source, tables: Tables) -> Shaped:
+    """Fit the tables into the schema. What does not fit is taken out of `tables`."""
+    findings: list[Finding] = []
+    # Taking a wrong value out can leave its table without a required key: two rounds more.
+    for attempt in range(3):
+        try:
+            return Shaped(source, ManifestTable.model_validate(tables), tuple(findings))
+        except ValidationError as cause:
+            errors = cause.errors(include_url=False)
+            if not attempt:
+                findings = [_finding(source, tables, error) for error in errors]
+            if any(_path(error)[:1] in (("domains",), ("domain",)) for error in errors):
+                break  # Every mailbox would seem to be on somebody else's domain.
+            _mend(tables, errors)
+    return Shaped(source, None, tuple(findings))
+
+
+def _path(error: ErrorDetails) -> Path:
+    """Where the error stands in the file: `domain` has two spellings, whose name pydantic adds."""
+    path = error["loc"]
+    return path[:1] + path[2:] if path[:1] == ("domain",) else path
+
+
+def _mend(tables: Tables, errors: list[ErrorDetails]) -> None:
+    """Take out what is wrong, and what lacks a key; only an owner is made up."""
+    wrong: dict[Path, None] = {}
+    for error in reversed(errors):
+        path = _path(error)
+        if fits(_MISSING_OWNER, path):
+            _at(tables, path[:-1])["owner"] = _STAND_IN
+        else:
+            wrong[path[:-1] if error["type"] == "missing" else path] = None
+    # The deepest first, and the last of an array first: no path is moved by another's removal.
+    for path in sorted(wrong, key=len, reverse=True):
+        del _at(tables, path[:-1])[path[-1]]
+
+
+def _at(tables: Tables, path: Path) -> Any:
+    holder: Any = tables
+    for key in path:
+        holder = holder[key]
+    return holder
+
+
+def _finding(source: Source, tables: Tables, error: ErrorDetails) -> Finding:
+    path = _path(error)
+    for pattern, kind, code, text in _WORDINGS:
+        if error["type"] == kind and fits(pattern, path):
+            name = path[1] if len(path) > 1 else ""
+            return Finding(source, path, code, text.format(value=error["input"], name=name))
+    match error["type"]:
+        case "extra_forbidden":
+            return _unknown(source, tables, path)
+        case "missing":
+            text, hint = _absent(source, path)
+            return Finding(source, path, "missing-key", text, hint, meant="key")
+        case "value_error":
+            return Finding(source, path, "name", str(error["ctx"]["error"]))
+        case kind if kind in _EXPECTED:
+            text = f"`{dotted(path)}` must be {_EXPECTED[kind]}, not {_called(error['input'])}"
+            return Finding(source, path, "type", text)
+        case _:
+            return _outside(source, path, error)
+
+
+def _unknown(source: Source, tables: Tables, path: Path) -> Finding:
+    for pattern, wording in REMOVED:
+        if fits(pattern, path):
+            text = wording.format(name=_label(tables, path))
+            return Finding(source, path, "removed-key", text, meant="key")
+    known = _known_keys(path[:-1])
+    near = get_close_matches(str(path[-1]), known, n=1)
+    hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(sorted(known))}"
+    table = f" in [{dotted(path[:-1])}]" if len(path) > 1 else ""
+    text = f"unknown key `{path[-1]}`{table}"
+    return Finding(source, path, "unknown-key", text, hint, meant="key")
+
+
+def _label(tables: Tables, path: Path) -> object:
+    """What a key's hook calls itself; for a key above the hooks, its mailbox."""
+    if len(path) < 5:
+        return path[1] if len(path) > 1 else ""
+    return _at(tables, path[:-1]).get("name", "<anonymous>")
+
+
+def _absent(source: Source, path: Path) -> tuple[str, str]:
+    key = str(path[-1])
+    if fits(_MISSING_OWNER, path):
+        text = f"mailbox '{path[1]}' is missing required field 'owner'"
+        return text, f'add `owner = "USER"` to it in {source.name}'
+    return f"`{key}` is missing in [{dotted(path[:-1])}]", f"add `{key} = ...`"
+
+
+def _outside(source: Source, path: Path, error: ErrorDetails) -> Finding:
+    """A value of the right type that is not in its list or range."""
+    value = error["input"]
+    context = error.get("ctx", {})
+    near = (
+        get_close_matches(value, _choices(str(context.get("expected", ""))), n=1)
+        if isinstance(value, str)
+        else []
+    )
+    hint = f'did you mean "{near[0]}"?' if near else ""
+    shown = f'"{value}"' if isinstance(value, str) else _called(value, exact=True)
+    text = f"`{dotted(path)}` must be {_demand(error)}, not {shown}"
+    return Finding(source, path, "value", text, hint)
+
+
+def _demand(error: ErrorDetails) -> str:
+    context: Mapping[str, Any] = error.get("ctx", {})
+    match error["type"]:
+        case "literal_error":
+            return "one of " + ", ".join(f'"{choice}"' for choice in _choices(context["expected"]))
+        case "greater_than_equal":
+            return f"{context['ge']} at least"
+        case "less_than_equal":
+            return f"{context['le']} at most"
+        case "too_short":
+            return "a list with an entry"
+        case _:
+            return error["msg"].removeprefix("Input should ").removeprefix("be ")
+
+
+def _choices(expected: str) -> list[str]:
+    """The members of pydantic's `'a', 'b' or 'c'`."""
+    return [part.strip().strip("'") for part in expected.replace(" or ", ", ").split(",")]
+
+
+def _called(value: object, *, exact: bool = False) -> str:
+    """What TOML calls a value of this type; the value itself where it is short enough to say."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return str(value)[:20] if exact else "a number"
+        case str():
+            return "a string"
+        case list():
+            return "an empty list" if exact and not value else "an array"
+        case dict():
+            return "a table"
+        case date() | datetime() | time():
+            return "a date or time"
+        case _:
+            return "that"
+
+
+def _known_keys(path: Path) -> list[str]:
+    """The keys that the schema knows in the table at this path."""
+    schema = json_schema()
+    here: Any = schema
+    for key in path:
+        here = next(_below(schema, here, key), {})
+    properties = _resolved(schema, here).get("properties", {})
+    return list(properties)
+
+
+def _below(schema: Any, here: Any, key: str | int) -> Iterator[Any]:
+    """The schema of what stands under the key, whichever way the table spells it."""
+    table = _resolved(schema, here)
+    for choice in (table, *table.get("oneOf", ()), *table.get("anyOf", ())):
+        if isinstance(key, int) and "items" in choice:
+            yield choice["items"]
+        elif key in choice.get("properties", {}):
+            yield choice["properties"][key]
+        elif isinstance(choice.get("additionalProperties"), dict):
+            yield choice["additionalProperties"]
+
+
+def _resolved(schema: Any, here: Any) -> Any:
+    name = str(here.get("$ref", "")).rpartition("/")[2]
+    return schema["definitions"][name] if name else here

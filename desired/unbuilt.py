@@ -1,0 +1,99 @@
+"""Keys that the schema knows and the engine does not carry out.
+
+A key that is only without effect is a warning. One whose promise others would rely on, and lose
+mail or protection by, is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from desired.finding import Finding, Pattern, dotted, matches
+from desired.problem import Severity, Source
+from desired.tables import Tables
+
+
+def _set(value: Any) -> bool:
+    """Written at all, and not empty."""
+    return value not in ([], {}, "")
+
+
+def _is(unbuilt: object) -> Callable[[Any], bool]:
+    return lambda value: value == unbuilt and type(value) is type(unbuilt)
+
+
+def _is_not(built: object) -> Callable[[Any], bool]:
+    return lambda value: value != built
+
+
+@dataclass(frozen=True, slots=True)
+class Unbuilt:
+    """A key, which of its values have no effect, and what to do about it."""
+
+    path: Pattern
+    when: Callable[[Any], bool]
+    severity: Severity
+    remedy: str
+
+
+def _ed25519(value: Any) -> bool:
+    return isinstance(value, list) and "ed25519-sha256" in value
+
+
+_KEPT = "it is kept, and has no effect"
+
+UNBUILT = (
+    *(
+        Unbuilt(path, _is(unbuilt=True), "error", "remove it: nothing protects this resource yet")
+        for path in (
+            ("mailboxes", "*", "lifecycle", "protect"),
+            ("domain", "*", "lifecycle", "protect"),
+        )
+    ),
+    Unbuilt(("moved",), _set, "error", "remove it: the mail would stay at the old address"),
+    Unbuilt(("removed",), _set, "error", "remove it: a mailbox that leaves is set aside"),
+    Unbuilt(("http", "acl"), _set, "error", "remove it: it would let everybody in"),
+    Unbuilt(("smtp", "dmarc"), _is("enforce"), "error", 'write "record": nothing is refused yet'),
+    Unbuilt(("outbound", "relay"), _set, "error", "remove it: mail goes straight to the MX"),
+    Unbuilt(("outbound", "mode"), _is("queue"), "error", 'write "direct": mail is not queued'),
+    Unbuilt(("tls", "mode"), _is("acme"), "error", 'write "files", and name `cert` and `key`'),
+    Unbuilt(("tls", "acme"), _set, "warning", _KEPT),
+    Unbuilt(
+        ("policy", "tombstone_retention"),
+        _is_not("keep"),
+        "error",
+        'write "keep": nothing purges tombstones by their age',
+    ),
+    Unbuilt(("controller", "source"), _set, "error", "remove it: the manifest is a file"),
+    Unbuilt(("identities",), _set, "warning", "they are kept, and nobody can sign in with them"),
+    Unbuilt(("metrics",), _set, "warning", _KEPT),
+    Unbuilt(("limits",), _set, "warning", "they are kept, and do not slow anybody down"),
+    Unbuilt(("mailboxes", "*", "limits"), _set, "warning", "they are kept, and slow nobody down"),
+    Unbuilt(("smtp", "keep_raw"), _is(unbuilt=True), "warning", _KEPT),
+    Unbuilt(
+        ("mailboxes", "*", "hooks"), _set, "warning", "they are kept, and do not run on mail yet"
+    ),
+    Unbuilt(
+        ("domain", "*", "dkim", "algorithms"), _ed25519, "warning", "only rsa-sha256 signs mail"
+    ),
+    Unbuilt(
+        ("domain", "*", "dkim", "rotate_every"),
+        _set,
+        "warning",
+        "keys stay until somebody replaces them",
+    ),
+    Unbuilt(("dns", "provider"), _set, "warning", "publish the records yourself"),
+)
+
+
+def unbuilt(source: Source, tables: Tables) -> Iterator[Finding]:
+    """What of the tables has no effect yet: one finding a row, at the first place that asks."""
+    for row in UNBUILT:
+        asking = [path for path, value in matches(tables, row.path) if row.when(value)]
+        # An error is told wherever it stands, since each place must be edited.
+        for path in asking if row.severity == "error" else asking[:1]:
+            more = f" (and {len(asking) - 1} more)" if row.severity == "warning" else ""
+            text = f"`{dotted(path)}` is not supported yet{more if len(asking) > 1 else ''}"
+            yield Finding(source, path, "not-yet", text, row.remedy, row.severity, meant="key")
