@@ -1,0 +1,175 @@
+"""What reconcilers may ask of the machine, and what goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Protocol
+
+
+class ReconcileError(Exception):
+    """The machine could not be looked at, or not be changed. Says what, where, what to do."""
+
+
+class UnseenError(ReconcileError):
+    """Could not look, which is not the same as absent."""
+
+
+class StepError(ReconcileError):
+    """A change could not be made; what it would have replaced is as it was."""
+
+
+class Nature(StrEnum):
+    """What a name in a directory stands for. Links are never followed."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    SYMLINK = "symlink"
+    OTHER = "other"  # A socket, a device, a FIFO.
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What `lstat` tells about one name, as far as reconcilers care."""
+
+    nature: Nature
+    mode: int  # The permission bits alone, 0o7777 at most.
+    uid: int
+    gid: int
+    size: int
+    inode: int
+    device: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A Linux user."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who owns a file or directory, and its permission bits. Never left to the umask."""
+
+    mode: int
+    uid: int
+    gid: int
+
+
+LARGEST_FILE = 16 * 2**20
+
+_UNFINISHED = ".aimx-new"
+
+
+def unfinished(name: str) -> str:
+    """Under which name, in the same directory, something is made before it is seen as `name`.
+
+    Always the same one, so that the next try takes over what a killed one left behind.
+    """
+    return f".{name}{_UNFINISHED}"
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether the name was given by `unfinished`."""
+    return name.startswith(".") and name.endswith(_UNFINISHED)
+
+
+class Reading(Protocol):
+    """The half of the machine that may be looked at. Everything raises `UnseenError`.
+
+    Below the instance's directories no link is followed: `look` tells of one at the end of a
+    path, and everything else about it, or beyond it, is unseen. A file elsewhere (a certificate
+    that the manifest names) is the operator's word, and looked at as any program would.
+    """
+
+    def user(self) -> Account:
+        """Who we are: what the tables of the layout call root, and the one user where rootless."""
+
+    def account(self, name: str) -> Account | None:
+        """The user of that name, or None where there is none."""
+
+    def look(self, path: PurePosixPath) -> Entry | None:
+        """What is at the path, or None where there is nothing."""
+
+    def look_within(
+        self, directory: PurePosixPath, names: Iterable[str]
+    ) -> Mapping[str, Entry | None] | None:
+        """`look` for many names of one directory; None where it is absent or no directory."""
+
+    def names(self, directory: PurePosixPath) -> tuple[str, ...] | None:
+        """What is in the directory, sorted; None where it is absent or no directory.
+
+        What an interrupted change left there (`is_unfinished`) is not told.
+        """
+
+    def read(self, path: PurePosixPath) -> bytes | None:
+        """The regular file's bytes (`LARGEST_FILE` at most), or None where there is nothing."""
+
+
+class Host(Reading, Protocol):
+    """The machine: every change that reconcilers make goes through here.
+
+    A change raises `StepError`, is durable when it returns where it says so, never follows a link
+    below the instance's directories, and touches nothing outside of them. Killed at any instant
+    it leaves the old or the new, and perhaps an unfinished name that the next try takes over.
+    """
+
+    def make_directory(self, path: PurePosixPath, access: Access) -> None:
+        """Make it with exactly this access, which it has from the first instant it is seen.
+
+        Durable after `sync` of its parent. A directory that is there already keeps its content
+        and gets the access. The parent must be there, except above the instance's own roots.
+        """
+
+    def set_access(self, path: PurePosixPath, access: Access) -> None:
+        """Owner and mode of a file or directory that is there, durable."""
+
+    def replace(self, path: PurePosixPath, content: bytes, access: Access) -> None:
+        """The file holds exactly this, atomically and durably: a reader sees old bytes or new."""
+
+    def link(self, source: PurePosixPath, target: PurePosixPath) -> None:
+        """A second name for a file, durable; refuses a target that is there."""
+
+    def move(self, source: PurePosixPath, target: PurePosixPath) -> None:
+        """One rename, durable on both sides; refuses a target that is there, and never copies."""
+
+    def remove_file(self, path: PurePosixPath) -> None:
+        """The name of a file or link goes, durably; nothing where it is absent."""
+
+    def remove_directory(self, path: PurePosixPath) -> None:
+        """An empty directory goes, durably; nothing where it is absent."""
+
+    def remove_tree(self, path: PurePosixPath) -> None:
+        """A directory goes with all that is below it, durably; nothing where it is absent.
+
+        Each directory is first closed to everybody but us, so that nobody adds meanwhile.
+        """
+
+    def sync(self, directory: PurePosixPath) -> None:
+        """Make the directory's names durable."""
+
+    def sync_everything(self) -> None:
+        """What an earlier, killed apply left unsynced becomes durable."""
+
+    def append(
+        self, path: PurePosixPath, lines: bytes, access: Access, *, durably: bool = True
+    ) -> None:
+        """Add whole lines to a log file; makes the file, and ends a line that a crash cut short.
+
+        What is not added durably survives a kill of this process, but not a power cut.
+        """
+
+    def new_private_key(self) -> bytes:
+        """A fresh RSA-2048 key in PKCS#1 PEM."""
+
+    def new_certificate(self, hostname: str) -> tuple[bytes, bytes]:
+        """A fresh self-signed certificate for ten years and its key, both PEM."""
+
+    def now(self) -> datetime:
+        """The time, aware, in UTC."""

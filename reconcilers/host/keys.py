@@ -1,0 +1,60 @@
+"""Fresh private keys and self-signed certificates."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+
+# RFC 8301 3.2: signers use keys of 1024 bits at least, and should use 2048.
+_KEY_BITS = 2048
+
+# Nobody who delivers mail checks a self-signed certificate; it must only not run out.
+_VALIDITY = timedelta(days=3650)
+
+# The peers' clocks may be behind ours.
+_LEEWAY = timedelta(hours=1)
+
+_LONGEST_COMMON_NAME = 64  # RFC 5280 appendix A, ub-common-name.
+
+
+def new_private_key() -> bytes:
+    """An RSA key in PKCS#1 PEM."""
+    return _pem(_generate())
+
+
+def new_certificate(hostname: str, now: datetime) -> tuple[bytes, bytes]:
+    """A self-signed certificate for that name, and its key, both in PEM."""
+    key = _generate()
+    common_name = [x509.NameAttribute(NameOID.COMMON_NAME, hostname)]
+    name = x509.Name(common_name if len(hostname) <= _LONGEST_COMMON_NAME else [])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _LEEWAY)
+        .not_valid_after(now + _VALIDITY)
+        # RFC 5280 4.2.1.6: critical where the subject is empty.
+        .add_extension(
+            x509.SubjectAlternativeName([x509.DNSName(hostname)]), critical=not name.rdns
+        )
+        .sign(key, hashes.SHA256())
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM), _pem(key)
+
+
+def _generate() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
+
+
+def _pem(key: rsa.RSAPrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    )

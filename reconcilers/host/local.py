@@ -1,0 +1,325 @@
+"""This machine: files, accounts, time and chance, for real."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pwd
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+from reconcilers.host import keys, removal
+from reconcilers.host.anchors import Anchors
+from reconcilers.host.host import (
+    LARGEST_FILE,
+    Access,
+    Account,
+    Entry,
+    Nature,
+    StepError,
+    is_unfinished,
+    unfinished,
+)
+from reconcilers.host.renaming import rename_new
+from reconcilers.host.sentences import changing, looking, moving, removing, told, why_not_given
+from reconcilers.roots import Roots
+
+# Without O_NONBLOCK, opening a FIFO that somebody put there would wait for its writer.
+_READING = os.O_RDONLY | os.O_NONBLOCK
+_CREATING = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+_APPENDING = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+_ENTERING = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+_NAMING = os.O_PATH | os.O_NOFOLLOW
+
+_NATURES = {
+    stat.S_IFREG: Nature.FILE,
+    stat.S_IFDIR: Nature.DIRECTORY,
+    stat.S_IFLNK: Nature.SYMLINK,
+}
+
+
+class LocalHost:
+    """The machine that we run on, as far as one instance's directories."""
+
+    def __init__(self, roots: Roots) -> None:
+        self._anchors = Anchors(roots)
+
+    def user(self) -> Account:
+        return _user()
+
+    def account(self, name: str) -> Account | None:
+        try:
+            found = pwd.getpwnam(name)
+        except KeyError:
+            return None
+        return Account(found.pw_name, found.pw_uid, found.pw_gid)
+
+    def look(self, path: PurePosixPath) -> Entry | None:
+        with looking(path):
+            if not self._anchors.holds(path):
+                return _entry(os.stat(path))
+            with self._anchors.parent(path) as (parent, name):
+                return _entry(os.lstat(name, dir_fd=parent))
+        return None
+
+    def look_within(
+        self, directory: PurePosixPath, names: Iterable[str]
+    ) -> Mapping[str, Entry | None] | None:
+        with looking(directory), self._anchors.directory(directory) as descriptor:
+            return {name: _look(name, descriptor) for name in names}
+        return None
+
+    def names(self, directory: PurePosixPath) -> tuple[str, ...] | None:
+        with looking(directory), self._anchors.directory(directory) as descriptor:
+            names = os.listdir(descriptor)
+            return tuple(sorted(name for name in names if not is_unfinished(name)))
+        return None
+
+    def read(self, path: PurePosixPath) -> bytes | None:
+        with looking(path):
+            if not self._anchors.holds(path):
+                with _opened(str(path), None, _READING) as descriptor:
+                    return _content(descriptor)
+            with (
+                self._anchors.parent(path) as (parent, name),
+                _opened(name, parent, _READING | os.O_NOFOLLOW) as descriptor,
+            ):
+                return _content(descriptor)
+        return None
+
+    def make_directory(self, path: PurePosixPath, access: Access) -> None:
+        if self._anchors.is_root(path):
+            self._make_above(path)
+        with changing(path), self._anchors.parent(path) as (parent, name):
+            there = _look(name, parent)
+            if there is None:
+                _make_directory(path, name, parent, access)
+            elif there.nature is Nature.DIRECTORY:
+                _give(path, name, parent, access)
+            elif there.nature is Nature.SYMLINK:
+                raise told(errno.ELOOP)
+            else:
+                raise told(errno.ENOTDIR)
+
+    def _make_above(self, root: PurePosixPath) -> None:
+        """The directories above a root: the system's, so they get its usual mode and no repair."""
+        with changing(root):
+            above = Path(root).resolve().parent
+            missing = [path for path in (above, *above.parents) if not path.exists()]
+            for path in reversed(missing):
+                path.mkdir()
+                path.chmod(0o755)
+                with _opened(str(path.parent), None, _ENTERING) as parent:
+                    os.fsync(parent)
+
+    def set_access(self, path: PurePosixPath, access: Access) -> None:
+        with changing(path), self._anchors.parent(path) as (parent, name):
+            _give(path, name, parent, access)
+
+    def replace(self, path: PurePosixPath, content: bytes, access: Access) -> None:
+        with changing(path), self._anchors.parent(path) as (parent, name):
+            there = _look(name, parent)
+            if there is not None and there.nature is Nature.SYMLINK:
+                raise told(errno.ELOOP)
+            new = unfinished(name)
+            with suppress(FileNotFoundError):
+                os.unlink(new, dir_fd=parent)
+            try:
+                _write_new(path, new, parent, content, access)
+                os.rename(new, name, src_dir_fd=parent, dst_dir_fd=parent)
+            except (OSError, StepError):
+                with suppress(OSError):
+                    os.unlink(new, dir_fd=parent)
+                raise
+            os.fsync(parent)
+
+    def link(self, source: PurePosixPath, target: PurePosixPath) -> None:
+        with (
+            changing(target),
+            self._anchors.parent(target) as (target_parent, target_name),
+            changing(source),
+            self._anchors.parent(source) as (source_parent, source_name),
+        ):
+            with changing(target):
+                if _look(target_name, target_parent) is not None:
+                    raise told(errno.EEXIST)
+            os.link(
+                source_name,
+                target_name,
+                src_dir_fd=source_parent,
+                dst_dir_fd=target_parent,
+                follow_symlinks=False,
+            )
+            os.fsync(target_parent)
+
+    def move(self, source: PurePosixPath, target: PurePosixPath) -> None:
+        with (
+            changing(target),
+            self._anchors.parent(target) as (target_parent, target_name),
+            changing(source),
+            self._anchors.parent(source) as (source_parent, source_name),
+        ):
+            with moving(source, target):
+                rename_new(source_name, source_parent, target_name, target_parent)
+            os.fsync(target_parent)
+            os.fsync(source_parent)
+
+    def remove_file(self, path: PurePosixPath) -> None:
+        with removing(path), self._anchors.parent(path) as (parent, name):
+            os.unlink(name, dir_fd=parent)
+            os.fsync(parent)
+
+    def remove_directory(self, path: PurePosixPath) -> None:
+        with removing(path), self._anchors.parent(path) as (parent, name):
+            _sweep(name, parent)
+            os.rmdir(name, dir_fd=parent)
+            os.fsync(parent)
+
+    def remove_tree(self, path: PurePosixPath) -> None:
+        with removing(path), self._anchors.parent(path) as (parent, name):
+            removal.remove_tree(name, parent)
+            os.fsync(parent)
+
+    def sync(self, directory: PurePosixPath) -> None:
+        with changing(directory), self._anchors.directory(directory) as descriptor:
+            os.fsync(descriptor)
+
+    def sync_everything(self) -> None:
+        os.sync()
+
+    def append(
+        self, path: PurePosixPath, lines: bytes, access: Access, *, durably: bool = True
+    ) -> None:
+        with changing(path), self._anchors.parent(path) as (parent, name):
+            with _opened(name, parent, _APPENDING) as descriptor:
+                _require_file(descriptor)
+                _settle(path, descriptor, access)
+                size = os.fstat(descriptor).st_size
+                cut_short = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+                _write(descriptor, b"\n" + lines if cut_short else lines)
+                if durably:
+                    os.fsync(descriptor)
+            if durably and not size:
+                os.fsync(parent)
+
+    def new_private_key(self) -> bytes:
+        return keys.new_private_key()
+
+    def new_certificate(self, hostname: str) -> tuple[bytes, bytes]:
+        return keys.new_certificate(hostname, self.now())
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+def _user() -> Account:
+    uid = os.geteuid()
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:  # Containers run under users that have no name.
+        name = str(uid)
+    return Account(name, uid, os.getegid())
+
+
+def _make_directory(path: PurePosixPath, name: str, parent: int, access: Access) -> None:
+    """Made under another name first: whoever sees it, sees it with its owner and mode."""
+    new = unfinished(name)
+    with suppress(FileExistsError):
+        os.mkdir(new, 0o700, dir_fd=parent)
+    with _opened(new, parent, _ENTERING) as descriptor:
+        _settle(path, descriptor, access)
+    rename_new(new, parent, name, parent)
+
+
+def _give(path: PurePosixPath, name: str, parent: int, access: Access) -> None:
+    """Owner and mode of what is there, also where its mode forbids us to open it."""
+    with _opened(name, parent, _NAMING) as descriptor:
+        if stat.S_ISLNK(os.fstat(descriptor).st_mode):
+            raise told(errno.ELOOP)
+        file = f"/proc/self/fd/{descriptor}"
+        if _settle(path, file, access):
+            with _opened(file, None, os.O_RDONLY | os.O_NONBLOCK) as reopened:
+                os.fsync(reopened)
+
+
+def _settle(path: PurePosixPath, file: int | str, access: Access) -> bool:
+    """Owner and mode by a descriptor or its name in /proc; tells whether they were others."""
+    found = os.stat(file)
+    if (found.st_uid, found.st_gid) != (access.uid, access.gid):
+        try:
+            os.chown(file, access.uid, access.gid)
+        except PermissionError as error:
+            raise StepError(why_not_given(path, access, _user())) from error
+    elif stat.S_IMODE(found.st_mode) == access.mode:
+        return False
+    os.chmod(file, access.mode)  # After the owner, since a new owner costs it its special bits.
+    return True
+
+
+def _sweep(name: str, parent: int) -> None:
+    """Remove what interrupted changes left in a directory."""
+    with _opened(name, parent, _ENTERING) as directory:
+        for left in filter(is_unfinished, os.listdir(directory)):
+            try:
+                os.unlink(left, dir_fd=directory)
+            except IsADirectoryError:
+                os.rmdir(left, dir_fd=directory)
+
+
+def _content(descriptor: int) -> bytes:
+    _require_file(descriptor)
+    with open(descriptor, "rb", closefd=False) as file:
+        content = file.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise told(errno.EFBIG)
+    return content
+
+
+def _write_new(path: PurePosixPath, name: str, parent: int, content: bytes, access: Access) -> None:
+    with _opened(name, parent, _CREATING) as descriptor:
+        _write(descriptor, content)
+        _settle(path, descriptor, access)
+        os.fsync(descriptor)
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+@contextmanager
+def _opened(name: str, parent: int | None, flags: int) -> Iterator[int]:
+    descriptor = os.open(name, flags | os.O_CLOEXEC, 0o600, dir_fd=parent)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _require_file(descriptor: int) -> None:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise told(errno.EISDIR)
+
+
+def _look(name: str, parent: int) -> Entry | None:
+    try:
+        return _entry(os.stat(name, dir_fd=parent, follow_symlinks=False))
+    except FileNotFoundError:
+        return None
+
+
+def _entry(found: os.stat_result) -> Entry:
+    mode = found.st_mode
+    return Entry(
+        _NATURES.get(stat.S_IFMT(mode), Nature.OTHER),
+        stat.S_IMODE(mode),
+        found.st_uid,
+        found.st_gid,
+        found.st_size,
+        found.st_ino,
+        found.st_dev,
+    )
