@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -44,6 +44,7 @@ class Draft:
     domains: tuple[Declared[Domain, None], ...]
     overrides: tuple[Declared[Domain, DomainTable], ...]
     mailboxes: tuple[Declared[Address, MailboxTable], ...]
+    addresses: Mapping[str, Declared[Address, MailboxTable]]  # The first mailbox of each address.
     identities: tuple[Declared[Slug, IdentityTable], ...]
     moved: tuple[Declared[None, MovedTable], ...]
     removed: tuple[Declared[None, RemovedTable], ...]
@@ -63,14 +64,18 @@ class Gathering:
     def draft(self) -> Draft:
         (source, top), *fragments = self._files
         domains = tuple(self._domains())
-        default = domains[0].name if domains else None
+        mailboxes = tuple(self._mailboxes(domains[0].name if domains else None))
+        addresses: dict[str, Declared[Address, MailboxTable]] = {}
+        for mailbox in mailboxes:
+            addresses.setdefault(str(mailbox.name), mailbox)
         return Draft(
             source=source,
             top=top,
             fragments=tuple(fragments),
             domains=domains,
             overrides=tuple(self._overrides()),
-            mailboxes=tuple(self._mailboxes(default)),
+            mailboxes=mailboxes,
+            addresses=addresses,
             identities=tuple(self._identities()),
             moved=tuple(
                 Declared(source, ("moved", index), None, table)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -61,13 +61,19 @@ def matches(tables: Any, pattern: Pattern, path: Path = ()) -> Iterator[tuple[Pa
         yield path, tables
     elif pattern[0] == "*":
         for key, value in _items(tables):
-            yield from matches(value, pattern[1:], (*path, key))
-    elif isinstance(tables, Mapping) and pattern[0] in tables:
+            # Most of many tables hold nothing that fits; a generator for each would cost more.
+            if len(pattern) == 1 or pattern[1] == "*" or _holds(value, pattern[1]):
+                yield from matches(value, pattern[1:], (*path, key))
+    elif _holds(tables, pattern[0]):
         yield from matches(tables[pattern[0]], pattern[1:], (*path, pattern[0]))
 
 
+def _holds(value: Any, key: str) -> bool:
+    return isinstance(value, dict) and key in value
+
+
 def _items(tables: Any) -> Iterable[tuple[str | int, Any]]:
-    if isinstance(tables, Mapping):
+    if isinstance(tables, dict):
         return tables.items()
     return enumerate(tables) if isinstance(tables, list) else ()
 

@@ -116,7 +116,7 @@ def resolve(draft: Draft, sources: tuple[Source, ...]) -> Desired:
     service = {"domains": (default,), **given(top.policy.self_service)}
     return Desired(
         domains=layers.domains(),
-        mailboxes={str(box.name): layers.mailbox(box) for box in draft.mailboxes},
+        mailboxes={text: layers.mailbox(box) for text, box in draft.addresses.items()},
         identities={box.name.text: _identity(box, default) for box in draft.identities},
         moved=tuple(values.Moved(move.table.source, move.table.target) for move in draft.moved),
         removed=tuple(

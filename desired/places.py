@@ -19,6 +19,7 @@ from tree_sitter import Language, Node, Parser
 
 from desired.problem import BYTE_ORDER_MARK, Path, Source, Where
 
+_HEADER = re.compile(rb"^[ \t]*\[", re.MULTILINE)
 _LANGUAGE = Language(tree_sitter_toml.language())
 
 
@@ -54,10 +55,20 @@ class Places:
         self._lines = [0, *(found.end() for found in re.finditer(b"\n", self._raw))]
         self._blocks: dict[Path, list[_Block]] = {}
         self._headers: dict[Path, Place] = {}
-        self._index()
 
     def find(self, path: Path) -> tuple[Path, Place | None]:
         """The longest part of the path that stands in the source, and its place."""
+        if not self._blocks:
+            # What stands above the first header is found without looking at ten thousand others.
+            header = _HEADER.search(self._raw)
+            top = Span(0, header.start() if header else len(self._raw))
+            found, place = self._within(_Block((), top), path)
+            if found == path:
+                return found, place
+            self._index()
+        return self._nearest(path)
+
+    def _nearest(self, path: Path) -> tuple[Path, Place | None]:
         best: tuple[Path, Place | None] = ((), None)
         for length in range(len(path), -1, -1):
             prefix = path[:length]

@@ -17,12 +17,11 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 def identities_use_declared_mailboxes(draft: Draft) -> Iterator[Finding]:
     """A token for a mailbox that is not there would show nothing, silently."""
-    declared = {mailbox.name for mailbox in draft.mailboxes}
     for identity in draft.identities:
         for index, text in enumerate(identity.table.mailboxes):
             place = (*identity.path, "mailboxes", index)
             try:
-                known = mentioned(text, draft.default) in declared
+                known = str(mentioned(text, draft.default)) in draft.addresses
             except InvalidNameError as cause:
                 yield Finding(identity.source, place, "name", str(cause))
                 continue
@@ -80,13 +79,12 @@ def _is_safe(url: str) -> bool:
 
 def a_move_leads_to_a_declared_mailbox(draft: Draft) -> Iterator[Finding]:
     """From an address that is declared no more to one that is."""
-    declared = {mailbox.name for mailbox in draft.mailboxes}
     for move in draft.moved:
-        if move.table.source in declared:
+        if str(move.table.source) in draft.addresses:
             text = f"mailbox/{move.table.source} is moved away and still declared"
             hint = f'remove [mailboxes."{move.table.source}"]'
             yield Finding(move.source, (*move.path, "from"), "moved", text, hint)
-        if move.table.target not in declared:
+        if str(move.table.target) not in draft.addresses:
             text = f"mailbox/{move.table.target} is moved to and not declared"
             hint = f'declare [mailboxes."{move.table.target}"]'
             yield Finding(move.source, (*move.path, "to"), "moved", text, hint)
@@ -94,9 +92,8 @@ def a_move_leads_to_a_declared_mailbox(draft: Draft) -> Iterator[Finding]:
 
 def a_removed_mailbox_is_declared_no_more(draft: Draft) -> Iterator[Finding]:
     """Else the next apply would not know which of the two is meant."""
-    declared = {mailbox.name for mailbox in draft.mailboxes}
     for removal in draft.removed:
-        if removal.table.address in declared:
+        if str(removal.table.address) in draft.addresses:
             text = f"mailbox/{removal.table.address} is removed and still declared"
             hint = f'remove [mailboxes."{removal.table.address}"]'
             yield Finding(removal.source, (*removal.path, "address"), "removed", text, hint)

@@ -18,21 +18,24 @@ Mailbox = Declared[Address, MailboxTable]
 
 def an_address_leads_to_one_mailbox(draft: Draft) -> Iterator[Finding]:
     """Neither two mailboxes nor a mailbox and an alias share an address."""
+    if len(draft.addresses) < len(draft.mailboxes):
+        for mailbox in draft.mailboxes:
+            earlier = draft.addresses[str(mailbox.name)]
+            if earlier is not mailbox:
+                text = f"duplicate mailbox key '{mailbox.name}' in `[mailboxes]`"
+                hint = f"first declared at {where(earlier.source, earlier.path)}"
+                yield Finding(mailbox.source, mailbox.path, "duplicate", text, hint, meant="key")
     first: dict[Address, tuple[Source, Path]] = {}
-    for mailbox in draft.mailboxes:
-        place = (mailbox.source, mailbox.path)
-        if (earlier := first.setdefault(mailbox.name, place)) is not place:
-            text = f"duplicate mailbox key '{mailbox.name}' in `[mailboxes]`"
-            yield Finding(*place, "duplicate", text, _first(earlier), meant="key")
     for mailbox, alias, path in _aliases(draft):
-        place = (mailbox.source, path)
-        if (earlier := first.setdefault(alias, place)) is not place:
-            text = f"alias '{alias}' of mailbox '{mailbox.name}' leads to another mailbox already"
-            yield Finding(*place, "duplicate", text, _first(earlier))
-
-
-def _first(earlier: tuple[Source, Path]) -> str:
-    return f"first declared at {where(*earlier)}"
+        taken = draft.addresses.get(str(alias))
+        place = (
+            (taken.source, taken.path) if taken else first.setdefault(alias, (mailbox.source, path))
+        )
+        if place != (mailbox.source, path):
+            text = f"alias '{alias}' of mailbox '{mailbox.name}' leads to a mailbox already"
+            yield Finding(
+                mailbox.source, path, "duplicate", text, f"first declared at {where(*place)}"
+            )
 
 
 def _aliases(draft: Draft) -> Iterator[tuple[Mailbox, Address, Path]]:
@@ -43,18 +46,18 @@ def _aliases(draft: Draft) -> Iterator[tuple[Mailbox, Address, Path]]:
 
 def mailboxes_are_of_listed_domains(draft: Draft) -> Iterator[Finding]:
     """Mail for a domain that is not listed is relaying, and refused."""
-    listed = {domain.name for domain in draft.domains}
+    listed = {domain.name.ascii for domain in draft.domains}
     if not listed:
         return
     for mailbox in draft.mailboxes:
-        if mailbox.name.domain not in listed:
+        if mailbox.name.domain.ascii not in listed:
             text = (
                 f"mailbox '{mailbox.path[1]}' references domain '{mailbox.name.domain}'"
                 " which is not in `domains = [...]`; add the domain or update the mailbox address"
             )
             yield Finding(mailbox.source, mailbox.path, "unlisted-domain", text, meant="key")
     for mailbox, alias, path in _aliases(draft):
-        if alias.domain not in listed:
+        if alias.domain.ascii not in listed:
             text = (
                 f"alias '{alias}' is of domain '{alias.domain}' which is not in `domains = [...]`"
             )
@@ -132,7 +135,11 @@ def patterns_can_match(draft: Draft) -> Iterator[Finding]:
         (draft.source, (), draft.top.trusted_senders)
     ]
     places += [(o.source, o.path, o.table.trusted_senders) for o in draft.overrides]
-    places += [(m.source, m.path, m.table.trusted_senders) for m in draft.mailboxes]
+    places += [
+        (m.source, m.path, m.table.trusted_senders)
+        for m in draft.mailboxes
+        if m.table.trusted_senders
+    ]
     for source, path, patterns in places:
         for index, pattern in enumerate(patterns or ()):
             if not pattern.can_match:

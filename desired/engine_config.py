@@ -1,0 +1,177 @@
+"""Desired to the canonical config that the engine starts from: every default written out.
+
+It is itself a manifest, so that one reader serves both and equal means equal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from typing import Any
+
+from desired.desired import Desired, HostedDomain, Identity, Mailbox
+from desired.quantities import write_duration
+
+_HEADER = re.compile(
+    rb"# aimx engine config: compiled by `aimx apply`; edit the manifest instead\.\n"
+    rb"# generation ([0-9]{1,18}), manifest sha256:([0-9a-f]{64})?\n"
+)
+# TOML 1.0 names five of the characters that a basic string must escape.
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+_UNSAFE = re.compile(r'["\\\x00-\x1f\x7f]')
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Which generation a config is of, and the digest of the manifest behind it."""
+
+    generation: int
+    digest: str
+
+
+def header(raw: bytes) -> Header | None:
+    """What the first lines say; None for a file that was not compiled by us."""
+    found = _HEADER.match(raw)
+    return Header(int(found[1]), (found[2] or b"").decode()) if found else None
+
+
+def render(desired: Desired, generation: int) -> bytes:
+    """The config, the same bytes for the same desired state."""
+    lines = [
+        "# aimx engine config: compiled by `aimx apply`; edit the manifest instead.",
+        f"# generation {generation}, manifest sha256:{desired.digest}",
+        *_top(desired),
+        *_tables(desired),
+        *_resources(desired),
+    ]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _top(desired: Desired) -> Iterator[str]:
+    yield from _pairs(
+        domains=[str(domain.name) for domain in desired.domains],
+        enable_ipv6=desired.enable_ipv6,
+        verify_host=desired.verify_host,
+        data_dir=desired.data_dir,
+    )
+
+
+def _tables(desired: Desired) -> Iterator[str]:
+    for name in ("smtp", "tls", "outbound", "dns", "http", "controller", "limits", "log"):
+        yield from _table(name, **_fields(getattr(desired, name)))
+    policy = desired.policy
+    retention = policy.tombstone_retention
+    kept = {"tombstone_retention": "keep" if retention is None else retention}
+    yield from _table("policy", **{**_fields(policy, "self_service"), **kept})
+    yield from _table("policy.self_service", **_fields(policy.self_service))
+    yield from _table("metrics", bind=desired.metrics.bind or "")
+    yield from _table("server.users", **_fields(desired.users))
+
+
+def _resources(desired: Desired) -> Iterator[str]:
+    domains = {domain.name: domain for domain in desired.domains}
+    for domain in desired.domains:
+        yield from _domain(domain)
+    for address, mailbox in desired.mailboxes.items():
+        yield from _mailbox(address, mailbox, domains[mailbox.address.domain], desired)
+    for identity in desired.identities.values():
+        yield from _identity(identity)
+    for move in desired.moved:
+        yield from _table(
+            "[moved]", **{"from": f"mailbox/{move.source}", "to": f"mailbox/{move.target}"}
+        )
+    for removal in desired.removed:
+        yield from _table("[removed]", address=f"mailbox/{removal.address}", data=removal.data)
+
+
+def _domain(domain: HostedDomain) -> Iterator[str]:
+    name = f"domain.{_value(str(domain.name))}"
+    yield from _table(
+        name,
+        trust=domain.trust,
+        trusted_senders=domain.trusted_senders,
+        signature=domain.signature,
+        dkim_selector=domain.selector,
+    )
+    yield from _table(
+        f"{name}.dkim", algorithms=domain.algorithms, rotate_every=domain.rotate_every
+    )
+    if domain.protect:
+        yield from _table(f"{name}.lifecycle", protect=True)
+
+
+def _mailbox(
+    address: str, mailbox: Mailbox, domain: HostedDomain, desired: Desired
+) -> Iterator[str]:
+    """Only what its domain and the whole do not say already: ten thousand repeat it."""
+    name = f"mailboxes.{_value(address)}"
+    senders = mailbox.trusted_senders
+    yield from _table(
+        name,
+        owner=mailbox.owner,
+        trust=mailbox.trust if mailbox.trust != domain.trust else None,
+        trusted_senders=senders if senders != domain.trusted_senders else None,
+        aliases=mailbox.aliases or None,
+        allow_root_catchall=mailbox.allow_root_catchall or None,
+    )
+    for hook in mailbox.hooks:
+        yield from _table(
+            f"[{name}.hooks]",
+            event=hook.event,
+            cmd=hook.cmd,
+            name=hook.name,
+            timeout_secs=int(hook.timeout.total_seconds()),
+            fire_on_untrusted=hook.fire_on_untrusted,
+        )
+    if mailbox.protect:
+        yield from _table(f"{name}.lifecycle", protect=True)
+    if mailbox.limits != desired.limits:
+        yield from _table(f"{name}.limits", **_fields(mailbox.limits))
+
+
+def _identity(identity: Identity) -> Iterator[str]:
+    name = f"identities.{identity.slug}"
+    yield from _table(name, **_fields(identity, "slug", "webhook"))
+    if identity.webhook:
+        yield from _table(f"{name}.webhook", **_fields(identity.webhook))
+
+
+def _fields(value: Any, *but: str) -> dict[str, Any]:
+    return {f.name: getattr(value, f.name) for f in fields(value) if f.name not in but}
+
+
+def _table(name: str, /, **pairs: Any) -> Iterator[str]:
+    yield ""
+    yield f"[{name}]"
+    yield from _pairs(**pairs)
+
+
+def _pairs(**pairs: Any) -> Iterator[str]:
+    """A line for each key that has a value; TOML has no way to write None."""
+    for key, value in pairs.items():
+        if value is not None:
+            yield f"{key} = {_value(value)}"
+
+
+def _value(value: Any) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case int():
+            return str(value)
+        case timedelta():
+            return _quoted(write_duration(value))
+        case list() | tuple():
+            return f"[{', '.join(map(_value, value))}]"
+        case _:
+            return _quoted(str(value))
+
+
+def _quoted(text: str) -> str:
+    return f'"{_UNSAFE.sub(lambda found: _escaped(found[0]), text)}"'
+
+
+def _escaped(character: str) -> str:
+    return _ESCAPES.get(character) or f"\\u{ord(character):04x}"
