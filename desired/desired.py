@@ -12,7 +12,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Literal
 
 from desired.names import Address, Domain, Glob, HookName, Selector, Slug
-from desired.problem import Path, Source, Where
+from desired.problem import KeyPath, Source, Where
 from desired.quantities import Endpoint
 
 Trust = Literal["none", "verified"]
@@ -247,7 +247,7 @@ class Desired:
     digest: str = field(default="", compare=False)  # SHA-256 of the sources, in hex.
     sources: tuple[Source, ...] = field(default=(), compare=False, repr=False)
     # What stands under a name other than its canonical one: `mailboxes`, address to key.
-    spellings: Mapping[Path, Path] = field(default_factory=dict, compare=False, repr=False)
+    spellings: Mapping[KeyPath, KeyPath] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def default_domain(self) -> Domain:

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from desired import legacy
 from desired.finding import Finding
 from desired.names import Address, Domain, InvalidNameError, Slug
-from desired.problem import Path, Source
+from desired.problem import KeyPath, Source
 from desired.schema import (
     DomainTable,
     IdentityTable,
@@ -29,7 +29,7 @@ class Declared(Generic[Name, Table]):
     """One thing that a manifest declares, and where."""
 
     source: Source
-    path: Path
+    path: KeyPath
     name: Name
     table: Table
 
@@ -128,5 +128,5 @@ class Gathering:
                 except InvalidNameError as cause:
                     self._no_name(source, path, cause)
 
-    def _no_name(self, source: Source, path: Path, cause: InvalidNameError) -> None:
+    def _no_name(self, source: Source, path: KeyPath, cause: InvalidNameError) -> None:
         self.findings.append(Finding(source, path, "name", str(cause)))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from desired.problem import Path, Problem, Severity, Source, Where
+from desired.problem import KeyPath, Problem, Severity, Source, Where
 
 Pattern = tuple[str, ...]  # A key path in which `*` stands for any one key or index.
 
@@ -16,7 +16,7 @@ class Finding:
     """A problem that does not know its line yet."""
 
     source: Source
-    path: Path
+    path: KeyPath
     code: str
     text: str
     hint: str = ""
@@ -42,7 +42,7 @@ def placed(findings: Iterable[Finding]) -> tuple[Problem, ...]:
     return tuple(sorted(found, key=lambda problem: (files[problem.where.file], problem.where)))
 
 
-def where(source: Source, path: Path) -> Where:
+def where(source: Source, path: KeyPath) -> Where:
     """Where a path stands, to be named in another place's problem."""
     from desired.places import places
 
@@ -55,7 +55,7 @@ def fits(pattern: Pattern, path: Sequence[str | int]) -> bool:
     )
 
 
-def matches(tables: Any, pattern: Pattern, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+def matches(tables: Any, pattern: Pattern, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
     """Every value of the tables that stands under a path that fits."""
     if not pattern:
         yield path, tables

@@ -16,7 +16,7 @@ from desired.desired import Desired, HostedDomain, Identity, Mailbox, Trust
 from desired.draft import Declared, Draft
 from desired.legacy import mentioned
 from desired.names import Address, Domain, Glob, HookName
-from desired.problem import Path, Source
+from desired.problem import KeyPath, Source
 from desired.schema import DomainTable, HookTable, IdentityTable, MailboxTable, Table
 
 _NO_OVERRIDE = DomainTable()
@@ -155,7 +155,7 @@ def digest(sources: tuple[Source, ...]) -> str:
     return total.hexdigest()
 
 
-def _spellings(draft: Draft) -> Iterator[tuple[Path, Path]]:
+def _spellings(draft: Draft) -> Iterator[tuple[KeyPath, KeyPath]]:
     """Where what is called by its canonical name stands under another."""
     named: list[tuple[str, Declared[Any, Any]]] = [
         *(("mailboxes", mailbox) for mailbox in draft.mailboxes),

@@ -17,7 +17,7 @@ import tomli
 import tree_sitter_toml
 from tree_sitter import Language, Node, Parser
 
-from desired.problem import BYTE_ORDER_MARK, Path, Source, Where
+from desired.problem import BYTE_ORDER_MARK, KeyPath, Source, Where
 
 _HEADER = re.compile(rb"^[ \t]*\[", re.MULTILINE)
 _LANGUAGE = Language(tree_sitter_toml.language())
@@ -43,7 +43,7 @@ class Place:
 class _Block:
     """The pairs below one header, or above the first. Kept as bytes: a tree of all is large."""
 
-    path: Path
+    path: KeyPath
     span: Span
 
 
@@ -53,10 +53,10 @@ class Places:
     def __init__(self, raw: bytes) -> None:
         self._raw = raw.removeprefix(BYTE_ORDER_MARK)
         self._lines = [0, *(found.end() for found in re.finditer(b"\n", self._raw))]
-        self._blocks: dict[Path, list[_Block]] = {}
-        self._headers: dict[Path, Place] = {}
+        self._blocks: dict[KeyPath, list[_Block]] = {}
+        self._headers: dict[KeyPath, Place] = {}
 
-    def find(self, path: Path) -> tuple[Path, Place | None]:
+    def find(self, path: KeyPath) -> tuple[KeyPath, Place | None]:
         """The longest part of the path that stands in the source, and its place."""
         if not self._blocks:
             # What stands above the first header is found without looking at ten thousand others.
@@ -68,8 +68,8 @@ class Places:
             self._index()
         return self._nearest(path)
 
-    def _nearest(self, path: Path) -> tuple[Path, Place | None]:
-        best: tuple[Path, Place | None] = ((), None)
+    def _nearest(self, path: KeyPath) -> tuple[KeyPath, Place | None]:
+        best: tuple[KeyPath, Place | None] = ((), None)
         for length in range(len(path), -1, -1):
             prefix = path[:length]
             if length > len(best[0]) and prefix in self._headers:
@@ -80,7 +80,7 @@ class Places:
                     best = (found, place)
         return best
 
-    def show(self, path: Path, file: str, *, key: bool) -> tuple[Where, str, int]:
+    def show(self, path: KeyPath, file: str, *, key: bool) -> tuple[Where, str, int]:
         """The nearest place of a path: where, its line, and how many characters are meant."""
         found, place = self.find(path)
         if place is None:
@@ -95,8 +95,8 @@ class Places:
         return Where(file, number, len(before) + 1), _text(line), max(1, len(meant))
 
     def _index(self) -> None:
-        repeated: dict[Path, Iterator[int]] = {}
-        current: dict[Path, int] = {}
+        repeated: dict[KeyPath, Iterator[int]] = {}
+        current: dict[KeyPath, int] = {}
         root = Parser(_LANGUAGE).parse(self._raw).root_node
         self._blocks[()] = [_Block((), Span(0, len(self._raw)))]
         first = True
@@ -106,27 +106,28 @@ class Places:
             if first:
                 self._blocks[()] = [_Block((), Span(0, node.start_byte))]
                 first = False
-            path = self._header(node, current)
+            path, last = self._header(node, current)
             if node.type == "table_array_element":
                 current[path] = next(repeated.setdefault(path, count()))
                 path = (*path, current[path])
-                self._headers[path] = self._headers[path[:-1]]
+                self._headers[path] = Place(last, last)
             block = _Block(path, Span(node.start_byte, node.end_byte))
             self._blocks.setdefault(path, []).append(block)
 
-    def _header(self, node: Node, current: dict[Path, int]) -> Path:
-        """The path that a header names, where every array means its latest element."""
+    def _header(self, node: Node, current: dict[KeyPath, int]) -> tuple[KeyPath, Span]:
+        """The path that a header names, where every array means its latest element, and its end."""
         keys = next((child for child in node.named_children if child.type != "comment"), None)
-        path: Path = ()
+        path: KeyPath = ()
+        span = Span(node.start_byte, node.end_byte)
         for name, key in _names(keys) if keys else ():
             if path in current:
                 path = (*path, current[path])
             path = (*path, name)
             span = Span(key.start_byte, key.end_byte)
             self._headers.setdefault(path, Place(span, span))
-        return path
+        return path, span
 
-    def _within(self, block: _Block, path: Path) -> tuple[Path, Place | None]:
+    def _within(self, block: _Block, path: KeyPath) -> tuple[KeyPath, Place | None]:
         text = self._raw[block.span.start : block.span.end]
         root = Parser(_LANGUAGE).parse(text).root_node
         holder = next((n for n in root.children if n.type.startswith("table")), root)
@@ -138,9 +139,9 @@ class Places:
         return block.path + found, Place(key, value)
 
 
-def _descend(holder: Node, path: Path) -> tuple[Path, Place | None]:
+def _descend(holder: Node, path: KeyPath) -> tuple[KeyPath, Place | None]:
     """Follow the path from a node's pairs downwards, as far as it goes."""
-    done: Path = ()
+    done: KeyPath = ()
     place: Place | None = None
     while len(done) < len(path):
         step = _step(holder, path[len(done) :])
@@ -151,7 +152,7 @@ def _descend(holder: Node, path: Path) -> tuple[Path, Place | None]:
     return done, place
 
 
-def _step(holder: Node, path: Path) -> tuple[Path, Place, Node] | None:
+def _step(holder: Node, path: KeyPath) -> tuple[KeyPath, Place, Node] | None:
     if isinstance(path[0], int):
         items = [n for n in holder.named_children if n.type != "comment"]
         if holder.type != "array" or not 0 <= path[0] < len(items):
@@ -162,7 +163,7 @@ def _step(holder: Node, path: Path) -> tuple[Path, Place, Node] | None:
     return max(_pairs(holder, path), key=lambda step: len(step[0]), default=None)
 
 
-def _pairs(holder: Node, path: Path) -> Iterator[tuple[Path, Place, Node]]:
+def _pairs(holder: Node, path: KeyPath) -> Iterator[tuple[KeyPath, Place, Node]]:
     for pair in holder.named_children:
         parts = [n for n in pair.children if n.type not in ("comment", "=")]
         if pair.type != "pair" or len(parts) < 2:
@@ -209,7 +210,7 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
 
 
-def locate(sources: Sequence[Source], path: Path) -> Where | None:
+def locate(sources: Sequence[Source], path: KeyPath) -> Where | None:
     """Where the sources say so; None when none of them does."""
     for source in sources:
         known = places(source.raw)

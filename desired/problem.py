@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Severity = Literal["error", "warning"]
-Path = tuple[str | int, ...]  # Keys and array indices, from the top of a file.
+KeyPath = tuple[str | int, ...]  # Keys and array indices, from the top of a file.
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 

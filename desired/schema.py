@@ -127,8 +127,8 @@ class AcmeTable(Table):
 
 class TlsTable(Table):
     mode: Literal["self-signed", "files", "acme", "off"] | None = None
-    cert: AbsolutePath | None = None
-    key: AbsolutePath | None = None
+    cert: str | None = None
+    key: str | None = None
     acme: AcmeTable | None = None
 
 

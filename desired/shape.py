@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from desired.finding import Finding, Pattern, dotted, fits
 from desired.legacy import REMOVED
-from desired.problem import Path, Source
+from desired.problem import KeyPath, Source
 from desired.schema import ManifestTable, json_schema
 from desired.tables import Tables
 
@@ -97,7 +97,7 @@ def shape(source: Source, tables: Tables) -> Shaped:
     return Shaped(source, None, tuple(findings))
 
 
-def _path(error: ErrorDetails) -> Path:
+def _path(error: ErrorDetails) -> KeyPath:
     """Where the error stands in the file: `domain` has two spellings, whose name pydantic adds."""
     path = error["loc"]
     return path[:1] + path[2:] if path[:1] == ("domain",) else path
@@ -105,7 +105,7 @@ def _path(error: ErrorDetails) -> Path:
 
 def _mend(tables: Tables, errors: list[ErrorDetails]) -> None:
     """Take out what is wrong, and what lacks a key; only an owner is made up."""
-    wrong: dict[Path, None] = {}
+    wrong: dict[KeyPath, None] = {}
     for error in reversed(errors):
         path = _path(error)
         if fits(_MISSING_OWNER, path):
@@ -117,7 +117,7 @@ def _mend(tables: Tables, errors: list[ErrorDetails]) -> None:
         del _at(tables, path[:-1])[path[-1]]
 
 
-def _at(tables: Tables, path: Path) -> Any:
+def _at(tables: Tables, path: KeyPath) -> Any:
     holder: Any = tables
     for key in path:
         holder = holder[key]
@@ -145,7 +145,7 @@ def _finding(source: Source, tables: Tables, error: ErrorDetails) -> Finding:
             return _outside(source, path, error)
 
 
-def _unknown(source: Source, tables: Tables, path: Path) -> Finding:
+def _unknown(source: Source, tables: Tables, path: KeyPath) -> Finding:
     for pattern, wording in REMOVED:
         if fits(pattern, path):
             text = wording.format(name=_label(tables, path))
@@ -158,14 +158,14 @@ def _unknown(source: Source, tables: Tables, path: Path) -> Finding:
     return Finding(source, path, "unknown-key", text, hint, meant="key")
 
 
-def _label(tables: Tables, path: Path) -> object:
+def _label(tables: Tables, path: KeyPath) -> object:
     """What a key's hook calls itself; for a key above the hooks, its mailbox."""
     if len(path) < 5:
         return path[1] if len(path) > 1 else ""
     return _at(tables, path[:-1]).get("name", "<anonymous>")
 
 
-def _absent(source: Source, path: Path) -> tuple[str, str]:
+def _absent(source: Source, path: KeyPath) -> tuple[str, str]:
     key = str(path[-1])
     if fits(_MISSING_OWNER, path):
         text = f"mailbox '{path[1]}' is missing required field 'owner'"
@@ -173,7 +173,7 @@ def _absent(source: Source, path: Path) -> tuple[str, str]:
     return f"`{key}` is missing in [{dotted(path[:-1])}]", f"add `{key} = ...`"
 
 
-def _outside(source: Source, path: Path, error: ErrorDetails) -> Finding:
+def _outside(source: Source, path: KeyPath, error: ErrorDetails) -> Finding:
     """A value of the right type that is not in its list or range."""
     value = error["input"]
     context = error.get("ctx", {})
@@ -227,7 +227,7 @@ def _called(value: object, *, exact: bool = False) -> str:
             return "that"
 
 
-def _known_keys(path: Path) -> list[str]:
+def _known_keys(path: KeyPath) -> list[str]:
     """The keys that the schema knows in the table at this path."""
     schema = json_schema()
     here: Any = schema

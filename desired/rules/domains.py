@@ -87,6 +87,9 @@ def a_certificate_has_its_files(draft: Draft) -> Iterator[Finding]:
         if tls.mode == "files" and not given:
             text = f'`tls.mode = "files"` needs `{key}`'
             yield Finding(draft.source, ("tls", "mode"), "tls-files", text, f"add `{key} = ...`")
+        elif given and not (getattr(tls, key) or "").startswith("/"):
+            text = f"`tls.{key}` must be an absolute path"
+            yield Finding(draft.source, ("tls", key), "tls-files", text)
         elif tls.mode != "files" and given:
             text = f'`tls.{key}` is read with `mode = "files"` only'
             yield Finding(draft.source, ("tls", key), "tls-files", text, 'add `mode = "files"`')

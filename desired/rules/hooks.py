@@ -9,7 +9,7 @@ from desired.draft import Declared, Draft
 from desired.finding import Finding, where
 from desired.layers import Layers, hook_name
 from desired.names import Address
-from desired.problem import Path
+from desired.problem import KeyPath
 from desired.schema import HookTable, MailboxTable
 
 
@@ -18,7 +18,7 @@ class _Hook:
     """A hook with its mailbox and its place."""
 
     mailbox: Declared[Address, MailboxTable]
-    path: Path
+    path: KeyPath
     table: HookTable
 
     def wrong(self, key: str, code: str, text: str, hint: str = "") -> Finding:

@@ -9,9 +9,10 @@ from desired.draft import Declared, Draft
 from desired.finding import Finding, where
 from desired.legacy import mentioned
 from desired.names import InvalidNameError, Slug
-from desired.problem import Path, Source
+from desired.problem import KeyPath, Source
 from desired.schema import IdentityTable
 
+_PORTS = {"https": 443, "http": 80}
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -33,7 +34,7 @@ def identities_use_declared_mailboxes(draft: Draft) -> Iterator[Finding]:
 def an_identity_is_declared_once(draft: Draft) -> Iterator[Finding]:
     """By its slug, and by the host that leads to it."""
     slugs: dict[Slug, Declared[Slug, IdentityTable]] = {}
-    hosts: dict[str, tuple[Source, Path]] = {}
+    hosts: dict[str, tuple[Source, KeyPath]] = {}
     for identity in draft.identities:
         earlier = slugs.setdefault(identity.name, identity)
         if earlier is not identity:
@@ -50,7 +51,7 @@ def an_identity_is_declared_once(draft: Draft) -> Iterator[Finding]:
 def an_identity_is_reached_safely(draft: Draft) -> Iterator[Finding]:
     """Tokens travel over HTTPS; plain HTTP stays on this machine."""
     for identity in draft.identities:
-        urls: list[tuple[Path, str]] = [(("url",), identity.table.url)]
+        urls: list[tuple[KeyPath, str]] = [(("url",), identity.table.url)]
         if identity.table.webhook:
             urls.append((("webhook", "url"), identity.table.webhook.url))
         for key, url in urls:
@@ -66,7 +67,8 @@ def _host(url: str) -> str:
         name, port = parts.hostname or "", parts.port
     except ValueError:
         return ""
-    return f"{name}:{port}" if name and port else name
+    usual = port in (None, _PORTS.get(parts.scheme))
+    return name if usual or not name else f"{name}:{port}"
 
 
 def _is_safe(url: str) -> bool:

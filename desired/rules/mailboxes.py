@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from desired.draft import Declared, Draft
 from desired.finding import Finding, where
 from desired.names import Address, Glob
-from desired.problem import Path, Severity, Source
+from desired.problem import KeyPath, Severity, Source
 from desired.schema import MailboxTable
 
 # They stand for no user of the host's: no look-up could tell more about them.
@@ -25,7 +25,7 @@ def an_address_leads_to_one_mailbox(draft: Draft) -> Iterator[Finding]:
                 text = f"duplicate mailbox key '{mailbox.name}' in `[mailboxes]`"
                 hint = f"first declared at {where(earlier.source, earlier.path)}"
                 yield Finding(mailbox.source, mailbox.path, "duplicate", text, hint, meant="key")
-    first: dict[Address, tuple[Source, Path]] = {}
+    first: dict[Address, tuple[Source, KeyPath]] = {}
     for mailbox, alias, path in _aliases(draft):
         taken = draft.addresses.get(str(alias))
         place = (
@@ -38,7 +38,7 @@ def an_address_leads_to_one_mailbox(draft: Draft) -> Iterator[Finding]:
             )
 
 
-def _aliases(draft: Draft) -> Iterator[tuple[Mailbox, Address, Path]]:
+def _aliases(draft: Draft) -> Iterator[tuple[Mailbox, Address, KeyPath]]:
     for mailbox in draft.mailboxes:
         for index, alias in enumerate(mailbox.table.aliases):
             yield mailbox, alias, (*mailbox.path, "aliases", index)
@@ -131,7 +131,7 @@ def owners_exist(draft: Draft, exists: Callable[[str], bool]) -> Iterator[Findin
 
 def patterns_can_match(draft: Draft) -> Iterator[Finding]:
     """A pattern without its `@` trusts nobody, which its author did not mean."""
-    places: list[tuple[Source, Path, list[Glob] | None]] = [
+    places: list[tuple[Source, KeyPath, list[Glob] | None]] = [
         (draft.source, (), draft.top.trusted_senders)
     ]
     places += [(o.source, o.path, o.table.trusted_senders) for o in draft.overrides]
