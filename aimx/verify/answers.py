@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import dns.exception
 import dns.message
+import dns.name
 import dns.rcode
 import dns.rdata
 import dns.rdatatype
@@ -67,10 +68,14 @@ def _value(rdata: dns.rdata.Rdata) -> Value:
         case TXT(strings=strings):
             return b"".join(strings)
         case MX(preference=preference, exchange=exchange):
-            return preference, exchange.to_text(omit_final_dot=True)
+            return preference, _host(exchange)
         case A(address=address) | AAAA(address=address):
             return str(address)
         case PTR(target=target) | CNAME(target=target):
-            return str(target.to_text(omit_final_dot=True))
+            return _host(target)
         case _:
             return rdata.to_text()
+
+
+def _host(name: dns.name.Name) -> str:
+    return name.to_text(omit_final_dot=True).lower()

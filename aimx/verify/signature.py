@@ -1,0 +1,177 @@
+"""Reads a DKIM-Signature field (RFC 6376 3.5): what it claims, before anything is verified.
+
+dkimpy reads the tags and checks their syntax. What it would let through is refused here.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
+
+import dkim  # type: ignore[import-untyped]
+import structlog
+from dkim.util import InvalidTagValueList, parse_tag_value  # type: ignore[import-untyped]
+
+from aimx.verify.canonicalization import BODIES, FIELDS
+from aimx.verify.domain import canonical
+from aimx.verify.verdict import DkimVerdict
+
+log = structlog.get_logger()
+
+Tags: TypeAlias = Mapping[bytes, bytes]
+
+LONGEST_FIELD = 16 * 1024  # Octets; dkimpy takes time quadratic in them.
+MOST_SIGNED = 200  # Names in `h=`.
+CLOCKS_DIFFER = timedelta(hours=10)  # How far ahead a signer's clock may be; dkimpy's measure.
+LATEST = int(datetime.max.replace(tzinfo=UTC).timestamp()) - 1
+
+_SECONDS = re.compile(rb"[0-9]{1,12}")
+
+
+class SignatureError(Exception):
+    """A signature that does not pass: with which verdict, and why."""
+
+    def __init__(self, verdict: DkimVerdict, reason: str) -> None:
+        self.verdict: DkimVerdict = verdict
+        self.reason = reason
+        super().__init__(reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a DKIM-Signature field says of itself."""
+
+    domain: str
+    selector: str
+    algorithm: bytes
+    fields: bytes  # How header fields are canonicalized.
+    body: bytes  # How the body is canonicalized.
+    length: int | None  # Octets of the body that are signed; None: all of it.
+    signed: tuple[bytes, ...]  # Names of header fields in lower case.
+    body_hash: bytes
+    signature: bytes
+    identity: str  # The domain of `i=`.
+    signed_at: datetime | None
+
+    @property
+    def key_name(self) -> str:
+        return f"{self.selector}._domainkey.{self.domain}"
+
+
+def tags_of(value: bytes) -> Tags:
+    """The tags of a tag list (RFC 6376 3.2)."""
+    if len(value) > LONGEST_FIELD:
+        raise SignatureError("permerror", f"it is longer than {LONGEST_FIELD} octets")
+    try:
+        tags: dict[bytes, bytes] = parse_tag_value(value)
+    except InvalidTagValueList as cause:
+        raise SignatureError("permerror", "it is no tag list (RFC 6376 3.2)") from cause
+    except Exception as cause:
+        log.exception("dkim tags not read")
+        raise SignatureError("permerror", "it cannot be read") from cause
+    # Folding may stand anywhere in these two, and makes dkimpy's expressions slow.
+    return tags | {tag: b"".join(tags[tag].split()) for tag in (b"b", b"bh") if tag in tags}
+
+
+def signer(tags: Tags) -> tuple[str, str]:
+    """Domain and selector, each empty if it is no name."""
+    selector = _text(tags.get(b"s", b""))
+    found = canonical(f"{selector}._domainkey.example")
+    return canonical(_text(tags.get(b"d", b""))) or "", selector.lower() if found else ""
+
+
+def read(tags: Tags, now: datetime) -> Claim:
+    """The claim, if `tags` make one that may be verified at all."""
+    _check_syntax(tags)
+    signed_at = _signed_at(tags, now)
+    domain, selector = signer(tags)
+    if not domain or not selector:
+        raise SignatureError("permerror", "d= or s= is not a domain name")
+    if tags[b"a"] == b"rsa-sha1":
+        # RFC 8301 3.1: it must not be taken for a signature any more.
+        raise SignatureError("policy", "rsa-sha1 is too weak (RFC 8301)")
+    fields, body = _canonicalization(tags)
+    return Claim(
+        domain=domain,
+        selector=selector,
+        algorithm=tags[b"a"],
+        fields=fields,
+        body=body,
+        length=int(tags[b"l"]) if tags.get(b"l") else None,
+        signed=_signed(tags[b"h"]),
+        body_hash=_decoded(tags[b"bh"]),
+        signature=_decoded(tags[b"b"]),
+        identity=_identity(tags, domain),
+        signed_at=signed_at,
+    )
+
+
+def _signed_at(tags: Tags, now: datetime) -> datetime | None:
+    """RFC 6376 3.5: `t=`, if that and `x=` are as they should be."""
+    signed_at, expires = (_time(tags[tag]) if tag in tags else None for tag in (b"t", b"x"))
+    if signed_at and signed_at > now + CLOCKS_DIFFER:
+        raise SignatureError("permerror", "the signature is of the future (t=)")
+    if signed_at and expires and expires < signed_at:
+        raise SignatureError("permerror", "the signature expired before it was made (x=)")
+    if expires and expires < now:
+        raise SignatureError("fail", "the signature has expired (x=)")
+    return signed_at
+
+
+def _check_syntax(tags: Tags) -> None:
+    # Not the times: dkimpy would hold them against a clock of its own.
+    timeless = {tag: text for tag, text in tags.items() if tag not in (b"t", b"x")}
+    try:
+        dkim.validate_signature_fields(timeless)
+    except dkim.DKIMException as cause:
+        raise SignatureError("permerror", "the tags break RFC 6376 3.5") from cause
+    except Exception as cause:
+        log.exception("dkim signature not read")
+        raise SignatureError("permerror", "the tags cannot be read") from cause
+
+
+def _canonicalization(tags: Tags) -> tuple[bytes, bytes]:
+    fields, _, body = tags.get(b"c", b"simple/simple").partition(b"/")
+    body = body or b"simple"
+    if fields not in FIELDS or body not in BODIES:
+        raise SignatureError("permerror", "c= names no canonicalization (RFC 6376 3.4)")
+    return fields, body
+
+
+def _signed(value: bytes) -> tuple[bytes, ...]:
+    names = tuple(name.strip().lower() for name in value.split(b":"))
+    if len(names) > MOST_SIGNED:
+        raise SignatureError("permerror", f"h= names more than {MOST_SIGNED} fields")
+    if b"from" not in names:
+        raise SignatureError("permerror", "the From field is not signed (RFC 6376 5.4)")
+    return names
+
+
+def _identity(tags: Tags, domain: str) -> str:
+    """RFC 6376 3.5: the domain of `i=`, which is `d=` or below it."""
+    found = canonical(_text(tags[b"i"]).rpartition("@")[2]) if b"i" in tags else domain
+    if found is None or not (found == domain or found.endswith(f".{domain}")):
+        raise SignatureError("permerror", "i= is outside of d=")
+    return found
+
+
+def _decoded(value: bytes) -> bytes:
+    try:
+        return base64.b64decode(value, validate=True)
+    except ValueError as cause:
+        raise SignatureError("permerror", "b= or bh= is not base64") from cause
+
+
+def _time(value: bytes) -> datetime:
+    """RFC 6376 3.5: seconds in at most twelve digits; what is past our calendar is its end."""
+    if not _SECONDS.fullmatch(value):
+        raise SignatureError("permerror", "t= or x= is not a time")
+    return datetime.fromtimestamp(min(int(value), LATEST), UTC)
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")

@@ -1,0 +1,108 @@
+"""A message as its signers saw it: header fields, body, and the digests of both."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TypeAlias
+
+import dkim  # type: ignore[import-untyped]
+
+from aimx.verify.canonicalization import BODIES, FIELDS
+from aimx.verify.signature import Claim, SignatureError
+
+Field: TypeAlias = tuple[bytes, bytes]  # Name, and value as it stands with its CRLF.
+
+MOST_FIELDS = 500
+LONGEST_HEADER = 256 * 1024  # Octets.
+LONGEST_DATE = 200  # Octets.
+SIGNATURE = b"dkim-signature"
+
+# RFC 6376 8.15: a message has at most one of each (RFC 5322 3.6, RFC 2045). Of these, one more
+# is taken for signed than `h=` says, so that a second one that was added breaks the signature.
+ONCE = frozenset(
+    b"from sender reply-to to cc subject date message-id in-reply-to references"
+    b" mime-version content-type content-transfer-encoding".split()
+)
+
+# RFC 6376 3.7: `b=` is hashed without its value and the blanks around that.
+_B_TAG = re.compile(rb"(\A|;)(\s*b\s*=)[^;]*")
+_BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n|\x00")
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """The header fields from top to bottom, and the body."""
+
+    fields: tuple[Field, ...]
+    body: bytes
+    _digests: dict[tuple[bytes, int | None], bytes] = field(default_factory=dict)
+
+    def signatures(self) -> tuple[Field, ...]:
+        return tuple(field for field in self.fields if field[0].lower() == SIGNATURE)
+
+    def body_digest(self, claim: Claim) -> bytes:
+        key = claim.body, claim.length
+        if key not in self._digests:
+            canonical = memoryview(BODIES[claim.body](self.body))
+            self._digests[key] = hashlib.sha256(canonical[: claim.length]).digest()
+        return self._digests[key]
+
+    def header_digest(self, claim: Claim, signature: Field) -> bytes:
+        """RFC 6376 3.7. `signature` is the field that makes the claim."""
+        form = FIELDS[claim.fields]
+        parts = [form(name, text) for name, text in self._selected(claim.signed)]
+        name, value = signature
+        parts.append(form(name, _B_TAG.sub(rb"\1\2", value)).removesuffix(b"\r\n"))
+        return hashlib.sha256(b"".join(parts)).digest()
+
+    def date(self, claim: Claim) -> datetime | None:
+        """The Date field if it is signed, and one."""
+        dates = [value for name, value in self.fields if name.lower() == b"date"]
+        if b"date" not in claim.signed or len(dates) != 1 or len(dates[0]) > LONGEST_DATE:
+            return None
+        try:
+            found = parsedate_to_datetime(dates[0].decode("ascii").strip())
+            return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+        except (ValueError, OverflowError):
+            return None
+
+    def _selected(self, names: tuple[bytes, ...]) -> Iterable[Field]:
+        """RFC 6376 5.4.2: the last of a name first, and nothing where there are too few."""
+        left: dict[bytes, list[Field]] = {}
+        for name, value in self.fields:
+            left.setdefault(name.lower(), []).append((name, value))
+        more = sorted(ONCE & set(names))
+        return [left[name].pop() for name in (*names, *more) if left.get(name)]
+
+
+def read(content: bytes) -> Signed | None:
+    """None: the message has no signature. Raises SignatureError if its header is none."""
+    header, body = _parted(content)
+    if SIGNATURE not in header.lower():
+        return None
+    if len(header) > LONGEST_HEADER:
+        raise SignatureError("permerror", f"the header is longer than {LONGEST_HEADER} octets")
+    # dkimpy takes a bare LF for a line's end, and passes over a line that begins with "From ".
+    if _BARE.search(header) or b"\r\nFrom " in b"\r\n" + header:
+        raise SignatureError("permerror", "the header has lines that are no fields (RFC 5322 2.2)")
+    try:
+        fields, _ = dkim.rfc822_parse(header + b"\r\n\r\n")
+    except (dkim.MessageFormatError, IndexError) as cause:  # IndexError: the first line is folded.
+        raise SignatureError(
+            "permerror", "the header has lines that are no fields (RFC 5322 2.2)"
+        ) from cause
+    if len(fields) > MOST_FIELDS:
+        raise SignatureError("permerror", f"the header has more than {MOST_FIELDS} fields")
+    return Signed(tuple((name, value) for name, value in fields), body)
+
+
+def _parted(content: bytes) -> tuple[bytes, bytes]:
+    if content.startswith(b"\r\n"):
+        return b"", content[2:]
+    header, _, body = content.partition(b"\r\n\r\n")
+    return header.removesuffix(b"\r\n"), body

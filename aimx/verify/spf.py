@@ -1,0 +1,175 @@
+"""SPF: whether a client may send for the domain that it names (RFC 7208).
+
+pyspf evaluates, and knows only look-ups that block. So it is run again and again over the answers
+so far: where one is missing it breaks off, the answer is fetched, and it starts anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeAlias, cast, get_args
+
+import spf  # type: ignore[import-untyped]
+import structlog
+
+from aimx.mail.envelope import Envelope
+from aimx.verify.domain import canonical
+from aimx.verify.expiring import Expiring
+from aimx.verify.resolver import Answer, NoAnswer, Records, Resolver
+from aimx.verify.verdict import Spf, SpfVerdict
+
+log = structlog.get_logger()
+
+Question: TypeAlias = tuple[str, str]  # Name and record.
+
+KEPT = 10_000  # Verdicts in memory.
+LONGEST = 20.0  # Seconds for all look-ups of one check: RFC 7208 4.6.4.
+# RFC 7208 4.6.4: ten terms that look up, and for each `mx` or `ptr` ten addresses.
+MOST_LOOKUPS = 121
+LONGEST_PROBLEM = 200  # Characters of a record's fault that we repeat.
+
+# RFC 7208 7.2: macros that make the verdict depend on the sender's local part.
+_LOCAL_PART = re.compile(rb"%\{[ls]", re.IGNORECASE)
+
+_REASONS: Mapping[str, str] = {
+    "none": "{domain} has no SPF record",
+    "neutral": "{domain} says neither yes nor no to {client}",
+    "pass": "{domain} lets {client} send for it",
+    "fail": "{domain} does not let {client} send for it",
+    "softfail": "{domain} would rather not let {client} send for it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What SPF is asked: may this client send for this sender?"""
+
+    client: str
+    local: str
+    domain: str
+    helo: str
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.client, self.domain, self.helo
+
+
+class SenderPolicy:
+    """Checks senders, and remembers verdicts for as long as all the records that made them last."""
+
+    def __init__(self, resolver: Resolver, clock: Callable[[], float] = time.monotonic) -> None:
+        self._resolver = resolver
+        self._kept: Expiring[tuple[str, str, str], Spf] = Expiring(KEPT, clock)
+
+    async def check(self, envelope: Envelope) -> Spf:
+        check = _check(envelope)
+        if isinstance(check, Spf):
+            return check
+        if found := self._kept.get(check.key):
+            return found[0]
+        answers: dict[Question, Answer] = {}
+        try:
+            async with asyncio.timeout(LONGEST):
+                verdict = await self._evaluate(check, answers)
+        except TimeoutError:
+            return Spf("temperror", f"the look-ups took more than {LONGEST:g} s", check.domain)
+        if verdict.verdict != "temperror":
+            self._kept.put(check.key, verdict, _lifetime(answers))
+        return verdict
+
+    async def _evaluate(self, check: Check, answers: dict[Question, Answer]) -> Spf:
+        while len(answers) < MOST_LOOKUPS:
+            outcome = evaluate(check, answers)
+            if isinstance(outcome, Spf):
+                return outcome
+            answers[outcome] = await self._resolver.lookup(*outcome)
+        return Spf("permerror", f"more than {MOST_LOOKUPS} look-ups", check.domain)
+
+
+def _check(envelope: Envelope) -> Check | Spf:
+    """RFC 7208 2.4: the null sender is postmaster at the HELO name. 4.3: no name is "none"."""
+    helo = envelope.client.helo
+    local, _, domain = (envelope.sender or f"postmaster@{helo}").rpartition("@")
+    name = canonical(domain)
+    if name is None:
+        return Spf("none", "the sender's domain is no domain name", domain.lower())
+    return Check(envelope.client.address, local or "postmaster", name, canonical(helo) or helo)
+
+
+def evaluate(check: Check, answers: Mapping[Question, Answer]) -> Spf | Question:
+    """The verdict, or the question whose answer is still missing."""
+    query = spf.query(i=check.client, s=f"postmaster@{check.domain}", h=check.helo)
+    query.l, query.s = check.local, f"{check.local}@{check.domain}"
+
+    def lookup(name: str, record: str, *_: object) -> list[tuple[Question, Any]]:
+        question = name, record
+        if question not in answers:
+            raise _MissingError(question)
+        return [(question, value) for value in _values(question, answers[question])]
+
+    # pyspf has no other way in. Nothing else runs until it returns, so nobody shares it.
+    spf.DNSLookup = lookup
+    try:
+        word, _, _ = query.check()
+    except _MissingError as missing:
+        return missing.question
+    except Exception:  # A stranger wrote the records.
+        log.exception("spf not evaluated", domain=check.domain)
+        return Spf("permerror", f"the SPF record of {check.domain} cannot be used", check.domain)
+    finally:
+        spf.DNSLookup = _nobody_asks
+    return _verdict(check, word, str(getattr(query, "prob", "")))
+
+
+class _MissingError(Exception):
+    """Breaks pyspf off at the first look-up that has no answer yet.
+
+    pyspf swallows it at `exp=`: the explanation, a stranger's text, is never looked up.
+    """
+
+    def __init__(self, question: Question) -> None:
+        self.question = question
+        super().__init__(question)
+
+
+def _nobody_asks(*_: object) -> NoReturn:
+    raise RuntimeError("pyspf looks up only within evaluate()")
+
+
+def _values(question: Question, answer: Answer) -> list[Any]:
+    """As pyspf wants them: a TXT is a sequence of strings."""
+    match answer:
+        case Records() if question[1] == "TXT":
+            return [(text,) for text in answer.texts]
+        case Records():
+            return list(answer.values)
+        case NoAnswer() if question[1] == "PTR":
+            return []  # RFC 7208 5.5: then `ptr` does not match.
+        case NoAnswer(reason):
+            raise spf.TempError(reason)
+        case _:
+            return []
+
+
+def _verdict(check: Check, word: str, problem: str) -> Spf:
+    if word in _REASONS:
+        reason = _REASONS[word].format(domain=check.domain, client=check.client)
+    elif word == "temperror":
+        reason = f"the SPF records of {check.domain} could not all be looked up"
+    else:
+        shown = "".join(c for c in problem if c.isprintable())[:LONGEST_PROBLEM]
+        reason = f"the SPF record of {check.domain} cannot be used: {shown}"
+    known = cast(SpfVerdict, word) if word in get_args(SpfVerdict) else "permerror"
+    return Spf(known, reason, check.domain)
+
+
+def _lifetime(answers: Mapping[Question, Answer]) -> int:
+    """Seconds until the first record may change; 0 if the verdict is not the next sender's."""
+    texts = [text for a in answers.values() if isinstance(a, Records) for text in a.texts]
+    if any(map(_LOCAL_PART.search, texts)):
+        return 0
+    return min((0 if isinstance(a, NoAnswer) else a.ttl for a in answers.values()), default=0)
