@@ -1,0 +1,72 @@
+"""What a plan does to one resource, and what keeps it from doing so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from desired.problem import Where
+
+
+class Action(StrEnum):
+    """What becomes of a resource."""
+
+    CREATE = "create"
+    UPDATE = "update"  # The manifest asks for something else than before.
+    REPAIR = "repair"  # The manifest asks for the same, and the machine drifted.
+    MOVE = "move"  # One rename; mail is untouched.
+    ADOPT = "adopt"  # What is there already becomes ours, byte for byte.
+    QUARANTINE = "quarantine"  # The address goes, the mail is set aside as a tombstone.
+    FORGET = "forget"  # We no longer manage it; its data stays where it is.
+    DELETE = "delete"  # Only where somebody asked for exactly this.
+
+
+SYMBOLS: dict[Action, str] = {
+    Action.CREATE: "+",
+    Action.UPDATE: "~",
+    Action.REPAIR: "~",
+    Action.MOVE: ">",
+    Action.ADOPT: "&",
+    Action.QUARANTINE: "q",
+    Action.FORGET: ".",
+    Action.DELETE: "-",
+}
+BLOCKED_SYMBOL = "!"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a resource before and after, as text that may be shown."""
+
+    name: str
+    before: str  # Empty: was not there.
+    after: str  # Empty: will not be there.
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A safety rule's refusal."""
+
+    code: str  # Stable, kebab-case.
+    reason: str  # What is in the way, in one sentence.
+    remedy: str  # What to do, in one sentence.
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a plan does to one resource, and why."""
+
+    address: str  # `kind/name`, or the kind alone where there is one of it.
+    action: Action
+    why: str  # One sentence, lower-case start, no full stop.
+    fingerprint: str = ""  # Digest of the desired and observed values it was planned from.
+    fields: tuple[Field, ...] = ()
+    where: Where | None = None  # The line of the manifest that asks for it.
+    blocked: Blocked | None = None
+    notes: tuple[str, ...] = ()  # What the operator should know, one sentence each.
+    needs: tuple[str, ...] = ()  # Addresses without which it must not be done.
+    unasked: bool = False  # Something goes only because the manifest does not name it any more.
+
+    @property
+    def kind(self) -> str:
+        return self.address.partition("/")[0]

@@ -1,0 +1,46 @@
+"""What an apply would do: changes for the reader, ordered steps for the machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reconcilers.change import Action, Blocked, Change
+from reconcilers.step import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """A kind, or one resource of it, that could not be looked at; nothing is planned for it."""
+
+    address: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The same inputs give an equal plan: no clock and no order of a dictionary is in it."""
+
+    generation: int  # What the machine is at; 0 for a fresh install.
+    desired_digest: str  # Of the manifest that it was planned from.
+    changes: tuple[Change, ...]
+    steps: tuple[Step, ...]  # In the order of an apply.
+    unchanged: int
+    config: bytes | None = None  # The engine config that will be written; None: it stays.
+    unsettled: tuple[Unsettled, ...] = ()
+    refused: Blocked | None = None  # A safety rule refuses the whole; then there are no steps.
+
+    @property
+    def pending(self) -> tuple[Change, ...]:
+        """The changes that an apply would carry out."""
+        return tuple(change for change in self.changes if change.blocked is None)
+
+    @property
+    def blocked(self) -> tuple[Change, ...]:
+        return tuple(change for change in self.changes if change.blocked is not None)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.changes and not self.unsettled
+
+    def count(self, *actions: Action) -> int:
+        return sum(change.action in actions for change in self.pending)

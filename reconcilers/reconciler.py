@@ -1,0 +1,63 @@
+"""The protocol that every kind of resource follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from desired.desired import Desired
+from desired.problem import Where
+from reconcilers.change import Change
+from reconcilers.difference import Difference
+from reconcilers.host.host import Reading
+from reconcilers.roots import Roots
+from reconcilers.step import Operation, Phase
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a kind plans from: the machine to look at, and what was applied last."""
+
+    host: Reading
+    roots: Roots
+    desired: Desired
+    applied: Desired | None  # The engine config's; None on a fresh install.
+    generation: int  # Of the engine config; 0 on a fresh install.
+    compiled: bytes  # What the manifest compiles to, without the header that names a generation.
+    # Why nobody can tell what was applied last; empty where it is known. Then nothing is surplus,
+    # and nothing counts as new that would be made anew.
+    forgotten: str = ""
+
+    def domain_stands(self, name: str) -> Where | None:
+        """Which line of the manifest asks for the domain."""
+        names = [domain.name.ascii for domain in self.desired.domains]
+        return self.desired.where("domains", names.index(name)) if name in names else None
+
+
+class Reconciler(Protocol[T]):
+    """What we know about one kind of thing: what is wanted, what is there, how to close the gap.
+
+    `desired` and `observe` give the same type, so that a difference is plain inequality. What
+    can be observed and not desired (a file's age) does not belong in it.
+    """
+
+    kind: str
+    activates: bool  # Whether the engine's snapshot is made of it.
+
+    def desired(self, world: World) -> Mapping[str, T]:
+        """By name within the kind; the empty name where there is one of the kind."""
+
+    def observe(self, world: World) -> Mapping[str, T]:
+        """What is there and ours; raises `UnseenError` where it could not look."""
+
+    def change(self, difference: Difference[T], world: World) -> Change | None:
+        """What to do about a difference, or None where nothing is to be done about it.
+
+        Its fingerprint is filled in where it is left empty.
+        """
+
+    def steps(self, difference: Difference[T], world: World) -> Iterable[tuple[Phase, Operation]]:
+        """How to do it, one after the other. Not asked for a change that is blocked."""

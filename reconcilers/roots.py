@@ -1,0 +1,115 @@
+"""Where everything lives, from three directories and the manifest's path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """The directories of one instance. Absolute; nothing here looks at the disk."""
+
+    config: PurePosixPath
+    data: PurePosixPath
+    runtime: PurePosixPath
+    manifest: PurePosixPath
+
+    @property
+    def fragments(self) -> PurePosixPath:
+        return self.manifest.with_suffix(".d")
+
+    @property
+    def engine_config(self) -> PurePosixPath:
+        return self.config / "config.toml"
+
+    @property
+    def dkim(self) -> PurePosixPath:
+        return self.config / "dkim"
+
+    @property
+    def tls(self) -> PurePosixPath:
+        return self.config / "tls"
+
+    @property
+    def marker(self) -> PurePosixPath:
+        return self.data / ".layout-version"
+
+    @property
+    def readme(self) -> PurePosixPath:
+        return self.data / "README.md"
+
+    @property
+    def state(self) -> PurePosixPath:
+        return self.data / ".aimx"
+
+    @property
+    def lock(self) -> PurePosixPath:
+        return self.state / "lock"
+
+    @property
+    def status(self) -> PurePosixPath:
+        return self.state / "status.json"
+
+    @property
+    def journal(self) -> PurePosixPath:
+        return self.state / "journal"
+
+    @property
+    def generations(self) -> PurePosixPath:
+        return self.state / "generations"
+
+    @property
+    def claims(self) -> PurePosixPath:
+        return self.state / "claims"
+
+    @property
+    def tombstones(self) -> PurePosixPath:
+        return self.state / "tombstones"
+
+    @property
+    def retiring(self) -> PurePosixPath:
+        """What will be tombstones once the engine has let go of it."""
+        return self.state / "retiring"
+
+    @property
+    def placing(self) -> PurePosixPath:
+        return self.state / "placing"
+
+    @property
+    def spool(self) -> PurePosixPath:
+        return self.state / "spool"
+
+    @property
+    def outbound(self) -> PurePosixPath:
+        return self.state / "out"
+
+    @property
+    def identities(self) -> PurePosixPath:
+        return self.data / "identities"
+
+    @property
+    def socket(self) -> PurePosixPath:
+        return self.runtime / "aimx.sock"
+
+    @property
+    def daemon_lock(self) -> PurePosixPath:
+        return self.runtime / "aimx.lock"
+
+    @property
+    def pid(self) -> PurePosixPath:
+        return self.runtime / "aimx.pid"
+
+    def keys(self, domain: str) -> PurePosixPath:
+        return self.dkim / domain
+
+    def domain(self, domain: str) -> PurePosixPath:
+        return self.data / domain
+
+    def folder(self, domain: str, folder: str) -> PurePosixPath:
+        """`inbox` or `sent` of a domain."""
+        return self.data / domain / folder
+
+    def mailbox(self, domain: str, folder: str, name: str) -> PurePosixPath:
+        """The directory of a mailbox; `name` is the local part, or `catchall`."""
+        return self.data / domain / folder / name
