@@ -1,0 +1,67 @@
+"""What was applied last, from the engine config, or from the record of its generation.
+
+An engine config that cannot be read is no licence to begin anew: then nothing is surplus, and
+no key is made of which nobody can tell whether it was there before.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from desired import engine_config, manifest
+from desired.desired import Desired
+from desired.problem import ManifestError, Source
+from reconcilers.host.host import Reading, UnseenError
+from reconcilers.reconciler import World
+from reconcilers.roots import Roots
+
+
+def what_was_applied(desired: Desired, host: Reading, roots: Roots) -> World:
+    """The world that a plan is made from."""
+    recorded = _recorded(host, roots)
+    generation, forgotten = recorded[0] if recorded else 0, ""
+    compiled = body(engine_config.render(desired, 0))
+    for path in (roots.engine_config, *(_record(roots, number) for number in recorded)):
+        try:
+            raw = host.read(path)
+            if raw is None:
+                continue
+            header = engine_config.header(raw)
+            generation = max(generation, header.generation if header else 0)
+            before = desired if body(raw) == compiled else _read(raw, path)
+            return World(host, roots, desired, before, generation, compiled)
+        except (UnseenError, ManifestError) as cause:
+            forgotten = forgotten or str(cause).partition("\n")[0]
+    if not forgotten and (recorded or _marked(host, roots)):
+        forgotten = f"{roots.engine_config} is gone"
+    return World(host, roots, desired, None, generation, compiled, forgotten)
+
+
+def body(config: bytes) -> bytes:
+    """The engine config without its header, which names the generation and the manifest."""
+    lines = config.split(b"\n", 2)
+    return lines[2] if engine_config.header(config) else config
+
+
+def _read(raw: bytes, path: PurePosixPath) -> Desired:
+    return manifest.read([Source(str(path), raw)]).desired
+
+
+def _recorded(host: Reading, roots: Roots) -> list[int]:
+    """The generations that are on record, newest first."""
+    try:
+        names = host.names(roots.generations) or ()
+    except UnseenError:
+        return []
+    return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
+
+
+def _record(roots: Roots, generation: int) -> PurePosixPath:
+    return roots.generations / str(generation) / "config.toml"
+
+
+def _marked(host: Reading, roots: Roots) -> bool:
+    try:
+        return host.look(roots.marker) is not None
+    except UnseenError:
+        return True

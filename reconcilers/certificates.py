@@ -1,0 +1,42 @@
+"""Certificates as far as planning needs them: whether one is for a host name and a key.
+
+Nothing is verified, since nothing is believed: both files are our own. So what ought to be in
+the certificate's DER is looked for there, which needs neither a parser nor OpenSSL.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from binascii import Error
+
+from reconcilers.rsa import UnusableKeyError, public_half
+
+_PEM = re.compile(rb"-----BEGIN [A-Z ]+-----\r?\n([A-Za-z0-9+/=\s]+)-----END [A-Z ]+-----")
+
+
+def belongs_to(cert: bytes, key: bytes, hostname: str) -> bool:
+    """Whether the certificate names the host and carries the public half of the key."""
+    certificate, public = _der(cert), _public(key)
+    name = hostname.encode()
+    # RFC 5280 4.2.1.6: a dNSName is the element [2] of a GeneralName.
+    named = bytes((0x82, len(name))) + name
+    return bool(public) and public in certificate and named in certificate
+
+
+def _public(key: bytes) -> bytes:
+    """Bytes that stand in the certificate of this key and of no other; none if it is no key."""
+    try:
+        modulus = public_half(key).modulus
+    except UnusableKeyError:
+        return b""
+    return modulus.to_bytes((modulus.bit_length() + 7) // 8)
+
+
+def _der(pem: bytes) -> bytes:
+    """The first block of the PEM; nothing where it is damaged."""
+    found = _PEM.search(pem)
+    try:
+        return b64decode(b"".join(found[1].split()), validate=True) if found else b""
+    except Error:
+        return b""

@@ -1,0 +1,1 @@
+"""One module a kind of resource, and the table of them."""

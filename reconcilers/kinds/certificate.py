@@ -1,0 +1,145 @@
+"""The certificate that STARTTLS shows: issued by ourselves, or files that the operator gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TypeAlias
+
+from reconcilers.certificates import belongs_to
+from reconcilers.change import Action, Blocked, Change, Field
+from reconcilers.difference import Changed, Difference, Missing
+from reconcilers.host.host import Access, Nature
+from reconcilers.operations import IssueCertificate, SetAccess
+from reconcilers.reconciler import World
+from reconcilers.standing import Standing, access, fields, file, foreign_nature
+from reconcilers.step import Operation, Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """Ours, self-signed."""
+
+    hostname: str  # Whom it names; empty where it is not for the host, or the key is another's.
+    cert: Standing
+    key: Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The operator's, looked at and never changed."""
+
+    missing: tuple[PurePosixPath, ...]
+
+
+Certificate: TypeAlias = Issued | Given
+
+
+class CertificateReconciler:
+    """With ACME, and without TLS, there is none that is managed here."""
+
+    kind: str = "certificate"
+    activates: bool = True
+
+    def desired(self, world: World) -> Mapping[str, Certificate]:
+        match world.desired.tls.mode:
+            case "self-signed":
+                return {"": Issued(world.desired.smtp.hostname.ascii, *_accesses(world))}
+            case "files":
+                return {"": Given(())}
+            case "acme" | "off":
+                return {}
+
+    def observe(self, world: World) -> Mapping[str, Certificate]:
+        match world.desired.tls.mode:
+            case "self-signed":
+                issued = _observed(world)
+                nothing = issued.cert is None and issued.key is None
+                return {} if nothing else {"": issued}
+            case "files":
+                return {"": Given(tuple(p for p in _given(world) if world.host.look(p) is None))}
+            case "acme" | "off":
+                return {}
+
+    def change(self, difference: Difference[Certificate], world: World) -> Change | None:
+        where, needs = world.desired.where("tls"), ("layout",)
+        match difference:
+            case Missing(_, Issued(hostname)):
+                why, name = (
+                    "there is none to show to other mail servers",
+                    Field("host", "", hostname),
+                )
+                return Change("certificate", Action.CREATE, why, "", (name,), where, needs=needs)
+            case Changed(_, _, Given(missing)):
+                why, blocked = "the manifest names files", _not_given(missing)
+                return Change("certificate", Action.ADOPT, why, "", (), where, blocked)
+            case Changed(_, Issued() as desired, Issued() as observed):
+                return _corrected(desired, observed, world)
+            case _:
+                return None
+
+    def steps(
+        self, difference: Difference[Certificate], world: World
+    ) -> Iterable[tuple[Phase, Operation]]:
+        if world.desired.tls.mode != "self-signed":
+            return
+        cert, key = _ours(world)
+        readable, secret = _accesses(world)
+        hostname, observed = world.desired.smtp.hostname.ascii, _observed(world)
+        if observed.hostname != hostname:
+            kept = f".{world.generation}"
+            yield Phase.KEYS, IssueCertificate(cert, key, hostname, readable, secret, kept)
+            return
+        if observed.cert != readable:
+            yield Phase.KEYS, SetAccess(cert, readable, Nature.FILE)
+        if observed.key != secret:
+            yield Phase.KEYS, SetAccess(key, secret, Nature.FILE)
+
+
+def _accesses(world: World) -> tuple[Access, Access]:
+    user = world.host.user()
+    return access(0o644, user), access(0o600, user)
+
+
+def _ours(world: World) -> tuple[PurePosixPath, PurePosixPath]:
+    return world.roots.tls / "cert.pem", world.roots.tls / "key.pem"
+
+
+def _given(world: World) -> tuple[PurePosixPath, ...]:
+    tls = world.desired.tls
+    return tuple(world.roots.config / path for path in (tls.cert, tls.key) if path is not None)
+
+
+def _observed(world: World) -> Issued:
+    hostname = world.desired.smtp.hostname.ascii
+    cert, key = (file(world.host.look(path)) for path in _ours(world))
+    cert_pem, key_pem = (world.host.read(path) or b"" for path in _ours(world))
+    fits = belongs_to(cert_pem, key_pem, hostname)
+    return Issued(hostname if fits else "", cert, key)
+
+
+def _not_given(missing: tuple[PurePosixPath, ...]) -> Blocked:
+    return Blocked(
+        "certificate-missing",
+        f"{' and '.join(map(str, missing))} cannot be found",
+        'put the files there, or set tls.mode = "self-signed"',
+    )
+
+
+def _corrected(desired: Issued, observed: Issued, world: World) -> Change:
+    cert, key = _ours(world)
+    changed = (
+        *fields("cert.pem", observed.cert, desired.cert),
+        *fields("key.pem", observed.key, desired.key),
+    )
+    blocked = foreign_nature(cert, observed.cert) or foreign_nature(key, observed.key)
+    where, needs = world.desired.where("tls"), ("layout",)
+    if observed.hostname == desired.hostname:
+        why = "what the last apply left here has changed"
+        return Change("certificate", Action.REPAIR, why, "", changed, where, blocked, needs=needs)
+    why = f"it is not for {desired.hostname}, or its key is another's"
+    number = world.generation
+    kept = (f"What was there is kept as {cert.name}.{number} and {key.name}.{number}.",)
+    changed = (Field("host", observed.hostname, desired.hostname), *changed)
+    return Change("certificate", Action.UPDATE, why, "", changed, where, blocked, kept, needs)

@@ -1,0 +1,122 @@
+"""The engine config: what the manifest compiles to, and what the engine starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from desired import engine_config
+from desired.desired import Desired, HostedDomain
+from reconcilers.applied import body
+from reconcilers.change import Action, Change, Field
+from reconcilers.contrast import contrast
+from reconcilers.difference import Changed, Difference, Missing, Surplus
+from reconcilers.host.host import Access, Nature
+from reconcilers.operations import SetAccess, WriteFile
+from reconcilers.reconciler import World
+from reconcilers.standing import Standing, access, fields, file, foreign_nature
+from reconcilers.step import Operation, Phase
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """What is in the file, but for its header: a comment in the manifest changes nothing."""
+
+    body: bytes
+    access: Standing
+
+
+class ConfigReconciler:
+    """It is written when everything that it names is there, and is never edited by hand."""
+
+    kind: str = "config"
+    activates: bool = True
+
+    def desired(self, world: World) -> Mapping[str, EngineConfig]:
+        return {"": EngineConfig(world.compiled, access(0o640, world.host.user()))}
+
+    def observe(self, world: World) -> Mapping[str, EngineConfig]:
+        standing = file(world.host.look(world.roots.engine_config))
+        if standing is None:
+            return {}
+        content = b""
+        if isinstance(standing, Access):
+            content = world.host.read(world.roots.engine_config) or b""
+        return {"": EngineConfig(body(content), standing)}
+
+    def change(self, difference: Difference[EngineConfig], world: World) -> Change | None:
+        needs = ("layout", *_needs(world))
+        to = Field("generation", str(world.generation), str(world.generation + 1))
+        match difference:
+            case Missing():
+                why = world.forgotten or "the engine has none to start from"
+                return Change("config", Action.CREATE, why, fields=(to,), needs=needs)
+            case Changed(_, desired, observed) if desired.body == observed.body:
+                why, changed = (
+                    "its access has changed",
+                    fields("access", observed.access, desired.access),
+                )
+                return Change("config", Action.REPAIR, why, fields=changed)
+            case Changed(_, desired, observed):
+                blocked = foreign_nature(world.roots.engine_config, observed.access)
+                drifted = _is_of_this_manifest(world)
+                return Change(
+                    "config",
+                    Action.REPAIR if drifted else Action.UPDATE,
+                    "it is not what the manifest compiles to"
+                    if drifted
+                    else "the manifest changed",
+                    fields=(to, *contrast(world.applied, world.desired)),
+                    blocked=blocked,
+                    notes=tuple(_notes(world, drifted=drifted)),
+                    needs=needs,
+                )
+            case Surplus():
+                return None
+
+    def steps(
+        self, difference: Difference[EngineConfig], world: World
+    ) -> Iterable[tuple[Phase, Operation]]:
+        path, wanted = world.roots.engine_config, access(0o640, world.host.user())
+        match difference:
+            case Changed(_, desired, observed) if desired.body == observed.body:
+                yield Phase.CONFIG, SetAccess(path, wanted, Nature.FILE)
+            case _:
+                yield Phase.CONFIG, WriteFile(path, _compiled(world), wanted)
+
+
+def _compiled(world: World) -> bytes:
+    return engine_config.render(world.desired, world.generation + 1)
+
+
+def _is_of_this_manifest(world: World) -> bool:
+    """Whether the file claims to be compiled from this very manifest, and yet differs."""
+    content = world.host.read(world.roots.engine_config) or b""
+    header = engine_config.header(content)
+    return bool(world.forgotten) or (header is not None and header.digest == world.desired.digest)
+
+
+def _notes(world: World, *, drifted: bool) -> Iterator[str]:
+    if world.forgotten:
+        yield f"What was applied last cannot be read, so nothing is removed: {world.forgotten}."
+    elif drifted:
+        yield f"Somebody else wrote {world.roots.engine_config}; edit the manifest instead."
+
+
+def _needs(world: World) -> Iterator[str]:
+    """What must be there before the engine hears of it, or be allowed to go."""
+    before, after = world.applied, world.desired
+    known = _domains(before) if before else {}
+    for name, domain in _domains(after).items():
+        if name not in known:
+            yield f"dkim/{name}/{domain.selector}"
+    if before is None:
+        return
+    yield from (f"domain/{name}" for name in known if name not in _domains(after))
+    yield from (f"mailbox/{name}" for name in before.mailboxes if name not in after.mailboxes)
+    arriving = (str(moved.target) for moved in after.moved)
+    yield from (f"mailbox/{name}" for name in arriving if name not in before.mailboxes)
+
+
+def _domains(desired: Desired) -> Mapping[str, HostedDomain]:
+    return {domain.name.ascii: domain for domain in desired.domains}

@@ -1,0 +1,128 @@
+"""The mail tree of a domain, which everybody may traverse and nobody but us may change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from reconcilers.change import Action, Blocked, Change
+from reconcilers.difference import Changed, Difference, Missing, Surplus
+from reconcilers.host.host import Access, Entry
+from reconcilers.operations import MakeDirectory
+from reconcilers.reconciler import World
+from reconcilers.standing import (
+    Standing,
+    access,
+    directory,
+    fields,
+    foreign_nature,
+    foreign_owner,
+)
+from reconcilers.step import Operation, Phase
+
+FOLDERS = ("inbox", "sent")
+
+
+@dataclass(frozen=True, slots=True)
+class MailTree:
+    """A domain's directories."""
+
+    domain: Standing
+    inbox: Standing
+    sent: Standing
+    here: bool  # On the file system of the data directory, so that a rename reaches it.
+
+
+class DomainReconciler:
+    """A domain that left the manifest is forgotten: what is in its tree is mail, and stays."""
+
+    kind: str = "domain"
+    activates: bool = False
+
+    def desired(self, world: World) -> Mapping[str, MailTree]:
+        traversable = access(0o755, world.host.user())
+        tree = MailTree(traversable, traversable, traversable, here=True)
+        return {domain.name.ascii: tree for domain in world.desired.domains}
+
+    def observe(self, world: World) -> Mapping[str, MailTree]:
+        wanted = {domain.name.ascii for domain in world.desired.domains}
+        applied = (
+            {domain.name.ascii for domain in world.applied.domains} if world.applied else set()
+        )
+        names = sorted(wanted | applied)
+        entries = world.host.look_within(world.roots.data, names) or {}
+        data = world.host.look(world.roots.data)
+        seen = {name: _observed(world, name, entries.get(name), data) for name in names}
+        # A removed domain of which nothing is left is still one that the engine must forget.
+        return {name: tree for name, tree in seen.items() if tree.domain or name not in wanted}
+
+    def change(self, difference: Difference[MailTree], world: World) -> Change | None:
+        name = difference.name
+        address, where = f"domain/{name}", world.domain_stands(name)
+        match difference:
+            case Missing():
+                why = "the manifest declares it"
+                return Change(address, Action.CREATE, why, where=where, needs=("layout",))
+            case Changed(_, desired, observed):
+                return Change(
+                    address,
+                    Action.REPAIR,
+                    "its directories are not as mail needs them",
+                    fields=(
+                        *fields("directory", observed.domain, desired.domain),
+                        *fields("inbox", observed.inbox, desired.inbox),
+                        *fields("sent", observed.sent, desired.sent),
+                    ),
+                    where=where,
+                    blocked=_obstacle(world, name, observed),
+                    needs=("layout",),
+                )
+            case Surplus():
+                kept = f"What is in {world.roots.domain(name)} stays there."
+                return Change(address, Action.FORGET, "it left the manifest", notes=(kept,))
+
+    def steps(
+        self, difference: Difference[MailTree], world: World
+    ) -> Iterable[tuple[Phase, Operation]]:
+        match difference:
+            case Missing():
+                observed = MailTree(None, None, None, here=True)
+            case Changed(_, _, observed):
+                pass
+            case Surplus():
+                return
+        wanted = access(0o755, world.host.user())
+        for path, standing in _paths(world, difference.name, observed):
+            if standing != wanted:
+                yield Phase.STORAGE, MakeDirectory(path, wanted)
+
+
+def _observed(world: World, name: str, entry: Entry | None, data: Entry | None) -> MailTree:
+    standing = directory(entry)
+    if not isinstance(standing, Access) or entry is None:
+        return MailTree(standing, None, None, here=True)
+    folders = world.host.look_within(world.roots.domain(name), FOLDERS) or {}
+    inbox, sent = (directory(folders.get(folder)) for folder in FOLDERS)
+    return MailTree(standing, inbox, sent, here=data is None or entry.device == data.device)
+
+
+def _paths(world: World, name: str, tree: MailTree) -> Iterator[tuple[PurePosixPath, Standing]]:
+    yield world.roots.domain(name), tree.domain
+    for folder, standing in zip(FOLDERS, (tree.inbox, tree.sent), strict=True):
+        yield world.roots.folder(name, folder), standing
+
+
+def _obstacle(world: World, name: str, observed: MailTree) -> Blocked | None:
+    for path, standing in _paths(world, name, observed):
+        blocked = foreign_nature(path, standing) or foreign_owner(path, standing, world.host.user())
+        if blocked:
+            return blocked
+    if observed.here:
+        return None
+    return Blocked(
+        "other-file-system",
+        f"{world.roots.domain(name)} is on another file system than {world.roots.data}",
+        f"unmount it and mount the file system over {world.roots.data} instead: mail is placed"
+        " and set aside by renaming",
+    )

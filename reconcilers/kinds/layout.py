@@ -1,0 +1,201 @@
+"""The layout of an instance: its own directories, and the marker that says they are complete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+from reconcilers.change import Action, Blocked, Change, Field
+from reconcilers.difference import Changed, Difference, Missing, Surplus
+from reconcilers.host.host import Access, Account, Nature
+from reconcilers.operations import MakeDirectory, WriteFile
+from reconcilers.reconciler import World
+from reconcilers.roots import Roots
+from reconcilers.standing import Standing, access, directory, fields, file, foreign_nature
+from reconcilers.step import Operation, Phase
+
+VERSION = "2"
+MARKER = f"{VERSION}\n".encode()
+
+# What a marker may be, but for the version that it names.
+_FRESH, _UNREADABLE = "", "not a text of one line"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which layout the marker claims, and how its directories stand."""
+
+    marker: str  # What it says; empty where there is none.
+    earlier: tuple[str, ...]  # Signs of version 1.
+    marker_access: Standing
+    directories: Mapping[str, Standing]  # By path.
+
+
+class LayoutReconciler:
+    """Fresh installs, drift of modes and owners, and refusing what it does not understand.
+
+    Whoever applies takes the lock, and so makes the data directory and `.aimx` first. Their
+    absence is therefore no observation: a plan made before the lock is the plan made under it.
+    """
+
+    kind: str = "layout"
+    activates: bool = False
+
+    def desired(self, world: World) -> Mapping[str, Layout]:
+        user = world.host.user()
+        tree = {str(path): wanted for path, wanted in _tree(world)}
+        return {"": Layout(VERSION, (), access(0o644, user), tree)}
+
+    def observe(self, world: World) -> Mapping[str, Layout]:
+        host, roots = world.host, world.roots
+        marker = host.look(roots.marker)
+        if marker is None:
+            earlier = tuple(_signs_of_version_1(world))
+            if not earlier and world.generation == 0:
+                return {}
+            return {"": Layout(_FRESH, earlier, None, _observed(world))}
+        content = host.read(roots.marker) if marker.nature is Nature.FILE else None
+        return {"": Layout(_said(content), (), file(marker), _observed(world))}
+
+    def change(self, difference: Difference[Layout], world: World) -> Change | None:
+        match difference:
+            case Missing():
+                why = "nothing is installed here yet"
+                return Change("layout", Action.CREATE, why, notes=tuple(_stand_ins(world)))
+            case Changed(_, desired, observed):
+                change = Change("layout", Action.REPAIR, _why(observed))
+                blocked = _refusal(observed, world.roots)
+                return replace(
+                    change, fields=tuple(_fields(desired, observed, world.roots)), blocked=blocked
+                )
+            case Surplus():
+                return None
+
+    def steps(
+        self, difference: Difference[Layout], world: World
+    ) -> Iterable[tuple[Phase, Operation]]:
+        roots = world.roots
+        for path, wanted in _tree(world):
+            if _differs(difference, path):
+                phase = Phase.STORAGE if path.is_relative_to(roots.data) else Phase.KEYS
+                yield phase, MakeDirectory(path, wanted)
+        marker = access(0o644, world.host.user())
+        if not isinstance(difference, Changed) or difference.observed.marker_access != marker:
+            yield Phase.MARKER, WriteFile(roots.marker, MARKER, marker)
+
+
+def _tree(world: World) -> Iterator[tuple[PurePosixPath, Access]]:
+    """Every directory of ours but those of domains and mailboxes, parents first."""
+    roots, user = world.roots, world.host.user()
+    for path in (roots.dkim, roots.tls):
+        yield path, access(0o700, user)
+    yield roots.data, access(0o755, user)
+    for path in (roots.identities, roots.state):
+        yield path, access(0o711, user)
+    private = (
+        *(roots.journal, roots.generations, roots.claims),
+        *(roots.claims / "mailboxes", roots.claims / "hooks"),
+        *(roots.tombstones, roots.retiring, roots.placing),
+    )
+    for path in private:
+        yield path, access(0o700, user)
+    users = world.desired.users
+    yield roots.spool, access(0o700, service_account(world, users.inbound))
+    yield roots.outbound, access(0o700, service_account(world, users.outbound))
+
+
+def service_account(world: World, name: str) -> Account:
+    """Whom an unprivileged process runs as.
+
+    Rootless it is our own user; where the user is still to be made, `nobody` stands in.
+    """
+    user = world.host.user()
+    if user.uid != 0:
+        return user
+    return world.host.account(name) or world.host.account("nobody") or user
+
+
+def _stand_ins(world: World) -> Iterator[str]:
+    if world.host.user().uid != 0:
+        return
+    for name in (world.desired.users.inbound, world.desired.users.outbound):
+        if world.host.account(name) is None:
+            yield (
+                f"There is no user {name}; its directory belongs to nobody until"
+                " `aimx service install` has made it."
+            )
+
+
+def _observed(world: World) -> Mapping[str, Standing]:
+    roots, host = world.roots, world.host
+    seen = {path: directory(host.look(path)) for path, _ in _tree(world)}
+    for path, wanted in _tree(world):
+        if seen[path] is None and path in (roots.data, roots.state):
+            seen[path] = wanted
+    return {str(path): standing for path, standing in seen.items()}
+
+
+def _differs(difference: Difference[Layout], path: PurePosixPath) -> bool:
+    if not isinstance(difference, Changed):
+        return True
+    wanted = difference.desired.directories[str(path)]
+    return difference.observed.directories[str(path)] != wanted
+
+
+def _said(content: bytes | None) -> str:
+    """What the marker says; something that is no version where it cannot be told."""
+    text = (content or b"").decode("ascii", "replace").strip()
+    return text if text.isprintable() and 0 < len(text) <= 40 else _UNREADABLE
+
+
+def _signs_of_version_1(world: World) -> Iterator[str]:
+    """What only an install of the older layout has, which kept one domain at the top."""
+    roots, host = world.roots, world.host
+    for folder in ("inbox", "sent"):
+        entry = host.look(roots.data / folder)
+        if entry is not None and entry.nature is Nature.DIRECTORY:
+            yield f"{roots.data / folder} is a mail tree without a domain"
+    here = roots.keys(world.desired.default_domain.ascii) / "private.key"
+    earlier = roots.dkim / "private.key"
+    if host.look(earlier) is not None and host.look(here) is None:
+        yield f"{earlier} is a key without a domain"
+
+
+def _refusal(observed: Layout, roots: Roots) -> Blocked | None:
+    if observed.earlier:
+        return Blocked(
+            "migration-needed",
+            f"this is an install of layout version 1: {'; '.join(observed.earlier)}",
+            "migrate it with the release that it was installed by, or move these away; this"
+            " release does not migrate them",
+        )
+    if observed.marker not in (VERSION, _FRESH):
+        return Blocked(
+            "marker-corrupt",
+            f"{roots.marker} says {observed.marker!r} where only {VERSION!r} is known",
+            f"if {roots.data} is of this release, write {VERSION} into it; else use the release"
+            " that wrote it",
+        )
+    for path, standing in observed.directories.items():
+        if blocked := foreign_nature(PurePosixPath(path), standing):
+            return blocked
+    return foreign_nature(roots.marker, observed.marker_access)
+
+
+def _why(observed: Layout) -> str:
+    if observed.earlier:
+        return "an older layout is installed here"
+    if observed.marker == _FRESH:
+        return "the layout's marker is missing"
+    if observed.marker != VERSION:
+        return "the layout's marker cannot be right"
+    return "what the last apply left here has changed"
+
+
+def _fields(desired: Layout, observed: Layout, roots: Roots) -> Iterator[Field]:
+    if desired.marker != observed.marker:
+        yield Field("version", observed.marker, desired.marker)
+    yield from fields(roots.marker.name, observed.marker_access, desired.marker_access)
+    for path, wanted in desired.directories.items():
+        yield from fields(path, observed.directories[path], wanted)

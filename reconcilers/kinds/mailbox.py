@@ -1,0 +1,278 @@
+"""A mailbox: its two directories, which belong to its owner alone.
+
+Ten thousand of them are looked at in a tenth of a second, so what is desired and observed of
+one is a bare tuple, whose parts are the same objects where they are equal.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from desired.desired import Mailbox
+from desired.names import Address
+from reconcilers.change import Action, Blocked, Change, Field
+from reconcilers.difference import Changed, Difference, Missing, Surplus
+from reconcilers.host.host import Access
+from reconcilers.kinds.domain import FOLDERS
+from reconcilers.operations import MakeDirectory, Move, SetAccess
+from reconcilers.reconciler import World
+from reconcilers.retirement import Retirement, folder_name, retirement, under_way
+from reconcilers.standing import Standing, access, directory, fields, foreign_nature, foreign_owner
+from reconcilers.step import Operation, Phase
+
+# What nothing observed equals: there is no such user.
+_OWNERLESS = Access(0o700, -1, -1)
+
+
+class Directories(NamedTuple):
+    """How the directories of a mailbox stand."""
+
+    inbox: Standing = None
+    sent: Standing = None
+    coming: tuple[Standing, ...] = ()  # Those of the mailbox that is to be moved here, if any.
+
+
+class MailboxReconciler:
+    """Mail is never touched: directories are made, renamed and set aside."""
+
+    kind: str = "mailbox"
+    activates: bool = True
+
+    def desired(self, world: World) -> Mapping[str, Directories]:
+        mailboxes = world.desired.mailboxes
+        owners = {mailbox.owner for mailbox in mailboxes.values()}
+        accesses = {owner: _owned(world, owner) for owner in owners}
+        owned = {owner: Directories(wanted, wanted) for owner, wanted in accesses.items()}
+        return {address: owned[mailbox.owner] for address, mailbox in mailboxes.items()}
+
+    def observe(self, world: World) -> Mapping[str, Directories]:
+        desired, moving = world.desired.mailboxes, _moving(world)
+        addresses = {address: mailbox.address for address, mailbox in desired.items()}
+        seen = _look({**addresses, **_gone(world)}, world)
+        for target, source in moving.items():
+            left = seen.pop(str(source))
+            if left != Directories():
+                seen[target] = seen[target]._replace(coming=left[:2])
+        nothing = Directories()
+        return {
+            address: directories
+            for address, directories in seen.items()
+            if directories != nothing or address not in desired
+        }
+
+    def change(self, difference: Difference[Directories], world: World) -> Change | None:
+        match difference:
+            case Surplus(name, observed):
+                return _retired(name, observed, world)
+            case Missing(name, desired):
+                return _declared(name, desired, Directories(), world)
+            case Changed(name, desired, observed):
+                return _declared(name, desired, observed, world)
+
+    def steps(
+        self, difference: Difference[Directories], world: World
+    ) -> Iterable[tuple[Phase, Operation]]:
+        match difference:
+            case Surplus(name, observed):
+                return _retirement(name, observed, world).steps(world)
+            case Missing(name):
+                return _corrected(world.desired.mailboxes[name], Directories(), world)
+            case Changed(name, _, observed):
+                return _corrected(world.desired.mailboxes[name], observed, world)
+
+
+def _owned(world: World, owner: str) -> Access:
+    account = world.host.account(owner)
+    return _OWNERLESS if account is None else access(0o700, account)
+
+
+def _paths(world: World, address: Address) -> tuple[PurePosixPath, ...]:
+    domain, name = address.domain.ascii, address.folder
+    return tuple(world.roots.mailbox(domain, folder, name) for folder in FOLDERS)
+
+
+def _look(addresses: Mapping[str, Address], world: World) -> dict[str, Directories]:
+    """How the directories of all of them stand: one look for each folder of a domain."""
+    by_domain: dict[str, dict[str, str]] = defaultdict(dict)
+    for text, address in addresses.items():
+        by_domain[address.domain.ascii][text] = address.folder
+    seen: dict[str, Directories] = {}
+    for domain in sorted(by_domain):
+        names = by_domain[domain]
+        inbox, sent = (_look_at(world, domain, folder, names.values()) for folder in FOLDERS)
+        for text, name in names.items():
+            seen[text] = Directories(inbox.get(name), sent.get(name))
+    return seen
+
+
+def _look_at(
+    world: World, domain: str, folder: str, names: Iterable[str]
+) -> Mapping[str, Standing]:
+    # Something else in the place of a directory is told as the domain's, and never entered.
+    for parent, name in ((world.roots.data, domain), (world.roots.domain(domain), folder)):
+        found = world.host.look_within(parent, (name,)) or {}
+        if not isinstance(directory(found.get(name)), Access):
+            return {}
+    entries = world.host.look_within(world.roots.folder(domain, folder), names) or {}
+    return {name: directory(entry) for name, entry in entries.items()}
+
+
+def _moving(world: World) -> Mapping[str, Address]:
+    """Where a mailbox is to come from. A rename that was carried out is none any more."""
+    if world.applied is None:
+        return {}
+    before, after = world.applied.mailboxes, world.desired.mailboxes
+    return {
+        str(moved.target): moved.source
+        for moved in world.desired.moved
+        if str(moved.source) in before
+        and str(moved.source) not in after
+        and str(moved.target) in after
+        and str(moved.target) not in before
+    }
+
+
+def _gone(world: World) -> Mapping[str, Address]:
+    """What a generation knew and the manifest does not: to be retired, or to be moved."""
+    desired = world.desired.mailboxes
+    before = world.applied.mailboxes if world.applied else {}
+    known = {text: mailbox.address for text, mailbox in before.items()}
+    known |= {str(address): address for address in under_way(world.host, world.roots)}
+    return {text: address for text, address in known.items() if text not in desired}
+
+
+def _declared(name: str, desired: Directories, observed: Directories, world: World) -> Change:
+    """What becomes of a mailbox that the manifest declares."""
+    mailbox = world.desired.mailboxes[name]
+    if observed.coming:
+        source = str(_moving(world)[name])
+        action, why = Action.MOVE, f"the manifest moves {source} here"
+        told: tuple[Field, ...] = (Field("address", source, name),)
+    elif observed == Directories():
+        action, why = Action.CREATE, "the manifest declares it"
+        told = (Field("owner", "", mailbox.owner),)
+    else:
+        action, why = Action.REPAIR, "its directories are not as the manifest asks"
+        told = (
+            *fields("inbox", observed.inbox, desired.inbox),
+            *fields("sent", observed.sent, desired.sent),
+        )
+    blocked = _unowned(mailbox, world) or _in_the_way(mailbox, observed, world)
+    return Change(
+        f"mailbox/{name}",
+        action,
+        why,
+        fields=() if blocked else told,
+        where=world.desired.where("mailboxes", name),
+        blocked=blocked,
+        notes=tuple(_earlier_mail(mailbox, world)) if action is Action.CREATE else (),
+        needs=(f"domain/{mailbox.address.domain}",),
+    )
+
+
+def _unowned(mailbox: Mailbox, world: World) -> Blocked | None:
+    account, user = world.host.account(mailbox.owner), world.host.user()
+    if account is None:
+        return Blocked(
+            "owner-missing",
+            f"there is no user {mailbox.owner} on this machine, so the mailbox stays inactive and"
+            " its mail is answered with 450",
+            f"create the user, for example with `useradd --create-home {mailbox.owner}`",
+        )
+    if user.uid in (0, account.uid):
+        return None
+    return Blocked(
+        "owner-not-ours",
+        f"{user.name} cannot make a directory that belongs to {mailbox.owner}",
+        f"run aimx as root, or give the mailbox the owner {user.name}",
+    )
+
+
+def _in_the_way(mailbox: Mailbox, observed: Directories, world: World) -> Blocked | None:
+    account = world.host.account(mailbox.owner)
+    here = (observed.inbox, observed.sent)
+    standing = dict(zip(_paths(world, mailbox.address), here, strict=True))
+    if observed.coming:
+        source = _moving(world)[str(mailbox.address)]
+        for path, there, coming in zip(standing, here, observed.coming, strict=True):
+            if there is not None and coming is not None:
+                return _occupied(path, source)
+        standing |= zip(_paths(world, source), observed.coming, strict=True)
+    for path, seen in standing.items():
+        blocked = foreign_nature(path, seen) or (account and foreign_owner(path, seen, account))
+        if blocked:
+            return blocked
+    return None
+
+
+def _occupied(path: PurePosixPath, source: Address) -> Blocked:
+    return Blocked(
+        "move-target-exists",
+        f"{path} is there already, and the mail of {source} is to come there",
+        f"look at what is in {path}, move it away, then apply again",
+    )
+
+
+def _earlier_mail(mailbox: Mailbox, world: World) -> Iterator[str]:
+    """Mail that an earlier mailbox of this address left is offered, never attached by itself."""
+    name = folder_name(mailbox.address)
+    for tombstone in world.host.names(world.roots.tombstones) or ():
+        if tombstone.rpartition(".")[0] == name:
+            yield (
+                f"An earlier mailbox of this address left its mail:"
+                f" `aimx tombstones restore {tombstone}` brings it back."
+            )
+
+
+def _corrected(
+    mailbox: Mailbox, observed: Directories, world: World
+) -> Iterator[tuple[Phase, Operation]]:
+    wanted = _owned(world, mailbox.owner)
+    sources: Iterable[PurePosixPath | None] = (None, None)
+    if observed.coming:
+        moving = zip(
+            _paths(world, _moving(world)[str(mailbox.address)]), observed.coming, strict=True
+        )
+        sources = [path if seen is not None else None for path, seen in moving]
+    here = (observed.inbox, observed.sent)
+    for path, seen, source in zip(_paths(world, mailbox.address), here, sources, strict=True):
+        if source is not None:
+            yield Phase.STORAGE, SetAccess(source, wanted)
+            yield Phase.RELOCATE, Move(source, path)
+        elif seen is None:
+            yield Phase.STORAGE, MakeDirectory(path, wanted)
+        elif seen != wanted:
+            yield Phase.STORAGE, SetAccess(path, wanted)
+
+
+def _retirement(name: str, observed: Directories, world: World) -> Retirement:
+    address = _gone(world)[name]
+    paths = zip(_paths(world, address), (observed.inbox, observed.sent), strict=True)
+    return retirement(world, address, tuple(path for path, seen in paths if seen is not None))
+
+
+def _retired(name: str, observed: Directories, world: World) -> Change:
+    """What becomes of a mailbox that the manifest does not declare any more."""
+    address, retiring = f"mailbox/{name}", _retirement(name, observed, world)
+    if not retiring.anything:
+        return Change(address, Action.FORGET, "it left the manifest, and has no mail here")
+    begun = world.applied is None or name not in world.applied.mailboxes
+    named = any(str(removed.address) == name for removed in world.desired.removed)
+    if begun:
+        why = "its removal was begun and is not finished"
+    else:
+        why = "a [[removed]] block names it" if named else "it left the manifest"
+    standing = zip(_paths(world, _gone(world)[name]), (observed.inbox, observed.sent), strict=True)
+    obstacles = [foreign_nature(path, seen) for path, seen in standing]
+    return Change(
+        address,
+        Action.DELETE if retiring.record.delete else Action.QUARANTINE,
+        why,
+        blocked=next(filter(None, obstacles), retiring.obstacle(world.host)),
+        notes=tuple(retiring.notes(world.host)),
+        # What an apply has written down it was allowed to do, and so is the one that finishes it.
+        unasked=not (begun or named or retiring.written),
+    )

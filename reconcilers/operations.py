@@ -1,0 +1,306 @@
+"""What a step may do: each is plain data, idempotent, and looks whether it holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from reconcilers.certificates import belongs_to
+from reconcilers.host.host import Access, Host, Nature, Reading, StepError
+from reconcilers.rsa import UnusableKeyError, public_half
+from reconcilers.standing import directory, file
+from reconcilers.step import Hands
+
+
+@dataclass(frozen=True, slots=True)
+class MakeDirectory:
+    """A directory with exactly this access; durable once its parent is synced."""
+
+    path: PurePosixPath
+    access: Access
+
+    def take(self, hands: Hands) -> None:
+        hands.host.make_directory(self.path, self.access)
+
+    def holds(self, hands: Hands) -> bool:
+        return directory(hands.host.look(self.path)) == self.access
+
+    def __str__(self) -> str:
+        return f"make directory {self.path} {_access(self.access)}"
+
+
+@dataclass(frozen=True, slots=True)
+class SetAccess:
+    """Owner and mode of what is there already."""
+
+    path: PurePosixPath
+    access: Access
+    nature: Nature = Nature.DIRECTORY
+
+    def take(self, hands: Hands) -> None:
+        hands.host.set_access(self.path, self.access)
+
+    def holds(self, hands: Hands) -> bool:
+        look = directory if self.nature is Nature.DIRECTORY else file
+        return look(hands.host.look(self.path)) == self.access
+
+    def __str__(self) -> str:
+        return f"set access of {self.path} to {_access(self.access)}"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFile:
+    """A file holds exactly these bytes."""
+
+    path: PurePosixPath
+    content: bytes
+    access: Access
+
+    def take(self, hands: Hands) -> None:
+        hands.host.replace(self.path, self.content, self.access)
+
+    def holds(self, hands: Hands) -> bool:
+        host = hands.host
+        return file(host.look(self.path)) == self.access and host.read(self.path) == self.content
+
+    def __str__(self) -> str:
+        return f"write {self.path} ({len(self.content)} octets)"
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateKey:
+    """A private key is there: a new one only where there was none."""
+
+    path: PurePosixPath
+    access: Access
+
+    def take(self, hands: Hands) -> None:
+        if hands.host.look(self.path) is None:
+            hands.host.replace(self.path, hands.host.new_private_key(), self.access)
+
+    def holds(self, hands: Hands) -> bool:
+        if file(hands.host.look(self.path)) != self.access:
+            return False
+        try:
+            public_half(hands.host.read(self.path) or b"")
+        except UnusableKeyError:
+            return False
+        return True
+
+    def __str__(self) -> str:
+        return f"generate key {self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class DerivePublicKey:
+    """The public key is the private key's."""
+
+    private: PurePosixPath
+    public: PurePosixPath
+    access: Access
+
+    def take(self, hands: Hands) -> None:
+        hands.host.replace(self.public, self._derived(hands.host), self.access)
+
+    def holds(self, hands: Hands) -> bool:
+        host = hands.host
+        if file(host.look(self.public)) != self.access:
+            return False
+        return host.read(self.public) == self._derived(host)
+
+    def _derived(self, host: Reading) -> bytes:
+        private = host.read(self.private)
+        if private is None:
+            raise StepError(f"{self.private} is gone; restore it, then apply again")
+        try:
+            return public_half(private).pem
+        except UnusableKeyError as cause:
+            raise StepError(f"{self.private} is of no use: {cause}") from cause
+
+    def __str__(self) -> str:
+        return f"derive {self.public}"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFile:
+    """A file has a second name; it is never copied, and never takes the place of another."""
+
+    source: PurePosixPath
+    target: PurePosixPath
+
+    def take(self, hands: Hands) -> None:
+        if not self.holds(hands):
+            hands.host.link(self.source, self.target)
+
+    def holds(self, hands: Hands) -> bool:
+        source, target = hands.host.look(self.source), hands.host.look(self.target)
+        if source is None or target is None:
+            return False
+        return (source.device, source.inode) == (target.device, target.inode)
+
+    def __str__(self) -> str:
+        return f"link {self.target} to {self.source}"
+
+
+@dataclass(frozen=True, slots=True)
+class IssueCertificate:
+    """A self-signed certificate for the host name; what was there is kept under another name."""
+
+    cert: PurePosixPath
+    key: PurePosixPath
+    hostname: str
+    cert_access: Access
+    key_access: Access
+    kept: str  # What is appended to the names of the old files.
+
+    def take(self, hands: Hands) -> None:
+        if self._issued(hands.host):
+            self._set_access(hands.host)
+            return
+        for path in (self.key, self.cert):
+            self._keep(hands.host, path)
+        cert, key = hands.host.new_certificate(self.hostname)
+        # A certificate without its key is seen to be unfinished; a key without one as well.
+        hands.host.replace(self.key, key, self.key_access)
+        hands.host.replace(self.cert, cert, self.cert_access)
+
+    def holds(self, hands: Hands) -> bool:
+        host = hands.host
+        return (
+            file(host.look(self.cert)) == self.cert_access
+            and file(host.look(self.key)) == self.key_access
+            and self._issued(host)
+        )
+
+    def _issued(self, host: Reading) -> bool:
+        cert, key = host.read(self.cert), host.read(self.key)
+        return cert is not None and key is not None and belongs_to(cert, key, self.hostname)
+
+    def _set_access(self, host: Host) -> None:
+        host.set_access(self.cert, self.cert_access)
+        host.set_access(self.key, self.key_access)
+
+    def _keep(self, host: Host, path: PurePosixPath) -> None:
+        kept = path.with_name(path.name + self.kept)
+        if host.look(path) is not None and host.look(kept) is None:
+            host.link(path, kept)
+
+    def __str__(self) -> str:
+        return f"issue certificate {self.cert} for {self.hostname}"
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One rename. Nothing at either end is no failure: there is nothing to be moved."""
+
+    source: PurePosixPath
+    target: PurePosixPath
+
+    def take(self, hands: Hands) -> None:
+        _move(hands.host, self.source, self.target)
+
+    def holds(self, hands: Hands) -> bool:
+        return hands.host.look(self.source) is None
+
+    def undo(self, hands: Hands) -> None:
+        _move(hands.host, self.target, self.source)
+
+    def __str__(self) -> str:
+        return f"move {self.source} to {self.target}"
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A mailbox's directories become a tombstone, which is complete once it has its name."""
+
+    sources: tuple[PurePosixPath, ...]
+    retiring: PurePosixPath  # Holds the record of whose mail it is; gets the directories.
+    tombstone: PurePosixPath
+
+    def take(self, hands: Hands) -> None:
+        if self.holds(hands):
+            return
+        for source in self.sources:
+            _move(hands.host, source, self.retiring / source.parent.name)
+        _move(hands.host, self.retiring, self.tombstone)
+
+    def holds(self, hands: Hands) -> bool:
+        look = hands.host.look
+        return look(self.tombstone) is not None and look(self.retiring) is None
+
+    def __str__(self) -> str:
+        return f"set aside {', '.join(map(str, self.sources))} as {self.tombstone}"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveTree:
+    """A directory that somebody asked to delete goes, with the mail below it."""
+
+    path: PurePosixPath
+
+    def take(self, hands: Hands) -> None:
+        hands.host.remove_tree(self.path)
+
+    def holds(self, hands: Hands) -> bool:
+        return hands.host.look(self.path) is None
+
+    def __str__(self) -> str:
+        return f"delete {self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class SyncDirectories:
+    """What was made in these directories is durable: the closing step of a phase."""
+
+    paths: tuple[PurePosixPath, ...]
+
+    def take(self, hands: Hands) -> None:
+        for path in self.paths:
+            # Where a step failed there is nothing to be made durable.
+            if hands.host.look(path) is not None:
+                hands.host.sync(path)
+
+    def holds(self, hands: Hands) -> None:
+        """Nothing shows it."""
+
+    def __str__(self) -> str:
+        return f"sync {len(self.paths)} directories"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Every process of the engine has this engine config aside, probed."""
+
+    config: bytes
+
+    def take(self, hands: Hands) -> None:
+        hands.activation.prepare(self.config)
+
+    def holds(self, hands: Hands) -> None:
+        """Only the engine knows."""
+
+    def __str__(self) -> str:
+        return "prepare the engine"
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Every process of the engine runs what was prepared."""
+
+    def take(self, hands: Hands) -> None:
+        hands.activation.commit()
+
+    def holds(self, hands: Hands) -> None:
+        """Only the engine knows."""
+
+    def __str__(self) -> str:
+        return "swap the engine to it"
+
+
+def _move(host: Host, source: PurePosixPath, target: PurePosixPath) -> None:
+    if host.look(source) is not None:
+        host.move(source, target)
+
+
+def _access(access: Access) -> str:
+    return f"{access.mode:04o} {access.uid}:{access.gid}"

@@ -1,0 +1,108 @@
+"""From what each change asks for to the ordered steps of a plan.
+
+The steps of one resource follow each other, and wait for the resources that it needs. The engine
+prepares what was made before anything is moved or written that it runs on, and swaps before
+anything goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from reconcilers.change import Change
+from reconcilers.operations import Commit, MakeDirectory, Prepare, SyncDirectories
+from reconcilers.step import Operation, Phase, Step
+
+_PREPARE, _COMMIT = "engine#1", "engine#2"
+# Directories are made in these, and become durable by one closing step.
+_CLOSED = (Phase.KEYS, Phase.STORAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to be done for one change, one thing after the other."""
+
+    change: Change
+    deeds: tuple[tuple[Phase, Operation], ...]
+    activates: bool  # The engine's snapshot is made of it.
+
+
+def order(work: Sequence[Work], config: bytes | None) -> tuple[Step, ...]:
+    """Every step, in the order of an apply; `config` is what the engine will run on, if any."""
+    activation = config is not None and any(each.activates and each.deeds for each in work)
+    last: dict[str, dict[Phase, str]] = {}
+    steps: list[Step] = []
+    for each in work:
+        steps += _numbered(each, last, activation=activation)
+    if activation and config is not None:
+        steps += _activation(config, [each for each in work if each.activates], last)
+    steps += _closing(steps)
+    return tuple(sorted(steps, key=lambda step: step.phase))
+
+
+def _numbered(work: Work, last: dict[str, dict[Phase, str]], *, activation: bool) -> Iterator[Step]:
+    """The steps of one change. Those of what it needs come first, as far as the phase allows."""
+    address = work.change.address
+    own: dict[Phase, str] = {}
+    before = ""
+    for number, (phase, operation) in enumerate(sorted(work.deeds, key=_phase), start=1):
+        name = f"{address}#{number}"
+        after = [before] if before else _needed(work.change, last, phase)
+        if activation and phase not in own:
+            after += _gate(phase)
+        yield Step(name, address, phase, operation, tuple(after))
+        own[phase] = before = name
+    if own:
+        last[address] = own
+
+
+def _phase(deed: tuple[Phase, Operation]) -> Phase:
+    return deed[0]
+
+
+def _needed(change: Change, last: Mapping[str, Mapping[Phase, str]], phase: Phase) -> list[str]:
+    return [
+        step
+        for address in change.needs
+        if (step := _last(last.get(address, {}), phase)) is not None
+    ]
+
+
+def _last(steps: Mapping[Phase, str], phase: Phase) -> str | None:
+    """The resource's last step that is no later than the phase."""
+    earlier = [each for each in steps if each <= phase]
+    return steps[max(earlier)] if earlier else None
+
+
+def _gate(phase: Phase) -> list[str]:
+    """What the engine must have done before anything of the phase is."""
+    if phase > Phase.COMMIT:
+        return [_COMMIT]
+    return [_PREPARE] if phase > Phase.PREPARE else []
+
+
+def _activation(
+    config: bytes, work: Sequence[Work], last: Mapping[str, Mapping[Phase, str]]
+) -> Iterator[Step]:
+    """The engine is given what it must be able to load: keys, and the engine config."""
+    made = [last.get(each.change.address, {}) for each in work]
+    keys = tuple(steps[Phase.KEYS] for steps in made if Phase.KEYS in steps)
+    written = tuple(steps[Phase.CONFIG] for steps in made if Phase.CONFIG in steps)
+    yield Step(_PREPARE, "engine", Phase.PREPARE, Prepare(config), keys)
+    yield Step(_COMMIT, "engine", Phase.COMMIT, Commit(), (_PREPARE, *written))
+
+
+def _closing(steps: Sequence[Step]) -> Iterator[Step]:
+    """What a phase made becomes durable at its end, each directory once for all that is new."""
+    for phase in _CLOSED:
+        made = [
+            (step.id, step.operation.path.parent)
+            for step in steps
+            if step.phase is phase and isinstance(step.operation, MakeDirectory)
+        ]
+        if made:
+            name, parents = f"sync/{phase.name.lower()}", sorted({parent for _, parent in made})
+            sync = SyncDirectories(tuple(parents))
+            after = tuple(step for step, _ in made)
+            yield Step(f"{name}#1", name, phase, sync, after, closing=True)

@@ -1,0 +1,102 @@
+"""What a plan may not do by itself, however it came about, and what the operator can do then."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from desired.desired import Desired
+from reconcilers.change import Action, Blocked, Change
+from reconcilers.reconciler import World
+
+# A share says nothing about a handful: smaller kinds are guarded by number, and from vanishing.
+_ENOUGH_FOR_A_SHARE = 10
+_SHARE = 5  # One in five.
+
+_REMOVING = frozenset({Action.QUARANTINE, Action.DELETE, Action.FORGET})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is blocked, by address, and why nothing of the plan is done if so."""
+
+    blocked: Mapping[str, Blocked]
+    refused: Blocked | None = None
+
+
+def judge(changes: Sequence[Change], world: World, allow_removals: int) -> Verdict:
+    """Which changes the rules refuse. Nothing is judged where nothing was applied before."""
+    before = world.applied
+    if before is None:
+        return Verdict({})
+    removing = [change for change in changes if change.action in _REMOVING]
+    protected = {
+        change.address: _protection(change)
+        for change in removing
+        if change.address in _protected(before)
+    }
+    unasked = [change for change in removing if change.unasked]
+    reason = _last_domain(world.desired, before) or (
+        _too_many(unasked, before, world.desired) if len(unasked) > allow_removals else None
+    )
+    if reason is None:
+        return Verdict(protected)
+    return Verdict({change.address: reason for change in unasked} | protected, reason)
+
+
+def _protected(before: Desired) -> frozenset[str]:
+    """What the last generation protected: leaving out the block that says so does not lift it."""
+    mailboxes = {f"mailbox/{name}" for name, mailbox in before.mailboxes.items() if mailbox.protect}
+    domains = {f"domain/{domain.name}" for domain in before.domains if domain.protect}
+    return frozenset(mailboxes | domains)
+
+
+def _protection(change: Change) -> Blocked:
+    return Blocked(
+        "protected",
+        f"{change.address} is protected by its lifecycle in the applied manifest",
+        "declare it again with lifecycle.protect = false and apply that first",
+    )
+
+
+def _last_domain(desired: Desired, before: Desired) -> Blocked | None:
+    if desired.domains or not before.domains:
+        return None
+    return Blocked(
+        "last-domain",
+        f"cannot remove '{before.default_domain}': it is the last configured domain. An AIMX"
+        " install must have at least one domain. Use `aimx uninstall` for a full teardown.",
+        f'declare domains = ["{before.default_domain}"] again',
+    )
+
+
+def _too_many(unasked: Sequence[Change], before: Desired, desired: Desired) -> Blocked | None:
+    """The first guard that is passed, under the stricter of the old and the new policy."""
+    limit = min(before.policy.max_removals, desired.policy.max_removals)
+    removals = len(unasked)
+    if removals > limit:
+        return _refusal(
+            f"{removals} removals are more than policy.max_removals = {limit}", removals
+        )
+    for kind, gone in sorted(Counter(change.kind for change in unasked).items()):
+        had, left = _number(before, kind), _number(desired, kind)
+        if left == 0:
+            return _refusal(f"no {kind} would be left of {had}", removals)
+        if had >= _ENOUGH_FOR_A_SHARE and gone * _SHARE > had:
+            return _refusal(f"{gone} of {had} are more than 20 % of kind {kind}", removals)
+    return None
+
+
+def _number(desired: Desired, kind: str) -> int:
+    by_kind = {"mailbox": desired.mailboxes, "domain": desired.domains}
+    return len(by_kind[kind])
+
+
+def _refusal(reason: str, removals: int) -> Blocked:
+    return Blocked(
+        "too-many-removals",
+        reason,
+        f"if all of them are meant, run `aimx apply --allow-removals {removals}`; else declare"
+        " what is missing again",
+    )
