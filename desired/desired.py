@@ -246,8 +246,10 @@ class Desired:
     data_dir: str | None = None  # None: what the flag or the variable says.
     digest: str = field(default="", compare=False)  # SHA-256 of the sources, in hex.
     sources: tuple[Source, ...] = field(default=(), compare=False, repr=False)
-    # What stands under a name other than its canonical one: `mailboxes`, address to key.
-    spellings: Mapping[KeyPath, KeyPath] = field(default_factory=dict, compare=False, repr=False)
+    # The file and path of what stands under another name than its canonical one.
+    spellings: Mapping[KeyPath, tuple[str, KeyPath]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     @property
     def default_domain(self) -> Domain:
@@ -261,4 +263,6 @@ class Desired:
         """Which line of the manifest says so: `where("mailboxes", "info@a.com")`."""
         from desired.places import locate  # Its parser is for reports alone.
 
-        return locate(self.sources, self.spellings.get(path, path))
+        file, spelled = self.spellings.get(path[:2], ("", path[:2]))
+        sources = [source for source in self.sources if file in ("", source.name)]
+        return locate(sources, (*spelled, *path[2:]))

@@ -155,7 +155,7 @@ def digest(sources: tuple[Source, ...]) -> str:
     return total.hexdigest()
 
 
-def _spellings(draft: Draft) -> Iterator[tuple[KeyPath, KeyPath]]:
+def _spellings(draft: Draft) -> Iterator[tuple[KeyPath, tuple[str, KeyPath]]]:
     """Where what is called by its canonical name stands under another."""
     named: list[tuple[str, Declared[Any, Any]]] = [
         *(("mailboxes", mailbox) for mailbox in draft.mailboxes),
@@ -165,4 +165,4 @@ def _spellings(draft: Draft) -> Iterator[tuple[KeyPath, KeyPath]]:
     for kind, declared in named:
         canonical = (kind, str(declared.name))
         if declared.path != canonical:
-            yield canonical, declared.path
+            yield canonical, (declared.source.name, declared.path)

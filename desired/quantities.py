@@ -12,10 +12,10 @@ from ipaddress import AddressValueError, IPv6Address
 
 from desired.names import InvalidNameError
 
-DURATION = "[0-9]{1,9}(?:ms|s|m|h|d)"
+DURATION = "[0-9]{1,15}(?:ms|s|m|h|d)"
 SIZE = "[0-9]{1,15}(?:[KMGT]iB)?"
 
-_DURATION = re.compile(r"([0-9]{1,9})(ms|s|m|h|d)")
+_DURATION = re.compile(r"([0-9]{1,15})(ms|s|m|h|d)")
 _UNITS = {
     "d": timedelta(days=1),
     "h": timedelta(hours=1),
@@ -33,7 +33,10 @@ def parse_duration(text: str) -> timedelta:
     found = _DURATION.fullmatch(text)
     if not found:
         raise InvalidNameError(f"{text!r} is not a duration: write '90s', '5m', '24h' or '30d'")
-    return int(found[1]) * _UNITS[found[2]]
+    try:
+        return int(found[1]) * _UNITS[found[2]]
+    except OverflowError as cause:
+        raise InvalidNameError(f"{text!r} is not a duration that ends") from cause
 
 
 def write_duration(duration: timedelta) -> str:

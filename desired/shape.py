@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -199,6 +200,8 @@ def _demand(error: ErrorDetails) -> str:
             return f"{context['le']} at most"
         case "too_short":
             return "a list with an entry"
+        case "string_pattern_mismatch":
+            return f"a text that matches {context['pattern']}"
         case _:
             return error["msg"].removeprefix("Input should ").removeprefix("be ")
 
@@ -227,9 +230,14 @@ def _called(value: object, *, exact: bool = False) -> str:
             return "that"
 
 
+@cache
+def _schema() -> dict[str, Any]:
+    return json_schema()
+
+
 def _known_keys(path: KeyPath) -> list[str]:
     """The keys that the schema knows in the table at this path."""
-    schema = json_schema()
+    schema = _schema()
     here: Any = schema
     for key in path:
         here = next(_below(schema, here, key), {})
