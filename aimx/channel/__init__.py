@@ -1,0 +1,1 @@
+"""The typed messages between the engine's processes, and passing descriptors."""

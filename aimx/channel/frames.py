@@ -1,0 +1,214 @@
+"""The frames of placing: one request in a packet, several replies in a packet.
+
+A request names the mailbox and brings the file without its first lines, inline or as the first
+descriptor; the other descriptors are the attachments, in order.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from aimx.channel.packets import MalformedError
+
+INLINE = 128 * 1024  # Octets of content up to which it travels in the packet.
+MOST_ATTACHMENTS = 200
+FINGERPRINT_SIZE = 32
+_LONGEST_NAME = 255  # Octets, as file systems have it.
+_LONGEST_BASE = 200  # Leaves room for a suffix and `.md`.
+
+# Number, folder, uid, flags, then the octets of domain, name and base, and how many attachments.
+_REQUEST = struct.Struct("!IBIBBBBB")
+_REPLY = struct.Struct("!IBH")
+_FINGERPRINT, _DESCRIPTOR = 1, 2  # The flags.
+
+
+class Folder(IntEnum):
+    """Where below a domain the mailbox's directory stands."""
+
+    INBOX = 0
+    SENT = 1
+
+    @property
+    def directory(self) -> str:
+        return self.name.lower()
+
+
+class Outcome(IntEnum):
+    """What became of a request. The text of the first two is the stem, of the others why."""
+
+    PLACED = 0
+    DUPLICATE = 1  # The same message was placed before, under that stem.
+    FAILED = 2  # Nothing of it is visible; a later try may succeed.
+    FULL = 3  # As FAILED, and the owner's quota is the reason.
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Place one message."""
+
+    number: int  # Of the request on its channel; the reply repeats it.
+    folder: Folder
+    domain: str
+    name: str  # Of the mailbox's directory.
+    uid: int  # Who must own that directory.
+    base: str  # The stem, but for a suffix.
+    rest: bytes | None  # The file after its `id` line; None: the first descriptor has it.
+    fingerprint: bytes | None = None
+    attachments: tuple[str, ...] = ()  # File names, one a descriptor.
+
+    @property
+    def descriptors(self) -> int:
+        """How many must come with it."""
+        return len(self.attachments) + (self.rest is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to the request of that number."""
+
+    number: int
+    outcome: Outcome
+    text: str
+
+
+def pack_request(request: Request) -> bytes:
+    """The payload; `MalformedError` where the placer would not let a name or number through."""
+    _check_count(request.attachments)
+    flags = (_FINGERPRINT if request.fingerprint else 0) | (
+        _DESCRIPTOR if request.rest is None else 0
+    )
+    domain, name, base = request.domain.encode(), request.name.encode(), request.base.encode()
+    attachments = [attachment.encode() for attachment in request.attachments]
+    for part in (domain, name, *attachments):
+        _name(part)
+    _base(base)
+    parts = [
+        _REQUEST.pack(
+            request.number,
+            request.folder,
+            request.uid,
+            flags,
+            len(domain),
+            len(name),
+            len(base),
+            len(request.attachments),
+        ),
+        request.fingerprint or b"",
+        domain,
+        name,
+        base,
+    ]
+    for attachment in attachments:
+        parts += (bytes((len(attachment),)), attachment)
+    return b"".join((*parts, request.rest or b""))
+
+
+def unpack_request(payload: bytes, descriptors: int) -> Request:
+    """The request that came with so many descriptors, each name in it safe to use."""
+    reading = _Reading(payload)
+    number, folder, uid, flags, domain, name, base, attachments = reading.header()
+    if folder not in (Folder.INBOX, Folder.SENT) or flags & ~(_FINGERPRINT | _DESCRIPTOR):
+        raise MalformedError("a placing frame with an unknown folder or flag")
+    request = Request(
+        number=number,
+        folder=Folder(folder),
+        uid=uid,
+        fingerprint=reading.take(FINGERPRINT_SIZE) if flags & _FINGERPRINT else None,
+        domain=_name(reading.take(domain)),
+        name=_name(reading.take(name)),
+        base=_base(reading.take(base)),
+        attachments=tuple(_name(reading.take(reading.take(1)[0])) for _ in range(attachments)),
+        rest=None if flags & _DESCRIPTOR else reading.rest(),
+    )
+    _check(request, descriptors, reading)
+    return request
+
+
+def pack_replies(replies: Iterable[Reply]) -> bytes:
+    parts: list[bytes] = []
+    for reply in replies:
+        text = reply.text.encode()
+        parts += (_REPLY.pack(reply.number, reply.outcome, len(text)), text)
+    return b"".join(parts)
+
+
+def unpack_replies(payload: bytes) -> list[Reply]:
+    replies, offset = [], 0
+    while offset < len(payload):
+        try:
+            number, outcome, length = _REPLY.unpack_from(payload, offset)
+            offset += _REPLY.size + length
+            if offset > len(payload):
+                raise MalformedError("a reply of the placer is cut short")
+            text = payload[offset - length : offset].decode()
+            replies.append(Reply(number, Outcome(outcome), text))
+        except (struct.error, ValueError) as cause:
+            raise MalformedError("a reply of the placer cannot be read") from cause
+    return replies
+
+
+class _Reading:
+    """A payload and how far it has been read."""
+
+    def __init__(self, payload: bytes) -> None:
+        self._payload = payload
+        self._at = 0
+
+    def header(self) -> tuple[int, ...]:
+        return _REQUEST.unpack(self.take(_REQUEST.size))
+
+    def take(self, length: int) -> bytes:
+        part = self._payload[self._at : self._at + length]
+        if len(part) != length:
+            raise MalformedError("a placing frame is cut short")
+        self._at += length
+        return part
+
+    def rest(self) -> bytes:
+        return self.take(len(self._payload) - self._at)
+
+    @property
+    def ended(self) -> bool:
+        return self._at == len(self._payload)
+
+
+def _check(request: Request, descriptors: int, reading: _Reading) -> None:
+    if not reading.ended:
+        raise MalformedError("a placing frame with more than it announces")
+    _check_count(request.attachments)
+    if request.descriptors != descriptors:
+        raise MalformedError("a placing frame without exactly its descriptors")
+
+
+def _check_count(attachments: tuple[str, ...]) -> None:
+    if len(attachments) > MOST_ATTACHMENTS:
+        raise MalformedError("a placing frame with too many attachments")
+    if len(set(attachments)) != len(attachments):
+        raise MalformedError("a placing frame with two attachments of one name")
+
+
+def _name(octets: bytes) -> str:
+    """The name of one entry in a directory; never one of ours, which begin with a dot."""
+    text = _text(octets)
+    if not 0 < len(octets) <= _LONGEST_NAME or text[0] == "." or "/" in text or "\0" in text:
+        raise MalformedError("a placing frame with a name that no file may have")
+    return text
+
+
+def _base(octets: bytes) -> str:
+    """A stem that can stand between quotation marks in TOML as it is."""
+    text = _name(octets)
+    safe = text.isprintable() and not {'"', "\\"} & set(text)
+    if len(octets) > _LONGEST_BASE or not safe:
+        raise MalformedError("a placing frame with a stem that cannot be an id")
+    return text
+
+
+def _text(octets: bytes) -> str:
+    try:
+        return octets.decode()
+    except UnicodeDecodeError as cause:
+        raise MalformedError("a placing frame with a name that is not UTF-8") from cause

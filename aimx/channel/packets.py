@@ -1,0 +1,165 @@
+"""One packet of a Unix socket is one message between two processes, with its descriptors.
+
+A channel carries one kind of message for life. A packet that breaks the rules raises
+`MalformedError`; whoever gets that closes the channel.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import os
+import socket
+import struct
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
+from typing import NamedTuple
+
+VERSION = 1
+LARGEST = 256 * 1024  # Octets of one payload.
+MOST_DESCRIPTORS = 253  # The kernel's SCM_MAX_FD.
+
+_HEADER = struct.Struct("!BBI")  # Version, kind, octets of the payload.
+_ROOM = 4 * 1024 * 1024  # What may wait in a socket, in octets.
+_ANCILLARY = socket.CMSG_SPACE(MOST_DESCRIPTORS * array.array("i").itemsize)
+# Beyond the limit of the system, for root: the socket module does not name these two.
+_SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
+
+
+class Kind(IntEnum):
+    """What a channel carries."""
+
+    CONTROL = 1  # Messages of a vocabulary, from and to the supervisor.
+    PLACING = 2  # The frames of placing.
+
+
+class MalformedError(Exception):
+    """The other process broke the rules of the channel."""
+
+
+class Packet(NamedTuple):
+    """What one packet brought. The descriptors are the receiver's to close."""
+
+    payload: bytes
+    descriptors: tuple[int, ...] = ()
+
+
+class Channel:
+    """One end. It waits only in `send` and `receive`; it closes its socket when it is closed."""
+
+    def __init__(self, end: socket.socket, kind: Kind) -> None:
+        self._socket = end
+        self._kind = kind
+        self._room = bytearray(_HEADER.size + LARGEST)
+
+    @classmethod
+    def of(cls, descriptor: int, kind: Kind) -> Channel:
+        """Take over a descriptor that another process passed; closes it where it is no channel."""
+        end = socket.socket(fileno=descriptor)
+        if end.family != socket.AF_UNIX or end.type != socket.SOCK_SEQPACKET:
+            end.close()
+            raise MalformedError("the descriptor is not one end of a channel")
+        return cls(end, kind)
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def send(self, payload: bytes, descriptors: Sequence[int] = ()) -> None:
+        """Wait for room, then send. The descriptors stay the caller's.
+
+        A `ConnectionError` says that the other end is gone.
+        """
+        self._send(payload, descriptors, 0)
+
+    def send_now(self, payload: bytes, descriptors: Sequence[int] = ()) -> None:
+        """Send, or raise `BlockingIOError` where there is no room now."""
+        self._send(payload, descriptors, socket.MSG_DONTWAIT)
+
+    def receive(self) -> Packet | None:
+        """Wait for the next packet; None when the other end is closed."""
+        return self._receive(0)
+
+    def receive_now(self) -> Packet | None:
+        """The next packet, or `BlockingIOError` where none waits; None as in `receive`."""
+        return self._receive(socket.MSG_DONTWAIT)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _send(self, payload: bytes, descriptors: Sequence[int], flags: int) -> None:
+        if len(payload) > LARGEST or len(descriptors) > MOST_DESCRIPTORS:
+            raise ValueError(
+                f"{len(payload)} octets with {len(descriptors)} descriptors fit into no packet"
+            )
+        header = _HEADER.pack(VERSION, self._kind, len(payload))
+        rights = array.array("i", descriptors)
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)] if descriptors else []
+        # Without MSG_NOSIGNAL a process that does not ignore SIGPIPE would die of a dead peer.
+        self._socket.sendmsg([header, payload], ancillary, flags | socket.MSG_NOSIGNAL)
+
+    def _receive(self, flags: int) -> Packet | None:
+        try:
+            size, ancillary, marks, _ = self._socket.recvmsg_into(
+                [self._room], _ANCILLARY, flags | socket.MSG_CMSG_CLOEXEC
+            )
+        except ConnectionResetError:
+            return None  # The other end was closed while something of ours was still unread.
+        descriptors = _passed(ancillary)
+        try:
+            payload = self._payload(size, marks) if size else None
+        except MalformedError:
+            close_all(descriptors)
+            raise
+        if payload is None:
+            close_all(descriptors)
+            return None
+        return Packet(payload, descriptors)
+
+    def _payload(self, size: int, marks: int) -> bytes:
+        if marks & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+            raise MalformedError("a packet, or its descriptors, did not fit")
+        if size < _HEADER.size:
+            raise MalformedError(f"a packet of {size} octets has no header")
+        version, kind, length = _HEADER.unpack_from(self._room)
+        if (version, kind) != (VERSION, self._kind):
+            raise MalformedError(
+                f"a packet of version {version} and kind {kind} came where"
+                f" {VERSION} and {int(self._kind)} are spoken"
+            )
+        if length != size - _HEADER.size:
+            raise MalformedError(f"a packet of {size} octets announces {length}")
+        return bytes(self._room[_HEADER.size : size])
+
+
+def pair(kind: Kind) -> tuple[Channel, Channel]:
+    """Both ends of a new channel. Neither is inherited over exec unless it is asked for."""
+    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for end in ends:
+        _enlarge(end)
+    return Channel(ends[0], kind), Channel(ends[1], kind)
+
+
+def close_all(descriptors: Iterable[int]) -> None:
+    """Close descriptors that nobody wants."""
+    for descriptor in descriptors:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+
+def _enlarge(end: socket.socket) -> None:
+    for forced, ordinary in (
+        (_SO_SNDBUFFORCE, socket.SO_SNDBUF),
+        (_SO_RCVBUFFORCE, socket.SO_RCVBUF),
+    ):
+        try:
+            end.setsockopt(socket.SOL_SOCKET, forced, _ROOM)
+        except PermissionError:
+            end.setsockopt(socket.SOL_SOCKET, ordinary, _ROOM)
+
+
+def _passed(ancillary: Iterable[tuple[int, int, bytes]]) -> tuple[int, ...]:
+    found = array.array("i")
+    for level, kind, content in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            found.frombytes(content[: len(content) - len(content) % found.itemsize])
+    return tuple(found)

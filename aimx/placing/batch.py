@@ -1,0 +1,254 @@
+"""Group commit: everything that waits becomes durable together, and is answered together.
+
+The order is the promise (RFC 5321 4.2.5 makes 250 ours): written and flushed, then the rows, then
+the names, then the directories flushed, then the answers.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from aimx.channel.frames import Folder, Outcome, Reply, Request
+from aimx.placing.descriptors import Rule
+from aimx.placing.drafts import Desk, Draft
+from aimx.placing.failure import PlacingError, translated
+from aimx.placing.mailboxes import Mailbox, Mailboxes, Place
+from aimx.placing.rows import Row, Rows, RowsError
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What a worker may ask, fixed when its channel is made."""
+
+    folders: frozenset[Folder]
+    rule: Rule  # For the descriptors that it passes.
+
+
+@dataclass(slots=True)
+class Job:
+    """One request on its way. It has a reply as soon as that is certain."""
+
+    request: Request
+    descriptors: Sequence[int]  # Stay whose they are.
+    rights: Rights
+    reply: Reply | None = None
+
+    @property
+    def place(self) -> Place:
+        return Place(self.request.domain, self.request.folder, self.request.name)
+
+    def answer(self, outcome: Outcome, text: str) -> None:
+        self.reply = Reply(self.request.number, outcome, text)
+
+    def fail(self, failure: PlacingError) -> None:
+        self.answer(Outcome.FULL if failure.full else Outcome.FAILED, str(failure))
+        log.warning("mail not placed", mailbox=self.place.path, reason=str(failure))
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A job whose message is complete and not seen yet."""
+
+    job: Job
+    mailbox: Mailbox
+    stem: str
+    draft: Draft
+
+
+class Committer:
+    """Owns nothing: the directories, the desk and the rows outlive every batch."""
+
+    def __init__(
+        self,
+        mailboxes: Mailboxes,
+        desk: Desk,
+        rows: Rows,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._mailboxes = mailboxes
+        self._desk = desk
+        self._rows = rows
+        self._now = now
+
+    def commit(self, jobs: Sequence[Job]) -> None:
+        """Give every job its reply. What is placed by then survives a power cut."""
+        repeated = _repeated(jobs)
+        staged = list(self._staged(job for job in jobs if id(job) not in repeated))
+        try:
+            self._flush(staged)
+            self._record(jobs, staged)
+            self._publish(_unanswered(staged))
+            self._flush_directories(_unanswered(staged))
+            self._conclude(_unanswered(staged))
+        finally:
+            for each in staged:
+                each.draft.discard()
+            self._mailboxes.release()
+        for job in jobs:
+            if id(job) in repeated:
+                _follow(job, repeated[id(job)])
+
+    def _staged(self, jobs: Iterable[Job]) -> Iterator[Staged]:
+        for job in jobs:
+            try:
+                staged = self._stage(job)
+            except PlacingError as failure:
+                job.fail(failure)
+            except OSError as failure:
+                job.fail(translated(failure, "writing the message"))
+            except RowsError as failure:
+                job.fail(PlacingError(str(failure)))
+            else:
+                if staged is not None:
+                    yield staged
+
+    def _stage(self, job: Job) -> Staged | None:
+        """Make the file, and name its stem; None where the message was placed before."""
+        request = job.request
+        if request.folder not in job.rights.folders:
+            raise PlacingError(f"this worker may not place in {request.folder.directory}/")
+        mailbox = self._mailboxes.get(job.place, request.uid)
+        if request.fingerprint is not None:
+            before = self._rows.stem(request.fingerprint, self._now())
+            if before is not None:
+                job.answer(Outcome.DUPLICATE, before)
+                return None
+        stem = mailbox.stems.take(request.base)
+        return Staged(job, mailbox, stem, self._draft(job, mailbox, stem))
+
+    def _draft(self, job: Job, mailbox: Mailbox, stem: str) -> Draft:
+        request, rule, passed = job.request, job.rights.rule, list(job.descriptors)
+        # The first lines are ours, so that name and id always agree.
+        head = f'+++\nid = "{stem}"\n'.encode()
+        if request.rest is None:
+            message = self._desk.copied(mailbox, head, passed.pop(0), rule)
+        else:
+            message = self._desk.written(mailbox, head + request.rest)
+        if not request.attachments:
+            return message
+        bundle = self._desk.bundle(mailbox, message, f"{stem}.md")
+        try:
+            for name, descriptor in zip(request.attachments, passed, strict=True):
+                bundle.add(self._desk.attached(mailbox, descriptor, rule), name)
+        except (OSError, PlacingError):
+            bundle.discard()
+            raise
+        return bundle
+
+    def _flush(self, staged: Sequence[Staged]) -> None:
+        disk = self._desk.disk
+        failures = disk.flush_all(file for each in staged for file in each.draft.files)
+        failures |= disk.flush_all(
+            each.draft.directory for each in staged if each.draft.directory is not None
+        )
+        for each in staged:
+            for descriptor in (*each.draft.files, each.draft.directory):
+                if descriptor in failures:
+                    each.job.fail(translated(failures[descriptor], "flushing the message"))
+                    break
+
+    def _record(self, jobs: Sequence[Job], staged: Sequence[Staged]) -> None:
+        rows = [
+            Row(each.job.request.fingerprint, each.job.place, each.stem, each.draft.inode)
+            for each in _unanswered(staged)
+            if each.job.request.fingerprint is not None
+        ]
+        hits = {
+            job.request.fingerprint: job
+            for job in jobs
+            if job.request.fingerprint is not None and _is_duplicate(job)
+        }
+        if not rows and not hits and not self._rows.has_unsaved:
+            return
+        try:
+            self._rows.record(rows, hits, self._now())
+        except RowsError as failure:
+            # What a failed commit left is unsure, and no row may stand for mail that is not there.
+            self._rows.withdraw(row.fingerprint for row in rows)
+            for job in (*hits.values(), *(each.job for each in _unanswered(staged))):
+                job.fail(PlacingError(str(failure)))
+
+    def _publish(self, staged: Sequence[Staged]) -> None:
+        moved: dict[Place, bool] = {}
+        for each in staged:
+            place = each.mailbox.place
+            if place not in moved:
+                moved[place] = self._mailboxes.is_moved(each.mailbox)
+            if moved[place]:
+                self._withdraw(each, PlacingError(f"the mailbox {place.path} was moved meanwhile"))
+                continue
+            try:
+                each.draft.publish(each.mailbox, each.stem)
+            except OSError as failure:
+                self._withdraw(each, translated(failure, "giving the message its name"))
+
+    def _flush_directories(self, staged: Sequence[Staged]) -> None:
+        changed: dict[int, list[Staged]] = defaultdict(list)
+        for each in staged:
+            changed[each.mailbox.descriptor].append(each)
+        for each in staged:
+            if each.draft.directory is not None:
+                # A rename has two ends. Left half on disk by a power cut, the end here would be
+                # swept at the next start, and the bundle with it.
+                changed[self._desk.directory].append(each)
+        for directory, failure in self._desk.disk.flush_all(changed).items():
+            for each in _unanswered(changed[directory]):
+                self._withdraw(each, translated(failure, "flushing the mailbox"))
+
+    def _withdraw(self, staged: Staged, failure: PlacingError) -> None:
+        """The message was not placed after all: its name, if it has one, and its row go."""
+        job = staged.job
+        job.fail(failure)
+        if job.request.fingerprint is not None:
+            self._rows.withdraw((job.request.fingerprint,))
+        try:
+            staged.draft.withdraw(staged.mailbox, staged.stem)
+        except OSError:
+            log.exception(
+                "mail that is answered 451 could not be taken back",
+                mailbox=job.place.path,
+                id=staged.stem,
+            )
+
+    def _conclude(self, staged: Sequence[Staged]) -> None:
+        for each in staged:
+            each.job.answer(Outcome.PLACED, each.stem)
+        self._rows.confirm(
+            each.job.request.fingerprint
+            for each in staged
+            if each.job.request.fingerprint is not None
+        )
+
+
+def _is_duplicate(job: Job) -> bool:
+    return job.reply is not None and job.reply.outcome is Outcome.DUPLICATE
+
+
+def _unanswered(staged: Iterable[Staged]) -> list[Staged]:
+    return [each for each in staged if each.job.reply is None]
+
+
+def _repeated(jobs: Iterable[Job]) -> dict[int, Job]:
+    """By identity, the jobs whose message another job of the batch has already, and that job."""
+    first: dict[bytes, Job] = {}
+    repeated = {}
+    for job in jobs:
+        fingerprint = job.request.fingerprint
+        if fingerprint is not None and first.setdefault(fingerprint, job) is not job:
+            repeated[id(job)] = first[fingerprint]
+    return repeated
+
+
+def _follow(job: Job, first: Job) -> None:
+    """An equal message gets the outcome of the first, and is not kept again."""
+    if first.reply is None:
+        return
+    outcome = Outcome.DUPLICATE if first.reply.outcome is Outcome.PLACED else first.reply.outcome
+    job.answer(outcome, first.reply.text)

@@ -1,0 +1,209 @@
+"""The worker's side of placing: ask for a message to be placed, and wait until it is durable."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from aimx.channel.attached import Attached
+from aimx.channel.frames import (
+    INLINE,
+    Folder,
+    Outcome,
+    Reply,
+    Request,
+    pack_request,
+    unpack_replies,
+)
+from aimx.channel.packets import Channel, MalformedError, Packet, close_all
+from aimx.placing.spool import Spool
+
+_FOLDERS = {"inbox": Folder.INBOX, "sent": Folder.SENT}
+
+
+class Attachment(Protocol):
+    """A file beside the message."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def content(self) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """One finished message, and the mailbox that it goes to."""
+
+    domain: str
+    folder: Literal["inbox", "sent"]
+    name: str  # Of the mailbox's directory.
+    uid: int  # Who must own that directory.
+    base: str  # The stem, but for a suffix.
+    rest: bytes  # The file after its `id` line.
+    attachments: Sequence[Attachment] = ()
+    fingerprint: bytes | None = None  # 32 octets; None: kept however often it comes.
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """It is on disk, whole, and survives a power cut."""
+
+    stem: str
+    duplicate: bool = False  # It was placed before, under this stem, and not again.
+
+
+@dataclass(frozen=True, slots=True)
+class NotPlaced:
+    """Nothing of it is visible, as far as we know; a later try may succeed."""
+
+    reason: str  # For the log, not for the peer.
+    full: bool = False  # The quota of the mailbox's owner is exceeded.
+
+
+Placing: TypeAlias = Placed | NotPlaced
+
+_ABSENT = NotPlaced("the placer is being restarted")
+
+
+class PlacingClient:
+    """Lives as long as its process; the channels to the placer come and go."""
+
+    def __init__(self, spool: int) -> None:
+        """The spool's descriptor stays the caller's, who keeps it open."""
+        self._spool = Spool(spool)
+        self._line: Attached | None = None
+        self._waiting: dict[int, asyncio.Future[Placing]] = {}
+        self._numbers = itertools.count()
+
+    def connect(self, channel: Channel) -> None:
+        """Ask over this channel from now on, and take it over.
+
+        What an earlier one has not answered is not placed, as far as anybody can know.
+        """
+        self.close()
+        waiting: dict[int, asyncio.Future[Placing]] = {}
+        self._waiting = waiting
+        self._line = Attached(
+            channel,
+            received=lambda packet: _receive(packet, waiting),
+            ended=lambda reason: self._end(NotPlaced(f"the placer is gone: {reason}")),
+        )
+
+    def close(self) -> None:
+        if self._line is not None:
+            self._line.close()
+            self._end(_ABSENT)
+
+    async def place(self, placement: Placement) -> Placing:
+        """Returns when the message is durable, or will not become so by this request."""
+        if self._line is None:
+            return _ABSENT
+        try:
+            passed = await self._passed(placement)
+        except OSError as failure:
+            return NotPlaced(f"the spool cannot be written: {failure.strerror}")
+        try:
+            return await self._asked(placement, passed)
+        except ConnectionError:
+            return _ABSENT
+        except MalformedError as failure:
+            return NotPlaced(f"the placer would not take it: {failure}")
+        finally:
+            close_all(passed)
+
+    async def _asked(self, placement: Placement, passed: Sequence[int]) -> Placing:
+        line, waiting = self._line, self._waiting
+        if line is None:
+            return _ABSENT
+        number = next(self._numbers) & 0xFFFFFFFF
+        # Made before it is sent: the channel may end while this waits for room.
+        answer: asyncio.Future[Placing] = asyncio.get_running_loop().create_future()
+        waiting[number] = answer
+        try:
+            await line.send(pack_request(_request(number, placement)), passed)
+        except BaseException:
+            # Cancelled or refused before it was sent: there will be no reply.
+            waiting.pop(number, None)
+            raise
+        return await answer
+
+    async def _passed(self, placement: Placement) -> list[int]:
+        contents = [attachment.content for attachment in placement.attachments]
+        if len(placement.rest) > INLINE:
+            contents.insert(0, placement.rest)
+        if not contents:
+            return []
+        # In a thread: it may be a lot, and other sessions go on meanwhile.
+        return await _uninterrupted(lambda: self._held(contents))
+
+    def _held(self, contents: Sequence[bytes]) -> list[int]:
+        held: list[int] = []
+        try:
+            for content in contents:
+                held.append(self._spool.hold(content))
+        except OSError:
+            close_all(held)
+            raise
+        return held
+
+    def _end(self, why: NotPlaced) -> None:
+        self._line = None
+        waiting, self._waiting = self._waiting, {}
+        for answer in waiting.values():
+            if not answer.done():
+                answer.set_result(why)
+
+
+async def _uninterrupted(hold: Callable[[], list[int]]) -> list[int]:
+    """What the thread holds open is closed when nobody waits for it any more."""
+    holding = asyncio.ensure_future(asyncio.to_thread(hold))
+    try:
+        return await asyncio.shield(holding)
+    except asyncio.CancelledError:
+        holding.add_done_callback(_let_go)
+        raise
+
+
+def _let_go(holding: asyncio.Future[list[int]]) -> None:
+    if not holding.cancelled() and holding.exception() is None:
+        close_all(holding.result())
+
+
+def _request(number: int, placement: Placement) -> Request:
+    return Request(
+        number=number,
+        folder=_FOLDERS[placement.folder],
+        domain=placement.domain,
+        name=placement.name,
+        uid=placement.uid,
+        base=placement.base,
+        rest=None if len(placement.rest) > INLINE else placement.rest,
+        fingerprint=placement.fingerprint,
+        attachments=tuple(attachment.name for attachment in placement.attachments),
+    )
+
+
+def _receive(packet: Packet, waiting: dict[int, asyncio.Future[Placing]]) -> None:
+    close_all(packet.descriptors)
+    for reply in unpack_replies(packet.payload):
+        answer = waiting.pop(reply.number, None)
+        if answer is None:
+            raise MalformedError(f"a reply to request {reply.number}, which nobody made")
+        # Who asked may have gone meanwhile; the message is placed all the same.
+        if not answer.done():
+            answer.set_result(_placing(reply))
+
+
+def _placing(reply: Reply) -> Placing:
+    match reply.outcome:
+        case Outcome.PLACED:
+            return Placed(reply.text)
+        case Outcome.DUPLICATE:
+            return Placed(reply.text, duplicate=True)
+        case Outcome.FAILED:
+            return NotPlaced(reply.text)
+        case Outcome.FULL:
+            return NotPlaced(reply.text, full=True)

@@ -1,0 +1,139 @@
+"""The directories of mailboxes, opened without following a link and kept open."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from aimx.channel.frames import Folder
+from aimx.placing.failure import PlacingError, translated
+from aimx.placing.stems import Stems
+
+_KEPT = 1000
+_STEP = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_WRITABLE_BY_OTHERS = 0o022
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which mailbox."""
+
+    domain: str
+    folder: Folder
+    name: str
+
+    @property
+    def path(self) -> str:
+        """Below the data directory."""
+        return f"{self.domain}/{self.folder.directory}/{self.name}"
+
+
+@dataclass(slots=True)
+class Mailbox:
+    """One mailbox's open directory, and who owns it and what is placed in it."""
+
+    place: Place
+    descriptor: int
+    identity: tuple[int, int]  # Device and inode.
+    uid: int
+    gid: int
+    stems: Stems
+
+
+class Mailboxes:
+    """All below one data directory, which the caller keeps open."""
+
+    def __init__(self, data: int) -> None:
+        self._data = data
+        self._open: OrderedDict[Place, Mailbox] = OrderedDict()
+        self._forgotten: list[Mailbox] = []
+
+    def get(self, place: Place, uid: int) -> Mailbox:
+        """The mailbox as it is on disk now; a `PlacingError` unless it is there and the user's."""
+        try:
+            mailbox = self._current(place)
+        except OSError as failure:
+            raise translated(failure, f"the mailbox {place.path}") from failure
+        if mailbox.uid != uid:
+            raise PlacingError(f"{place.path} belongs to uid {mailbox.uid} and not to uid {uid}")
+        return mailbox
+
+    def find(self, place: Place) -> Mailbox | None:
+        """The mailbox, whoever owns it; None where it cannot be opened, for whatever reason."""
+        try:
+            return self._current(place)
+        except (OSError, PlacingError):
+            return None
+
+    def is_moved(self, mailbox: Mailbox) -> bool:
+        """Whether the name stands for another directory by now, or for none."""
+        try:
+            found = self._status(mailbox.place)
+        except OSError:
+            return True
+        return (found.st_dev, found.st_ino) != mailbox.identity
+
+    def release(self) -> None:
+        """Close what was forgotten. Until then every mailbox that was given out stays usable."""
+        for mailbox in self._forgotten:
+            os.close(mailbox.descriptor)
+        self._forgotten.clear()
+
+    def close(self) -> None:
+        self._forgotten += self._open.values()
+        self._open.clear()
+        self.release()
+
+    def _status(self, place: Place) -> os.stat_result:
+        # Only the last part can be a link that somebody else made, and that one is not followed.
+        return os.stat(place.path, dir_fd=self._data, follow_symlinks=False)
+
+    def _current(self, place: Place) -> Mailbox:
+        found = self._status(place)
+        mailbox = self._open.get(place)
+        if mailbox is None or mailbox.identity != (found.st_dev, found.st_ino):
+            return self._opened(place)
+        mailbox.uid, mailbox.gid = found.st_uid, found.st_gid
+        self._open.move_to_end(place)
+        return mailbox
+
+    def _opened(self, place: Place) -> Mailbox:
+        self._forget(place)
+        descriptor = self._descend(place)
+        found = os.fstat(descriptor)
+        mailbox = Mailbox(
+            place=place,
+            descriptor=descriptor,
+            identity=(found.st_dev, found.st_ino),
+            uid=found.st_uid,
+            gid=found.st_gid,
+            stems=Stems(descriptor),
+        )
+        self._open[place] = mailbox
+        if len(self._open) > _KEPT:
+            self._forget(next(iter(self._open)))
+        return mailbox
+
+    def _forget(self, place: Place) -> None:
+        mailbox = self._open.pop(place, None)
+        if mailbox is not None:
+            self._forgotten.append(mailbox)
+
+    def _descend(self, place: Place) -> int:
+        """Open part by part: no part may be a link, and none above the last somebody else's."""
+        with ExitStack() as above:
+            directory = self._data
+            for part in (place.domain, place.folder.directory):
+                directory = os.open(part, _STEP, dir_fd=directory)
+                above.callback(os.close, directory)
+                _check_ours(directory, place)
+            return os.open(place.name, _OPEN, dir_fd=directory)
+
+
+def _check_ours(directory: int, place: Place) -> None:
+    found = os.fstat(directory)
+    if found.st_uid != os.geteuid() or found.st_mode & _WRITABLE_BY_OTHERS:
+        raise PlacingError(f"somebody else may write above {place.path}; `aimx apply` repairs it")

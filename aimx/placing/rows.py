@@ -1,0 +1,220 @@
+"""`placed.db`: which messages were placed in the last day, so that a resent one is not kept twice.
+
+A row is committed before its message is linked (`placed = 0`) and confirmed with the next
+transaction. What a crash leaves unconfirmed is settled at the next start, against the disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import structlog
+
+from aimx.channel.frames import Folder
+from aimx.placing.mailboxes import Place
+
+NAME = "placed.db"
+_REMEMBERED = timedelta(hours=24)  # After the last hit.
+_CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS placed (
+    fingerprint BLOB PRIMARY KEY,
+    domain TEXT NOT NULL,
+    folder INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    stem TEXT NOT NULL,
+    inode TEXT NOT NULL,  -- Some file systems use all 64 bits, and SQLite's integers are signed.
+    placed INTEGER NOT NULL,
+    hit REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS placed_hit ON placed (hit);
+CREATE INDEX IF NOT EXISTS placed_open ON placed (placed) WHERE placed = 0;
+"""
+_INSERT = "INSERT OR REPLACE INTO placed VALUES (?, ?, ?, ?, ?, ?, 0, ?)"
+
+log = structlog.get_logger()
+
+
+class RowsError(Exception):
+    """The database cannot be read or written now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One message that is about to be seen."""
+
+    fingerprint: bytes
+    place: Place
+    stem: str
+    inode: int
+
+
+class Rows:
+    """The open database. Its directory's lock is the caller's."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._database = _opened(path)
+        except sqlite3.Error as cause:
+            raise RowsError(f"{path} cannot be opened: {cause}") from cause
+        # What the next transaction will confirm, and what it will delete.
+        self._placed: set[bytes] = set()
+        self._withdrawn: set[bytes] = set()
+        self._swept_at = 0.0
+
+    @property
+    def has_unsaved(self) -> bool:
+        return bool(self._placed or self._withdrawn)
+
+    def stem(self, fingerprint: bytes, now: datetime) -> str | None:
+        """Under which stem this message was placed; None where it was not, or too long ago."""
+        if fingerprint in self._withdrawn:
+            return None
+        with self._guarded():
+            found = self._database.execute(
+                "SELECT stem FROM placed WHERE fingerprint = ? AND hit > ?",
+                (fingerprint, (now - _REMEMBERED).timestamp()),
+            ).fetchone()
+        return None if found is None else str(found[0])
+
+    def record(self, rows: Sequence[Row], hits: Iterable[bytes], now: datetime) -> None:
+        """Commit what is about to be seen, renew what was sent again, and save what is unsaved."""
+        moment = now.timestamp()
+        with self._transaction():
+            self._save()
+            self._database.executemany(_INSERT, [_values(row, moment) for row in rows])
+            self._database.executemany(
+                "UPDATE placed SET hit = ? WHERE fingerprint = ?", [(moment, hit) for hit in hits]
+            )
+            self._forget_old(now)
+        self._placed.clear()
+        self._withdrawn.clear()
+
+    def save(self, now: datetime) -> None:
+        """A transaction for what is unsaved alone, if anything is."""
+        if self.has_unsaved:
+            self.record((), (), now)
+
+    def confirm(self, fingerprints: Iterable[bytes]) -> None:
+        """These are on disk; saved with the next transaction."""
+        self._placed.update(fingerprints)
+
+    def withdraw(self, fingerprints: Iterable[bytes]) -> None:
+        """These are not on disk after all. They count no more, and go with the next transaction."""
+        self._withdrawn.update(fingerprints)
+
+    def unconfirmed(self) -> list[Row]:
+        """What the last placer did not come to confirm or to withdraw."""
+        with self._guarded():
+            found = self._database.execute(
+                "SELECT fingerprint, domain, folder, name, stem, inode FROM placed WHERE placed = 0"
+            ).fetchall()
+        return [
+            Row(fingerprint, Place(domain, Folder(folder), name), stem, int(inode))
+            for fingerprint, domain, folder, name, stem, inode in found
+        ]
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _save(self) -> None:
+        self._database.executemany(
+            "UPDATE placed SET placed = 1 WHERE fingerprint = ?",
+            [(fingerprint,) for fingerprint in self._placed],
+        )
+        self._database.executemany(
+            "DELETE FROM placed WHERE fingerprint = ?",
+            [(fingerprint,) for fingerprint in self._withdrawn],
+        )
+
+    def _forget_old(self, now: datetime) -> None:
+        if abs(now.timestamp() - self._swept_at) < timedelta(hours=1).total_seconds():
+            return
+        self._swept_at = now.timestamp()
+        self._database.execute(
+            "DELETE FROM placed WHERE placed = 1 AND hit <= ?", ((now - _REMEMBERED).timestamp(),)
+        )
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._guarded():
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._database.execute("COMMIT")
+            finally:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as cause:
+            if getattr(cause, "sqlite_errorcode", None) in _CORRUPT:
+                self._database.close()
+                self._database = _renewed(self._path, str(cause))
+            raise RowsError(f"{self._path} cannot be used: {cause}") from cause
+
+
+def _values(row: Row, moment: float) -> tuple[object, ...]:
+    place = row.place
+    return (
+        row.fingerprint,
+        place.domain,
+        place.folder,
+        place.name,
+        row.stem,
+        str(row.inode),
+        moment,
+    )
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """The database; a corrupt one is set aside, and a new one begun."""
+    try:
+        database = _connected(path)
+        verdict = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as cause:
+        if getattr(cause, "sqlite_errorcode", None) not in _CORRUPT:
+            raise
+        return _renewed(path, str(cause))
+    if verdict != "ok":
+        database.close()
+        return _renewed(path, verdict)
+    return database
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, isolation_level=None)
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        # A row must survive a power cut that its message survives.
+        database.execute("PRAGMA synchronous = FULL")
+        database.executescript(_SCHEMA)
+    except sqlite3.Error:
+        database.close()
+        raise
+    return database
+
+
+def _renewed(path: Path, reason: str) -> sqlite3.Connection:
+    aside = f"{path}.corrupt-{datetime.now(UTC):%Y-%m-%dT%H%M%S%fZ}"
+    for suffix in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(f"{path}{suffix}", f"{aside}{suffix}")
+    log.error(
+        "the record of placed mail was corrupt and is begun anew: mail that is sent again"
+        " is kept again",
+        path=str(path),
+        kept_as=aside,
+        reason=reason,
+    )
+    return _connected(path)

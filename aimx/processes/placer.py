@@ -1,0 +1,92 @@
+"""The placer's process: root with four capabilities, blocking, and the only writer of mail."""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import os
+import signal
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+from aimx.placing import rows as placed
+from aimx.placing.batch import Committer
+from aimx.placing.capabilities import keep_what_placing_needs
+from aimx.placing.disk import Disk
+from aimx.placing.drafts import Desk, has_unnamed_files, sweep
+from aimx.placing.mailboxes import Mailboxes
+from aimx.placing.placer import Placer
+from aimx.placing.rows import Rows, RowsError
+from aimx.placing.settle import settle
+from aimx.processes.privileges import harden
+from aimx.processes.start import Arrival, StartError, run
+
+_LARGEST = 256 * 1024 * 1024  # Octets of one file that a worker passes.
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_KEPT_NAMES = ("lock", placed.NAME)  # By how they begin: of the database there are several.
+
+
+def main() -> None:
+    # Whoever opens a leased file would kill us with it, from the first lease on.
+    signal.signal(signal.SIGIO, signal.SIG_IGN)
+    run("placer", serve)
+
+
+def serve(arrival: Arrival) -> None:
+    """Wait for the last placer to be gone, settle what it left, and place until control ends."""
+    keep_what_placing_needs()
+    harden()
+    control, data = arrival.channel("control"), arrival.descriptors["data"]
+    with ExitStack() as leaving:
+        directory = _opened(data)
+        leaving.callback(os.close, directory)
+        _lock(directory)
+        sweep(directory, _KEPT_NAMES)
+        disk, mailboxes = Disk(), Mailboxes(data)
+        leaving.callback(disk.close)
+        leaving.callback(mailboxes.close)
+        rows = _rows(directory)
+        leaving.callback(rows.close)
+        settle(rows, mailboxes, disk, _now())
+        desk = Desk(directory, disk, unnamed=has_unnamed_files(directory))
+        placer = Placer(
+            control,
+            Committer(mailboxes, desk, rows, _now),
+            rows,
+            device=os.fstat(directory).st_dev,
+            largest=_LARGEST,
+            now=_now,
+        )
+        gc.freeze()
+        placer.serve()
+
+
+def _opened(data: int) -> int:
+    try:
+        return os.open(".aimx/placing", _DIRECTORY, dir_fd=data)
+    except OSError as cause:
+        raise StartError(
+            f".aimx/placing in the data directory: {cause.strerror}. `aimx apply` makes it"
+        ) from cause
+
+
+def _lock(directory: int) -> None:
+    """Held for life, so that a successor waits before it opens the database."""
+    lock = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=directory)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def _rows(directory: int) -> Rows:
+    try:
+        return Rows(Path(f"/proc/self/fd/{directory}").readlink() / placed.NAME)
+    except RowsError as cause:
+        raise StartError(f"{cause}. Make room, or make it writable for the placer") from cause
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+if __name__ == "__main__":
+    main()

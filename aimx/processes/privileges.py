@@ -1,0 +1,57 @@
+"""How a worker stops being root, and what it gives up besides."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+from collections.abc import Sequence
+
+_PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
+_OPEN_FILES = 8192
+_FILE_SIZE = 1 << 30  # Octets of the largest file that may be written.
+
+
+class PrivilegeError(Exception):
+    """The process cannot become who it should be, and must not go on."""
+
+
+def drop(uid: int, gid: int, groups: Sequence[int] = ()) -> None:
+    """Become that user for good: groups first, then group, then user.
+
+    Without root the process can only be who it is, and everything else is refused.
+    """
+    if os.geteuid() == 0:
+        os.setgroups(groups)
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
+    if os.getresuid() != (uid, uid, uid) or os.getresgid() != (gid, gid, gid):
+        raise PrivilegeError(f"uid {os.getuid()} cannot become uid {uid} with gid {gid}")
+    if uid != 0:
+        _check_no_way_back()
+
+
+def harden() -> None:
+    """No debugger, no core, no set-user-id program, and bounded files. After `drop`."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for option, value in ((_PR_SET_DUMPABLE, 0), (_PR_SET_NO_NEW_PRIVS, 1)):
+        if libc.prctl(option, value, 0, 0, 0) != 0:
+            failure = os.strerror(ctypes.get_errno())
+            raise PrivilegeError(f"prctl({option}, {value}): {failure}")
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, _FILE_SIZE)
+    _limit(resource.RLIMIT_NOFILE, _OPEN_FILES)
+
+
+def _check_no_way_back() -> None:
+    with contextlib.suppress(PermissionError):
+        os.setuid(0)
+        raise PrivilegeError("root could be had back after it was given up")
+
+
+def _limit(kind: int, wanted: int) -> None:
+    """Set the limit, as far as what we were given lets us raise it."""
+    _, most = resource.getrlimit(kind)
+    value = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+    resource.setrlimit(kind, (value, value))

@@ -1,0 +1,147 @@
+"""How a process of the engine is started, and what it does first.
+
+It is a fresh interpreter, never a fork that goes on: with only the descriptors that it needs, and
+still root until it has loaded what it will need. It leaves by itself when its control channel
+ends.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import site
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from aimx.channel.packets import Channel, Kind
+from aimx.processes.lazy import LazyError, probe, warm_up
+from aimx.processes.privileges import PrivilegeError, drop, harden
+
+# A worker gets these variables, and none that might hold a secret of the operator.
+_VARIABLES = re.compile(
+    r"PATH|TZ|LANG|LC_[A-Z]+|LD_LIBRARY_PATH|SSL_CERT_(FILE|DIR)|AIMX_[A-Z_]+"
+    r"|PYTHON(HOME|PATH|WARNINGS|DEVMODE|MALLOC|UNBUFFERED)"
+)
+_ARGUMENT = re.compile(r"([a-z][a-z-]*)=(\d+)")
+_STDERR = 2
+
+log = structlog.get_logger()
+
+
+class User(Protocol):
+    """A Linux user, by numbers."""
+
+    @property
+    def uid(self) -> int: ...
+    @property
+    def gid(self) -> int: ...
+
+
+class StartError(Exception):
+    """A worker cannot do its work here. Says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a worker must become."""
+
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What a worker was started with. The descriptors are its own."""
+
+    role: str
+    descriptors: Mapping[str, int]
+    user: Identity | None  # None: it stays who it is.
+
+    def channel(self, name: str, kind: Kind = Kind.CONTROL) -> Channel:
+        return Channel.of(self.descriptors[name], kind)
+
+
+def start(role: str, descriptors: Mapping[str, int], user: User | None) -> subprocess.Popen[bytes]:
+    """Run `aimx.processes.<role>` in a new process, to become that user there.
+
+    The descriptors stay the caller's, who closes its copies: a channel ends only when every copy
+    of its other end is closed. What the worker prints comes out of our standard error.
+    """
+    arguments = [f"{name}={descriptor}" for name, descriptor in descriptors.items()]
+    if user is not None:
+        arguments += (f"uid={user.uid}", f"gid={user.gid}")
+    return subprocess.Popen(  # noqa: S603 - the words are ours
+        # -P: what lies in the current directory is not ours to import.
+        [sys.executable, "-P", "-m", f"aimx.processes.{role}", *arguments],
+        pass_fds=tuple(descriptors.values()),
+        stdin=subprocess.DEVNULL,
+        stdout=_STDERR,
+        cwd="/",
+        env=_environment(os.environ),
+    )
+
+
+def run(role: str, serve: Callable[[Arrival], None]) -> None:
+    """The body of a worker's main: arrive, serve, and say in one line why it could not start."""
+    try:
+        serve(arrive(role))
+    except StartError as failure:
+        # The line says it all; a traceback would only hide it.
+        log.critical("worker cannot start", role=role, reason=str(failure))
+        sys.exit(os.EX_CONFIG)
+
+
+def arrive(role: str, arguments: Iterable[str] | None = None) -> Arrival:
+    """Called first in a worker: what `start` gave it.
+
+    SIGINT and SIGTERM are the supervisor's to hear: a terminal and a service manager send them to
+    everybody, and a worker that left on its own would drop what the supervisor still drains.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.umask(0o077)
+    words = [_ARGUMENT.fullmatch(word) for word in (arguments or sys.argv[1:])]
+    numbers = {word[1]: int(word[2]) for word in words if word is not None}
+    uid, gid = numbers.pop("uid", None), numbers.pop("gid", None)
+    if not numbers or None in words:
+        raise StartError(f"the {role} process is started by `aimx serve`, and not by hand")
+    for descriptor in numbers.values():
+        os.set_inheritable(descriptor, False)  # noqa: FBT003 - it has no other name
+    user = None if uid is None or gid is None else Identity(uid, gid)
+    return Arrival(role, numbers, user)
+
+
+def settle_in(arrival: Arrival, packages: Iterable[str] = ()) -> None:
+    """Load what is needed, become the user, harden, and see that everything still works.
+
+    `packages` are loaded with all that is below them, beside the list that every worker has.
+    """
+    warm_up(packages)
+    try:
+        if arrival.user is not None:
+            drop(arrival.user.uid, arrival.user.gid)
+        harden()
+        probe()
+    except (PrivilegeError, LazyError, OSError) as cause:
+        raise StartError(
+            f"the {arrival.role} process cannot run as uid {os.getuid()}: {cause}. Install aimx"
+            f" and its Python system-wide, where every user may read them ({sys.prefix} is used"
+            " now), and restart it"
+        ) from cause
+
+
+def _environment(ours: Mapping[str, str]) -> dict[str, str]:
+    environment = {name: value for name, value in ours.items() if _VARIABLES.fullmatch(name)}
+    root = str(Path(__file__).resolve().parents[2])
+    if root not in (*site.getsitepackages(), site.getusersitepackages()):
+        # A checkout, which the new interpreter would not find by itself.
+        known = environment.get("PYTHONPATH")
+        environment["PYTHONPATH"] = f"{root}{os.pathsep}{known}" if known else root
+    return environment
