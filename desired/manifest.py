@@ -49,6 +49,9 @@ def _understood(sources: Sequence[Source]) -> tuple[Draft | None, list[Finding],
     findings: list[Finding] = []
     unreadable: list[Problem] = []
     fitting = []
+    if not sources:
+        text = "there is no manifest"
+        unreadable.append(Problem.of_file("manifest.toml", "no-manifest", text, "write one"))
     for source in sources:
         tables = load(source)
         if isinstance(tables, Problem):

@@ -69,7 +69,7 @@ UNBUILT = (
     Unbuilt(("controller", "source"), _set, "error", "remove it: the manifest is a file"),
     Unbuilt(("identities",), _set, "warning", "they are kept, and nobody can sign in with them"),
     Unbuilt(("metrics",), _set, "warning", _KEPT),
-    Unbuilt(("limits",), _set, "warning", "they are kept, and do not slow anybody down"),
+    Unbuilt(("limits",), _set, "warning", "they are kept, and slow nobody down"),
     Unbuilt(("mailboxes", "*", "limits"), _set, "warning", "they are kept, and slow nobody down"),
     Unbuilt(("smtp", "keep_raw"), _is(unbuilt=True), "warning", _KEPT),
     Unbuilt(

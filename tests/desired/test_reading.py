@@ -235,6 +235,10 @@ def test_a_postmaster_or_a_catchall_reads_the_postmasters_mail(wrong: Wrong, add
     assert not wrong(f'domains = ["a.com", "b.com"]\n[mailboxes."{address}"]\n{OWNED}')
 
 
+def test_no_file_at_all_is_a_problem(wrong: Wrong) -> None:
+    assert [problem.code for problem in wrong()] == ["no-manifest"]
+
+
 def test_a_problem_of_a_whole_file_names_the_file() -> None:
     problem = Problem.of_file("manifest.d", "unreadable", "it is a directory", "name a file")
 

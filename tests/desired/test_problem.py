@@ -1,0 +1,76 @@
+import pickle
+import subprocess
+import sys
+
+import pytest
+
+from desired.manifest import read
+from desired.problem import Problem, Source, Where, render_problem
+
+
+def shown(line: str, column: int, width: int = 1) -> list[str]:
+    """The line and the caret line, as a terminal would get them."""
+    problem = Problem(Where("m.toml", 7, column), "code", "text", line=line, width=width)
+    return [
+        row.removeprefix("7 | ").removeprefix("  | ")
+        for row in render_problem(problem).split("\n")[2:4]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "column", "width", "caret"),
+    [
+        pytest.param("a = 1", 5, 1, "    ^", id="one character"),
+        pytest.param('a = "xyz"', 5, 5, "    ^^^^^", id="several"),
+        pytest.param("\ta = 1", 6, 1, "\t    ^", id="a tab stays one"),
+        pytest.param('日 = "日本"', 5, 4, "     ^^^^^^", id="wide characters"),
+        pytest.param("e\u0301 = 1", 6, 1, "    ^", id="a combining accent"),
+        pytest.param("a =", 4, 1, "   ^", id="behind the end"),
+    ],
+)
+def test_the_caret_stands_below_what_is_meant(
+    line: str, column: int, width: int, caret: str
+) -> None:
+    assert shown(line, column, width) == [line, caret]
+
+
+def test_a_long_line_is_shown_around_its_caret() -> None:
+    line, caret = shown("x" * 500 + "HERE" + "y" * 500, 501, 4)
+
+    assert len(line) == 120
+    assert line[caret.index("^") : len(caret)] == "HERE"
+
+
+def test_a_terminal_is_shown_control_characters_and_does_not_obey_them() -> None:
+    line, _ = shown("a = \x1b[31m\x07", 1)
+
+    assert line == "a = \N{REPLACEMENT CHARACTER}[31m\N{REPLACEMENT CHARACTER}"
+
+
+def test_a_problem_of_a_whole_file_has_no_line_to_show() -> None:
+    problem = Problem.of_file("manifest.toml", "unreadable", "permission denied", "run it as root")
+
+    assert render_problem(problem).split("\n") == [
+        "manifest.toml: error: permission denied [unreadable]",
+        "  = run it as root",
+    ]
+
+
+def test_holding_what_is_desired_needs_no_parser() -> None:
+    code = "import desired.desired, sys; print(*sys.modules)"
+
+    modules = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    assert not {"pydantic", "tomli", "tree_sitter", "idna"} & set(modules)
+
+
+def test_what_is_desired_travels_between_processes() -> None:
+    manifest = b'domain = "a.com"\n[mailboxes.info]\nowner = "alice"\n'
+    desired = read([Source("manifest.toml", manifest)]).desired
+
+    again = pickle.loads(pickle.dumps(desired))
+
+    assert again == desired
+    assert again.where("mailboxes", "info@a.com") == Where("manifest.toml", 2, 12)
