@@ -22,6 +22,8 @@ from reconcilers.safety import Verdict, judge
 
 # Where these are blocked, nobody can tell what the rest would mean.
 _FOUNDATION = "layout"
+# Places are for readers, take longer than the plan, and nobody reads a report of thousands.
+_PLACED = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ def plan(desired: Desired, host: Reading, roots: Roots, *, allow_removals: int =
     intents = [intent for kind in settled for intent in kind.intents]
     verdict = _verdict(intents, unsettled, world, allow_removals)
     intents = _held_back(intents, verdict.blocked, unsettled)
+    if len(intents) <= _PLACED:
+        intents = [_placed(intent, world) for intent in intents]
     work = [] if verdict.refused else list(_work(intents, world))
     config = _config(work)
     return Plan(
@@ -129,6 +133,15 @@ def _stopped(change: Change, stopped: Mapping[str, str]) -> Blocked | None:
             remedy = f"see what is said of {address}"
             return Blocked("needs-another", f"it needs {address}, and {reason}", remedy)
     return None
+
+
+def _placed(intent: _Intent, world: World) -> _Intent:
+    """The intent, with the line of the manifest that asks for it."""
+    if isinstance(intent.difference, Surplus):
+        return intent
+    keys = intent.reconciler.asked_by(intent.difference.name, world)
+    where = world.desired.where(*keys) if keys else None
+    return replace(intent, change=replace(intent.change, where=where))
 
 
 def _work(intents: Sequence[_Intent], world: World) -> Iterator[Work]:

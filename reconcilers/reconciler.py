@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 from desired.desired import Desired
-from desired.problem import Where
 from reconcilers.change import Change
 from reconcilers.difference import Difference
 from reconcilers.host.host import Reading
@@ -15,6 +14,8 @@ from reconcilers.roots import Roots
 from reconcilers.step import Operation, Phase
 
 T = TypeVar("T")
+
+Keys: TypeAlias = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,10 @@ class World:
     # and nothing counts as new that would be made anew.
     forgotten: str = ""
 
-    def domain_stands(self, name: str) -> Where | None:
-        """Which line of the manifest asks for the domain."""
+    def keys_of_domain(self, name: str) -> Keys:
+        """Where the manifest declares the domain."""
         names = [domain.name.ascii for domain in self.desired.domains]
-        return self.desired.where("domains", names.index(name)) if name in names else None
+        return ("domains", names.index(name))
 
 
 class Reconciler(Protocol[T]):
@@ -56,8 +57,11 @@ class Reconciler(Protocol[T]):
     def change(self, difference: Difference[T], world: World) -> Change | None:
         """What to do about a difference, or None where nothing is to be done about it.
 
-        Its fingerprint is filled in where it is left empty.
+        Its fingerprint and its place in the manifest are filled in later.
         """
+
+    def asked_by(self, name: str, world: World) -> Keys:
+        """Under which keys of the manifest it is asked for; none where a manifest has no such."""
 
     def steps(self, difference: Difference[T], world: World) -> Iterable[tuple[Phase, Operation]]:
         """How to do it, one after the other. Not asked for a change that is blocked."""

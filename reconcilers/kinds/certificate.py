@@ -12,7 +12,7 @@ from reconcilers.change import Action, Blocked, Change, Field
 from reconcilers.difference import Changed, Difference, Missing
 from reconcilers.host.host import Access, Nature
 from reconcilers.operations import IssueCertificate, SetAccess
-from reconcilers.reconciler import World
+from reconcilers.reconciler import Keys, World
 from reconcilers.standing import Standing, access, fields, file, foreign_nature
 from reconcilers.step import Operation, Phase
 
@@ -34,6 +34,8 @@ class Given:
 
 
 Certificate: TypeAlias = Issued | Given
+
+_NEEDS = ("layout",)
 
 
 class CertificateReconciler:
@@ -63,21 +65,23 @@ class CertificateReconciler:
                 return {}
 
     def change(self, difference: Difference[Certificate], world: World) -> Change | None:
-        where, needs = world.desired.where("tls"), ("layout",)
         match difference:
             case Missing(_, Issued(hostname)):
                 why, name = (
                     "there is none to show to other mail servers",
                     Field("host", "", hostname),
                 )
-                return Change("certificate", Action.CREATE, why, "", (name,), where, needs=needs)
+                return Change("certificate", Action.CREATE, why, fields=(name,), needs=_NEEDS)
             case Changed(_, _, Given(missing)):
                 why, blocked = "the manifest names files", _not_given(missing)
-                return Change("certificate", Action.ADOPT, why, "", (), where, blocked)
+                return Change("certificate", Action.ADOPT, why, blocked=blocked)
             case Changed(_, Issued() as desired, Issued() as observed):
                 return _corrected(desired, observed, world)
             case _:
                 return None
+
+    def asked_by(self, name: str, world: World) -> Keys:
+        return ("tls",)
 
     def steps(
         self, difference: Difference[Certificate], world: World
@@ -134,12 +138,15 @@ def _corrected(desired: Issued, observed: Issued, world: World) -> Change:
         *fields("key.pem", observed.key, desired.key),
     )
     blocked = foreign_nature(cert, observed.cert) or foreign_nature(key, observed.key)
-    where, needs = world.desired.where("tls"), ("layout",)
     if observed.hostname == desired.hostname:
         why = "what the last apply left here has changed"
-        return Change("certificate", Action.REPAIR, why, "", changed, where, blocked, needs=needs)
+        return Change(
+            "certificate", Action.REPAIR, why, fields=changed, blocked=blocked, needs=_NEEDS
+        )
     why = f"it is not for {desired.hostname}, or its key is another's"
     number = world.generation
     kept = (f"What was there is kept as {cert.name}.{number} and {key.name}.{number}.",)
     changed = (Field("host", observed.hostname, desired.hostname), *changed)
-    return Change("certificate", Action.UPDATE, why, "", changed, where, blocked, kept, needs)
+    return Change(
+        "certificate", Action.UPDATE, why, fields=changed, blocked=blocked, notes=kept, needs=_NEEDS
+    )

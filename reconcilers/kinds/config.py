@@ -13,7 +13,7 @@ from reconcilers.contrast import contrast
 from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.host.host import Access, Nature
 from reconcilers.operations import SetAccess, WriteFile
-from reconcilers.reconciler import World
+from reconcilers.reconciler import Keys, World
 from reconcilers.standing import Standing, access, fields, file, foreign_nature
 from reconcilers.step import Operation, Phase
 
@@ -24,6 +24,7 @@ class EngineConfig:
 
     body: bytes
     access: Standing
+    recorded: bool  # Its generation is on record, or it has none.
 
 
 class ConfigReconciler:
@@ -33,7 +34,7 @@ class ConfigReconciler:
     activates: bool = True
 
     def desired(self, world: World) -> Mapping[str, EngineConfig]:
-        return {"": EngineConfig(world.compiled, access(0o640, world.host.user()))}
+        return {"": EngineConfig(world.compiled, access(0o640, world.host.user()), recorded=True)}
 
     def observe(self, world: World) -> Mapping[str, EngineConfig]:
         standing = file(world.host.look(world.roots.engine_config))
@@ -42,7 +43,7 @@ class ConfigReconciler:
         content = b""
         if isinstance(standing, Access):
             content = world.host.read(world.roots.engine_config) or b""
-        return {"": EngineConfig(body(content), standing)}
+        return {"": EngineConfig(body(content), standing, _is_recorded(content, world))}
 
     def change(self, difference: Difference[EngineConfig], world: World) -> Change | None:
         needs = ("layout", *_needs(world))
@@ -52,10 +53,10 @@ class ConfigReconciler:
                 why = world.forgotten or "the engine has none to start from"
                 return Change("config", Action.CREATE, why, fields=(to,), needs=needs)
             case Changed(_, desired, observed) if desired.body == observed.body:
-                why, changed = (
-                    "its access has changed",
-                    fields("access", observed.access, desired.access),
-                )
+                changed = fields("access", observed.access, desired.access)
+                why = "its access has changed"
+                if not observed.recorded:
+                    why = f"generation {world.generation} was applied and is not on record"
                 return Change("config", Action.REPAIR, why, fields=changed)
             case Changed(_, desired, observed):
                 blocked = foreign_nature(world.roots.engine_config, observed.access)
@@ -74,19 +75,30 @@ class ConfigReconciler:
             case Surplus():
                 return None
 
+    def asked_by(self, name: str, world: World) -> Keys:
+        return ()
+
     def steps(
         self, difference: Difference[EngineConfig], world: World
     ) -> Iterable[tuple[Phase, Operation]]:
         path, wanted = world.roots.engine_config, access(0o640, world.host.user())
         match difference:
             case Changed(_, desired, observed) if desired.body == observed.body:
-                yield Phase.CONFIG, SetAccess(path, wanted, Nature.FILE)
+                if desired.access != observed.access:
+                    yield Phase.CONFIG, SetAccess(path, wanted, Nature.FILE)
             case _:
                 yield Phase.CONFIG, WriteFile(path, _compiled(world), wanted)
 
 
 def _compiled(world: World) -> bytes:
     return engine_config.render(world.desired, world.generation + 1)
+
+
+def _is_recorded(content: bytes, world: World) -> bool:
+    header = engine_config.header(content)
+    if header is None:
+        return True
+    return world.host.look(world.roots.generations / str(header.generation)) is not None
 
 
 def _is_of_this_manifest(world: World) -> bool:

@@ -17,7 +17,7 @@ from reconcilers.operations import (
     MakeDirectory,
     SetAccess,
 )
-from reconcilers.reconciler import World
+from reconcilers.reconciler import Keys, World
 from reconcilers.rsa import UnusableKeyError, public_half
 from reconcilers.standing import (
     Standing,
@@ -75,7 +75,10 @@ class DkimReconciler:
             case Surplus(_, pair):
                 kept = f"The key stays in {world.roots.keys(pair.domain)}."
                 return Change(address, Action.FORGET, "its domain left the manifest", notes=(kept,))
-        return replace(change, where=world.domain_stands(pair.domain), needs=("layout",))
+        return replace(change, needs=("layout",))
+
+    def asked_by(self, name: str, world: World) -> Keys:
+        return world.keys_of_domain(name.partition("/")[0])
 
     def steps(
         self, difference: Difference[KeyPair], world: World

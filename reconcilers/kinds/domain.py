@@ -10,7 +10,7 @@ from reconcilers.change import Action, Blocked, Change
 from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.host.host import Access, Entry
 from reconcilers.operations import MakeDirectory
-from reconcilers.reconciler import World
+from reconcilers.reconciler import Keys, World
 from reconcilers.standing import (
     Standing,
     access,
@@ -59,11 +59,11 @@ class DomainReconciler:
 
     def change(self, difference: Difference[MailTree], world: World) -> Change | None:
         name = difference.name
-        address, where = f"domain/{name}", world.domain_stands(name)
+        address = f"domain/{name}"
         match difference:
             case Missing():
                 why = "the manifest declares it"
-                return Change(address, Action.CREATE, why, where=where, needs=("layout",))
+                return Change(address, Action.CREATE, why, needs=("layout",))
             case Changed(_, desired, observed):
                 return Change(
                     address,
@@ -74,13 +74,15 @@ class DomainReconciler:
                         *fields("inbox", observed.inbox, desired.inbox),
                         *fields("sent", observed.sent, desired.sent),
                     ),
-                    where=where,
                     blocked=_obstacle(world, name, observed),
                     needs=("layout",),
                 )
             case Surplus():
                 kept = f"What is in {world.roots.domain(name)} stays there."
                 return Change(address, Action.FORGET, "it left the manifest", notes=(kept,))
+
+    def asked_by(self, name: str, world: World) -> Keys:
+        return world.keys_of_domain(name)
 
     def steps(
         self, difference: Difference[MailTree], world: World

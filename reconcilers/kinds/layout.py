@@ -10,7 +10,7 @@ from reconcilers.change import Action, Blocked, Change, Field
 from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.host.host import Access, Account, Nature
 from reconcilers.operations import MakeDirectory, WriteFile
-from reconcilers.reconciler import World
+from reconcilers.reconciler import Keys, World
 from reconcilers.roots import Roots
 from reconcilers.standing import Standing, access, directory, fields, file, foreign_nature
 from reconcilers.step import Operation, Phase
@@ -71,6 +71,9 @@ class LayoutReconciler:
                 )
             case Surplus():
                 return None
+
+    def asked_by(self, name: str, world: World) -> Keys:
+        return ()
 
     def steps(
         self, difference: Difference[Layout], world: World

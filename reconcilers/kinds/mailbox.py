@@ -18,7 +18,7 @@ from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.host.host import Access
 from reconcilers.kinds.domain import FOLDERS
 from reconcilers.operations import MakeDirectory, Move, SetAccess
-from reconcilers.reconciler import World
+from reconcilers.reconciler import Keys, World
 from reconcilers.retirement import Retirement, folder_name, retirement, under_way
 from reconcilers.standing import Standing, access, directory, fields, foreign_nature, foreign_owner
 from reconcilers.step import Operation, Phase
@@ -71,6 +71,9 @@ class MailboxReconciler:
                 return _declared(name, desired, Directories(), world)
             case Changed(name, desired, observed):
                 return _declared(name, desired, observed, world)
+
+    def asked_by(self, name: str, world: World) -> Keys:
+        return ("mailboxes", name)
 
     def steps(
         self, difference: Difference[Directories], world: World
@@ -166,7 +169,6 @@ def _declared(name: str, desired: Directories, observed: Directories, world: Wor
         action,
         why,
         fields=() if blocked else told,
-        where=world.desired.where("mailboxes", name),
         blocked=blocked,
         notes=tuple(_earlier_mail(mailbox, world)) if action is Action.CREATE else (),
         needs=(f"domain/{mailbox.address.domain}",),

@@ -10,7 +10,7 @@ from reconcilers.change import Action, Change, Field
 from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.host.host import Access, Nature
 from reconcilers.operations import SetAccess, WriteFile
-from reconcilers.reconciler import World
+from reconcilers.reconciler import Keys, World
 from reconcilers.standing import Standing, access, fields, file, foreign_nature
 from reconcilers.step import Operation, Phase
 
@@ -122,6 +122,9 @@ class ReadmeReconciler:
                 )
             case Surplus():
                 return None
+
+    def asked_by(self, name: str, world: World) -> Keys:
+        return ()
 
     def steps(
         self, difference: Difference[Readme], world: World
