@@ -47,7 +47,10 @@ class Anchors:
     @contextmanager
     def directory(self, path: PurePosixPath) -> Iterator[int]:
         """A descriptor of the directory; an `OSError` names the component that is in the way."""
-        descriptor = self._descend(path, path.parts)
+        if any(path == root.parent for root in self._roots):
+            descriptor = os.open(path, _FOLLOWING)
+        else:
+            descriptor = self._descend(path, path.parts)
         try:
             yield descriptor
         finally:

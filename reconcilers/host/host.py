@@ -152,7 +152,7 @@ class Host(Reading, Protocol):
         """
 
     def sync(self, directory: PurePosixPath) -> None:
-        """Make the directory's names durable."""
+        """Make the directory's names durable; also of one that holds a root."""
 
     def sync_everything(self) -> None:
         """What an earlier, killed apply left unsynced becomes durable."""

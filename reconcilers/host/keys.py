@@ -29,8 +29,8 @@ def new_private_key() -> bytes:
 def new_certificate(hostname: str, now: datetime) -> tuple[bytes, bytes]:
     """A self-signed certificate for that name, and its key, both in PEM."""
     key = _generate()
-    common_name = [x509.NameAttribute(NameOID.COMMON_NAME, hostname)]
-    name = x509.Name(common_name if len(hostname) <= _LONGEST_COMMON_NAME else [])
+    fits = len(hostname) <= _LONGEST_COMMON_NAME
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hostname)] if fits else [])
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -40,9 +40,7 @@ def new_certificate(hostname: str, now: datetime) -> tuple[bytes, bytes]:
         .not_valid_before(now - _LEEWAY)
         .not_valid_after(now + _VALIDITY)
         # RFC 5280 4.2.1.6: critical where the subject is empty.
-        .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName(hostname)]), critical=not name.rdns
-        )
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(hostname)]), critical=not fits)
         .sign(key, hashes.SHA256())
     )
     return certificate.public_bytes(serialization.Encoding.PEM), _pem(key)

@@ -301,8 +301,9 @@ def _opened(name: str, parent: int | None, flags: int) -> Iterator[int]:
 
 
 def _require_file(descriptor: int) -> None:
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        raise told(errno.EISDIR)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        raise told(errno.EISDIR if stat.S_ISDIR(mode) else errno.ENXIO)
 
 
 def _look(name: str, parent: int) -> Entry | None:

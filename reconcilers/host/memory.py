@@ -30,7 +30,7 @@ _EPOCH = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 _DIFFERENT_KEYS = 3
 _SYSTEM = Access(0o755, 0, 0)
 _NOT_ENTERED = {Nature.SYMLINK: errno.ELOOP}
-_NOT_REPLACED = {Nature.SYMLINK: errno.ELOOP, Nature.DIRECTORY: errno.EISDIR}
+_NO_FILE = {Nature.SYMLINK: errno.ELOOP, Nature.DIRECTORY: errno.EISDIR}
 
 
 @dataclass(slots=True)
@@ -170,8 +170,8 @@ class MemoryHost:
         with changing(path):
             above = self._above(path)
             there = above.names.get(path.name)
-            if there is not None and there.nature in _NOT_REPLACED:
-                raise told(_NOT_REPLACED[there.nature])
+            if there is not None and there.nature in _NO_FILE:
+                raise told(_NO_FILE[there.nature])
             node = self._made(path, Nature.FILE, access, above)
             node.content = content
             above.names[path.name] = node
@@ -225,7 +225,8 @@ class MemoryHost:
 
     def sync(self, directory: PurePosixPath) -> None:
         with changing(directory):
-            self._above(directory)
+            if not any(directory == root.parent for root in self._roots):
+                self._above(directory)
             self._directory(directory)
 
     def sync_everything(self) -> None:
@@ -284,7 +285,7 @@ class MemoryHost:
     def _file(self, path: PurePosixPath) -> _Node:
         node = self._at(path)
         if node.nature is not Nature.FILE:
-            raise told(errno.ELOOP if node.nature is Nature.SYMLINK else errno.EISDIR)
+            raise told(_NO_FILE.get(node.nature, errno.ENXIO))
         return node
 
     def _above(self, path: PurePosixPath) -> _Node:

@@ -18,7 +18,7 @@ def rename_new(source: str, source_directory: int, target: str, target_directory
     """Rename relative to descriptors of directories; `FileExistsError` where the target is."""
     renameat2 = _renameat2()
     if renameat2 is None:
-        _rename_after_looking(source, source_directory, target, target_directory)
+        rename_after_looking(source, source_directory, target, target_directory)
         return
     failed = renameat2(
         source_directory,
@@ -32,10 +32,10 @@ def rename_new(source: str, source_directory: int, target: str, target_directory
     number = ctypes.get_errno()
     if number not in _UNSUPPORTED:
         raise OSError(number, os.strerror(number), target)
-    _rename_after_looking(source, source_directory, target, target_directory)
+    rename_after_looking(source, source_directory, target, target_directory)
 
 
-def _rename_after_looking(
+def rename_after_looking(
     source: str, source_directory: int, target: str, target_directory: int
 ) -> None:
     """The same where the kernel cannot: safe among those who hold the lock of an apply."""

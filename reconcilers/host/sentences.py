@@ -48,6 +48,10 @@ _SENTENCES = {
         "a directory stands where a file belongs",
         "Move that directory away",
     ),
+    errno.ENXIO: (
+        "a socket, a device or a FIFO stands where a file belongs",
+        "Find out whose it is, and move it away",
+    ),
     errno.ELOOP: (
         "a symbolic link stands there, and aimx follows none below its directories",
         "Put the directory or file itself there, or point the instance at where the link leads",

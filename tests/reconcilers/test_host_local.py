@@ -1,0 +1,316 @@
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+import pytest
+from cryptography import x509
+
+from reconcilers.host.host import Access, Nature, StepError, UnseenError
+from reconcilers.host.keys import new_certificate
+from reconcilers.host.local import LocalHost
+from reconcilers.host.renaming import rename_after_looking
+from reconcilers.host.sentences import sentence, told
+from reconcilers.roots import Roots
+
+PRIVATE = Access(0o700, os.geteuid(), os.getegid())
+SHARED_MEMORY = Path("/dev/shm")
+
+
+@pytest.fixture
+def roots(tmp_path: Path) -> Roots:
+    top = PurePosixPath(tmp_path)
+    for name in ("etc", "data", "run"):
+        Path(top / name).mkdir()
+    return Roots(top / "etc", top / "data", top / "run", top / "etc/manifest.toml")
+
+
+@pytest.fixture
+def host(roots: Roots) -> LocalHost:
+    return LocalHost(roots)
+
+
+@pytest.fixture(params=[0o000, 0o077], ids=oct)
+def _umask(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+def tree(top: PurePosixPath) -> list[str]:
+    return sorted(str(path.relative_to(top)) for path in Path(top).rglob("*"))
+
+
+@pytest.mark.usefixtures("_umask")
+def test_modes_do_not_depend_on_the_umask(host: LocalHost, roots: Roots) -> None:
+    wanted = Access(0o751, PRIVATE.uid, PRIVATE.gid)
+    deep = Roots(
+        roots.config, roots.data / "above/root", roots.runtime, roots.config / "manifest.toml"
+    )
+
+    host.make_directory(roots.data / "a", wanted)
+    host.replace(roots.data / "b", b"", wanted)
+    host.append(roots.data / "c", b"\n", wanted)
+    LocalHost(deep).make_directory(deep.data, wanted)
+
+    modes = {name: stat.S_IMODE(os.stat(roots.data / name).st_mode) for name in ("a", "b", "c")}
+    assert modes == dict.fromkeys("abc", 0o751)
+    assert stat.S_IMODE(os.stat(deep.data).st_mode) == 0o751
+    assert stat.S_IMODE(os.stat(deep.data.parent).st_mode) == 0o755
+
+
+def test_a_root_may_be_a_link(tmp_path: Path, roots: Roots) -> None:
+    (tmp_path / "disk/mail").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("disk/mail")
+    linked = Roots(roots.config, PurePosixPath(tmp_path / "link"), roots.runtime, roots.manifest)
+    host = LocalHost(linked)
+
+    host.make_directory(linked.data, PRIVATE)
+    host.make_directory(linked.data / "a.com", PRIVATE)
+
+    entry = host.look(linked.data)
+    assert entry is not None
+    assert entry.nature is Nature.DIRECTORY
+    assert tree(PurePosixPath(tmp_path / "disk")) == ["mail", "mail/a.com"]
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_the_innermost_of_nested_roots_is_the_anchor(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "data/etc").symlink_to(tmp_path / "elsewhere")
+    top = PurePosixPath(tmp_path)
+    nested = Roots(top / "data/etc", top / "data", top / "run", top / "data/etc/manifest.toml")
+
+    LocalHost(nested).replace(nested.engine_config, b"", PRIVATE)
+
+    assert tree(top / "elsewhere") == ["config.toml"]
+
+
+def test_a_manifest_elsewhere_is_the_instances_and_what_is_beside_it_is_not(
+    tmp_path: Path, roots: Roots
+) -> None:
+    top = PurePosixPath(tmp_path)
+    host = LocalHost(Roots(roots.config, roots.data, roots.runtime, top / "git/agents.toml"))
+    (tmp_path / "git/agents.d").mkdir(parents=True)
+
+    host.replace(top / "git/agents.toml", b"", PRIVATE)
+    host.replace(top / "git/agents.d/a.toml", b"", PRIVATE)
+
+    assert host.names(top / "git/agents.d") == ("a.toml",)
+    with pytest.raises(StepError, match="the kernel does not permit it"):
+        host.replace(top / "git/other.toml", b"", PRIVATE)
+
+
+def test_a_file_elsewhere_is_read_through_links(tmp_path: Path, host: LocalHost) -> None:
+    (tmp_path / "live.pem").write_bytes(b"cert")
+    (tmp_path / "cert.pem").symlink_to("live.pem")
+    link = PurePosixPath(tmp_path / "cert.pem")
+
+    assert host.read(link) == b"cert"
+    entry = host.look(link)
+    assert entry is not None
+    assert entry.nature is Nature.FILE
+    assert host.look(PurePosixPath(tmp_path / "absent.pem")) is None
+
+
+def test_what_is_no_file_is_not_waited_for(host: LocalHost, roots: Roots) -> None:
+    os.mkfifo(roots.data / "fifo")
+
+    with pytest.raises(UnseenError, match="a FIFO stands where a file belongs"):
+        host.read(roots.data / "fifo")
+    with pytest.raises(StepError, match="fifo: "):
+        host.append(roots.data / "fifo", b"\n", PRIVATE)
+
+
+def test_a_socket_is_something_other(
+    roots: Roots, host: LocalHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX) as bound:
+        monkeypatch.chdir(roots.data)  # Its path may be longer than a socket's address holds.
+        bound.bind("s")
+
+    entry = host.look(roots.data / "s")
+    assert entry is not None
+    assert entry.nature is Nature.OTHER
+
+
+def test_what_a_killed_one_left_is_taken_over(host: LocalHost, roots: Roots) -> None:
+    Path(roots.data / ".a.aimx-new").mkdir()
+    Path(roots.data / ".b.aimx-new").write_bytes(b"half of the old")
+
+    host.make_directory(roots.data / "a", PRIVATE)
+    host.replace(roots.data / "b", b"new", PRIVATE)
+
+    assert tree(roots.data) == ["a", "b"]
+    assert host.read(roots.data / "b") == b"new"
+
+
+def test_what_a_killed_one_left_does_not_keep_a_directory(host: LocalHost, roots: Roots) -> None:
+    Path(roots.data / "a/.b.aimx-new").mkdir(parents=True)
+    Path(roots.data / "a/.c.aimx-new").touch()
+
+    host.remove_directory(roots.data / "a")
+
+    assert tree(roots.data) == []
+
+
+def test_a_replacement_that_fails_leaves_the_old_and_nothing_else(
+    host: LocalHost, roots: Roots
+) -> None:
+    host.replace(roots.readme, b"old", PRIVATE)
+    os.mkfifo(roots.data / "x")
+
+    with pytest.raises(StepError):
+        host.replace(roots.data, b"new", PRIVATE)
+    Path(roots.data / "d").mkdir()
+    with pytest.raises(StepError, match="a directory stands where a file belongs"):
+        host.replace(roots.data / "d", b"new", PRIVATE)
+
+    assert tree(roots.data) == ["README.md", "d", "x"]
+    assert host.read(roots.readme) == b"old"
+
+
+@pytest.mark.skipif(
+    not SHARED_MEMORY.is_dir() or os.stat(SHARED_MEMORY).st_dev == os.stat("/tmp").st_dev,
+    reason="needs a second file system",
+)
+def test_nothing_is_moved_to_another_file_system(roots: Roots) -> None:
+    data = PurePosixPath(SHARED_MEMORY, f"aimx-test-{os.getpid()}")
+    host = LocalHost(Roots(roots.config, data, roots.runtime, roots.manifest))
+    host.make_directory(data, PRIVATE)
+    try:
+        host.make_directory(roots.config / "a", PRIVATE)
+
+        with pytest.raises(StepError, match=r"is on another file system than .* never copies mail"):
+            host.move(roots.config / "a", data / "a")
+        assert Path(roots.config / "a").is_dir()
+    finally:
+        os.rmdir(data)
+
+
+def test_a_move_is_refused_as_well_where_the_kernel_cannot(host: LocalHost, roots: Roots) -> None:
+    for name in ("a", "b"):
+        host.make_directory(roots.data / name, PRIVATE)
+    directory = os.open(roots.data, os.O_RDONLY)
+
+    with pytest.raises(FileExistsError):
+        rename_after_looking("a", directory, "b", directory)
+    rename_after_looking("a", directory, "c", directory)
+
+    os.close(directory)
+    assert tree(roots.data) == ["b", "c"]
+
+
+def test_a_very_deep_tree_is_removed_with_few_descriptors(host: LocalHost, roots: Roots) -> None:
+    depth = sys.getrecursionlimit() + 100
+    Path(roots.data / "a").mkdir()
+    directory = os.open(roots.data / "a", os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("d", dir_fd=directory)
+        below = os.open("d", os.O_RDONLY, dir_fd=directory)
+        os.close(os.open("mail.md", os.O_CREAT, 0o600, dir_fd=below))
+        os.close(directory)
+        directory = below
+    os.close(directory)
+
+    host.remove_tree(roots.data / "a")
+
+    assert tree(roots.data) == []
+
+
+def test_a_tree_is_removed_and_not_what_its_links_lead_to(
+    tmp_path: Path, host: LocalHost, roots: Roots
+) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious/mail.md").touch()
+    host.make_directory(roots.data / "a", PRIVATE)
+    Path(roots.data / "a/link").symlink_to(tmp_path / "precious")
+
+    host.remove_tree(roots.data / "a")
+
+    assert tree(roots.data) == []
+    assert (tmp_path / "precious/mail.md").exists()
+
+
+def test_nothing_stays_open(host: LocalHost, roots: Roots) -> None:
+    before = os.listdir("/proc/self/fd")
+
+    host.make_directory(roots.data / "a", PRIVATE)
+    host.replace(roots.data / "a/b", b"", PRIVATE)
+    host.append(roots.data / "a/c", b"", PRIVATE)
+    host.set_access(roots.data / "a/b", Access(0o644, PRIVATE.uid, PRIVATE.gid))
+    host.move(roots.data / "a/b", roots.data / "d")
+    host.link(roots.data / "d", roots.data / "e")
+    host.read(roots.data / "e")
+    host.look_within(roots.data, ["a", "d", "x"])
+    for refused in ("README.md/x", "x/y/z"):
+        with pytest.raises(StepError):
+            host.make_directory(roots.data / "d" / refused, PRIVATE)
+    host.remove_tree(roots.data / "a")
+
+    assert os.listdir("/proc/self/fd") == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root goes everywhere")
+def test_what_may_not_be_entered_is_unseen(host: LocalHost, roots: Roots) -> None:
+    Path(roots.data / "a").mkdir(mode=0)
+
+    with pytest.raises(UnseenError, match="this user may not go there"):
+        host.look(roots.data / "a/b")
+    with pytest.raises(UnseenError, match="this user may not go there"):
+        host.names(roots.data / "a")
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_directory_has_its_owner_before_it_has_its_name(host: LocalHost, roots: Roots) -> None:
+    seen: list[tuple[str, int]] = []
+
+    def watch(event: str, arguments: tuple[object, ...]) -> None:
+        if watching and event == "os.chown":
+            seen.extend((name, 0) for name in os.listdir(roots.data))
+
+    watching = True
+    sys.addaudithook(watch)
+    host.make_directory(roots.data / "a", Access(0o700, 12345, 12345))
+    watching = False
+
+    assert seen == [(".a.aimx-new", 0)]
+    assert os.stat(roots.data / "a").st_uid == 12345
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        pytest.param("ENOSPC", "no space is left on its file system. Make room there", id="full"),
+        pytest.param("EIO", "the disk reports an input/output error. Look at the k", id="broken"),
+        pytest.param(
+            "EROFS", "its file system is mounted read-only. Mount it writ", id="read-only"
+        ),
+        pytest.param("EACCES", "this user may not go there. Run as the user that", id="forbidden"),
+        pytest.param("ENODEV", "no such device. Look at the kernel's log", id="unforeseen"),
+    ],
+)
+def test_an_error_is_a_sentence_with_its_place_and_remedy(number: str, text: str) -> None:
+    told_as = sentence(PurePosixPath("/var/lib/aimx"), told(getattr(errno, number)))
+
+    assert told_as.startswith(f"/var/lib/aimx: {text}")
+    assert told_as.endswith(".")
+
+
+def test_a_certificate_of_a_long_name_has_no_common_name() -> None:
+    hostname = ".".join(["a" * 60, "b" * 60, "example"])
+
+    pem, _ = new_certificate(hostname, datetime(2026, 1, 1, tzinfo=UTC))
+
+    certificate = x509.load_pem_x509_certificate(pem)
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    assert names.critical
+    assert names.value.get_values_for_type(x509.DNSName) == [hostname]
