@@ -1,0 +1,112 @@
+"""Who may change an instance, and who may serve it: one at a time, free when its holder dies."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import PurePosixPath
+
+from reconcilers.host.anchors import Anchors
+from reconcilers.host.host import Host, ReconcileError, StepError
+from reconcilers.host.sentences import changing
+from reconcilers.roots import Roots
+from reconcilers.state import make_absent, make_state, private_file
+
+# A child that got the descriptor would hold the lock for as long as it lives.
+_OPENING = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who took a lock, as it said itself: for display, the kernel alone knows who holds it."""
+
+    pid: int
+    uid: int
+    command: str
+    since: datetime
+
+    def __str__(self) -> str:
+        return (
+            f"process {self.pid} of user {self.uid} (`{self.command}`,"
+            f" since {self.since:%Y-%m-%d %H:%M:%S} UTC)"
+        )
+
+
+class LockHeldError(ReconcileError):
+    """Somebody else is at it."""
+
+    def __init__(self, lock: PurePosixPath, holder: Holder | None) -> None:
+        who = str(holder) if holder else "another process"
+        super().__init__(f"{lock}: is held by {who}. Wait until it is done, or stop it.")
+        self.holder = holder
+
+
+@contextmanager
+def apply_lock(host: Host, roots: Roots, command: str) -> Iterator[None]:
+    """Nobody else changes the instance meanwhile; raises `LockHeldError` where somebody does.
+
+    On a fresh machine it makes the directory that the lock is in.
+    """
+    make_state(host, roots)
+    with _held(host, roots, roots.lock, command):
+        yield
+
+
+@contextmanager
+def daemon_lock(host: Host, roots: Roots, command: str) -> Iterator[None]:
+    """Nobody else serves the instance meanwhile; raises `LockHeldError` where somebody does."""
+    make_absent(host, roots.runtime, 0o755)
+    with _held(host, roots, roots.daemon_lock, command):
+        yield
+
+
+@contextmanager
+def _held(host: Host, roots: Roots, lock: PurePosixPath, command: str) -> Iterator[None]:
+    record = lock.with_name(f"{lock.name}.holder")
+    with _opened(roots, lock) as descriptor:
+        _take(descriptor, host, lock, record)
+        # A full disk must not keep anybody from making room.
+        with suppress(StepError):
+            host.replace(record, _written(host, command), private_file(host))
+        try:
+            yield
+        finally:
+            with suppress(StepError):
+                host.remove_file(record)
+
+
+@contextmanager
+def _opened(roots: Roots, lock: PurePosixPath) -> Iterator[int]:
+    with changing(lock), Anchors(roots).parent(lock) as (parent, name):
+        descriptor = os.open(name, _OPENING, 0o600, dir_fd=parent)
+    try:
+        os.fchmod(descriptor, 0o600)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, host: Host, lock: PurePosixPath, record: PurePosixPath) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise LockHeldError(lock, _read(host, record)) from None
+
+
+def _written(host: Host, command: str) -> bytes:
+    holder = Holder(os.getpid(), os.getuid(), command, host.now())
+    fields = asdict(holder) | {"since": holder.since.isoformat()}
+    return json.dumps(fields).encode() + b"\n"
+
+
+def _read(host: Host, record: PurePosixPath) -> Holder | None:
+    """Who it is, unless it has not said so yet."""
+    with suppress(ReconcileError, ValueError, KeyError, TypeError):
+        fields = json.loads(host.read(record) or b"")
+        return Holder(**(fields | {"since": datetime.fromisoformat(fields["since"])}))
+    return None

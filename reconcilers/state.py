@@ -1,0 +1,39 @@
+"""The directory where an instance keeps its own records, made by the first who needs it."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from reconcilers.host.host import Access, Host
+from reconcilers.roots import Roots
+
+
+def private_file(host: Host) -> Access:
+    """Who may read a record: we alone."""
+    return _ours(host, 0o600)
+
+
+def private_directory(host: Host) -> Access:
+    """Who may enter a directory of records: we alone."""
+    return _ours(host, 0o700)
+
+
+def make_state(host: Host, roots: Roots, *below: PurePosixPath) -> None:
+    """The data directory, `.aimx` in it and directories below that, durably, where they are not.
+
+    What is there is left as it is: its modes are drift, and the business of a plan.
+    """
+    for path, mode in ((roots.data, 0o755), (roots.state, 0o711), *((p, 0o700) for p in below)):
+        make_absent(host, path, mode)
+
+
+def make_absent(host: Host, path: PurePosixPath, mode: int) -> None:
+    """A directory of ours, durably, unless something is there."""
+    if host.look(path) is None:
+        host.make_directory(path, _ours(host, mode))
+        host.sync(path.parent)
+
+
+def _ours(host: Host, mode: int) -> Access:
+    user = host.user()
+    return Access(mode, user.uid, user.gid)

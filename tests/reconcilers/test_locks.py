@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from reconcilers.host.local import LocalHost
+from reconcilers.locks import LockHeldError, apply_lock, daemon_lock
+from reconcilers.roots import Roots
+
+HOLDER = """
+import sys
+from pathlib import PurePosixPath
+from reconcilers.host.local import LocalHost
+from reconcilers.locks import apply_lock
+from reconcilers.roots import Roots
+top = PurePosixPath(sys.argv[1])
+roots = Roots(top / "etc", top / "data", top / "run", top / "etc/manifest.toml")
+with apply_lock(LocalHost(roots), roots, "aimx apply"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def roots(tmp_path: Path) -> Roots:
+    top = PurePosixPath(tmp_path)
+    return Roots(top / "etc", top / "data", top / "run", top / "etc/manifest.toml")
+
+
+@pytest.fixture
+def host(roots: Roots) -> LocalHost:
+    return LocalHost(roots)
+
+
+def test_on_a_fresh_machine_the_lock_makes_its_directory(host: LocalHost, roots: Roots) -> None:
+    with apply_lock(host, roots, "aimx apply"):
+        modes = {path: stat.S_IMODE(os.stat(path).st_mode) for path in (roots.data, roots.state)}
+
+    assert modes == {roots.data: 0o755, roots.state: 0o711}
+    assert host.names(roots.state) == ("lock",)
+    assert stat.S_IMODE(os.stat(roots.lock).st_mode) == 0o600
+
+
+def test_a_mode_that_drifted_is_left_to_a_plan(host: LocalHost, roots: Roots) -> None:
+    Path(roots.data).mkdir(mode=0o700)
+
+    with apply_lock(host, roots, "aimx apply"):
+        assert stat.S_IMODE(os.stat(roots.data).st_mode) == 0o700
+
+
+def test_a_second_one_is_told_who_holds_it(host: LocalHost, roots: Roots) -> None:
+    with (
+        apply_lock(host, roots, "aimx apply --yes"),
+        pytest.raises(LockHeldError) as refusal,
+        apply_lock(host, roots, "aimx apply"),
+    ):
+        pass
+
+    holder = refusal.value.holder
+    assert holder is not None
+    assert (holder.pid, holder.uid, holder.command) == (
+        os.getpid(),
+        os.getuid(),
+        "aimx apply --yes",
+    )
+    assert str(refusal.value) == (
+        f"{roots.lock}: is held by process {os.getpid()} of user {os.getuid()} "
+        f"(`aimx apply --yes`, since {holder.since:%Y-%m-%d %H:%M:%S} UTC). "
+        "Wait until it is done, or stop it."
+    )
+
+
+def test_a_refusal_leaves_the_holders_record(host: LocalHost, roots: Roots) -> None:
+    with apply_lock(host, roots, "aimx apply"):
+        for _ in range(2):
+            with pytest.raises(LockHeldError, match="`aimx apply`"), apply_lock(host, roots, "x"):
+                pass
+
+
+def test_a_holder_that_has_not_said_who_it_is_is_another_process(
+    host: LocalHost, roots: Roots
+) -> None:
+    with apply_lock(host, roots, "aimx apply"):
+        Path(roots.state, "lock.holder").write_text("{}")
+
+        with (
+            pytest.raises(LockHeldError, match="is held by another process"),
+            apply_lock(host, roots, "aimx apply"),
+        ):
+            pass
+
+
+def test_it_is_free_after_its_holder(host: LocalHost, roots: Roots) -> None:
+    for _ in range(2):
+        with apply_lock(host, roots, "aimx apply"):
+            pass
+
+
+def test_it_is_free_at_once_when_its_holder_is_killed(host: LocalHost, roots: Roots) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(roots.data.parent)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with (
+            pytest.raises(LockHeldError, match=f"process {holder.pid} "),
+            apply_lock(host, roots, "aimx apply"),
+        ):
+            pass
+        holder.kill()
+        holder.wait()
+
+        with apply_lock(host, roots, "aimx apply"):
+            pass
+
+
+def test_no_child_inherits_it(host: LocalHost, roots: Roots) -> None:
+    with apply_lock(host, roots, "aimx apply"):
+        child = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, close_fds=False)
+    with apply_lock(host, roots, "aimx apply"):
+        pass
+    child.communicate()
+
+
+def test_serving_and_applying_are_two_locks(host: LocalHost, roots: Roots) -> None:
+    with daemon_lock(host, roots, "aimx serve"), apply_lock(host, roots, "aimx apply"):
+        assert stat.S_IMODE(os.stat(roots.runtime).st_mode) == 0o755
+        with (
+            pytest.raises(LockHeldError, match=r"aimx\.lock: is held"),
+            daemon_lock(host, roots, "aimx serve"),
+        ):
+            pass
