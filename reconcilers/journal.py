@@ -1,0 +1,154 @@
+"""What an apply was about to do and what came of it, line by line.
+
+It is for history and for an honest report after a crash. Nothing is decided by it but whether to
+sync what an interrupted apply may have left unsynced, and doubt means to sync.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from reconcilers.host.host import Host, Reading, ReconcileError, StepError
+from reconcilers.receipt import Receipt
+from reconcilers.roots import Roots
+from reconcilers.state import make_state, private_file
+from reconcilers.step import Step
+
+# An apply journals in the file of the generation that it leads to, or of the one that the machine
+# is at where it leads to no new one. So an interrupted one is in one of the last two.
+_LAST = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """An apply that has no end on record, or one that left something unsynced."""
+
+    generation: int | None  # None where not even that can be told.
+    under_way: tuple[str, ...] = ()  # What was begun: it may be done, or half done, or not.
+    trouble: str = ""  # Why its journal could not be read.
+
+
+class Journal:
+    """Written beside an apply. It never gets in its way: what cannot be written is missing."""
+
+    def __init__(self, host: Host, roots: Roots, generation: int) -> None:
+        self._host = host
+        self._roots = roots
+        self._path = _path(roots, generation)
+        self._access = private_file(host)
+        self.generation = generation
+        self.trouble = ""  # Why something is missing, for the report.
+
+    def begin(self) -> Interrupted | None:
+        """Open the record of an apply; tells of one before it that has no end."""
+        before = interrupted(self._host, self._roots)
+        try:
+            make_state(self._host, self._roots, self._roots.journal)
+        except StepError as failure:
+            self._missing(str(failure))
+        self._write({"event": "begin", "generation": self.generation}, durably=True)
+        if before and before.trouble:
+            self._missing(before.trouble)
+        return before
+
+    def intend(self, step: Step) -> None:
+        self._write({"event": "intent", "step": step.id, "does": str(step.operation)})
+
+    def outcome(self, receipt: Receipt) -> None:
+        reason = {"reason": receipt.reason} if receipt.reason else {}
+        self._write(
+            {"event": "outcome", "step": receipt.step, "outcome": receipt.outcome.value, **reason}
+        )
+
+    def note(self, text: str) -> None:
+        """Something that is no step's outcome."""
+        self._write({"event": "note", "text": text})
+
+    def synced(self, before: Interrupted) -> None:
+        """What an interrupted apply left is on disk now: nobody need sync it again."""
+        if before.generation is not None:
+            path = _path(self._roots, before.generation)
+            self._write_to(path, {"event": "end", "synced": True}, durably=True)
+
+    def end(self, *, synced: bool) -> None:
+        """The apply is over, however it went; unless it went well, something may be unsynced."""
+        self._write({"event": "end", "synced": synced}, durably=True)
+
+    def _write(self, event: dict[str, object], *, durably: bool = False) -> None:
+        self._write_to(self._path, event, durably=durably)
+
+    def _write_to(self, path: PurePosixPath, event: dict[str, object], *, durably: bool) -> None:
+        line = json.dumps({"at": self._host.now().isoformat(), **event}, ensure_ascii=False)
+        try:
+            self._host.append(path, line.encode() + b"\n", self._access, durably=durably)
+        except StepError as failure:
+            self._missing(str(failure))
+
+    def _missing(self, why: str) -> None:
+        self.trouble = self.trouble or f"the journal is incomplete: {why}"
+
+
+def unfinished(host: Reading, roots: Roots) -> bool:
+    """Whether an earlier apply may have left something unsynced."""
+    return interrupted(host, roots) is not None
+
+
+def interrupted(host: Reading, roots: Roots) -> Interrupted | None:
+    """The latest apply that may have left something unsynced, if any."""
+    generation = None
+    try:
+        for generation in _generations(host, roots)[-_LAST:]:
+            events = list(_events(host.read(_path(roots, generation)) or b""))
+            if not _ended(events):
+                return Interrupted(generation, tuple(_under_way(events)))
+    except ReconcileError as failure:
+        return Interrupted(generation, trouble=str(failure))
+    return None
+
+
+def _generations(host: Reading, roots: Roots) -> list[int]:
+    names = (name.partition(".") for name in host.names(roots.journal) or ())
+    return sorted(int(stem) for stem, _, ending in names if ending == "jsonl" and stem.isdecimal())
+
+
+def _ended(events: list[dict[str, object]]) -> bool:
+    """Two applies never write at once, so whatever follows an end belongs to another."""
+    match events:
+        case [*_, {"event": "end", "synced": True}]:
+            return True
+        case _:
+            return False
+
+
+def _under_way(events: Iterable[dict[str, object]]) -> Iterator[str]:
+    """What the last apply intended and has no outcome for."""
+    open_steps: dict[object, str] = {}
+    for event in events:
+        match event:
+            case {"event": "begin"}:
+                open_steps.clear()
+            case {"event": "intent", "step": step, "does": does}:
+                open_steps[step] = str(does)
+            case {"event": "outcome", "step": step}:
+                open_steps.pop(step, None)
+            case _:
+                pass
+    yield from open_steps.values()
+
+
+def _events(content: bytes) -> Iterator[dict[str, object]]:
+    """The lines that are whole; a crash may have cut one short."""
+    for line in content.splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict):
+            yield event
+
+
+def _path(roots: Roots, generation: int) -> PurePosixPath:
+    return roots.journal / f"{generation}.jsonl"

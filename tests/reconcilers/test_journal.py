@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import json
+from pathlib import PurePosixPath
+
+import pytest
+
+from reconcilers.host.host import Access, Nature
+from reconcilers.host.memory import MemoryHost
+from reconcilers.journal import Interrupted, Journal, interrupted, unfinished
+from reconcilers.operations import MakeDirectory
+from reconcilers.receipt import Outcome, Receipt
+from reconcilers.roots import Roots
+from reconcilers.step import Phase, Step
+
+ROOTS = Roots(*map(PurePosixPath, ("/etc/aimx", "/var/lib/aimx", "/run/aimx", "/etc/aimx/m.toml")))
+STEP = Step(
+    "domain/a.com#1",
+    "domain/a.com",
+    Phase.STORAGE,
+    MakeDirectory(ROOTS.data / "a.com", Access(0o755, 0, 0)),
+)
+DONE = Receipt(STEP.id, STEP.address, Outcome.DONE)
+FAILED = Receipt(STEP.id, STEP.address, Outcome.FAILED, "no space is left")
+
+
+@pytest.fixture
+def host() -> MemoryHost:
+    return MemoryHost(ROOTS)
+
+
+def events(host: MemoryHost, generation: int) -> list[dict[str, object]]:
+    content = host.read(ROOTS.journal / f"{generation}.jsonl") or b""
+    return [json.loads(line) for line in content.splitlines()]
+
+
+def test_each_step_has_its_intent_and_its_outcome(host: MemoryHost) -> None:
+    journal = Journal(host, ROOTS, 42)
+    journal.begin()
+    journal.intend(STEP)
+    journal.outcome(FAILED)
+    journal.end(synced=False)
+
+    at = {"at": "2026-01-02T03:04:05+00:00"}
+    assert events(host, 42) == [
+        {**at, "event": "begin", "generation": 42},
+        {
+            **at,
+            "event": "intent",
+            "step": "domain/a.com#1",
+            "does": "make directory /var/lib/aimx/a.com 0755 0:0",
+        },
+        {
+            **at,
+            "event": "outcome",
+            "step": "domain/a.com#1",
+            "outcome": "failed",
+            "reason": "no space is left",
+        },
+        {**at, "event": "end", "synced": False},
+    ]
+
+
+def test_nobody_else_reads_it(host: MemoryHost) -> None:
+    Journal(host, ROOTS, 1).begin()
+
+    directory, file = host.look(ROOTS.journal), host.look(ROOTS.journal / "1.jsonl")
+    assert directory is not None
+    assert file is not None
+    assert (directory.mode, file.mode) == (0o700, 0o600)
+
+
+def test_a_fresh_machine_has_no_interrupted_apply(host: MemoryHost) -> None:
+    assert interrupted(host, ROOTS) is None
+
+
+def test_an_apply_without_an_end_was_interrupted_at_what_it_intended(host: MemoryHost) -> None:
+    journal = Journal(host, ROOTS, 1)
+    journal.begin()
+    journal.intend(STEP)
+
+    assert interrupted(host, ROOTS) == Interrupted(
+        1, ("make directory /var/lib/aimx/a.com 0755 0:0",)
+    )
+
+
+def test_an_end_that_says_that_all_is_synced_is_an_end(host: MemoryHost) -> None:
+    journal = Journal(host, ROOTS, 1)
+    journal.begin()
+    journal.end(synced=True)
+    assert not unfinished(host, ROOTS)
+
+    journal = Journal(host, ROOTS, 1)
+    assert journal.begin() is None
+    journal.end(synced=False)
+    assert unfinished(host, ROOTS)
+
+
+def test_the_next_one_of_the_same_generation_is_told(host: MemoryHost) -> None:
+    first = Journal(host, ROOTS, 1)
+    first.begin()
+    first.intend(STEP)
+    first.outcome(DONE)
+
+    assert Journal(host, ROOTS, 1).begin() == Interrupted(1)
+
+
+def test_what_was_synced_since_is_not_told_again(host: MemoryHost) -> None:
+    Journal(host, ROOTS, 5).begin()
+
+    # The manifest was reverted before the engine config was written: back to generation 4.
+    journal = Journal(host, ROOTS, 4)
+    before = journal.begin()
+    assert before == Interrupted(5)
+    journal.synced(before)
+    journal.end(synced=True)
+
+    assert not unfinished(host, ROOTS)
+
+
+def test_a_line_that_was_cut_short_is_passed_over(host: MemoryHost) -> None:
+    Journal(host, ROOTS, 1).begin()
+    path, access = ROOTS.journal / "1.jsonl", Access(0o600, 0, 0)
+    host.append(path, b'{"event": "end", "syn', access)
+    assert unfinished(host, ROOTS)
+
+    journal = Journal(host, ROOTS, 1)
+    journal.begin()
+    journal.end(synced=True)
+    assert not unfinished(host, ROOTS)
+
+
+def test_other_files_are_no_journals(host: MemoryHost) -> None:
+    host.plant_file(ROOTS.journal / "notes.txt", b"")
+    host.plant_file(ROOTS.journal / "x.jsonl", b"")
+
+    assert not unfinished(host, ROOTS)
+
+
+def test_a_journal_that_cannot_be_read_is_said_and_ignored(host: MemoryHost) -> None:
+    host.plant_other(ROOTS.journal / "7.jsonl", Nature.SYMLINK)
+
+    journal = Journal(host, ROOTS, 8)
+    before = journal.begin()
+
+    assert before is not None
+    assert before.generation == 7
+    assert journal.trouble.startswith("the journal is incomplete: /var/lib/aimx/.aimx/journal/7.js")
+    assert [event["event"] for event in events(host, 8)] == ["begin"]
+
+
+def test_a_journal_that_cannot_be_written_does_not_get_in_the_way(host: MemoryHost) -> None:
+    host.plant_other(ROOTS.journal, Nature.SYMLINK)
+
+    journal = Journal(host, ROOTS, 1)
+    before = journal.begin()
+    assert before is not None
+    assert before.generation is None
+    journal.synced(before)
+    journal.intend(STEP)
+    journal.end(synced=True)
+
+    assert journal.trouble.startswith("the journal is incomplete: /var/lib/aimx/.aimx/journal: a s")
