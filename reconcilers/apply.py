@@ -1,0 +1,175 @@
+"""Carries out a plan: phase by phase, each step looked at before and after, each with a receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from reconcilers.host.host import ReconcileError
+from reconcilers.journal import Interrupted, Journal
+from reconcilers.plan import Plan
+from reconcilers.receipt import Outcome, Receipt
+from reconcilers.step import Hands, Phase, Reversible, Step
+
+# They only add, and nothing leads to what they add before the engine config is written: a failure
+# in one holds up those that need it, and everything from PREPARE on.
+_ADDING = {Phase.KEYS, Phase.STORAGE}
+
+# They stand or fall together: the first that fails is the last that starts.
+_TOGETHER = {Phase.PREPARE, Phase.RELOCATE, Phase.CONFIG, Phase.COMMIT}
+
+
+def _never() -> bool:
+    return False
+
+
+def apply(
+    plan: Plan, hands: Hands, journal: Journal, stop: Callable[[], bool] = _never
+) -> Iterator[Receipt]:
+    """Take the plan's steps in order, and tell what became of each.
+
+    `stop` is asked before each step; once it says yes, the rest is not started. Every step gets a
+    receipt, some a second one that replaces it (`receipt.final`). Only a `ReconcileError` is a
+    failed step; anything else is a defect, and ends the apply as a kill would.
+    """
+    interrupted = journal.begin()
+    walk = _Walk(hands, journal, stop)
+    for phase in Phase:
+        if phase is Phase.CONFIG and interrupted:
+            walk.secure(interrupted)
+        yield from walk.through(phase, [step for step in plan.steps if step.phase is phase])
+    journal.end(synced=not walk.failure and not walk.stopped)
+
+
+class _Walk:
+    """One apply under way."""
+
+    def __init__(self, hands: Hands, journal: Journal, stop: Callable[[], bool]) -> None:
+        self.failure = ""  # What failed first, as the reason why others are not started.
+        self.stopped = False
+        self._hands = hands
+        self._journal = journal
+        self._stop = stop
+        self._receipts: dict[str, Receipt] = {}
+        self._relocated: list[Step] = []
+        self._awaits_commit = False
+
+    def secure(self, interrupted: Interrupted) -> None:
+        """What an interrupted apply made is seen to be there, and may not be on disk yet."""
+        try:
+            self._hands.host.sync_everything()
+        except ReconcileError as failure:
+            self._fail(f"what an interrupted apply left could not be synced: {failure}")
+        else:
+            self._journal.synced(interrupted)
+
+    def through(self, phase: Phase, steps: Sequence[Step]) -> Iterator[Receipt]:
+        """Each step of a phase at its turn, and then what has to be taken back."""
+        refusal = "" if phase in _ADDING else self.failure
+        for step in steps:
+            receipt = self._turn(step, refusal)
+            yield self._record(receipt)
+            if receipt.outcome is Outcome.FAILED:
+                self._fail(f"{step.address} failed")
+                refusal = self.failure if phase in _TOGETHER else refusal
+                if step.closing:
+                    yield from self._revoke(steps, receipt.reason)
+        if phase is Phase.CONFIG and not self._leads_forward(steps):
+            yield from self._take_back()
+        if phase is Phase.COMMIT and self._awaits_commit:
+            self._drop()
+
+    def _turn(self, step: Step, refusal: str) -> Receipt:
+        """Look whether what it needs is done, and whether anything may still start; take it."""
+        needed = None if step.closing else self._broken(step)
+        if needed:
+            return _receipt(step, Outcome.SKIPPED, f"needs {needed}")
+        if step.phase is not Phase.COMMIT:  # Once the engine config is written it must follow.
+            self.stopped = self.stopped or self._stop()
+        if self.stopped:
+            return _receipt(step, Outcome.NOT_STARTED, "the apply was stopped")
+        if refusal:
+            return _receipt(step, Outcome.NOT_STARTED, refusal)
+        receipt = self._take(step)
+        match step.phase, receipt.outcome:
+            case Phase.PREPARE, Outcome.DONE:
+                self._awaits_commit = True
+            case Phase.RELOCATE, Outcome.DONE:
+                self._relocated.append(step)
+            case Phase.COMMIT, _:
+                self._awaits_commit = False
+            case _:
+                pass
+        return receipt
+
+    def _broken(self, step: Step) -> str | None:
+        """The resource that the step needs and that is not there."""
+        for needed in map(self._receipts.__getitem__, step.after):
+            if needed.outcome in {Outcome.FAILED, Outcome.SKIPPED}:
+                return needed.address
+        return None
+
+    def _take(self, step: Step) -> Receipt:
+        operation = step.operation
+        try:
+            if not operation.holds(self._hands):
+                self._journal.intend(step)
+                operation.take(self._hands)
+                if operation.holds(self._hands) is False:
+                    return _receipt(step, Outcome.FAILED, "taken, and not seen to hold afterwards")
+        except ReconcileError as failure:
+            return _receipt(step, Outcome.FAILED, str(failure))
+        return _receipt(step, Outcome.DONE)
+
+    def _revoke(self, steps: Sequence[Step], reason: str) -> Iterator[Receipt]:
+        """What a closing step should have made durable was done in vain."""
+        for step in steps:
+            done = self._receipts.get(step.id)
+            if done is not None and done.outcome is Outcome.DONE:
+                yield self._record(_receipt(step, Outcome.FAILED, f"not durable: {reason}"))
+
+    def _leads_forward(self, steps: Sequence[Step]) -> bool:
+        """Whether the engine config that the relocations were for stands, or none is to come.
+
+        It is the last thing that `CONFIG` writes. One that is there although its step failed is
+        there nevertheless: whoever starts next goes by it.
+        """
+        if not self.failure and not self.stopped:
+            return True
+        if not steps:
+            return False
+        try:
+            return bool(steps[-1].operation.holds(self._hands))
+        except ReconcileError:
+            return False
+
+    def _take_back(self) -> Iterator[Receipt]:
+        """The engine goes on as it was, so what it needs goes back to where it was."""
+        why = self.failure or "the apply was stopped"
+        for step in reversed(self._relocated):
+            if not isinstance(step.operation, Reversible):
+                continue
+            try:
+                step.operation.undo(self._hands)
+            except ReconcileError as failure:
+                outcome, reason = Outcome.FAILED, f"done, and not to be taken back: {failure}"
+            else:
+                outcome, reason = Outcome.SKIPPED, f"done, and taken back, since {why}"
+            yield self._record(_receipt(step, outcome, reason))
+
+    def _drop(self) -> None:
+        try:
+            self._hands.activation.drop()
+        except ReconcileError as failure:
+            self._journal.note(f"what was prepared is still there: {failure}")
+
+    def _record(self, receipt: Receipt) -> Receipt:
+        self._receipts[receipt.step] = receipt
+        self._journal.outcome(receipt)
+        return receipt
+
+    def _fail(self, reason: str) -> None:
+        self.failure = self.failure or reason
+
+
+def _receipt(step: Step, outcome: Outcome, reason: str = "") -> Receipt:
+    return Receipt(step.id, step.address, outcome, reason)
