@@ -1,0 +1,126 @@
+"""What was applied, when and by whom: one directory for each generation, whole or not there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import PurePosixPath
+
+from desired.problem import Source
+from reconcilers.host.host import Host, Reading, UnseenError, unfinished
+from reconcilers.receipt import Outcome, Receipt
+from reconcilers.roots import Roots
+from reconcilers.state import make_state, private_directory, private_file
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Who asked for a generation, and from where."""
+
+    uid: int
+    account: str
+    origin: str  # `aimx apply`, `hand edit`, a Git commit: as the history shows it.
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """An applied desired state, with all that it takes to understand it, or to go back to it."""
+
+    number: int  # Of the header of its engine config.
+    at: datetime
+    who: Who
+    sources: tuple[Source, ...]  # The manifest's files, in the order in which they are read.
+    config: bytes
+    plan: bytes  # The plan's document, as `aimx plan --json` shows it.
+    receipts: tuple[Receipt, ...]
+    resumed: bool = False  # Its apply was killed, and another one finished it.
+
+
+def record(host: Host, roots: Roots, generation: Generation) -> None:
+    """Keep it, durably. One that is on record stays as it is; raises `StepError`."""
+    kept = roots.generations / str(generation.number)
+    if host.look(kept) is not None:
+        return
+    make_state(host, roots, roots.generations)
+    new = kept.with_name(unfinished(kept.name))
+    host.remove_tree(new)  # What is left of an attempt that was killed may be of another manifest.
+    for directory in (new, new / "sources"):
+        host.make_directory(directory, private_directory(host))
+    for name, content in _files(generation):
+        host.replace(new / name, content, private_file(host))
+    host.move(new, kept)
+
+
+def numbers(host: Reading, roots: Roots) -> tuple[int, ...]:
+    """The generations on record, oldest first; raises `UnseenError`."""
+    names = host.names(roots.generations) or ()
+    return tuple(sorted(int(name) for name in names if name.isdecimal()))
+
+
+def load(host: Reading, roots: Roots, number: int) -> Generation | None:
+    """The generation as it was recorded, or None where it is not; raises `UnseenError`."""
+    kept = roots.generations / str(number)
+    if host.look(kept) is None:
+        return None
+    try:
+        about = json.loads(_content(host, kept / "record.json"))
+        return Generation(
+            number,
+            datetime.fromisoformat(about["at"]),
+            Who(**about["who"]),
+            _sources(host, kept, about["sources"]),
+            _content(host, kept / "config.toml"),
+            _content(host, kept / "plan.json"),
+            tuple(map(_receipt, json.loads(_content(host, kept / "receipts.json")))),
+            about["resumed"],
+        )
+    except (ValueError, KeyError, TypeError) as cause:
+        raise UnseenError(
+            f"{kept}: is not a record that aimx wrote. Restore it from a backup, or move it away."
+        ) from cause
+
+
+def _files(generation: Generation) -> Iterator[tuple[str, bytes]]:
+    names = [source.name for source in generation.sources]
+    for number, source in enumerate(generation.sources, start=1):
+        yield _file(number, source.name), source.raw
+    yield "config.toml", generation.config
+    yield "plan.json", generation.plan
+    yield "receipts.json", _json([asdict(receipt) for receipt in generation.receipts])
+    about = {
+        "generation": generation.number,
+        "at": generation.at.isoformat(),
+        "who": asdict(generation.who),
+        "sources": names,
+        "resumed": generation.resumed,
+    }
+    yield "record.json", _json(about)
+
+
+def _file(number: int, name: str) -> str:
+    """Where a source is kept: numbered, since two directories may hold files of one name."""
+    return f"sources/{number}-{PurePosixPath(name).name}"
+
+
+def _sources(host: Reading, kept: PurePosixPath, names: list[str]) -> tuple[Source, ...]:
+    return tuple(
+        Source(name, _content(host, kept / _file(number, name)))
+        for number, name in enumerate(names, start=1)
+    )
+
+
+def _content(host: Reading, path: PurePosixPath) -> bytes:
+    content = host.read(path)
+    if content is None:
+        raise UnseenError(f"{path}: is gone. Restore it from a backup, or move the record away.")
+    return content
+
+
+def _receipt(fields: dict[str, str]) -> Receipt:
+    return Receipt(fields["step"], fields["address"], Outcome(fields["outcome"]), fields["reason"])
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, indent=1).encode() + b"\n"
