@@ -34,6 +34,9 @@ class Declared(Generic[Name, Table]):
     table: Table
 
 
+DeclaredMailbox = Declared[Address, MailboxTable]
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """What a manifest declares, in the order in which it does."""
@@ -43,8 +46,10 @@ class Draft:
     fragments: tuple[tuple[Source, ManifestTable], ...]
     domains: tuple[Declared[Domain, None], ...]
     overrides: tuple[Declared[Domain, DomainTable], ...]
-    mailboxes: tuple[Declared[Address, MailboxTable], ...]
-    addresses: Mapping[str, Declared[Address, MailboxTable]]  # The first mailbox of each address.
+    mailboxes: tuple[DeclaredMailbox, ...]
+    addresses: Mapping[str, DeclaredMailbox]  # The first mailbox of each address.
+    hooked: tuple[DeclaredMailbox, ...]  # The few that have hooks.
+    aliased: tuple[DeclaredMailbox, ...]  # The few that have aliases.
     identities: tuple[Declared[Slug, IdentityTable], ...]
     moved: tuple[Declared[None, MovedTable], ...]
     removed: tuple[Declared[None, RemovedTable], ...]
@@ -65,7 +70,7 @@ class Gathering:
         (source, top), *fragments = self._files
         domains = tuple(self._domains())
         mailboxes = tuple(self._mailboxes(domains[0].name if domains else None))
-        addresses: dict[str, Declared[Address, MailboxTable]] = {}
+        addresses: dict[str, DeclaredMailbox] = {}
         for mailbox in mailboxes:
             addresses.setdefault(str(mailbox.name), mailbox)
         return Draft(
@@ -76,6 +81,8 @@ class Gathering:
             overrides=tuple(self._overrides()),
             mailboxes=mailboxes,
             addresses=addresses,
+            hooked=tuple(mailbox for mailbox in mailboxes if mailbox.table.hooks),
+            aliased=tuple(mailbox for mailbox in mailboxes if mailbox.table.aliases),
             identities=tuple(self._identities()),
             moved=tuple(
                 Declared(source, ("moved", index), None, table)
@@ -107,7 +114,7 @@ class Gathering:
                 except InvalidNameError as cause:
                     self._no_name(source, path, cause)
 
-    def _mailboxes(self, default: Domain | None) -> Iterator[Declared[Address, MailboxTable]]:
+    def _mailboxes(self, default: Domain | None) -> Iterator[DeclaredMailbox]:
         for source, file in self._files:
             for key, table in file.mailboxes.items():
                 path = ("mailboxes", key)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any
 
-from desired.desired import Desired, HostedDomain, Identity, Mailbox
+from desired.desired import Desired, HostedDomain, Identity, Limits, Mailbox, Metrics
 from desired.quantities import write_duration
 
 _HEADER = re.compile(
@@ -59,14 +59,18 @@ def _top(desired: Desired) -> Iterator[str]:
 
 
 def _tables(desired: Desired) -> Iterator[str]:
-    for name in ("smtp", "tls", "outbound", "dns", "http", "controller", "limits", "log"):
+    for name in ("smtp", "tls", "outbound", "dns", "http", "controller", "log"):
         yield from _table(name, **_fields(getattr(desired, name)))
     policy = desired.policy
     retention = policy.tombstone_retention
     kept = {"tombstone_retention": "keep" if retention is None else retention}
     yield from _table("policy", **{**_fields(policy, "self_service"), **kept})
     yield from _table("policy.self_service", **_fields(policy.self_service))
-    yield from _table("metrics", bind=desired.metrics.bind or "")
+    # Written when somebody set them: a reader says of either that it has no effect yet.
+    if desired.limits != Limits():
+        yield from _table("limits", **_fields(desired.limits))
+    if desired.metrics != Metrics():
+        yield from _table("metrics", bind=desired.metrics.bind or "")
     yield from _table("server.users", **_fields(desired.users))
 
 

@@ -13,11 +13,11 @@ from typing import Any
 
 from desired import desired as values
 from desired.desired import Desired, HostedDomain, Identity, Mailbox, Trust
-from desired.draft import Declared, Draft
+from desired.draft import Declared, DeclaredMailbox, Draft
 from desired.legacy import mentioned
-from desired.names import Address, Domain, Glob, HookName
+from desired.names import Domain, Glob, HookName
 from desired.problem import KeyPath, Source
-from desired.schema import DomainTable, HookTable, IdentityTable, MailboxTable, Table
+from desired.schema import DomainTable, HookTable, IdentityTable, Table
 
 _NO_OVERRIDE = DomainTable()
 
@@ -31,7 +31,7 @@ class Layers:
         self.limits = values.Limits(**given(draft.top.limits))
         self._domains = {domain.name: self._hosted(domain.name) for domain in draft.domains}
 
-    def trust(self, mailbox: Declared[Address, MailboxTable]) -> Trust:
+    def trust(self, mailbox: DeclaredMailbox) -> Trust:
         if mailbox.table.trust is not None:
             return mailbox.table.trust
         domain = self._domains.get(mailbox.name.domain)
@@ -40,7 +40,7 @@ class Layers:
     def domains(self) -> tuple[HostedDomain, ...]:
         return tuple(self._domains.values())
 
-    def mailbox(self, declared: Declared[Address, MailboxTable]) -> Mailbox:
+    def mailbox(self, declared: DeclaredMailbox) -> Mailbox:
         table, domain = declared.table, self._domains[declared.name.domain]
         senders = table.trusted_senders
         return Mailbox(

@@ -101,7 +101,7 @@ def the_postmaster_is_reachable(draft: Draft) -> Iterator[Finding]:
     if default is None:
         return
     reachable = {f"postmaster@{default}", f"*@{default}"}
-    aliases = {str(alias) for mailbox in draft.mailboxes for alias in mailbox.table.aliases}
+    aliases = {str(alias) for mailbox in draft.aliased for alias in mailbox.table.aliases}
     if not reachable & (draft.addresses.keys() | aliases):
         text = f"nobody reads postmaster@{default}, which every mail exchanger must have"
         hint = "declare it, or make it an alias of a mailbox"

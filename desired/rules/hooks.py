@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from desired.draft import Declared, Draft
+from desired.draft import DeclaredMailbox, Draft
 from desired.finding import Finding, where
 from desired.layers import Layers, hook_name
-from desired.names import Address
 from desired.problem import KeyPath
-from desired.schema import HookTable, MailboxTable
+from desired.schema import HookTable
 
 
 @dataclass(frozen=True, slots=True)
 class _Hook:
     """A hook with its mailbox and its place."""
 
-    mailbox: Declared[Address, MailboxTable]
+    mailbox: DeclaredMailbox
     path: KeyPath
     table: HookTable
 
@@ -30,15 +29,15 @@ class _Hook:
 
 
 def _hooks(draft: Draft) -> Iterator[_Hook]:
-    for mailbox in draft.mailboxes:
+    for mailbox in draft.hooked:
         for index, table in enumerate(mailbox.table.hooks):
             yield _Hook(mailbox, (*mailbox.path, "hooks", index), table)
 
 
 def a_catchall_has_no_hooks(draft: Draft) -> Iterator[Finding]:
     """Anybody may write to it under any name."""
-    for mailbox in draft.mailboxes:
-        if mailbox.name.is_catchall and mailbox.table.hooks:
+    for mailbox in draft.hooked:
+        if mailbox.name.is_catchall:
             text = (
                 f"mailbox '{mailbox.name}' is the catchall but has hooks attached;"
                 " catchall does not support hooks"

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from desired.draft import Declared, Draft
+from desired.draft import DeclaredMailbox, Draft
 from desired.finding import Finding, where
 from desired.names import Address, Glob
 from desired.problem import KeyPath, Severity, Source
-from desired.schema import MailboxTable
 
 # They stand for no user of the host's: no look-up could tell more about them.
 _RESERVED_OWNERS = frozenset({"root", "aimx-catchall"})
-
-Mailbox = Declared[Address, MailboxTable]
 
 
 def an_address_leads_to_one_mailbox(draft: Draft) -> Iterator[Finding]:
@@ -38,8 +35,8 @@ def an_address_leads_to_one_mailbox(draft: Draft) -> Iterator[Finding]:
             )
 
 
-def _aliases(draft: Draft) -> Iterator[tuple[Mailbox, Address, KeyPath]]:
-    for mailbox in draft.mailboxes:
+def _aliases(draft: Draft) -> Iterator[tuple[DeclaredMailbox, Address, KeyPath]]:
+    for mailbox in draft.aliased:
         for index, alias in enumerate(mailbox.table.aliases):
             yield mailbox, alias, (*mailbox.path, "aliases", index)
 
@@ -71,8 +68,8 @@ def a_catchall_is_declared_as_one(draft: Draft) -> Iterator[Finding]:
             text = f"alias '{alias}' of mailbox '{mailbox.name}' is a catchall"
             hint = f'declare it: [mailboxes."{alias}"]'
             yield Finding(mailbox.source, path, "catchall-alias", text, hint)
-    for mailbox in draft.mailboxes:
-        if mailbox.table.aliases and mailbox.name.is_catchall:
+    for mailbox in draft.aliased:
+        if mailbox.name.is_catchall:
             text = f"mailbox '{mailbox.name}' is the catchall and needs no aliases"
             yield Finding(mailbox.source, (*mailbox.path, "aliases"), "catchall-alias", text)
 
@@ -94,7 +91,7 @@ def root_owns_no_mail(draft: Draft) -> Iterator[Finding]:
         yield Finding(mailbox.source, (*path, "owner"), "root-owner", text, severity=severity)
 
 
-def _root(mailbox: Mailbox) -> tuple[Severity, str]:
+def _root(mailbox: DeclaredMailbox) -> tuple[Severity, str]:
     name = mailbox.name
     if not name.is_catchall:
         return "error", (
