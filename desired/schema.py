@@ -39,10 +39,14 @@ class Table(BaseModel):
 
 
 class Lifecycle(Table):
+    """What may become of a resource."""
+
     protect: bool | None = None
 
 
 class Dkim(Table):
+    """A domain's keys: which algorithms sign, and how long a key is used."""
+
     algorithms: (
         Annotated[list[Literal["rsa-sha256", "ed25519-sha256"]], Field(min_length=1)] | None
     ) = None
@@ -72,13 +76,15 @@ class HookTable(Table):
 
 
 class LimitsTable(Table):
+    """What an agent may send before it is asked to slow down."""
+
     sends_per_day: Natural | None = None
     new_recipients_per_day: Natural | None = None
     replies_per_thread_per_hour: Natural | None = None
 
 
 class MailboxTable(Table):
-    """A mailbox; its key is its address."""
+    """A mailbox: its key is its address, and its owner a Linux user."""
 
     owner: OwnerText
     address: str | None = None
@@ -92,6 +98,8 @@ class MailboxTable(Table):
 
 
 class WebhookTable(Table):
+    """Where an identity's events are posted."""
+
     url: str
     events: list[Literal["received", "sent", "read"]] = []
 
@@ -106,6 +114,8 @@ class IdentityTable(Table):
 
 
 class SmtpTable(Table):
+    """Receiving: where to listen, and what one client may ask for."""
+
     bind: Annotated[list[EndpointText], Field(min_length=1)] | None = None
     hostname: DomainText | None = None
     workers: Annotated[int, Field(ge=1, le=256)] | None = None
@@ -121,11 +131,15 @@ class SmtpTable(Table):
 
 
 class AcmeTable(Table):
+    """Who issues the certificate."""
+
     directory: str | None = None
     email: str | None = None
 
 
 class TlsTable(Table):
+    """The certificate that STARTTLS shows."""
+
     mode: Literal["self-signed", "files", "acme", "off"] | None = None
     cert: str | None = None
     key: str | None = None
@@ -133,6 +147,8 @@ class TlsTable(Table):
 
 
 class OutboundTable(Table):
+    """Sending: how, and how long it is tried."""
+
     mode: Literal["direct", "queue"] | None = None
     port: Port | None = None
     relay: EndpointText | None = None
@@ -141,6 +157,8 @@ class OutboundTable(Table):
 
 
 class DnsTable(Table):
+    """Whom we ask about names, and who publishes ours."""
+
     resolvers: list[EndpointText] | None = None
     timeout: Duration | None = None
     provider: str | None = None
@@ -148,6 +166,8 @@ class DnsTable(Table):
 
 
 class HttpTable(Table):
+    """The door for identities; it listens only when there is one."""
+
     bind: list[EndpointText] | None = None
     acl: list[NetworkText] | None = None
     rate_per_minute: Count | None = None
@@ -156,6 +176,8 @@ class HttpTable(Table):
 
 
 class ControllerTable(Table):
+    """How a changed manifest is picked up, and what is applied without being asked."""
+
     debounce: Duration | None = None
     resync: Duration | None = None
     auto_apply: Literal["safe", "all", "none"] | None = None
@@ -164,12 +186,16 @@ class ControllerTable(Table):
 
 
 class SelfServiceTable(Table):
+    """What agents may declare for themselves."""
+
     enabled: bool | None = None
     domains: list[DomainText] | None = None
     max_per_owner: Natural | None = None
 
 
 class PolicyTable(Table):
+    """What may happen without being asked."""
+
     drift: Literal["repair", "report"] | None = None
     max_removals: Natural | None = None
     tombstone_retention: Retention = None
@@ -179,15 +205,21 @@ class PolicyTable(Table):
 
 
 class MetricsTable(Table):
+    """Where the numbers are read; an empty `bind` is off."""
+
     bind: Listening = None
 
 
 class LogTable(Table):
+    """What the engine says of itself."""
+
     level: Literal["debug", "info", "warning", "error"] | None = None
     format: Literal["json", "text"] | None = None
 
 
 class UsersTable(Table):
+    """Which Linux users the unprivileged processes become."""
+
     inbound: OwnerText | None = None
     outbound: OwnerText | None = None
     http: OwnerText | None = None
@@ -195,10 +227,14 @@ class UsersTable(Table):
 
 
 class ServerTable(Table):
+    """The engine on its host."""
+
     users: UsersTable = UsersTable()
 
 
 class UpgradeTable(Table):
+    """A table of the older system, without meaning here."""
+
     release_manifest_url: str | None = None
 
 
