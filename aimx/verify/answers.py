@@ -54,7 +54,7 @@ def _chain(message: dns.message.QueryMessage) -> Reading:
     if message.rcode() == dns.rcode.NXDOMAIN:
         return NoRecord(exists=False, ttl=ttl)
     if chain.cnames and not _is_authoritative_about_nothing(message):
-        return Elsewhere(chain.canonical_name.to_text())
+        return Elsewhere(_host(chain.canonical_name))
     return NoRecord(exists=True, ttl=ttl)
 
 

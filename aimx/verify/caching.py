@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import dns.exception
-import dns.name
 import dns.resolver
 
 from aimx.verify import answers
 from aimx.verify.answers import Elsewhere, Reading
-from aimx.verify.exchange import MismatchError, ask
+from aimx.verify.exchange import MismatchError, ask, question
 from aimx.verify.expiring import Expiring
 from aimx.verify.resolver import Answer, NoAnswer, NoRecord
 from desired.quantities import Endpoint
@@ -71,22 +70,26 @@ class CachingResolver:
         return answer
 
     async def _follow(self, name: str, record: str) -> Answer:
-        if not _can_exist(name):
-            return NoRecord(exists=False, ttl=IMPOSSIBLE_SECONDS)
         for _ in range(LONGEST_CHAIN):
-            reading = await self._ask(name, record)
+            try:
+                asked = question(name, record)
+            except (dns.exception.DNSException, UnicodeError):
+                return NoRecord(exists=False, ttl=IMPOSSIBLE_SECONDS)
+            reading = await self._ask(asked)
+            if isinstance(reading, NoAnswer):
+                return NoAnswer(f"{record} of {name}: {reading.reason}")
             if not isinstance(reading, Elsewhere):
                 return reading
             name = reading.name
         return NoAnswer(f"more than {LONGEST_CHAIN} CNAMEs lead on from {name}")
 
-    async def _ask(self, name: str, record: str) -> Reading:
+    async def _ask(self, asked: bytes) -> Reading:
         """The first server that can say, each asked in turn and then once more."""
         reason = ""
         for server in self._servers * ROUNDS:
             try:
                 async with self._at_once:
-                    message = await ask(server, name, record, self._patience)
+                    message = await ask(server, asked, self._patience)
             except TimeoutError:
                 reason = f"{server} did not answer in {self._patience:g} s"
                 continue
@@ -97,19 +100,11 @@ class CachingResolver:
             if not isinstance(reading, NoAnswer):
                 return reading
             reason = f"{server}: {reading.reason}"
-        return NoAnswer(f"{record} of {name}: {reason}")
+        return NoAnswer(reason)
 
 
 def _aged(answer: Answer, left: float) -> Answer:
     return answer if isinstance(answer, NoAnswer) else replace(answer, ttl=int(left))
-
-
-def _can_exist(name: str) -> bool:
-    try:
-        dns.name.from_text(name)
-    except (dns.exception.DNSException, UnicodeError):
-        return False
-    return bool(name)
 
 
 def _system_servers() -> tuple[Endpoint, ...]:

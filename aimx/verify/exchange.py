@@ -8,83 +8,96 @@ anything else on that socket looks like a guess at one, so the question is put a
 from __future__ import annotations
 
 import asyncio
+import secrets
 import struct
 
-import dns.exception
-import dns.flags
 import dns.message
+import dns.name
+import dns.rdataclass
+import dns.rdatatype
 
 from desired.quantities import Endpoint
 
+HEADER = 12  # Octets: RFC 1035 4.1.1.
+ID = 2  # Octets.
 PAYLOAD = 1232  # Octets that an answer over UDP may have without fragments on any usual path.
+
+# RFC 1035 4.1.1 after the id: recursion desired, one question, one additional record,
+# which is RFC 6891's: how much an answer over UDP may hold.
+_REST_OF_HEADER = struct.pack("!HHHHH", 0x0100, 1, 0, 0, 1)
+_OPT = struct.pack("!BHHIH", 0, dns.rdatatype.OPT, PAYLOAD, 0, 0)
+_IS_ANSWER = 0x80
+_IS_TRUNCATED = 0x02
 
 
 class MismatchError(Exception):
     """A server answered over TCP, but not to what it was asked."""
 
 
-async def ask(server: Endpoint, name: str, record: str, timeout: float) -> dns.message.Message:
-    """The server's answer. Raises TimeoutError, OSError, MismatchError or DNSException."""
-    query = dns.message.make_query(name, record, use_edns=0, payload=PAYLOAD)
+def question(name: str, record: str) -> bytes:
+    """RFC 1035 4.1.2. Raises DNSException or UnicodeError for a name that cannot be asked for."""
+    wire = dns.name.from_text(name).to_digestable()
+    return wire + struct.pack("!HH", dns.rdatatype.from_text(record), dns.rdataclass.IN)
+
+
+async def ask(server: Endpoint, asked: bytes, timeout: float) -> dns.message.Message:
+    """What the server says. Raises TimeoutError, OSError, MismatchError or DNSException."""
+    query = secrets.token_bytes(ID) + _REST_OF_HEADER + asked + _OPT
     async with asyncio.timeout(timeout):
-        return await _by_datagram(server, query) or await _by_stream(server, query)
+        data = await _by_datagram(server, query)
+        if not _answers(data, query) or data[ID] & _IS_TRUNCATED:
+            data = await _by_stream(server, query)
+    if not _answers(data, query):
+        raise MismatchError("the answer is to another question")
+    return dns.message.from_wire(data)
 
 
-async def _by_datagram(server: Endpoint, query: dns.message.Message) -> dns.message.Message | None:
-    """None: it must be asked over TCP."""
+def _answers(data: bytes, query: bytes) -> bool:
+    end = len(query) - len(_OPT)
+    return (
+        len(data) >= end
+        and data[:ID] == query[:ID]
+        and data[HEADER:end] == query[HEADER:end]
+        and bool(data[ID] & _IS_ANSWER)
+    )
+
+
+async def _by_datagram(server: Endpoint, query: bytes) -> bytes:
     loop = asyncio.get_running_loop()
-    waiting = _Waiting(query, loop.create_future())
+    arrived: asyncio.Future[bytes] = loop.create_future()
     transport, _ = await loop.create_datagram_endpoint(
-        lambda: waiting, remote_addr=(server.host, server.port)
+        lambda: _First(arrived), remote_addr=(server.host, server.port)
     )
     try:
-        transport.sendto(query.to_wire())
-        return await waiting.answer
+        transport.sendto(query)
+        return await arrived
     finally:
         transport.close()
 
 
-class _Waiting(asyncio.DatagramProtocol):
-    """Takes the first datagram that arrives; there is no second."""
+class _First(asyncio.DatagramProtocol):
+    """Takes the first datagram; there is no second."""
 
-    def __init__(
-        self, query: dns.message.Message, answer: asyncio.Future[dns.message.Message | None]
-    ) -> None:
-        self._query = query
-        self.answer = answer
+    def __init__(self, arrived: asyncio.Future[bytes]) -> None:
+        self._arrived = arrived
 
     def datagram_received(self, data: bytes, addr: object) -> None:
-        if not self.answer.done():
-            self.answer.set_result(_complete_answer(data, self._query))
+        if not self._arrived.done():
+            self._arrived.set_result(data)
 
     def error_received(self, exc: Exception) -> None:
-        if not self.answer.done():
-            self.answer.set_exception(exc)
+        if not self._arrived.done():
+            self._arrived.set_exception(exc)
 
 
-def _complete_answer(data: bytes, query: dns.message.Message) -> dns.message.Message | None:
-    try:
-        message = dns.message.from_wire(data)
-    except (dns.exception.DNSException, ValueError):
-        return None
-    if message.flags & dns.flags.TC or not query.is_response(message):
-        return None
-    return message
-
-
-async def _by_stream(server: Endpoint, query: dns.message.Message) -> dns.message.Message:
-    """RFC 7766: the message after its length in two octets."""
+async def _by_stream(server: Endpoint, query: bytes) -> bytes:
+    """RFC 7766 8: the message after its length in two octets."""
     reader, writer = await asyncio.open_connection(server.host, server.port)
     try:
-        wire = query.to_wire()
-        writer.write(struct.pack("!H", len(wire)) + wire)
-        try:
-            (length,) = struct.unpack("!H", await reader.readexactly(2))
-            message = dns.message.from_wire(await reader.readexactly(length))
-        except asyncio.IncompleteReadError as cause:
-            raise ConnectionResetError("the connection ended within the answer") from cause
+        writer.write(struct.pack("!H", len(query)) + query)
+        (length,) = struct.unpack("!H", await reader.readexactly(2))
+        return await reader.readexactly(length)
+    except asyncio.IncompleteReadError as cause:
+        raise ConnectionResetError("the connection ended within the answer") from cause
     finally:
         writer.close()
-    if not query.is_response(message):
-        raise MismatchError("the answer is to another question")
-    return message

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -25,15 +26,18 @@ class Signer:
     tags: dict[str, str] = field(default_factory=dict)
 
     @property
-    def record(self) -> str:
+    def public(self) -> str:
         public = self.key.public_key()
         if isinstance(public, rsa.RSAPublicKey):
-            kind = "rsa"
             octets = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         else:
-            kind = "ed25519"
             octets = public.public_bytes(Encoding.Raw, PublicFormat.Raw)
-        return f"v=DKIM1; k={kind}; p={base64.b64encode(octets).decode()}"
+        return base64.b64encode(octets).decode()
+
+    @property
+    def record(self) -> str:
+        kind = "rsa" if isinstance(self.key, rsa.RSAPrivateKey) else "ed25519"
+        return f"v=DKIM1; k={kind}; p={self.public}"
 
     @property
     def zone(self) -> dict[str, dict[str, str]]:
@@ -113,3 +117,10 @@ def rsa_signer(rsa_key: rsa.RSAPrivateKey) -> Signer:
 @pytest.fixture(scope="session")
 def ed25519_signer() -> Signer:
     return Signer(ED25519)
+
+
+@pytest.fixture(scope="session")
+def signer(rsa_key: rsa.RSAPrivateKey) -> Callable[..., Signer]:
+    """Makes a signer with a key of the kind `rsa` or `ed25519`."""
+    keys = {"rsa": rsa_key, "ed25519": ED25519}
+    return lambda kind, **fields: Signer(keys[kind], **fields)

@@ -4,10 +4,13 @@ from collections.abc import Awaitable, Callable
 
 import dns.message
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aimx.testing.zone import Zone, ZoneResolver, serve
 from aimx.verify.caching import CachingResolver
 from aimx.verify.resolver import Answer, NoAnswer, NoRecord, Records, Resolver
+from desired.names import InvalidNameError
 
 TABLE = {
     "example.com": {
@@ -87,7 +90,7 @@ def test_a_server_that_fails_is_not_a_name_without_records(lookup, name):
 
 
 @pytest.mark.parametrize("lookup", [over_the_network, in_memory])
-@pytest.mark.parametrize("name", ["", "a..example", "x" * 64 + ".example", "\udcff.example"])
+@pytest.mark.parametrize("name", ["a..example", "x" * 64 + ".example", "\udcff.example"])
 def test_a_name_that_cannot_be_asked_for_does_not_exist(lookup, name):
     found = lookup(name, "A")
 
@@ -313,3 +316,33 @@ def test_each_question_has_its_own_port_and_id():
 
     assert len({port for port, _ in seen}) == 20
     assert len({number for _, number in seen}) > 15
+
+
+def test_without_resolvers_the_systems_are_asked():
+    async def work() -> None:
+        await CachingResolver().close()
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1", "[::1]", "127.0.0.1:99999"])
+def test_a_resolver_is_an_address_and_a_port(text):
+    with pytest.raises(InvalidNameError, match="is not"):
+        CachingResolver([text])
+
+
+@given(st.text(max_size=70), st.sampled_from(["A", "TXT", "MX", "PTR"]))
+def test_no_name_makes_it_raise(name, record):
+    asyncio.run(ZoneResolver(Zone({})).lookup(name, record))
+    assert isinstance(unheard(name, record), NoAnswer | NoRecord)
+
+
+def unheard(name: str, record: str) -> Answer:
+    async def work() -> Answer:
+        resolver = CachingResolver(["127.0.0.1:1"], timeout=2)
+        try:
+            return await resolver.lookup(name, record)
+        finally:
+            await resolver.close()
+
+    return asyncio.run(work())
