@@ -1,0 +1,1 @@
+"""A message on its way out: composed, signed, delivered, and what became of it."""

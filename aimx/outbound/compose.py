@@ -1,0 +1,106 @@
+"""A submission made into the message that will be signed and sent, and what is known about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from aimx.outbound import assembly, header, markdown
+from aimx.outbound.heading import Heading, heading
+from aimx.outbound.parts import Attachment, parts
+from aimx.outbound.refusal import Code, SubmissionError, malformed
+from aimx.outbound.submission import read
+
+
+class Format(StrEnum):
+    """What the recipient gets to see."""
+
+    MARKDOWN = "markdown"  # The source, and HTML rendered from it.
+    TEXT = "text"
+    HTML = "html"  # The text, and HTML that the author supplied.
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What a caller hands in."""
+
+    content: bytes
+    html: bytes | None = None
+    text_only: bool = False
+
+    @property
+    def format(self) -> Format:
+        if self.text_only:
+            return Format.TEXT
+        return Format.MARKDOWN if self.html is None else Format.HTML
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A message ready to be signed."""
+
+    heading: Heading
+    format: Format
+    source: str  # The body as submitted, without the signature; lines end in LF.
+    attachments: tuple[Attachment, ...]
+    wire: bytes
+
+
+def compose(
+    submitted: Submitted,
+    *,
+    domains: Sequence[str],
+    signature_for: Callable[[str], str],
+    now: datetime,
+    message_id: Callable[[str], str],
+) -> Composed:
+    """Make the message; raises `SubmissionError`.
+
+    The first of `domains` is the default. `signature_for` and `message_id` are asked with the
+    author's domain; the id comes without brackets.
+    """
+    submission = read(submitted.content)
+    head = heading(submission, domains=domains, now=now, message_id=message_id)
+    body = parts(submission)
+    text = _signed(body.text, signature_for(head.author.domain))
+    entity = assembly.entity(text, _html(submitted, text), body.attachments)
+    return Composed(
+        heading=head,
+        format=submitted.format,
+        source=body.text,
+        attachments=body.attachments,
+        wire=b"".join([head.fields, header.field("MIME-Version", "1.0"), entity]),
+    )
+
+
+def _signed(text: str, signature: str) -> str:
+    return text.rstrip("\n") + "\n\n" + signature if signature else text
+
+
+def _html(submitted: Submitted, text: str) -> str | None:
+    match submitted.format:
+        case Format.TEXT:
+            return None
+        case Format.HTML:
+            return _supplied(submitted.html or b"")
+        case Format.MARKDOWN:
+            return _rendered(text)
+
+
+def _supplied(html: bytes) -> str:
+    try:
+        return html.decode().replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError:
+        raise malformed("the HTML body is not UTF-8") from None
+
+
+def _rendered(text: str) -> str:
+    if len(text.encode()) > markdown.LARGEST_SOURCE:
+        raise SubmissionError(
+            Code.BODY_TOO_LARGE,
+            "markdown body exceeds 5 MiB; use --html-body for pre-rendered large documents or"
+            " --attachment for sending the document as a file",
+        )
+    return markdown.html(text)

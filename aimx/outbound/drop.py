@@ -1,0 +1,42 @@
+"""Delivers into a directory instead of the network: one file a message, as it would be sent."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from aimx.outbound.delivery import Outgoing
+from aimx.outbound.outcome import Attempt, Delivered
+
+
+class MailDrop:
+    """Writes `<time>-<digest of the Message-ID>.eml`. Who sees the name sees the whole message."""
+
+    def __init__(self, directory: Path, clock: Callable[[], datetime]) -> None:
+        self._directory = directory
+        self._clock = clock
+
+    async def deliver(self, outgoing: Outgoing) -> Attempt:
+        """Keep it, durably. Raises OSError where the directory does not take it."""
+        digest = hashlib.sha256(outgoing.message_id.encode()).hexdigest()[:16]
+        name = f"{self._clock():%Y-%m-%dT%H%M%S.%fZ}-{digest}.eml"
+        _write(self._directory, name, outgoing.content)
+        delivered = Delivered(host=str(self._directory), reply=name)
+        return Attempt(dict.fromkeys(outgoing.recipients, delivered))
+
+
+def _write(directory: Path, name: str, content: bytes) -> None:
+    unfinished = directory / f".{name}"
+    with unfinished.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.rename(directory / name)
+    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

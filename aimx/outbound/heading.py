@@ -1,0 +1,146 @@
+"""The header of an outgoing message: what it says, and its fields as they will be signed.
+
+A field that RFC 5322 3.6 allows once and that stands twice is refused: readers and verifiers
+would disagree on which one counts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
+
+from aimx.outbound import header
+from aimx.outbound.addresses import Mailbox, mailboxes, only
+from aimx.outbound.refusal import malformed
+from aimx.outbound.submission import Field, Submission
+
+# RFC 5321 4.5.3.1.8: as many as every host takes with one message.
+MOST_RECIPIENTS = 100
+
+# Made anew, or not for others to see, or (RFC 5321 4.4) not for us to write.
+_DROPPED = frozenset(
+    {"bcc", "resent-bcc", "return-path", "sender", "mime-version", "dkim-signature"}
+)
+_PEOPLE = frozenset({"from", "to", "cc", "reply-to"})
+_ASCII = frozenset({"message-id", "in-reply-to", "references", "date"})
+_ID = re.compile(r"<([!-;=?-~]{1,250})>")
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What a message says about itself. Ids are without brackets."""
+
+    author: Mailbox
+    to: tuple[Mailbox, ...]
+    cc: tuple[Mailbox, ...]
+    bcc: tuple[Mailbox, ...]
+    reply_to: tuple[Mailbox, ...]
+    subject: str
+    message_id: str
+    date: datetime
+    in_reply_to: str
+    references: tuple[str, ...]
+    fields: bytes  # With CRLF after each; those of MIME are not among them.
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Everyone who gets it, once."""
+        everyone = [*self.to, *self.cc, *self.bcc]
+        return tuple({box.address.lower(): box.address for box in everyone}.values())
+
+    @property
+    def is_international(self) -> bool:
+        """Whether an address in it needs SMTPUTF8 (RFC 6531)."""
+        shown = (self.author, *self.to, *self.cc, *self.bcc, *self.reply_to)
+        return any(box.is_international for box in shown)
+
+
+def heading(
+    submission: Submission,
+    *,
+    domains: Sequence[str],
+    now: datetime,
+    message_id: Callable[[str], str],
+) -> Heading:
+    """Read the header and write it anew; raises `SubmissionError`.
+
+    `message_id` is asked with the author's domain where the submission has none.
+    """
+    author = submission.author(domains)
+    to, cc, bcc, reply_to = (
+        mailboxes(name, submission.value(name)) for name in ("To", "Cc", "Bcc", "Reply-To")
+    )
+    _check_recipients(to, cc, bcc)
+    _check_sender(submission.value("Sender"), author)
+    given = submission.value("Message-ID")
+    own = _id(given) if given else message_id(author.domain)
+    date = submission.value("Date")
+    added = [] if date else [Field("Date", format_datetime(now))]
+    added += [] if given else [Field("Message-ID", f"<{own}>")]
+    return Heading(
+        author=author,
+        to=to,
+        cc=cc,
+        bcc=bcc,
+        reply_to=reply_to,
+        subject=header.decoded(submission.value("Subject")),
+        message_id=own,
+        date=_date(date) if date else now,
+        in_reply_to=next(iter(_ID.findall(submission.value("In-Reply-To"))), ""),
+        references=tuple(_ID.findall(submission.value("References"))),
+        fields=b"".join(_written([*submission.fields, *added], author)),
+    )
+
+
+def _check_recipients(*lists: Sequence[Mailbox]) -> None:
+    if not lists[0]:
+        raise malformed("no recipient in To")
+    if sum(map(len, lists)) > MOST_RECIPIENTS:
+        raise malformed(f"more than {MOST_RECIPIENTS} recipients")
+
+
+def _check_sender(text: str, author: Mailbox) -> None:
+    """RFC 5322 3.6.2: Sender tells who sends for the author; here that is always the author."""
+    if text:
+        sender = only("Sender", mailboxes("Sender", text, author.domain))
+        if sender.address.lower() != author.address.lower():
+            raise malformed("Sender is not the address in From: leave it out")
+
+
+def _id(text: str) -> str:
+    found = _ID.fullmatch(text)
+    if not found:
+        raise malformed("Message-ID is not one id in angle brackets")
+    return found[1]
+
+
+def _date(text: str) -> datetime:
+    try:
+        found = parsedate_to_datetime(text[:100])
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        raise malformed("Date is not a date as RFC 5322 3.3 writes it: leave it out") from None
+
+
+def _written(fields: Sequence[Field], author: Mailbox) -> Iterator[bytes]:
+    for field in fields:
+        name = field.name.lower()
+        if name in _DROPPED or name.startswith("content-"):
+            continue
+        value = _value(name, field, author)
+        # RFC 5322 3.6.3: a list of addresses is not empty.
+        if value or name not in _PEOPLE:
+            yield header.field(field.name, value)
+
+
+def _value(name: str, field: Field, author: Mailbox) -> str:
+    if name == "from":
+        return author.written
+    if name in _PEOPLE:
+        return ", ".join(box.written for box in mailboxes(field.name, field.value))
+    if name in _ASCII and not field.value.isascii():
+        raise malformed(f"{field.name} holds characters outside ASCII")
+    return header.unstructured(field.value)

@@ -1,0 +1,75 @@
+"""Which hosts take mail for a domain, in the order in which they are tried (RFC 5321 5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from random import Random
+from typing import TypeAlias
+
+from aimx.verify.resolver import NoAnswer, NoRecord, Records, Resolver
+
+
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """They take mail for the domain; the first is asked first."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Nowhere:
+    """Nobody takes mail for the domain, and the DNS is sure of it."""
+
+    reason: str
+
+
+Exchangers: TypeAlias = Hosts | Nowhere | NoAnswer
+
+
+async def exchangers(resolver: Resolver, domain: str, random: Random) -> Exchangers:
+    """Ask the DNS who takes mail for `domain`. `random` shares the load among equals."""
+    match await resolver.lookup(domain, "MX"):
+        case Records() as records:
+            return _ordered(domain, records.exchanges, random)
+        case NoRecord(exists=False):
+            return Nowhere(f"domain {domain} does not exist")
+        case NoRecord():
+            # The domain is its own implicit MX, if it has an address.
+            return Hosts((domain,))
+        case NoAnswer() as unseen:
+            return unseen
+
+
+def _ordered(domain: str, records: Iterable[tuple[int, str]], random: Random) -> Exchangers:
+    # RFC 7505: a lone "." says that nobody takes mail. Beside others it says nothing.
+    usable = sorted((preference, host) for preference, host in records if host not in ("", "."))
+    if not usable:
+        return Nowhere(f"domain {domain} takes no mail (null MX)")
+    names: list[str] = []
+    for _, equals in groupby(usable, key=itemgetter(0)):
+        hosts = [host for _, host in equals]
+        random.shuffle(hosts)
+        names += hosts
+    return Hosts(tuple(dict.fromkeys(names)))
+
+
+async def addresses(
+    resolver: Resolver, host: str, *, ipv6: bool
+) -> tuple[str, ...] | Nowhere | NoAnswer:
+    """The host's addresses, IPv4 first. What is unseen matters only where nothing was found."""
+    found: list[str] = []
+    unseen: NoAnswer | None = None
+    for record in ("A", "AAAA") if ipv6 else ("A",):
+        match await resolver.lookup(host, record):
+            case Records() as records:
+                found += records.names
+            case NoAnswer() as silence:
+                unseen = silence
+            case NoRecord():
+                pass
+    if found:
+        return tuple(found)
+    return unseen or Nowhere(f"{host} has no {'' if ipv6 else 'IPv4 '}address")

@@ -1,0 +1,107 @@
+"""What became of a message: for each recipient, for all of them, and in the words of a reply."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from aimx.outbound.refusal import Code, NotSent
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The recipient's host has taken responsibility for the message."""
+
+    host: str
+    tls: str = ""  # The version, as "TLSv1.3"; empty: in the clear.
+    reply: str = ""  # What the host said to it.
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """Not now: a later attempt may succeed."""
+
+    reason: str
+    # It was sent whole and nobody answered: the host may have it, and a second attempt may
+    # deliver it twice.
+    unanswered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Not ever: another attempt would get the same answer."""
+
+    reason: str
+
+
+Outcome: TypeAlias = Delivered | Deferred | Failed
+
+
+class Status(StrEnum):
+    """An attempt's outcome over all recipients: the worst one."""
+
+    DELIVERED = "delivered"
+    DEFERRED = "deferred"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Every recipient's host has the message."""
+
+    message_id: str  # In angle brackets.
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt to deliver a message to all its recipients."""
+
+    outcomes: Mapping[str, Outcome]  # By recipient, at least one.
+
+    @property
+    def status(self) -> Status:
+        found = list(self.outcomes.values())
+        if any(isinstance(outcome, Failed) for outcome in found):
+            return Status.FAILED
+        if any(isinstance(outcome, Deferred) for outcome in found):
+            return Status.DEFERRED
+        return Status.DELIVERED
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether the whole message may be sent again: nobody has it, and everybody may get it."""
+        return all(
+            isinstance(outcome, Deferred) and not outcome.unanswered
+            for outcome in self.outcomes.values()
+        )
+
+    @property
+    def details(self) -> str:
+        """One sentence on everybody; where all are delivered, on who took it."""
+        return "; ".join(f"{to}: {_told(outcome)}" for to, outcome in self.outcomes.items())
+
+
+def _told(outcome: Outcome) -> str:
+    match outcome:
+        case Delivered(host, tls, reply):
+            return f"delivered to {host} ({tls or 'no TLS'}): {reply}"
+        case Deferred(reason, unanswered=True):
+            return f"deferred, and perhaps delivered: {reason}"
+        case Deferred(reason):
+            return f"deferred: {reason}"
+        case Failed(reason):
+            return f"failed: {reason}"
+
+
+def answer(attempt: Attempt, message_id: str) -> Sent | NotSent:
+    """What the author is told.
+
+    TEMP invites to send the whole message again. So where one recipient has it, or may have it,
+    and another does not, the answer is DELIVERY with everybody's outcome: sent again, it would
+    reach the first one twice.
+    """
+    if attempt.status is Status.DELIVERED:
+        return Sent(f"<{message_id}>")
+    return NotSent(Code.TEMP if attempt.may_repeat else Code.DELIVERY, attempt.details)

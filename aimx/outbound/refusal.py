@@ -1,0 +1,41 @@
+"""Why a message is not sent, and the code that its author gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """The error codes that SEND may answer with; clients match on them."""
+
+    MALFORMED = "MALFORMED"
+    DOMAIN = "DOMAIN"
+    BODY_TOO_LARGE = "BODY_TOO_LARGE"
+    SIGN = "SIGN"
+    TEMP = "TEMP"  # Nothing went out; the same message may be sent again.
+    DELIVERY = "DELIVERY"
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The message, or a part of it, did not go out."""
+
+    code: Code
+    reason: str
+
+
+class SubmissionError(Exception):
+    """A submission that breaks a rule; its text is one sentence for the author."""
+
+    def __init__(self, code: Code, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+    @property
+    def refusal(self) -> NotSent:
+        return NotSent(self.code, str(self))
+
+
+def malformed(text: str) -> SubmissionError:
+    return SubmissionError(Code.MALFORMED, text)

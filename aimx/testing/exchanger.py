@@ -1,0 +1,300 @@
+"""A mail exchanger on 127.0.0.1 that follows a script, to rehearse delivery without the internet.
+
+It accepts every message and keeps what it received, except where the script says otherwise. The
+script goes by command; each answer is used once, in order, and after the last one all is well:
+
+    {"RCPT": ["450 4.2.0 Greylisted"]}               the first recipient waits, the next does not
+    {"RCPT": repeat("450 4.2.0 Greylisted")}         nobody ever gets in
+    {"RCPT": ["550 5.1.1 No such user", OK]}         the first of two recipients is unknown
+    {"MAIL": [...], "DATA": [...], "EHLO": [...], "STARTTLS": [...]}   likewise
+    {"END": ["554 5.7.1 Spam"]}                      what it says to the final dot
+    {"CONNECT": ["421 4.3.2 Too busy"]}              what it says to a connection
+    {"END": [DISCONNECT]}, {"DATA": [DISCONNECT]}    it hangs up instead of answering
+    {"CONNECT": [SILENCE]}                           it never says a word, as a slow banner does
+    {"STARTTLS": [GARBLED]}                          it agrees to TLS, and then speaks nonsense
+
+    async with Exchanger({"RCPT": ["450 4.2.0 Later"]}, tls=throwaway_tls()) as exchanger:
+        ...                                          # deliver to 127.0.0.1, port exchanger.port
+        exchanger.received[0].content
+
+From a shell it listens on a port until it is interrupted, and prints a JSON line a message:
+
+    python -m aimx.testing.exchanger --port 2525 --tls RCPT='450 4.2.0 Later' END=DISCONNECT
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import re
+import ssl
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+OK = "OK"  # As without a script.
+DISCONNECT = "DISCONNECT"
+SILENCE = "SILENCE"
+GARBLED = "GARBLED"
+
+_USUAL = {
+    "CONNECT": "220 exchanger.test ESMTP",
+    "MAIL": "250 2.1.0 OK",
+    "RCPT": "250 2.1.5 OK",
+    "DATA": "354 Go ahead",
+    "END": "250 2.0.0 Kept",
+    "STARTTLS": "220 2.0.0 Ready",
+    "RSET": "250 2.0.0 OK",
+    "QUIT": "221 2.0.0 Bye",
+}
+_LONGEST_LINE = 1 << 20
+_PATH = re.compile(r"<([^>]*)>")
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message that was accepted."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    content: bytes  # Without dot-stuffing.
+    tls: bool
+    options: str  # What stood behind the sender.
+
+
+@dataclass(slots=True)
+class _Transaction:
+    sender: str = ""
+    options: str = ""
+    recipients: list[str] = field(default_factory=list)
+
+
+class _Gone(Exception):  # noqa: N818 - an end, not an error
+    """The connection is over."""
+
+
+class Exchanger:
+    """The server; one script for all its connections."""
+
+    def __init__(
+        self,
+        script: Mapping[str, Iterable[str]] | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        extensions: Iterable[str] = ("SIZE", "SMTPUTF8"),
+        address: str = "127.0.0.1",
+        port: int = 0,
+        told: Callable[[Received], object] = lambda message: None,
+    ) -> None:
+        self.received: list[Received] = []
+        self.commands: list[str] = []  # Every line of every client, in order.
+        self.connections = 0
+        self.port = port
+        self.address = address
+        self.tls = tls
+        self._told = told
+        self.extensions = (*extensions, *(("STARTTLS",) if tls else ()))
+        self._script: dict[str, Iterator[str]] = {
+            command: iter(answers) for command, answers in (script or {}).items()
+        }
+        self._sessions: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(
+            self._accept, self.address, self.port, limit=_LONGEST_LINE
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._server is not None:
+            self._server.close()
+        for session in self._sessions:
+            session.cancel()
+        await asyncio.gather(*self._sessions, return_exceptions=True)
+
+    def answer(self, command: str, usual: str = "") -> str:
+        """What the script says to a command, once."""
+        scripted = next(self._script.get(command, iter(())), OK)
+        return (usual or _USUAL.get(command, "500 5.5.1 Unknown")) if scripted == OK else scripted
+
+    def keep(self, message: Received) -> None:
+        self.received.append(message)
+        self._told(message)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        session = asyncio.create_task(_Session(self, reader, writer).run())
+        self.connections += 1
+        self._sessions.add(session)
+        session.add_done_callback(self._sessions.discard)
+
+
+class _Session:
+    """One client."""
+
+    def __init__(
+        self, exchanger: Exchanger, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._exchanger = exchanger
+        self._reader = reader
+        self._writer = writer
+        self._tls = False
+        self._transaction = _Transaction()
+
+    async def run(self) -> None:
+        try:
+            await self._say("CONNECT")
+            while line := await self._reader.readline():
+                await self._obey(line.decode("utf-8", "replace").rstrip("\r\n"))
+        except (_Gone, OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            self._writer.close()
+            with contextlib.suppress(OSError):
+                await self._writer.wait_closed()
+
+    async def _obey(self, line: str) -> None:
+        self._exchanger.commands.append(line)
+        command = line.partition(" ")[0].upper()
+        match command:
+            case "EHLO":
+                await self._say(command, self._greeting())
+            case "HELO":
+                await self._say(command, "250 exchanger.test")
+            case "DATA":
+                if (await self._say(command)).startswith("354"):
+                    await self._take()
+            case "STARTTLS":
+                if (await self._say(command)).startswith("220"):
+                    await self._writer.start_tls(self._exchanger.tls or throwaway_tls())
+                    self._tls = True
+            case _:
+                if (await self._say(command)).startswith("2"):
+                    self._note(command, line)
+
+    def _greeting(self) -> str:
+        offered = [e for e in self._exchanger.extensions if not (self._tls and e == "STARTTLS")]
+        names = ["exchanger.test", *offered]
+        return "\r\n".join([*(f"250-{name}" for name in names[:-1]), f"250 {names[-1]}"])
+
+    def _note(self, command: str, line: str) -> None:
+        path = _PATH.search(line)
+        match command:
+            case "MAIL" if path:
+                self._transaction = _Transaction(path[1], line[path.end() :].strip())
+            case "RCPT" if path:
+                self._transaction.recipients.append(path[1])
+            case "RSET":
+                self._transaction = _Transaction()
+            case "QUIT":
+                raise _Gone
+            case _:
+                pass
+
+    async def _take(self) -> None:
+        lines = []
+        while (line := await self._reader.readline()) != b".\r\n":
+            if not line:
+                raise _Gone
+            lines.append(line.removeprefix(b"."))
+        if (await self._say("END")).startswith("250"):
+            self._exchanger.keep(
+                Received(
+                    sender=self._transaction.sender,
+                    recipients=tuple(self._transaction.recipients),
+                    content=b"".join(lines),
+                    tls=self._tls,
+                    options=self._transaction.options,
+                )
+            )
+        self._transaction = _Transaction()
+
+    async def _say(self, command: str, usual: str = "") -> str:
+        answer = self._exchanger.answer(command, usual)
+        match answer:
+            case "DISCONNECT":
+                raise _Gone
+            case "SILENCE":
+                await self._reader.read()  # Until the client gives up.
+                raise _Gone
+            case "GARBLED":
+                self._writer.write(b"220 Ready\r\n")
+                await self._reader.read(1)
+                self._writer.write(b"nonsense\r\n" * 10)
+                await self._writer.drain()
+                raise _Gone
+            case _:
+                pass
+        self._writer.write(answer.encode() + b"\r\n")
+        await self._writer.drain()
+        return answer
+
+
+def throwaway_tls() -> ssl.SSLContext:
+    """A server's side of TLS, with a certificate that nobody vouches for."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "exchanger.test")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "both.pem")
+        path.write_bytes(private + certificate.public_bytes(Encoding.PEM))
+        context.load_cert_chain(path)
+    return context
+
+
+async def _rehearse(options: argparse.Namespace) -> None:
+    script: dict[str, list[str]] = {}
+    for command, _, reply in (entry.partition("=") for entry in options.script):
+        script.setdefault(command, []).append(reply)
+    tls = throwaway_tls() if options.tls else None
+    async with Exchanger(script, tls=tls, port=options.port, told=_tell) as exchanger:
+        sys.stdout.write(f"listening on 127.0.0.1:{exchanger.port}\n")
+        sys.stdout.flush()
+        await asyncio.Event().wait()
+
+
+def _tell(message: Received) -> None:
+    shown = {**asdict(message), "content": message.content.decode("utf-8", "replace")}
+    sys.stdout.write(json.dumps(shown, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Listen until interrupted."""
+    parser = argparse.ArgumentParser(
+        prog="python -m aimx.testing.exchanger",
+        description="A mail exchanger on 127.0.0.1 that follows a script.",
+    )
+    parser.add_argument("--port", type=int, default=2525)
+    parser.add_argument("--tls", action="store_true", help="offer STARTTLS")
+    parser.add_argument("script", nargs="*", metavar="COMMAND=REPLY")
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_rehearse(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,381 @@
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from itertools import repeat
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aimx.outbound.deliver import Direct
+from aimx.outbound.delivery import Outgoing
+from aimx.outbound.dialogue import Manners, transparent
+from aimx.outbound.outcome import Attempt, Deferred, Delivered, Failed
+from aimx.testing.exchanger import DISCONNECT, GARBLED, OK, SILENCE, Exchanger, throwaway_tls
+from aimx.testing.zone import Zone, ZoneResolver
+
+TABLE = {
+    "c.example": {"MX": "10 mx.c.example"},
+    "mx.c.example": {"A": "127.0.0.1"},
+    "d.example": {"MX": ["10 mx.d.example", "20 mx.c.example"]},
+    "mx.d.example": {"A": "127.0.0.2"},
+    "two.example": {"MX": "10 two.example", "A": ["127.0.0.2", "127.0.0.1"]},
+    "plain.example": {"A": "127.0.0.1"},
+    "null.example": {"MX": "0 ."},
+    "broken.example": {"fails": "SERVFAIL"},
+    "bare.example": {"MX": "10 nohost.example"},
+    "blind.example": {"MX": "10 broken.example"},
+    "six.example": {"MX": "10 mx.six.example"},
+    "mx.six.example": {"AAAA": "::1"},
+}
+MESSAGE = Outgoing(
+    sender="info@a.example",
+    recipients=("bob@c.example",),
+    content=b"Subject: x\r\n\r\nhi\r\n.\r\n..dots\r\n",
+    message_id="a@b",
+)
+TLS = throwaway_tls()
+
+Script = Mapping[str, Iterable[str]]
+
+
+def direct(port: int, *, timeout: float = 5.0, ipv6: bool = False) -> Direct:
+    manners = Manners("mail.a.example", port, timeout)
+    return Direct(ZoneResolver(Zone(TABLE)), manners, ipv6=ipv6, random=Random(1))
+
+
+def delivered(
+    exchanger: Exchanger, outgoing: Outgoing = MESSAGE, *, timeout: float = 5.0, ipv6: bool = False
+) -> Attempt:
+    async def run() -> Attempt:
+        async with exchanger:
+            return await direct(exchanger.port, timeout=timeout, ipv6=ipv6).deliver(outgoing)
+
+    return asyncio.run(run())
+
+
+def to(*recipients: str) -> Outgoing:
+    return replace(MESSAGE, recipients=recipients)
+
+
+def test_a_message_arrives_as_it_was_signed() -> None:
+    exchanger = Exchanger()
+
+    attempt = delivered(exchanger)
+
+    (received,) = exchanger.received
+    assert attempt.outcomes == {"bob@c.example": Delivered("mx.c.example", "", "250 2.0.0 Kept")}
+    assert (received.sender, received.recipients) == ("info@a.example", ("bob@c.example",))
+    assert received.content == MESSAGE.content
+    assert exchanger.commands[0] == "EHLO mail.a.example"
+    assert exchanger.commands[-1] == "QUIT"
+
+
+def test_a_host_that_offers_tls_gets_it_in_tls() -> None:
+    exchanger = Exchanger(tls=TLS)
+
+    attempt = delivered(exchanger)
+
+    assert exchanger.received[0].tls
+    assert attempt.outcomes["bob@c.example"] == Delivered(
+        "mx.c.example", "TLSv1.3", "250 2.0.0 Kept"
+    )
+    assert [command for command in exchanger.commands if command.startswith("EHLO")] == [
+        "EHLO mail.a.example"
+    ] * 2
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        pytest.param({"CONNECT": ["421 4.3.2 Busy"]}, "421 4.3.2 Busy", id="greeting-4xx"),
+        pytest.param({"CONNECT": [DISCONNECT]}, "mx.c.example: ", id="hangs-up-at-once"),
+        pytest.param({"CONNECT": ["nonsense"]}, "Malformed SMTP response", id="no-smtp"),
+        pytest.param({"EHLO": ["451 4.3.0 a"], "HELO": ["451 4.3.0 b"]}, "451 4.3.0 b", id="helo"),
+        pytest.param({"MAIL": ["451 4.3.0 Sorry"]}, "451 4.3.0 Sorry", id="mail-4xx"),
+        pytest.param({"RCPT": ["450 4.2.0 Greylisted"]}, "450 4.2.0 Greylisted", id="greylisted"),
+        pytest.param({"RCPT": ["421 4.3.2 Bye"]}, "421 4.3.2 Bye", id="recipient-421"),
+        pytest.param({"RCPT": [DISCONNECT]}, "mx.c.example: ", id="hangs-up-at-rcpt"),
+        pytest.param({"RCPT": ["699 What"]}, "699 What", id="a-code-of-no-class"),
+        pytest.param({"DATA": ["451 4.3.0 Disk"]}, "451 4.3.0 Disk", id="data-4xx"),
+        pytest.param({"DATA": [DISCONNECT]}, "mx.c.example: ", id="hangs-up-at-data"),
+        pytest.param({"END": ["452 4.3.1 Full"]}, "452 4.3.1 Full", id="final-dot-4xx"),
+    ],
+)
+def test_what_may_change_is_deferred(script: Script, reason: str) -> None:
+    outcome = delivered(Exchanger(script)).outcomes["bob@c.example"]
+
+    assert isinstance(outcome, Deferred)
+    assert outcome.reason.startswith("All MX servers for c.example unreachable: mx.c.example: ")
+    assert reason in outcome.reason
+    assert not outcome.unanswered
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        pytest.param({"CONNECT": ["554 5.7.1 Go away"]}, "554 5.7.1 Go away", id="greeting"),
+        pytest.param({"MAIL": ["550 5.7.1 Not you"]}, "550 5.7.1 Not you", id="mail"),
+        pytest.param({"RCPT": ["550 5.1.1 Who?"]}, "550 5.1.1 Who?", id="rcpt"),
+        pytest.param({"DATA": ["554 5.5.1 No"]}, "554 5.5.1 No", id="data"),
+        pytest.param({"END": ["554 5.7.1 Spam"]}, "554 5.7.1 Spam", id="final-dot"),
+        pytest.param(
+            {"RCPT": ["550-5.1.1 two\r\n550 5.1.1 lines"]}, "550 5.1.1 two 5.1.1 lines", id="lines"
+        ),
+    ],
+)
+def test_a_5xx_fails_for_good(script: Script, reason: str) -> None:
+    attempt = delivered(Exchanger(script))
+
+    assert attempt.outcomes == {"bob@c.example": Failed(f"mx.c.example: {reason}")}
+
+
+def test_a_host_that_does_not_know_ehlo_is_greeted_with_helo() -> None:
+    exchanger = Exchanger({"EHLO": ["502 5.5.1 What?"]})
+
+    delivered(exchanger)
+
+    assert exchanger.commands[:2] == ["EHLO mail.a.example", "HELO mail.a.example"]
+    assert len(exchanger.received) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        pytest.param("454 4.7.0 Not now", "STARTTLS refused: 454 4.7.0 Not now", id="refused"),
+        pytest.param("501 5.5.4 No", "STARTTLS refused: 501 5.5.4 No", id="refused-for-good"),
+        pytest.param(GARBLED, "TLS: ", id="garbled"),
+        pytest.param(DISCONNECT, "mx.c.example: ", id="hangs-up"),
+    ],
+)
+def test_tls_that_fails_is_deferred_and_not_gone_around(answer: str, reason: str) -> None:
+    exchanger = Exchanger({"STARTTLS": [answer]}, tls=TLS)
+
+    outcome = delivered(exchanger).outcomes["bob@c.example"]
+
+    assert isinstance(outcome, Deferred)
+    assert reason in outcome.reason
+    assert not any(command.startswith("MAIL") for command in exchanger.commands)
+
+
+@pytest.mark.parametrize("command", ["CONNECT", "EHLO", "RCPT", "DATA"])
+def test_a_host_that_falls_silent_is_left_after_the_timeout(command: str) -> None:
+    outcome = delivered(Exchanger({command: [SILENCE]}), timeout=0.1).outcomes["bob@c.example"]
+
+    assert outcome == Deferred("All MX servers for c.example unreachable: mx.c.example: timed out")
+
+
+def test_a_message_that_may_have_been_taken_goes_to_no_other_host() -> None:
+    async def run() -> tuple[Attempt, int]:
+        first = Exchanger({"END": [DISCONNECT]}, address="127.0.0.2")
+        async with first, Exchanger(port=first.port) as second:
+            attempt = await direct(first.port).deliver(to("bob@d.example"))
+            return attempt, second.connections
+
+    attempt, connections = asyncio.run(run())
+
+    outcome = attempt.outcomes["bob@d.example"]
+    assert isinstance(outcome, Deferred)
+    assert outcome.unanswered
+    assert outcome.reason.endswith("after the message was sent")
+    assert connections == 0
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param({"CONNECT": ["421 4.3.2 Busy"]}, id="busy"),
+        pytest.param({"CONNECT": [SILENCE]}, id="silent"),
+        pytest.param({"RCPT": ["450 4.2.0 Later"]}, id="greylisted"),
+        pytest.param({"END": ["451 4.3.0 Disk"]}, id="final-dot-4xx"),
+    ],
+)
+def test_after_a_host_that_defers_the_next_is_asked(script: Script) -> None:
+    async def run() -> Attempt:
+        async with (
+            Exchanger(script, address="127.0.0.2") as first,
+            Exchanger(port=first.port),
+        ):
+            return await direct(first.port, timeout=0.3).deliver(to("bob@d.example"))
+
+    assert asyncio.run(run()).outcomes == {
+        "bob@d.example": Delivered("mx.c.example", "", "250 2.0.0 Kept")
+    }
+
+
+def test_after_a_host_that_refuses_no_other_is_asked() -> None:
+    async def run() -> tuple[Attempt, int]:
+        async with (
+            Exchanger({"RCPT": ["550 5.1.1 No"]}, address="127.0.0.2") as first,
+            Exchanger(port=first.port) as second,
+        ):
+            return await direct(first.port).deliver(to("bob@d.example")), second.connections
+
+    attempt, connections = asyncio.run(run())
+
+    assert attempt.outcomes == {"bob@d.example": Failed("mx.d.example: 550 5.1.1 No")}
+    assert connections == 0
+
+
+def test_only_those_who_wait_are_offered_to_the_next_host() -> None:
+    async def run() -> tuple[Attempt, Exchanger]:
+        script = {"RCPT": [OK, "450 4.2.0 Later", "550 5.1.1 No"]}
+        async with (
+            Exchanger(script, address="127.0.0.2") as first,
+            Exchanger(port=first.port) as second,
+        ):
+            outgoing = to("a@d.example", "b@d.example", "c@d.example")
+            return await direct(first.port).deliver(outgoing), second
+
+    attempt, second = asyncio.run(run())
+
+    assert attempt.outcomes == {
+        "a@d.example": Delivered("mx.d.example", "", "250 2.0.0 Kept"),
+        "b@d.example": Delivered("mx.c.example", "", "250 2.0.0 Kept"),
+        "c@d.example": Failed("mx.d.example: 550 5.1.1 No"),
+    }
+    assert [received.recipients for received in second.received] == [("b@d.example",)]
+
+
+def test_each_address_of_a_host_is_tried() -> None:
+    # Nobody listens on the first address.
+    attempt = delivered(Exchanger(), to("bob@two.example"))
+
+    assert attempt.outcomes == {"bob@two.example": Delivered("two.example", "", "250 2.0.0 Kept")}
+
+
+def test_where_nobody_listens_every_host_is_named() -> None:
+    async def run() -> Attempt:
+        async with Exchanger() as exchanger:
+            port = exchanger.port
+        return await direct(port).deliver(to("bob@d.example"))
+
+    assert asyncio.run(run()).outcomes == {
+        "bob@d.example": Deferred(
+            "All MX servers for d.example unreachable:"
+            " mx.d.example: connection refused; mx.c.example: connection refused"
+        )
+    }
+
+
+@pytest.mark.parametrize(
+    ("recipient", "outcome"),
+    [
+        pytest.param(
+            "a@null.example", Failed("domain null.example takes no mail (null MX)"), id="null-mx"
+        ),
+        pytest.param("a@no.example", Failed("domain no.example does not exist"), id="nxdomain"),
+        pytest.param("a@broken.example", Deferred("MX of broken.example: SERVFAIL"), id="servfail"),
+        pytest.param(
+            "a@bare.example",
+            Failed(
+                "All MX servers for bare.example unreachable: nohost.example has no IPv4 address"
+            ),
+            id="a-host-without-address",
+        ),
+        pytest.param(
+            "a@blind.example",
+            Deferred("All MX servers for blind.example unreachable: broken.example: SERVFAIL"),
+            id="a-host-unseen",
+        ),
+        pytest.param(
+            "a@plain.example",
+            Delivered("plain.example", "", "250 2.0.0 Kept"),
+            id="a-domain-that-is-its-own-host",
+        ),
+    ],
+)
+def test_the_dns_decides_whether_there_is_a_later(
+    recipient: str, outcome: Delivered | Deferred | Failed
+) -> None:
+    assert delivered(Exchanger(), to(recipient)).outcomes == {recipient: outcome}
+
+
+def test_ipv6_is_used_where_it_is_enabled() -> None:
+    exchanger = Exchanger(address="::1")
+
+    attempt = delivered(exchanger, to("bob@six.example"), ipv6=True)
+
+    assert attempt.outcomes["bob@six.example"] == Delivered("mx.six.example", "", "250 2.0.0 Kept")
+
+
+def test_recipients_of_one_domain_share_a_transaction() -> None:
+    exchanger = Exchanger()
+
+    attempt = delivered(exchanger, to("a@c.example", "b@plain.example", "c@c.example"))
+
+    assert list(attempt.outcomes) == ["a@c.example", "b@plain.example", "c@c.example"]
+    assert sorted(received.recipients for received in exchanger.received) == [
+        ("a@c.example", "c@c.example"),
+        ("b@plain.example",),
+    ]
+
+
+def test_addresses_outside_ascii_ask_for_smtputf8() -> None:
+    international = replace(to("böb@c.example"), is_international=True)
+    able, unable = Exchanger(), Exchanger(extensions=())
+
+    taken = delivered(able, international)
+    refused = delivered(unable, international)
+
+    assert isinstance(taken.outcomes["böb@c.example"], Delivered)
+    assert able.received[0].recipients == ("böb@c.example",)
+    assert "SMTPUTF8" in able.received[0].options
+    assert refused.outcomes["böb@c.example"] == Failed(
+        "mx.c.example: it takes no addresses outside ASCII (SMTPUTF8)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("announced", "fits"), [("SIZE", True), ("SIZE 0", True), ("SIZE 999", True), ("SIZE 9", False)]
+)
+def test_a_message_over_the_announced_size_is_not_sent(announced: str, fits: bool) -> None:
+    exchanger = Exchanger(extensions=(announced,))
+
+    attempt = delivered(exchanger)
+
+    assert len(exchanger.received) == fits
+    assert attempt.outcomes["bob@c.example"] == (
+        Delivered("mx.c.example", "", "250 2.0.0 Kept")
+        if fits
+        else Failed("mx.c.example: the message has 29 octets, it takes 9")
+    )
+
+
+def test_a_greylisted_message_gets_through_the_second_time() -> None:
+    async def run() -> tuple[Attempt, Attempt]:
+        async with Exchanger({"RCPT": ["450 4.2.0 Greylisted"]}) as exchanger:
+            deliverer = direct(exchanger.port)
+            return await deliverer.deliver(MESSAGE), await deliverer.deliver(MESSAGE)
+
+    first, second = asyncio.run(run())
+
+    assert first.may_repeat
+    assert second.outcomes["bob@c.example"] == Delivered("mx.c.example", "", "250 2.0.0 Kept")
+
+
+def test_a_host_that_always_defers_is_not_asked_for_ever() -> None:
+    exchanger = Exchanger({"RCPT": repeat("450 4.2.0 Later")})
+
+    delivered(exchanger)
+
+    assert exchanger.connections == 1
+
+
+@given(st.lists(st.sampled_from([b".", b"..", b"a", b"", b".a"]), min_size=1))
+def test_no_line_of_the_content_ends_the_content(lines: list[bytes]) -> None:
+    content = b"\r\n".join(lines) + b"\r\n"
+
+    stuffed = transparent(content)
+
+    sent, end = stuffed[:-3], stuffed[-3:]
+    assert end == b".\r\n"
+    assert b".\r\n" not in [line + b"\r\n" for line in sent.split(b"\r\n")]
+    assert b"\r\n".join(line.removeprefix(b".") for line in sent.split(b"\r\n")) == content
+
+
+@pytest.mark.parametrize("content", [b"a", b"a\n", b"a\r\nb\nc\r\n", b"a\rb\r\n", b"a\r\n.\n\r\n"])
+def test_content_with_other_line_ends_is_never_sent(content: bytes) -> None:
+    with pytest.raises(ValueError, match="other than CRLF"):
+        transparent(content)

@@ -1,0 +1,79 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aimx.outbound import markdown
+
+
+def bare(source: str) -> str:
+    """The body without styles, and without the line ends between elements."""
+    document = re.sub(r' style="[^"]*"', "", markdown.html(source))
+    body = document.partition("<body>")[2].partition("</body>")[0]
+    return re.sub(r">\n+<", "><", body).strip()
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        pytest.param(
+            "*a* **b** `c`", "<p><em>a</em> <strong>b</strong> <code>c</code></p>", id="inline"
+        ),
+        pytest.param("~~a~~", "<p><s>a</s></p>", id="strikethrough"),
+        pytest.param("- [ ] a\n- [x] b", "<ul><li>☐ a</li><li>☑ b</li></ul>", id="tasks"),
+        pytest.param("[x] a", "<p>[x] a</p>", id="a-box-outside-a-list"),
+        pytest.param(
+            "|a|\n|-|\n|b|",
+            "<table><thead><tr><th>a</th></tr></thead><tbody><tr><td>b</td></tr></tbody></table>",
+            id="table",
+        ),
+        pytest.param(
+            "<https://x.example/?a=1&b=2>",
+            '<p><a href="https://x.example/?a=1&amp;b=2">https://x.example/?a=1&amp;b=2</a></p>',
+            id="autolink",
+        ),
+        pytest.param("3. a", '<ol start="3"><li>a</li></ol>', id="start-of-a-list"),
+    ],
+)
+def test_markdown_is_rendered(source: str, shown: str) -> None:
+    assert bare(source) == shown
+
+
+def test_a_footnote_links_there_and_back() -> None:
+    shown = bare("a[^1]\n\n[^1]: note")
+
+    assert '<a href="#fn1" id="fnref1">[1]</a>' in shown
+    assert '<li id="fn1"><p>note <a href="#fnref1">' in shown
+
+
+def test_the_alignment_of_a_column_is_kept() -> None:
+    assert "text-align: right" in markdown.html("|a|\n|-:|\n|b|")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "[a](javascript:alert(1))",
+        "![a](data:text/html,x)",
+        "<javascript:alert(1)>",
+        '[a](https://x.example "\\" onclick=alert(1) x=\\"")',
+        "<style>body{background:url(https://x.example)}</style>",
+    ],
+)
+def test_nothing_in_the_source_becomes_active(source: str) -> None:
+    shown = markdown.html(source)
+
+    # What is left of it stands in text or in a quoted attribute.
+    tags = re.findall(r"<(?:\"[^\"]*\"|[^\">])*>", shown)
+    names = re.sub(r'"[^"]*"', "", " ".join(tags)).lower()
+    links = re.findall(r'(?:href|src)="([^"]*)"', " ".join(tags))
+    assert not re.search(r"script|onclick|onerror|<style", names)
+    assert all(link.startswith("https://") for link in links)
+
+
+@given(st.text(alphabet="ab \n[]()<>*_`~#|-^!:\\&\"'", max_size=200))
+def test_any_text_can_be_rendered(source: str) -> None:
+    assert markdown.html(source).endswith("</html>")
