@@ -68,7 +68,8 @@ def _answer(
             return Answer(**document)
         case client.Err(code, reason):
             return Answer(Exit.ERROR, f"aimx: the daemon refuses: {reason} [{code}]")
-    return alone(_direct(options))
+        case None:
+            return alone(_direct(options))
 
 
 def _daemon(verb: str, asked: Wish, headers: dict[str, str]) -> client.Ok | client.Err | None:

@@ -1,13 +1,80 @@
-"""From an engine config to what the engine runs on."""
+"""From an engine config to what the engine's processes run on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import PurePosixPath
 
 from aimx.snapshot import Delivery, Limits, Route, Signing, Snapshot, SnapshotId
-from desired.desired import Desired, Mailbox
-from reconcilers.host.host import Account
+from desired.desired import Desired, Mailbox, ServerUsers
+from desired.engine_config import header
+from desired.manifest import read
+from desired.problem import ManifestError, Source
+from desired.quantities import Endpoint
+from reconcilers.host.host import Account, Reading, StepError, UnseenError
+from reconcilers.roots import Roots
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A generation, ready to be handed to the processes: each gets only its part."""
+
+    snapshot: Snapshot
+    keys: Mapping[str, bytes] = field(repr=False)  # PEM by domain, for outbound alone.
+    certificate: bytes | None = field(repr=False)  # PEM chain and key, for inbound; None: no TLS.
+    endpoints: tuple[Endpoint, ...]
+    workers: int | None
+    users: ServerUsers
+
+
+def compiled(config: bytes, host: Reading, roots: Roots) -> Compiled:
+    """Load an engine config and the keys that it names; raises `StepError`.
+
+    A domain whose key is gone is served without one: it receives, and cannot send.
+    """
+    head = header(config)
+    try:
+        desired = read([Source(str(roots.engine_config), config)]).desired
+        return Compiled(
+            snapshot=snapshot(desired, head.generation if head else 0, host.account),
+            keys=dict(_keys(desired, host, roots)),
+            certificate=_certificate(desired, host, roots),
+            endpoints=desired.smtp.bind,
+            workers=desired.smtp.workers,
+            users=desired.users,
+        )
+    except ManifestError as cause:
+        raise StepError(f"the engine config cannot be loaded: {cause}") from cause
+    except UnseenError as cause:
+        raise StepError(str(cause)) from cause
+
+
+def _keys(desired: Desired, host: Reading, roots: Roots) -> Iterator[tuple[str, bytes]]:
+    for domain in desired.domains:
+        directory = roots.keys(domain.name.ascii)
+        for name in (f"{domain.selector}.private.key", "private.key"):
+            pem = host.read(directory / name)
+            if pem is not None:
+                yield domain.name.ascii, pem
+                break
+
+
+def _certificate(desired: Desired, host: Reading, roots: Roots) -> bytes | None:
+    match desired.tls.mode:
+        case "off" | "acme":
+            return None
+        case "files":
+            cert, key = str(desired.tls.cert), str(desired.tls.key)
+            paths = PurePosixPath(cert), PurePosixPath(key)
+        case "self-signed":
+            paths = roots.tls / "cert.pem", roots.tls / "key.pem"
+    parts = [host.read(path) for path in paths]
+    for path, part in zip(paths, parts, strict=True):
+        if part is None:
+            raise StepError(f"{path} does not exist; `aimx apply` makes it, or see [tls]")
+    return b"\n".join(part for part in parts if part is not None)
 
 
 def snapshot(
@@ -27,7 +94,7 @@ def snapshot(
         subaddress=desired.smtp.subaddress,
         limits=_limits(desired),
         signing={
-            domain.name.ascii: Signing(domain.selector.text, domain.signature)
+            domain.name.ascii: Signing(str(domain.selector), domain.signature)
             for domain in desired.domains
         },
         delivery=Delivery(

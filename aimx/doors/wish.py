@@ -38,7 +38,7 @@ class Administration(Protocol):
     async def plan(self, wish: Wish) -> Answer:
         """Look, and change nothing."""
 
-    async def apply(self, wish: Wish, plan_id: str | None) -> Answer:
+    async def apply(self, wish: Wish, plan_id: str | None, uid: int) -> Answer:
         """Carry out exactly the plan of this id (None: whatever the plan is now), or refuse."""
 
     async def status(self, wish: Wish, uid: int | None) -> dict[str, Any]:

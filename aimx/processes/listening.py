@@ -62,14 +62,13 @@ def bind(endpoint: Endpoint) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.setblocking(False)
+        listener.setblocking(False)  # noqa: FBT003 - it has no other name
         listener.bind((endpoint.host, endpoint.port))
         listener.listen(_BACKLOG)
     except OSError as cause:
         listener.close()
-        raise BindError(
-            f"cannot listen on {endpoint}: {(cause.strerror or str(cause)).lower()}. {_remedy(cause)}"
-        ) from cause
+        reason = (cause.strerror or str(cause)).lower()
+        raise BindError(f"cannot listen on {endpoint}: {reason}. {_remedy(cause)}") from cause
     return listener
 
 

@@ -82,7 +82,8 @@ class Verbs:
         if request.verb == "PLAN":
             answer = await self.administration.plan(wish)
         else:
-            answer = await self.administration.apply(wish, request.headers.get("plan"))
+            plan_id = request.headers.get("plan")
+            answer = await self.administration.apply(wish, plan_id, caller.uid)
         return frames.ok_json(answer.document())
 
     async def _status(self, request: Request, caller: Caller) -> bytes:

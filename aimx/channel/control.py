@@ -1,0 +1,127 @@
+"""What the supervisor and its workers say to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aimx.channel.messages import Vocabulary
+
+# Octets of a snapshot, and of the secrets beside it, that a worker takes.
+MOST_SNAPSHOT = 512 * 1024 * 1024
+MOST_SECRETS = 64 * 1024 * 1024
+# Octets of a submission: both of its bodies.
+MOST_SUBMISSION = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The worker has arrived, dropped what it does not need, and listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placements:
+    """With one descriptor: a new channel to the placer; the one before is dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """With a sealed snapshot, and sealed secrets behind it: load both aside and probe them."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """It is loaded, and it works."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It does not work; what was before goes on."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Swap to what was prepared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """New transactions run on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """What was prepared is not wanted any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Finish what is in hand, take nothing new, and go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """With one descriptor: a client's connection, accepted and counted."""
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The client of that address is gone."""
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """With one descriptor, the content: a message that somebody here wants sent."""
+
+    number: int
+    content_length: int
+    html_length: int
+    text_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Authored:
+    """Who the message is from, and the mailbox of that address (None: there is none).
+
+    Nothing is done with the message before it is `Permitted`.
+    """
+
+    number: int
+    author: str
+    owner: int | None  # The uid of the mailbox's owner.
+
+
+@dataclass(frozen=True, slots=True)
+class Permitted:
+    """The caller may send as this author."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forbidden:
+    """The caller may not; the message is to be forgotten."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a submission: a code of the socket's protocol, or empty for success."""
+
+    number: int
+    code: str
+    text: str  # The Message-ID, or the reason.
+
+
+TO_INBOUND = Vocabulary(Placements, Prepare, Commit, Drop, Leave, Connection)
+FROM_INBOUND = Vocabulary(Ready, Prepared, Refused, Committed, Closed)
+TO_OUTBOUND = Vocabulary(Placements, Prepare, Commit, Drop, Leave, Submission, Permitted, Forbidden)
+FROM_OUTBOUND = Vocabulary(Ready, Prepared, Refused, Committed, Authored, Outcome)

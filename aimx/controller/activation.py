@@ -1,0 +1,72 @@
+"""How an apply, which waits, reaches the engine, which must not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from aimx.controller.compiled import Compiled, compiled
+from aimx.controller.probe import probe
+from reconcilers.host.host import Reading, StepError
+from reconcilers.roots import Roots
+
+
+class EngineError(Exception):
+    """The engine cannot run on what it was given; it goes on as before."""
+
+
+class Engine(Protocol):
+    """The running processes, as the controller sees them."""
+
+    async def prepare(self, compiled: Compiled) -> None:
+        """Load it aside, everywhere, or raise `EngineError`."""
+
+    async def commit(self) -> None:
+        """Swap to what was prepared. It cannot be refused."""
+
+    async def drop(self) -> None:
+        """Forget what was prepared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """No engine runs: the new snapshot is probed in this process, and nobody swaps."""
+
+    host: Reading
+    roots: Roots
+
+    def prepare(self, config: bytes) -> None:
+        probe(compiled(config, self.host, self.roots))
+
+    def commit(self) -> None:
+        pass
+
+    def drop(self) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An engine runs in the loop; the apply waits for it in a thread of its own."""
+
+    engine: Engine
+    loop: asyncio.AbstractEventLoop
+    host: Reading
+    roots: Roots
+
+    def prepare(self, config: bytes) -> None:
+        self._wait(self.engine.prepare(compiled(config, self.host, self.roots)))
+
+    def commit(self) -> None:
+        self._wait(self.engine.commit())
+
+    def drop(self) -> None:
+        self._wait(self.engine.drop())
+
+    def _wait(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            asyncio.run_coroutine_threadsafe(work, self.loop).result()
+        except EngineError as cause:
+            raise StepError(str(cause)) from cause

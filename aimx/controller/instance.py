@@ -1,0 +1,176 @@
+"""One instance: its manifest read, its machine looked at, and the one way to change it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+from aimx.controller.sources import gather
+from aimx.controller.withheld import with_what_is_gone
+from desired.desired import Desired
+from desired.engine_config import header
+from desired.manifest import Reading, read
+from desired.problem import Source
+from reconcilers.applied import what_was_applied
+from reconcilers.apply import apply
+from reconcilers.fingerprint import plan_id
+from reconcilers.generations import Generation, Who, numbers, record
+from reconcilers.host.host import Host, ReconcileError
+from reconcilers.host.local import LocalHost
+from reconcilers.host.read_only import ReadOnly
+from reconcilers.journal import Journal
+from reconcilers.locks import apply_lock
+from reconcilers.plan import Plan
+from reconcilers.planning import plan
+from reconcilers.receipt import Receipt, Tally, final
+from reconcilers.report.document import written
+from reconcilers.roots import Roots
+from reconcilers.step import Activation, Hands
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What the manifest says, and what that would change; nothing has been changed."""
+
+    reading: Reading
+    plan: Plan
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What may go of what is missing from the manifest."""
+
+    removals: int = 0  # How many more than the policy lets go unasked.
+    # Nothing may go: it is planned for as if it were still declared.
+    withheld: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Whether to go on, asked before each step, and whom to tell of each."""
+
+    stop: Callable[[], bool] = lambda: False
+    progress: Callable[[Receipt], None] = lambda receipt: None
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What an apply came to."""
+
+    review: Review
+    receipts: tuple[Receipt, ...]  # The last one of each step.
+    summary: Tally
+    trouble: str = ""  # What is missing from the records of it.
+
+
+class StaleError(Exception):
+    """Something changed since the plan was made; nothing was written."""
+
+    def __init__(self, review: Review) -> None:
+        super().__init__("the machine or the manifest changed since this plan was made")
+        self.review = review  # What the plan is now.
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """The directories of one instance, and the machine behind them."""
+
+    roots: Roots
+    host: Host
+
+    @classmethod
+    def of(cls, roots: Roots) -> Instance:
+        return cls(roots, LocalHost(roots))
+
+    def moved(self, desired: Desired) -> Instance:
+        """The same instance, with its mail where a manifest of the older system says."""
+        directory = desired.data_dir
+        if directory is None:
+            return self
+        return Instance.of(replace(self.roots, data=PurePosixPath(directory)))
+
+    def sources(self) -> tuple[Source, ...]:
+        """The manifest as it is now; raises `ManifestError`."""
+        return gather(self.roots)
+
+    def read(self, sources: tuple[Source, ...]) -> Reading:
+        """What they desire; raises `ManifestError` with everything that is wrong."""
+        return read(sources, owner_exists=lambda name: self.host.account(name) is not None)
+
+    def review(self, reading: Reading, consent: Consent) -> Review:
+        """What it would change. The host that it looks at cannot be written to."""
+        host, desired = ReadOnly(self.host), reading.desired
+        if consent.withheld:
+            applied = what_was_applied(desired, host, self.roots).applied
+            desired = with_what_is_gone(desired, applied)
+        made = plan(desired, host, self.roots, allow_removals=consent.removals)
+        return Review(reading, made, plan_id(made))
+
+    def apply(
+        self,
+        expected: str | None,
+        activation: Activation,
+        who: Who,
+        consent: Consent,
+        watched: Watched,
+    ) -> Applied:
+        """Carry out the plan of this id, or whatever the plan is now.
+
+        Raises `ManifestError`, `LockHeldError` or `StaleError`, and then nothing was written.
+        """
+        with apply_lock(self.host, self.roots, who.origin):
+            review = self.review(self.read(self.sources()), consent)
+            if expected is not None and review.id != expected:
+                raise StaleError(review)
+            began = self.host.now()
+            number = review.plan.generation + (review.plan.config is not None)
+            journal = Journal(self.host, self.roots, number)
+            receipts = self._carried_out(review.plan, activation, journal, watched)
+            trouble = journal.trouble
+            seconds = (self.host.now() - began).total_seconds()
+            summary = Tally.of(receipts, seconds, self._generation())
+            if summary.is_complete and summary.generation:
+                trouble = self._recorded(review, receipts, who, summary.generation) or trouble
+        return Applied(review, receipts, summary, trouble)
+
+    def _carried_out(
+        self, plan: Plan, activation: Activation, journal: Journal, watched: Watched
+    ) -> tuple[Receipt, ...]:
+        receipts = []
+        for receipt in apply(plan, Hands(self.host, activation), journal, watched.stop):
+            watched.progress(receipt)
+            receipts.append(receipt)
+        return final(receipts)
+
+    def _generation(self) -> int:
+        """What the machine is at, whatever became of the apply; 0 where nobody can tell."""
+        try:
+            head = header(self.host.read(self.roots.engine_config) or b"")
+        except ReconcileError:
+            return 0
+        return 0 if head is None else head.generation
+
+    def _recorded(
+        self, review: Review, receipts: tuple[Receipt, ...], who: Who, number: int
+    ) -> str:
+        """Keep what a complete apply led to; gives why it could not be kept."""
+        try:
+            config = self.host.read(self.roots.engine_config)
+            if config is None or number in numbers(self.host, self.roots):
+                return ""
+            kept = Generation(
+                number=number,
+                at=self.host.now(),
+                who=who,
+                sources=review.reading.desired.sources,
+                config=config,
+                plan=written(review.plan),
+                receipts=receipts,
+                resumed=review.plan.config is None,
+            )
+            record(self.host, self.roots, kept)
+        except ReconcileError as cause:
+            return f"generation {number} is not on record: {cause}"
+        return ""

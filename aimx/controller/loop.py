@@ -1,0 +1,196 @@
+"""The loop that keeps the machine at what the manifest says.
+
+Level-triggered: a hint says that there may be something to do; what there is to do is found by
+hashing the sources and looking at the machine. Nothing that goes wrong ends the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from aimx.controller.activation import EngineError, Running
+from aimx.controller.backoff import backoff
+from aimx.controller.compiled import compiled
+from aimx.controller.instance import Applied, Consent, Instance, Review, Watched
+from aimx.controller.sources import digest, watched
+from aimx.controller.state import State
+from aimx.controller.watch import Watch
+from aimx.snapshot import Snapshot
+from desired.manifest import Reading
+from desired.problem import ManifestError
+from reconcilers.generations import Who
+from reconcilers.host.host import ReconcileError
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Controller:
+    """One instance and its running engine; every change of either goes through `changing`."""
+
+    instance: Instance
+    running: Running
+    snapshot: Callable[[], Snapshot]  # What the engine runs on.
+    state: State
+    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    nudged: asyncio.Event = field(default_factory=asyncio.Event)
+    _seen: str = ""  # The digest of the sources that were dealt with last.
+    _failures: int = 0
+    _due: float = 0.0  # When to look again though nothing changed, on the loop's clock.
+
+    async def run(self, debounce: float) -> None:
+        """Turn at every hint, until cancelled."""
+        watch = Watch(self._watched, debounce, self.nudged)
+        watching = asyncio.create_task(watch.run())
+        try:
+            while True:
+                await self._hint()
+                await self.turn()
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    async def turn(self) -> None:
+        """Deal with the sources as they are, if they changed or it is time."""
+        try:
+            async with self.changing:
+                await self._turn()
+        except ManifestError as cause:
+            self._invalid(cause)
+        except ReconcileError as cause:
+            self._failed(str(cause))
+        except Exception as cause:
+            log.exception("controller failed")
+            self._failed(f"internal error: {type(cause).__name__}; the log has it")
+        await asyncio.to_thread(self.state.save)
+
+    async def apply(self, expected: str | None, who: Who, consent: Consent) -> Applied:
+        """Carry out a plan that somebody has seen; raises what `Instance.apply` raises."""
+        async with self.changing:
+            applied = await self._applied(expected, who, consent)
+        self.nudge()
+        return applied
+
+    async def review(self, consent: Consent) -> Review:
+        """What an apply would do now; raises `ManifestError`."""
+
+        def look() -> Review:
+            return self.instance.review(self.instance.read(self.instance.sources()), consent)
+
+        return await asyncio.to_thread(look)
+
+    def nudge(self) -> None:
+        """Look now, whatever was seen before."""
+        self._seen = ""
+        self.nudged.set()
+
+    async def _hint(self) -> None:
+        """Wait for a hint, or until it is time to look again."""
+        left = max(self._due - asyncio.get_running_loop().time(), 0.0)
+        try:
+            async with asyncio.timeout(left):
+                await self.nudged.wait()
+        except TimeoutError:
+            self._seen = ""
+        self.nudged.clear()
+
+    async def _turn(self) -> None:
+        sources = await asyncio.to_thread(self.instance.sources)
+        found = digest(sources)
+        if found == self._seen:
+            return
+        self._seen = found
+        reading = await asyncio.to_thread(self.instance.read, sources)
+        self.state.valid(reading)
+        self._due = _now() + reading.desired.controller.resync.total_seconds()
+        whole = await asyncio.to_thread(self.instance.review, reading, Consent())
+        await self._act(reading, whole)
+
+    async def _act(self, reading: Reading, whole: Review) -> None:
+        """Carry out what may be carried out without being asked; the rest waits and is shown."""
+        automatic = reading.desired.controller.auto_apply
+        if automatic == "none":
+            self.state.waiting(whole)
+            return
+        consent = Consent(withheld=automatic == "safe")
+        allowed = whole
+        if consent.withheld:
+            allowed = await asyncio.to_thread(self.instance.review, reading, consent)
+        if allowed.plan.steps:
+            applied = await self._applied(allowed.id, self._who(), consent)
+            if not applied.summary.is_complete:
+                self._failed(_first_reason(applied))
+                return
+        else:
+            await self._refresh()
+        self._failures = 0
+        self.state.settled(whole, allowed)
+
+    def _who(self) -> Who:
+        user = self.instance.host.user()
+        return Who(user.uid, user.name, "watch")
+
+    async def _applied(self, expected: str | None, who: Who, consent: Consent) -> Applied:
+        applied = await asyncio.to_thread(
+            self.instance.apply, expected, self.running, who, consent, Watched()
+        )
+        self.state.applied(applied)
+        summary = applied.summary
+        log.info(
+            "applied",
+            generation=summary.generation,
+            done=summary.done,
+            failed=summary.failed,
+            skipped=summary.skipped + summary.not_started,
+            seconds=round(summary.seconds, 3),
+            trouble=applied.trouble,
+        )
+        await self._refresh()
+        return applied
+
+    async def _refresh(self) -> None:
+        """The engine learns what is in no engine config: that an owner exists by now, say."""
+        roots, host = self.instance.roots, self.instance.host
+        config = await asyncio.to_thread(host.read, roots.engine_config)
+        if config is None:
+            return
+        wanted = await asyncio.to_thread(compiled, config, host, roots)
+        if wanted.snapshot == self.snapshot():
+            self.state.active(wanted.snapshot.id.generation)
+            return
+        try:
+            await self.running.engine.prepare(wanted)
+            await self.running.engine.commit()
+        except EngineError as cause:
+            self.state.inactive(str(cause))
+        else:
+            self.state.active(wanted.snapshot.id.generation)
+
+    def _invalid(self, cause: ManifestError) -> None:
+        log.error("manifest is invalid", problems=len(cause.problems))
+        self.state.invalid(cause)
+        self._due = _now() + 3600.0
+
+    def _failed(self, reason: str) -> None:
+        """Try again later, each time later, unless something changes before."""
+        self._failures += 1
+        wait = backoff(self._failures)
+        self._due = _now() + wait
+        log.error("not converged", reason=reason, retry_seconds=round(wait, 1))
+        self.state.failed(reason)
+
+    def _watched(self) -> frozenset[Path]:
+        return watched(self.instance.roots)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _first_reason(applied: Applied) -> str:
+    return next((receipt.reason for receipt in applied.receipts if receipt.reason), "stopped")

@@ -1,0 +1,114 @@
+"""How the instance stands, for whoever asks: kept in memory, and on disk for when we are gone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from aimx.controller.conditions import Conditions, Status, Type
+from aimx.controller.instance import Applied, Instance, Review
+from desired.manifest import Reading
+from desired.problem import ManifestError, render_problem
+from reconcilers.change import Action
+from reconcilers.host.host import Access, ReconcileError
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class State:
+    """The facts that the loop has found, each at the moment when it became true."""
+
+    instance: Instance
+    generation: int = 0  # Of the engine config.
+    engine_generation: int = 0  # What the processes run on.
+    last_attempted: str = ""  # The digest of the manifest that was looked at last.
+    last_applied: str = ""  # The digest of the manifest that was applied last.
+    conditions: Conditions = field(default_factory=Conditions)
+    _saved: bytes = b""
+
+    def valid(self, reading: Reading) -> None:
+        self.last_attempted = reading.desired.digest
+        warnings = [render_problem(problem) for problem in reading.warnings]
+        self._tell("ManifestValid", "True", "Warnings" if warnings else "", "\n\n".join(warnings))
+
+    def invalid(self, cause: ManifestError) -> None:
+        told = "\n\n".join(render_problem(problem) for problem in cause.problems)
+        self._tell("ManifestValid", "False", "LastGoodGenerationKept", told)
+        self._tell("Converged", "False", "ManifestInvalid")
+
+    def applied(self, applied: Applied) -> None:
+        self.generation = applied.summary.generation
+        if applied.summary.is_complete:
+            self.last_applied = applied.review.reading.desired.digest
+
+    def settled(self, whole: Review, done: Review) -> None:
+        """All that may be done is done; `whole` has what waits for somebody to say so."""
+        self.generation = max(self.generation, done.plan.generation)
+        blocked = [f"{c.address}: {c.blocked.reason}" for c in done.plan.blocked if c.blocked]
+        blocked += [f"{each.address}: {each.reason}" for each in done.plan.unsettled]
+        if blocked:
+            self._tell("Converged", "False", "Blocked", "\n".join(blocked))
+        else:
+            self._tell("Converged", "True")
+        if whole.id != done.id:
+            self.waiting(whole)
+        else:
+            self._tell("PendingApproval", "False")
+        drifted = [change.address for change in done.plan.changes if change.action is Action.REPAIR]
+        self._tell("Drifted", "True" if drifted and blocked else "False")
+
+    def waiting(self, whole: Review) -> None:
+        changes = "\n".join(f"{change.action} {change.address}" for change in whole.plan.changes)
+        held = bool(whole.plan.changes)
+        self._tell(
+            "PendingApproval",
+            "True" if held else "False",
+            "RunApply" if held else "",
+            changes,
+        )
+
+    def failed(self, reason: str) -> None:
+        self._tell("Converged", "False", "ApplyFailed", reason)
+
+    def active(self, generation: int) -> None:
+        self.engine_generation = generation
+        self._tell("EngineActive", "True")
+
+    def inactive(self, reason: str) -> None:
+        self._tell("EngineActive", "False", "Refused", reason)
+
+    def ready(self, status: Status, reason: str = "", message: str = "") -> None:
+        self._tell("Ready", status, reason, message)
+
+    def document(self, *, daemon: bool) -> dict[str, Any]:
+        return {
+            "format": "aimx.status",
+            "format_version": "1.0",
+            "daemon": daemon,
+            "generation": self.generation,
+            "engine_generation": self.engine_generation,
+            "last_applied": self.last_applied,
+            "last_attempted": self.last_attempted,
+            "conditions": self.conditions.documents(),
+        }
+
+    def save(self) -> None:
+        """Write it down where it changed. That it cannot be written is no reason to stop."""
+        host, roots = self.instance.host, self.instance.roots
+        content = json.dumps(self.document(daemon=True), indent=2).encode() + b"\n"
+        if content == self._saved:
+            return
+        user = host.user()
+        try:
+            host.replace(roots.status, content, Access(0o600, user.uid, user.gid))
+            self._saved = content
+        except ReconcileError as cause:
+            log.warning("status not written", reason=str(cause))
+
+    def _tell(self, kind: Type, status: Status, reason: str = "", message: str = "") -> None:
+        now = self.instance.host.now()
+        self.conditions = self.conditions.told(kind, status, now, reason=reason, message=message)

@@ -1,0 +1,86 @@
+"""How the running processes come to a new generation: all prepare, then all swap."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from aimx.channel.control import Commit, Committed, Drop, Prepare, Prepared, Refused
+from aimx.channel.packets import close_all
+from aimx.channel.sealed import sealed
+from aimx.controller.compiled import Compiled
+from aimx.processes.worker import Worker, WorkerGoneError
+
+# How long a process may take to load and probe a snapshot, and to swap to it, in seconds.
+PREPARE_SECONDS = 10.0
+COMMIT_SECONDS = 5.0
+
+log = structlog.get_logger()
+
+
+class RefusedError(Exception):
+    """A process cannot run on the new generation; the one before goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What one role gets of a generation."""
+
+    generation: int
+    snapshot: bytes
+    secrets: bytes
+
+    @contextmanager
+    def sealed(self) -> Iterator[Sequence[int]]:
+        """The descriptors to send, closed afterwards."""
+        descriptors = [sealed(self.snapshot)]
+        try:
+            descriptors.append(sealed(self.secrets))
+            yield descriptors
+        finally:
+            close_all(descriptors)
+
+
+def parcel(role: str, compiled: Compiled) -> Parcel:
+    """Each role its part: DKIM keys for outbound alone, the TLS key for inbound alone."""
+    if role == "outbound":
+        keys = {domain: pem.decode() for domain, pem in compiled.keys.items()}
+        secrets = json.dumps(keys).encode()
+    else:
+        secrets = compiled.certificate or b""
+    return Parcel(compiled.snapshot.id.generation, compiled.snapshot.to_bytes(), secrets)
+
+
+async def prepare(worker: Worker, compiled: Compiled) -> None:
+    """Load the generation aside; raises `RefusedError`, or `WorkerGoneError` where it died."""
+    parts = parcel(worker.role, compiled)
+    with parts.sealed() as descriptors:
+        answer = await worker.ask(Prepare(parts.generation), descriptors, PREPARE_SECONDS)
+    match answer:
+        case Prepared():
+            return
+        case Refused(reason):
+            raise RefusedError(f"{worker.role} cannot run on the new generation: {reason}")
+        case _:
+            raise WorkerGoneError(f"{worker.role} answered something else")
+
+
+async def commit(worker: Worker) -> None:
+    """Swap to what it prepared; raises `WorkerGoneError`."""
+    if not isinstance(await worker.ask(Commit(), (), COMMIT_SECONDS), Committed):
+        raise WorkerGoneError(f"{worker.role} answered something else")
+
+
+async def drop(workers: Sequence[Worker]) -> None:
+    """Whatever they have prepared is forgotten."""
+    told = await asyncio.gather(
+        *(worker.tell(Drop()) for worker in workers), return_exceptions=True
+    )
+    for outcome in told:
+        if isinstance(outcome, BaseException):
+            log.warning("process was gone already", reason=str(outcome))

@@ -1,0 +1,216 @@
+"""The processes of the engine: started, supplied with a generation, and started again.
+
+Who dies is replaced, later each time. A replacement gets the committed generation before its
+first work, and the prepared one if there is one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from aimx.channel.control import (
+    FROM_INBOUND,
+    FROM_OUTBOUND,
+    TO_INBOUND,
+    TO_OUTBOUND,
+    Leave,
+    Placements,
+)
+from aimx.channel.messages import Vocabulary
+from aimx.channel.packets import Kind, pair
+from aimx.controller.compiled import Compiled
+from aimx.processes.activation import RefusedError, commit, drop, prepare
+from aimx.processes.station import Station
+from aimx.processes.worker import SilentError, Worker, WorkerGoneError
+
+# How long a process may take to import what it needs, in seconds.
+ARRIVE_SECONDS = 60.0
+LEAVE_SECONDS = 30.0
+_PAUSES = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)  # Before each start after a death, in seconds.
+_CALM_SECONDS = 60.0  # Alive for so long, and earlier deaths are forgotten.
+
+_SPOKEN: dict[str, tuple[Vocabulary, Vocabulary]] = {
+    "inbound": (FROM_INBOUND, TO_INBOUND),
+    "outbound": (FROM_OUTBOUND, TO_OUTBOUND),
+}
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Crew:
+    """All workers, and the generations that they run on."""
+
+    station: Station
+    heard: Callable[[Worker, Any], None]
+    lost: Callable[[Worker], None]
+    workers: list[Worker] = field(default_factory=list)
+    committed: Compiled | None = None
+    prepared: Compiled | None = None
+    _leaving: bool = False
+    _deaths: dict[str, int] = field(default_factory=dict)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _replacements: dict[Worker, asyncio.Future[None]] = field(default_factory=dict)
+    _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def of(self, role: str) -> list[Worker]:
+        return [worker for worker in self.workers if worker.role == role]
+
+    async def begin(self, compiled: Compiled) -> None:
+        """Start everybody on a generation; raises what a start can raise."""
+        self.committed = compiled
+        await self.station.open()
+        roles = ["outbound"] + ["inbound"] * workers(compiled.workers)
+        await asyncio.gather(*(self._start(role) for role in roles))
+
+    async def prepare(self, compiled: Compiled) -> None:
+        """Everybody loads the generation aside, or nobody does; raises `RefusedError`."""
+        async with self._changing:
+            self.prepared = compiled
+            try:
+                await asyncio.gather(*(self._prepare(worker) for worker in tuple(self.workers)))
+            except RefusedError:
+                await self._drop()
+                raise
+
+    async def commit(self) -> None:
+        """Everybody swaps, the signer first; who cannot is replaced."""
+        async with self._changing:
+            self.committed, self.prepared = self.prepared, None
+            for role in ("outbound", "inbound"):
+                await asyncio.gather(*(self._commit(worker) for worker in self.of(role)))
+
+    async def drop(self) -> None:
+        async with self._changing:
+            await self._drop()
+
+    async def leave(self) -> None:
+        """Everybody finishes what is in hand and goes; the placer last."""
+        self._leaving = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(
+            *(worker.tell(Leave()) for worker in self.workers), return_exceptions=True
+        )
+        await asyncio.gather(*(worker.left(LEAVE_SECONDS) for worker in self.workers))
+        self.workers.clear()
+        await self.station.close()
+
+    async def _drop(self) -> None:
+        self.prepared = None
+        await drop(self.workers)
+
+    async def _prepare(self, worker: Worker) -> None:
+        """Ask; where it dies over it, its replacement is asked once."""
+        assert self.prepared is not None
+        try:
+            try:
+                await prepare(worker, self.prepared)
+            except WorkerGoneError:
+                # A replacement is given what is prepared before it counts as started.
+                await self._replacements[worker]
+        except (WorkerGoneError, SilentError) as failure:
+            raise RefusedError(f"{failure} over the new generation") from failure
+
+    async def _commit(self, worker: Worker) -> None:
+        try:
+            await commit(worker)
+        except SilentError as failure:
+            log.error("process did not swap", role=worker.role, reason=str(failure))
+            worker.end()
+            self._died(worker)
+        except WorkerGoneError:
+            pass  # Its replacement starts on what is committed.
+
+    async def _start(self, role: str) -> Worker:
+        speaks, understands = _SPOKEN[role]
+        assert self.committed is not None
+        process, channel = await self.station.start(role, self.committed.users)
+        worker = Worker(role, process, speaks, understands, self.heard, self._died)
+        try:
+            await worker.arrived(channel, ARRIVE_SECONDS)
+            await self._supply(worker)
+        except BaseException:
+            worker.end()
+            raise
+        self.workers.append(worker)
+        log.info("process started", role=role, pid=process.pid)
+        return worker
+
+    async def _supply(self, worker: Worker) -> None:
+        """Everything that a new process needs before its first work."""
+        await self.connect(worker)
+        assert self.committed is not None
+        await prepare(worker, self.committed)
+        await commit(worker)
+        if self.prepared is not None:
+            await prepare(worker, self.prepared)
+
+    async def connect(self, worker: Worker) -> None:
+        """Give it a channel to the placer; one end each, and none stays here."""
+        ours, theirs = pair(Kind.PLACING)
+        try:
+            await self.station.introduce(worker.role, theirs)
+            await worker.tell(Placements(), (ours.fileno(),))
+        finally:
+            ours.close()
+            theirs.close()
+
+    async def reconnect(self) -> None:
+        """The placer is a new one, or closed a line: everybody gets a new line."""
+        for worker in tuple(self.workers):
+            with suppress(WorkerGoneError):
+                await self.connect(worker)
+
+    def _died(self, worker: Worker) -> None:
+        self.lost(worker)
+        if worker not in self.workers or self._leaving:
+            return  # It has not begun, or nobody is to follow it.
+        self.workers.remove(worker)
+        self._replacements[worker] = attempt = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(self._replaced(worker, attempt))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _replaced(self, worker: Worker, attempt: asyncio.Future[None]) -> None:
+        """Start a replacement, and keep trying; `attempt` tells how the first try went."""
+        while True:
+            await asyncio.sleep(self._pause(worker.role))
+            try:
+                await self._start(worker.role)
+            except (WorkerGoneError, SilentError, RefusedError, OSError) as failure:
+                log.error("process could not be started", role=worker.role, reason=str(failure))
+                if not attempt.done():
+                    attempt.set_exception(failure)
+                    attempt.exception()  # Whether anybody asks or not.
+            else:
+                break
+        if not attempt.done():
+            attempt.set_result(None)
+        del self._replacements[worker]
+
+    def _pause(self, role: str) -> float:
+        deaths = self._deaths[role] = self._deaths.get(role, -1) + 1
+        asyncio.get_running_loop().call_later(_CALM_SECONDS, self._forgive, role)
+        return _PAUSES[min(deaths, len(_PAUSES) - 1)]
+
+    def _forgive(self, role: str) -> None:
+        self._deaths[role] = max(self._deaths[role] - 1, -1)
+
+
+def workers(wanted: int | None) -> int:
+    """How many inbound processes: for isolation two at least; more than four are no faster."""
+    if wanted is not None:
+        return wanted
+    return min(max(len(os.sched_getaffinity(0)), 2), 4)
+
+
+def least_busy(candidates: Iterable[Worker]) -> Worker | None:
+    return min(candidates, key=lambda worker: worker.connections.total(), default=None)

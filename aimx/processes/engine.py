@@ -1,0 +1,105 @@
+"""The running engine: its processes, its sockets, and who is connected."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+
+from aimx.channel.control import Authored, Closed, Outcome
+from aimx.controller.activation import EngineError
+from aimx.controller.compiled import Compiled
+from aimx.processes.accept import Acceptance
+from aimx.processes.activation import RefusedError
+from aimx.processes.crew import Crew
+from aimx.processes.listening import BindError, Listening
+from aimx.processes.station import Station
+from aimx.processes.submissions import Submissions
+from aimx.processes.worker import Worker
+from aimx.snapshot import Snapshot
+from reconcilers.host.host import Reading
+from reconcilers.roots import Roots
+
+log = structlog.get_logger()
+
+
+class Running:
+    """What `serve` runs. It swaps to a new generation without losing a session."""
+
+    def __init__(self, roots: Roots, host: Reading) -> None:
+        self._station = Station(roots, host, self._placer_replaced)
+        self._crew = Crew(self._station, self._heard, self._lost)
+        self._listening = Listening()
+        self._acceptance = Acceptance(self._crew, lambda: self.snapshot.limits)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.submissions = Submissions(self._crew)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What new transactions run on."""
+        assert self._crew.committed is not None
+        return self._crew.committed.snapshot
+
+    @property
+    def signing_domains(self) -> frozenset[str]:
+        """The domains that can send, since their keys are there."""
+        assert self._crew.committed is not None
+        return frozenset(self._crew.committed.keys)
+
+    async def begin(self, compiled: Compiled) -> None:
+        """Bind first, so that nothing is started in vain; accept last, so that nobody waits."""
+        self._listening.prepare(compiled.endpoints)
+        await self._crew.begin(compiled)
+        self._swap_listeners()
+
+    async def prepare(self, compiled: Compiled) -> None:
+        try:
+            self._listening.prepare(compiled.endpoints)
+            await self._crew.prepare(compiled)
+        except (BindError, RefusedError) as cause:
+            self._listening.drop()
+            raise EngineError(str(cause)) from cause
+
+    async def commit(self) -> None:
+        await self._crew.commit()
+        self._swap_listeners()
+
+    async def drop(self) -> None:
+        self._listening.drop()
+        await self._crew.drop()
+
+    async def leave(self) -> None:
+        """Accept nobody any more, let everybody finish, and end."""
+        await self._acceptance.close()
+        self._listening.close()
+        await self._crew.leave()
+
+    def _swap_listeners(self) -> None:
+        new, old = self._listening.commit()
+        for listener in new:
+            self._acceptance.listen(listener)
+        for listener in old:
+            self._spawn(self._acceptance.leave(listener))
+
+    def _heard(self, worker: Worker, message: Closed | Authored | Outcome) -> None:
+        match message:
+            case Closed(peer):
+                self._acceptance.closed(worker, peer)
+            case Authored() | Outcome():
+                self.submissions.heard(message)
+
+    def _lost(self, worker: Worker) -> None:
+        if worker.role == "inbound":
+            self._acceptance.lost(worker)
+        else:
+            self.submissions.lost()
+
+    def _placer_replaced(self) -> None:
+        self._spawn(self._crew.reconnect())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,231 @@
+"""The outbound process: submitted messages, signed with keys that only it holds, delivered."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from aimx.channel.control import (
+    FROM_OUTBOUND,
+    MOST_SUBMISSION,
+    TO_OUTBOUND,
+    Authored,
+    Forbidden,
+    Outcome,
+    Permitted,
+    Submission,
+)
+from aimx.channel.packets import Channel, MalformedError, close_all
+from aimx.outbound.compose import Submitted
+from aimx.outbound.deliver import Direct
+from aimx.outbound.delivery import Deliverer
+from aimx.outbound.dialogue import Manners
+from aimx.outbound.drop import MailDrop
+from aimx.outbound.outcome import Sent
+from aimx.outbound.refusal import NotSent
+from aimx.outbound.sign import KeyUnusableError, Signer
+from aimx.outbound.submit import Sending
+from aimx.placing.client import PlacingClient
+from aimx.processes.asking import Asking
+from aimx.processes.lazy import DNS
+from aimx.processes.post import Post, UnloadableError
+from aimx.processes.sent import Keeping
+from aimx.processes.start import Arrival, run, settle_in
+from aimx.snapshot import Route, Snapshot
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What a message is sent under."""
+
+    sending: Sending
+    snapshot: Snapshot
+    signers: Mapping[str, Signer]
+
+
+class Outbound:
+    """The submissions in hand, by number."""
+
+    def __init__(self, control: Channel, spool: int) -> None:
+        self._placements = PlacingClient(spool)
+        self._resolver = Asking()
+        self._signers: dict[tuple[str, str, str], Signer] = {}  # By domain, selector, PEM.
+        self._permissions: dict[int, asyncio.Future[bool]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._post: Post[Generation] = Post(
+            control,
+            speaks=FROM_OUTBOUND,
+            understands=TO_OUTBOUND,
+            load=self._load,
+            placements=self._placements,
+            heard=self._heard,
+        )
+
+    async def run(self) -> None:
+        """Serve until told to leave, then finish what is in hand."""
+        await self._post.arrived()
+        waits = [asyncio.create_task(e.wait()) for e in (self._post.leaving, self._post.gone)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        if not self._post.gone.is_set():
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _load(self, snapshot: Snapshot, secrets: bytes) -> Generation:
+        """Each new key signs and verifies once; one that is known costs nothing."""
+        keys: dict[str, str] = json.loads(secrets)
+        signers = {
+            domain: self._signer(domain, snapshot.signing[domain].selector, pem)
+            for domain, pem in keys.items()
+        }
+        self._signers = {
+            (domain, signer.selector, keys[domain]): signer for domain, signer in signers.items()
+        }
+        sending = Sending(
+            snapshot=snapshot,
+            signers=signers,
+            deliverer=self._deliverer(snapshot),
+            keep=Keeping(snapshot, self._placements).keep,
+            clock=_now,
+            message_id=lambda domain: f"{uuid.uuid4()}@{domain}",
+        )
+        return Generation(sending, snapshot, signers)
+
+    def _signer(self, domain: str, selector: str, pem: str) -> Signer:
+        known = self._signers.get((domain, selector, pem))
+        if known is not None:
+            return known
+        try:
+            signer = Signer(pem.encode(), selector, domain)
+            signer.probe()
+        except KeyUnusableError as cause:
+            raise UnloadableError(f"the DKIM key of {domain} cannot sign: {cause}") from cause
+        return signer
+
+    def _deliverer(self, snapshot: Snapshot) -> Deliverer:
+        """To the hosts that the DNS names; for rehearsals into a directory."""
+        if directory := os.environ.get("AIMX_TEST_MAIL_DROP"):
+            return MailDrop(Path(directory), _now)
+        delivery = snapshot.delivery
+        return Direct(
+            self._resolver.of(snapshot),
+            Manners(hostname=snapshot.hostname, port=delivery.port, timeout=delivery.timeout),
+            ipv6=delivery.ipv6,
+        )
+
+    def _heard(
+        self, message: Submission | Permitted | Forbidden, descriptors: tuple[int, ...]
+    ) -> None:
+        match message:
+            case Submission():
+                self._begin(message, descriptors)
+            case Permitted(number):
+                self._decide(number, allowed=True)
+            case Forbidden(number):
+                self._decide(number, allowed=False)
+
+    def _begin(self, submission: Submission, descriptors: tuple[int, ...]) -> None:
+        try:
+            content = _content(submission, descriptors)
+        finally:
+            close_all(descriptors)
+        task = asyncio.get_running_loop().create_task(self._submit(submission, content))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _decide(self, number: int, *, allowed: bool) -> None:
+        permission = self._permissions.pop(number, None)
+        if permission is not None and not permission.done():
+            permission.set_result(allowed)
+
+    async def _submit(self, submission: Submission, content: bytes) -> None:
+        """Read the author, wait for leave, send, and say what became of it."""
+        number = submission.number
+        try:
+            outcome = await self._sent(submission, content)
+        except Exception:
+            mark = os.urandom(4).hex()
+            log.exception("message not sent", mark=mark)
+            outcome = Outcome(number, "IO", f"internal error; the log has it under {mark}")
+        finally:
+            self._permissions.pop(number, None)
+        await self._post.say(outcome)
+
+    async def _sent(self, submission: Submission, content: bytes) -> Outcome:
+        number, generation = submission.number, self._post.current
+        body = content[: submission.content_length]
+        author = generation.sending.author(body)
+        if isinstance(author, NotSent):
+            return Outcome(number, author.code.value, author.reason)
+        permission = asyncio.get_running_loop().create_future()
+        self._permissions[number] = permission
+        route = _route(generation.snapshot, author.address)
+        owner = None if route is None else route.uid
+        await self._post.say(Authored(number, author.address, owner))
+        if not await permission or route is None:
+            return Outcome(number, "MAILBOX", no_mailbox(author.address))
+        html = content[submission.content_length :] if submission.html_length else None
+        match await generation.sending.send(
+            Submitted(body, html, submission.text_only), author.address
+        ):
+            case Sent(message_id):
+                return Outcome(number, "", message_id)
+            case NotSent(code, reason):
+                return Outcome(number, code.value, reason)
+
+
+def no_mailbox(author: str) -> str:
+    """The same for a mailbox that is not there and for one of somebody else."""
+    return (
+        f"no mailbox matches From: {author} (run `aimx mailboxes create <name>` to register one;"
+        " catchall is inbound-only)"
+    )
+
+
+def _route(snapshot: Snapshot, author: str) -> Route | None:
+    """The mailbox of exactly this address; nobody sends as a catchall or a subaddress."""
+    found = snapshot.routes.get(author.lower())
+    return None if found is None or found.is_catchall else found
+
+
+def _content(submission: Submission, descriptors: tuple[int, ...]) -> bytes:
+    length = submission.content_length + submission.html_length
+    if len(descriptors) != 1 or length > MOST_SUBMISSION:
+        raise MalformedError("a submission comes with its content")
+    parts, offset = [], 0
+    while offset < length:
+        part = os.pread(descriptors[0], length - offset, offset)
+        if not part:
+            raise MalformedError("a submission's content is cut short")
+        parts.append(part)
+        offset += len(part)
+    return b"".join(parts)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def main() -> None:
+    run("outbound", serve)
+
+
+def serve(arrival: Arrival) -> None:
+    settle_in(arrival, DNS)
+    asyncio.run(_serve(arrival))
+
+
+async def _serve(arrival: Arrival) -> None:
+    await Outbound(arrival.channel("control"), arrival.descriptors["spool"]).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""A worker's side of its control channel: generations come, connections to the placer come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import structlog
+
+from aimx.channel.attached import Attached
+from aimx.channel.control import (
+    MOST_SECRETS,
+    MOST_SNAPSHOT,
+    Commit,
+    Committed,
+    Drop,
+    Leave,
+    Placements,
+    Prepare,
+    Prepared,
+    Ready,
+    Refused,
+)
+from aimx.channel.messages import Vocabulary
+from aimx.channel.packets import Channel, Kind, MalformedError, Packet, close_all
+from aimx.channel.sealed import unseal
+from aimx.placing.client import PlacingClient
+from aimx.snapshot import Snapshot
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+
+class UnloadableError(Exception):
+    """A generation that this process cannot run on; says why."""
+
+
+class Post(Generic[T]):
+    """What every worker does alike. `load` makes of a generation what the worker runs on.
+
+    `heard` gets every other message with its descriptors, which are its to close.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        *,
+        speaks: Vocabulary,
+        understands: Vocabulary,
+        load: Callable[[Snapshot, bytes], T],
+        placements: PlacingClient,
+        heard: Callable[[Any, tuple[int, ...]], None],
+    ) -> None:
+        self._speaks = speaks
+        self._understands = understands
+        self._load = load
+        self._placements = placements
+        self._heard = heard
+        self._prepared: T | None = None
+        self._current: T | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.leaving = asyncio.Event()  # Take nothing new.
+        self.gone = asyncio.Event()  # The supervisor is no more; leave at once.
+        self._control = Attached(channel, self._received, self._ended)
+
+    @property
+    def current(self) -> T:
+        """What new transactions run on. A worker gets it before its first work."""
+        assert self._current is not None
+        return self._current
+
+    async def arrived(self) -> None:
+        await self.say(Ready())
+
+    async def say(self, message: object) -> None:
+        try:
+            await self._control.send(self._speaks.encode(message))
+        except ConnectionError:
+            self.gone.set()
+
+    def post(self, message: object) -> None:
+        """`say`, without waiting."""
+        task = asyncio.get_running_loop().create_task(self.say(message))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _received(self, packet: Packet) -> None:
+        message = self._understands.decode(packet.payload)
+        match message:
+            case Prepare():
+                self.post(self._prepare(packet.descriptors))
+            case Commit():
+                self._swap()
+            case Drop():
+                self._prepared = None
+            case Placements():
+                self._connect(packet.descriptors)
+            case Leave():
+                self.leaving.set()
+            case _:
+                self._heard(message, packet.descriptors)
+
+    def _prepare(self, descriptors: tuple[int, ...]) -> Prepared | Refused:
+        """Load it aside, and say how that went."""
+        try:
+            if len(descriptors) != 2:
+                raise MalformedError("a generation comes with its snapshot and its secrets")
+            snapshot = Snapshot.from_bytes(unseal(descriptors[0], MOST_SNAPSHOT))
+            self._prepared = self._load(snapshot, unseal(descriptors[1], MOST_SECRETS))
+        except UnloadableError as cause:
+            return Refused(str(cause))
+        finally:
+            close_all(descriptors)
+        return Prepared()
+
+    def _swap(self) -> None:
+        if self._prepared is None:
+            raise MalformedError("nothing was prepared")
+        self._current, self._prepared = self._prepared, None
+        self.post(Committed())
+
+    def _connect(self, descriptors: tuple[int, ...]) -> None:
+        if len(descriptors) != 1:
+            close_all(descriptors)
+            raise MalformedError("a channel to the placer comes with one descriptor")
+        self._placements.connect(Channel.of(descriptors[0], Kind.PLACING))
+
+    def _ended(self, reason: str) -> None:
+        log.info("supervisor is gone", reason=reason)
+        self.gone.set()

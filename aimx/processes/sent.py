@@ -1,0 +1,67 @@
+"""The copy that a sender keeps of what was sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from aimx.mail.mime import File
+from aimx.mail.sent import Outgoing, finish
+from aimx.outbound.outcome import Status
+from aimx.outbound.submit import Mailed
+from aimx.placing.client import NotPlaced, Placed, Placement, PlacingClient
+from aimx.snapshot import Snapshot
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """Puts sent copies into the author's mailbox, under one snapshot."""
+
+    snapshot: Snapshot
+    placements: PlacingClient
+
+    async def keep(self, mailed: Mailed) -> str:
+        """The copy's id, or "" if it could not be kept: that undoes no delivery."""
+        route = self.snapshot.routes.get(mailed.composed.heading.author.address)
+        if route is None or route.uid is None:
+            return ""
+        stored = finish(_outgoing(mailed))
+        placement = Placement(
+            domain=route.domain,
+            folder="sent",
+            name=route.folder,
+            uid=route.uid,
+            base=stored.base,
+            rest=stored.rest,
+            attachments=stored.attachments,
+        )
+        match await self.placements.place(placement):
+            case Placed(stem):
+                return stem
+            case NotPlaced(reason):
+                log.error("sent copy not kept", mailbox=route.mailbox, reason=reason)
+                return ""
+
+
+def _outgoing(mailed: Mailed) -> Outgoing:
+    composed, heading = mailed.composed, mailed.composed.heading
+    delivered = mailed.attempt.status is Status.DELIVERED
+    return Outgoing(
+        mailbox=heading.author.address,
+        content=mailed.content,
+        source=composed.source,
+        format=composed.format.value,
+        recipients=tuple(box.address for box in (*heading.to, *heading.cc)),
+        sent_at=mailed.attempted_at,
+        status=mailed.attempt.status.value,
+        bcc=tuple(box.address for box in heading.bcc),
+        delivered_at=mailed.attempted_at if delivered else None,
+        details=mailed.attempt.details,
+        files=tuple(
+            File(attachment.name, attachment.content_type, attachment.content)
+            for attachment in composed.attachments
+        ),
+    )

@@ -1,0 +1,176 @@
+"""What each process is started with: its descriptors, its user, its line to the placer.
+
+A worker without the placer keeps its clients and answers 451; so the placer alone is started
+anew at once, and everybody is given a line to the new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import PurePosixPath
+from subprocess import Popen, TimeoutExpired
+
+import structlog
+
+from aimx.channel.attached import Attached
+from aimx.channel.packets import Channel, Kind, Packet, close_all, pair
+from aimx.placing.control import PLACER, Admit, Dismissed, Ready, Role
+from aimx.processes.start import start
+from desired.desired import ServerUsers
+from reconcilers.host.host import Account, Reading
+from reconcilers.roots import Roots
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_SETTLE_SECONDS = 120.0  # How long a placer may take over what an earlier one left.
+_END_SECONDS = 10.0
+_PAUSE = 0.2  # Before a placer is started again, in seconds.
+
+log = structlog.get_logger()
+
+
+class StationError(Exception):
+    """The placer cannot be started; says why."""
+
+
+class Station:
+    """Starts processes, and keeps a placer running. `replaced` is called for each new one."""
+
+    def __init__(self, roots: Roots, host: Reading, replaced: Callable[[], None]) -> None:
+        self._roots = roots
+        self._host = host
+        self._replaced = replaced
+        self._placer: Popen[bytes] | None = None
+        self._control: Attached | None = None
+        self._ready = asyncio.Event()
+        self._numbers = itertools.count(1)
+        self._users: dict[str, Account] = {}
+        self._closing = False
+        self._again: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Start the placer and wait until it serves; raises `StationError`."""
+        self._begin()
+        try:
+            async with asyncio.timeout(_SETTLE_SECONDS):
+                await self._ready.wait()
+        except TimeoutError:
+            raise StationError("the placer does not answer") from None
+        if self._control is None:
+            raise StationError("the placer ended at once; the log says why")
+
+    async def start(self, role: str, users: ServerUsers) -> tuple[Popen[bytes], Channel]:
+        """Run a worker, and give our end of its control channel."""
+        spool, name = {
+            "inbound": (self._roots.spool, users.inbound),
+            "outbound": (self._roots.outbound, users.outbound),
+        }[role]
+        self._users[role] = user = self._service(name)
+        # Rootless everybody is the one user that we are already.
+        become = user if os.geteuid() == 0 else None
+        with self._opened(spool) as descriptor:
+            return await _started(role, {"spool": descriptor}, become)
+
+    async def introduce(self, role: str, end: Channel) -> None:
+        """Let the placer serve a worker at this end; it is not ours afterwards."""
+        if self._control is None:
+            return  # Everybody is introduced to the next one.
+        admit = Admit(f"{role}-{next(self._numbers)}", Role(role), self._users[role].uid)
+        try:
+            await self._control.send(PLACER.encode(admit), (end.fileno(),))
+        except ConnectionError:
+            log.warning("placer was gone already", worker=admit.worker)
+
+    async def close(self) -> None:
+        """The placer finishes its batch and goes."""
+        self._closing = True
+        if self._again is not None:
+            self._again.cancel()
+        if self._control is not None:
+            self._control.close()
+        if self._placer is not None:
+            await asyncio.to_thread(_awaited, self._placer)
+
+    def _begin(self) -> None:
+        self._ready.clear()
+        ours, theirs = pair(Kind.CONTROL)
+        try:
+            with self._opened(self._roots.data) as data:
+                self._placer = start("placer", {"control": theirs.fileno(), "data": data}, None)
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        self._control = Attached(ours, self._received, self._ended)
+
+    def _received(self, packet: Packet) -> None:
+        close_all(packet.descriptors)
+        message: Ready | Dismissed = PLACER.decode(packet.payload)
+        match message:
+            case Ready():
+                self._ready.set()
+            case Dismissed(worker, reason):
+                log.error("worker was dismissed by the placer", worker=worker, reason=reason)
+                self._replaced()
+
+    def _ended(self, reason: str) -> None:
+        placer, self._placer, self._control = self._placer, None, None
+        if placer is not None:
+            placer.kill()
+            log.error("process died", role="placer", code=placer.wait(), reason=reason)
+        self._ready.set()  # Whoever waits in `open` learns that there is none.
+        if not self._closing:
+            self._again = asyncio.get_running_loop().create_task(self._restarted())
+
+    async def _restarted(self) -> None:
+        await asyncio.sleep(_PAUSE)
+        try:
+            await self.open()
+        except (StationError, OSError) as failure:
+            log.error("placer could not be started", reason=str(failure))
+        else:
+            self._replaced()
+
+    def _service(self, name: str) -> Account:
+        """The user of a service. Until it is made, `nobody` stands in; rootless it is us."""
+        ours = self._host.user()
+        if os.geteuid() != 0:
+            return ours
+        return self._host.account(name) or self._host.account("nobody") or ours
+
+    @contextmanager
+    def _opened(self, path: PurePosixPath) -> Iterator[int]:
+        descriptor = os.open(path, _DIRECTORY)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+
+async def _started(
+    role: str, descriptors: dict[str, int], user: Account | None
+) -> tuple[Popen[bytes], Channel]:
+    ours, theirs = pair(Kind.CONTROL)
+    try:
+        # In a thread: a fork of a large process takes its time.
+        process = await asyncio.to_thread(
+            start, role, {"control": theirs.fileno(), **descriptors}, user
+        )
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    return process, ours
+
+
+def _awaited(process: Popen[bytes]) -> None:
+    try:
+        process.wait(_END_SECONDS)
+    except TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,75 @@
+"""Messages on their way through the outbound process, as the doors hand them in."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+
+import structlog
+
+from aimx.channel.control import Authored, Forbidden, Outcome, Permitted, Submission
+from aimx.doors.socket.frames import Code
+from aimx.doors.socket.verbs import Accepted, Declined, Permission, Submitted
+from aimx.processes.crew import Crew
+from aimx.processes.worker import Worker, WorkerGoneError
+
+_GONE = Declined(Code.TEMP, "the outbound process was restarted; whether it was sent is unknown")
+_ABSENT = Declined(Code.TEMP, "the outbound process is being restarted; nothing was sent")
+
+log = structlog.get_logger()
+
+
+class Submissions:
+    """Each message by its number: first its author is asked for, then its outcome comes."""
+
+    def __init__(self, crew: Crew) -> None:
+        self._crew = crew
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, asyncio.Queue[Authored | Outcome | None]] = {}
+
+    async def submit(self, submitted: Submitted, permission: Permission) -> Accepted | Declined:
+        """Send it, if the caller may send as its author. Whoever waits gets the outcome."""
+        workers = self._crew.of("outbound")
+        if not workers:
+            return _ABSENT
+        number = next(self._numbers)
+        news = self._waiting[number] = asyncio.Queue()
+        try:
+            message = Submission(
+                number, submitted.content_length, submitted.html_length, submitted.text_only
+            )
+            await workers[0].tell(message, (submitted.content,))
+            return await self._followed(workers[0], number, news, permission)
+        except WorkerGoneError:
+            return _GONE
+        finally:
+            del self._waiting[number]
+
+    def heard(self, message: Authored | Outcome) -> None:
+        if (news := self._waiting.get(message.number)) is not None:
+            news.put_nowait(message)
+
+    def lost(self) -> None:
+        """The process died; nobody can tell what it had sent."""
+        for news in self._waiting.values():
+            news.put_nowait(None)
+
+    async def _followed(
+        self,
+        outbound: Worker,
+        number: int,
+        news: asyncio.Queue[Authored | Outcome | None],
+        permission: Permission,
+    ) -> Accepted | Declined:
+        while True:
+            match await news.get():
+                case Authored(author=author, owner=owner):
+                    allowed = permission(owner)
+                    log.info("submission read", author=author, allowed=allowed)
+                    await outbound.tell(Permitted(number) if allowed else Forbidden(number))
+                case Outcome(code="", text=message_id):
+                    return Accepted(message_id)
+                case Outcome(code=code, text=reason):
+                    return Declined(Code(code), reason)
+                case None:
+                    return _GONE

@@ -1,0 +1,181 @@
+"""`aimx serve`: applies the manifest, starts the engine, watches, and answers at the socket."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib.metadata import version
+
+import structlog
+
+from aimx.controller.activation import Alone
+from aimx.controller.activation import Running as RunningActivation
+from aimx.controller.compiled import compiled
+from aimx.controller.instance import Consent, Instance, Watched
+from aimx.controller.loop import Controller
+from aimx.controller.state import State
+from aimx.doors.desires import Daemon, named
+from aimx.doors.exits import Exit
+from aimx.doors.socket.server import Door
+from aimx.doors.socket.verbs import Verbs
+from aimx.processes import logs
+from aimx.processes.activation import RefusedError
+from aimx.processes.engine import Running
+from aimx.processes.listening import BindError
+from aimx.processes.notify import notify
+from aimx.processes.station import StationError
+from aimx.processes.worker import SilentError, WorkerGoneError
+from desired.desired import Desired
+from desired.problem import ManifestError, render_problem
+from reconcilers.generations import Who
+from reconcilers.host.host import Access, ReconcileError
+from reconcilers.locks import LockHeldError, daemon_lock
+
+log = structlog.get_logger()
+
+
+class UnservableError(Exception):
+    """The daemon cannot start; what to print, and the exit code."""
+
+    def __init__(self, exit_code: Exit, text: str) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+def serve(roots: Mapping[str, str], *, may_move: bool) -> int:
+    """Run until told to stop; gives the exit code."""
+    logs.configure()
+    try:
+        asyncio.run(_serve(Instance.of(named(roots)), may_move=may_move))
+    except UnservableError as cause:
+        log.critical("cannot serve", reason=str(cause))
+        return cause.exit_code
+    return Exit.DONE
+
+
+async def _serve(instance: Instance, *, may_move: bool) -> None:
+    stop = _signals()
+    desired = _desired(instance)
+    if desired is not None:
+        logs.configure(desired.log.level, desired.log.format)
+        instance = instance.moved(desired) if may_move else instance
+    try:
+        with daemon_lock(instance.host, instance.roots, "aimx serve"):
+            await _served(instance, desired, stop)
+    except LockHeldError as cause:
+        raise UnservableError(Exit.LOCKED, str(cause)) from cause
+    except ReconcileError as cause:
+        raise UnservableError(Exit.ERROR, str(cause)) from cause
+
+
+async def _served(instance: Instance, desired: Desired | None, stop: asyncio.Event) -> None:
+    state = State(instance)
+    if desired is not None and desired.controller.auto_apply != "none":
+        await asyncio.to_thread(_first_apply, instance, desired, state)
+    config = instance.host.read(instance.roots.engine_config)
+    if config is None:
+        raise UnservableError(Exit.REFUSED, "nothing has been applied yet; run `aimx apply` first")
+    engine = Running(instance.roots, instance.host)
+    try:
+        await _begin(engine, instance, config)
+        await _attend(engine, instance, state, desired, stop)
+    finally:
+        notify("STOPPING=1")
+        await engine.leave()
+
+
+async def _begin(engine: Running, instance: Instance, config: bytes) -> None:
+    try:
+        await engine.begin(compiled(config, instance.host, instance.roots))
+    except (BindError, StationError, RefusedError, WorkerGoneError, SilentError) as cause:
+        raise UnservableError(Exit.ERROR, str(cause)) from cause
+
+
+async def _attend(
+    engine: Running,
+    instance: Instance,
+    state: State,
+    desired: Desired | None,
+    stop: asyncio.Event,
+) -> None:
+    """The doors are open and the manifest is watched, until somebody says stop."""
+    loop = asyncio.get_running_loop()
+    activation = RunningActivation(engine, loop, instance.host, instance.roots)
+    controller = Controller(instance, activation, lambda: engine.snapshot, state)
+    state.generation = engine.snapshot.id.generation
+    state.active(engine.snapshot.id.generation)
+    verbs = Verbs(
+        administrator=os.geteuid(),
+        version=version("aimx-mail"),
+        administration=Daemon(controller),
+        submission=engine.submissions,
+    )
+    door = Door(verbs.answer)
+    await door.open(instance.roots.socket)
+    loop.add_signal_handler(signal.SIGHUP, controller.nudge)
+    debounce = desired.controller.debounce.total_seconds() if desired else 0.1
+    watching = asyncio.create_task(controller.run(debounce))
+    _say_ready(instance, state, engine)
+    try:
+        await stop.wait()
+        log.info("stopping")
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        await door.close()
+        with suppress(OSError):
+            os.unlink(instance.roots.socket)
+
+
+def _desired(instance: Instance) -> Desired | None:
+    """What the manifest says; None where it is invalid and there is a generation to go on with."""
+    try:
+        return instance.read(instance.sources()).desired
+    except ManifestError as cause:
+        told = "\n\n".join(render_problem(problem) for problem in cause.problems)
+        if instance.host.look(instance.roots.engine_config) is None:
+            raise UnservableError(Exit.INVALID, told) from cause
+        log.error("manifest is invalid, the last good generation goes on", problems=told)
+        return None
+
+
+def _first_apply(instance: Instance, desired: Desired, state: State) -> None:
+    """Before anybody is served: nobody runs yet who would have to prepare or swap."""
+    user = instance.host.user()
+    consent = Consent(withheld=desired.controller.auto_apply == "safe")
+    alone = Alone(instance.host, instance.roots)
+    who = Who(user.uid, user.name, "aimx serve")
+    try:
+        applied = instance.apply(None, alone, who, consent, Watched())
+    except ManifestError:
+        return  # It changed since it was read; the controller looks again at once.
+    state.applied(applied)
+    for receipt in applied.receipts:
+        if receipt.reason:
+            log.error("step not done", step=receipt.step, reason=receipt.reason)
+
+
+def _say_ready(instance: Instance, state: State, engine: Running) -> None:
+    user = instance.host.user()
+    instance.host.replace(
+        instance.roots.pid, f"{os.getpid()}\n".encode(), Access(0o644, user.uid, user.gid)
+    )
+    unsigned = engine.snapshot.default_domain not in engine.signing_domains
+    if unsigned:
+        log.error("the default domain has no DKIM key", domain=engine.snapshot.default_domain)
+        state.ready("False", "NoKey", f"{engine.snapshot.default_domain} cannot send")
+    else:
+        state.ready("True")
+    log.info("serving", generation=engine.snapshot.id.generation, domains=engine.snapshot.domains)
+    notify(f"READY=1\nSTATUS=generation {engine.snapshot.id.generation}")
+
+
+def _signals() -> asyncio.Event:
+    """Set when somebody wants us to stop."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop

@@ -1,0 +1,114 @@
+"""One running process of the engine, as the supervisor sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from subprocess import Popen
+from typing import Any, TypeAlias
+
+import structlog
+
+from aimx.channel.attached import Attached
+from aimx.channel.control import Committed, Prepared, Ready, Refused
+from aimx.channel.messages import Vocabulary
+from aimx.channel.packets import Channel, Packet, close_all
+
+log = structlog.get_logger()
+
+Answer: TypeAlias = Ready | Prepared | Refused | Committed
+
+
+class WorkerGoneError(Exception):
+    """The process ended before it answered."""
+
+
+class SilentError(Exception):
+    """The process said nothing in time."""
+
+
+@dataclass(slots=True, eq=False)
+class Worker:
+    """A process, the channel to it, and what it was asked last.
+
+    `heard` gets every message that is no answer to `ask`; `gone` is called once, when it died.
+    """
+
+    role: str
+    process: Popen[bytes]
+    speaks: Vocabulary
+    understands: Vocabulary
+    heard: Callable[[Worker, Any], None]
+    gone: Callable[[Worker], None]
+    connections: Counter[str] = field(default_factory=Counter)  # By peer; inbound alone.
+    _control: Attached = field(init=False)
+    _asked: asyncio.Future[Answer] | None = None
+
+    async def arrived(self, channel: Channel, seconds: float) -> None:
+        """Wait until it has said on its new channel that it is ready; raises as `ask`."""
+        answer = self._expect()
+        self._control = Attached(channel, self._received, self._ended)
+        await self._within(answer, seconds)
+
+    async def ask(self, message: object, descriptors: Sequence[int], seconds: float) -> Answer:
+        """Say something and wait for the answer; raises `WorkerGoneError` or `SilentError`."""
+        answer = self._expect()
+        await self.tell(message, descriptors)
+        return await self._within(answer, seconds)
+
+    async def tell(self, message: object, descriptors: Sequence[int] = ()) -> None:
+        """Say something; raises `WorkerGoneError`. The descriptors stay the caller's."""
+        try:
+            await self._control.send(self.understands.encode(message), descriptors)
+        except ConnectionError:
+            raise WorkerGoneError(f"{self.role} is gone") from None
+
+    def end(self) -> None:
+        """Kill it. `gone` is not called."""
+        self._control.close()
+        self._break("was ended")
+        self.process.kill()
+        self.process.wait()
+
+    async def left(self, seconds: float) -> None:
+        """Wait until it has ended by itself, or end it."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while self.process.poll() is None and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.02)
+        self.end()
+
+    def _expect(self) -> asyncio.Future[Answer]:
+        """Expect an answer from now on, since it may come before we wait for it."""
+        self._asked = asyncio.get_running_loop().create_future()
+        return self._asked
+
+    async def _within(self, answer: asyncio.Future[Answer], seconds: float) -> Answer:
+        try:
+            async with asyncio.timeout(seconds):
+                return await answer
+        except TimeoutError:
+            raise SilentError(f"{self.role} did not answer within {seconds:.0f} s") from None
+        finally:
+            self._asked = None
+
+    def _received(self, packet: Packet) -> None:
+        close_all(packet.descriptors)
+        match message := self.speaks.decode(packet.payload):
+            case Ready() | Prepared() | Refused() | Committed():
+                if self._asked is not None and not self._asked.done():
+                    self._asked.set_result(message)
+            case _:
+                self.heard(self, message)
+
+    def _ended(self, reason: str) -> None:
+        self.process.kill()
+        code = self.process.wait()
+        log.error("process died", role=self.role, pid=self.process.pid, code=code, reason=reason)
+        self._break("died")
+        self.gone(self)
+
+    def _break(self, how: str) -> None:
+        if self._asked is not None and not self._asked.done():
+            self._asked.set_exception(WorkerGoneError(f"{self.role} {how}"))
