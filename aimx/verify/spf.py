@@ -30,6 +30,11 @@ KEPT = 10_000  # Verdicts in memory.
 LONGEST = 20.0  # Seconds for all look-ups of one check: RFC 7208 4.6.4.
 # RFC 7208 4.6.4: ten terms that look up, and for each `mx` or `ptr` ten addresses.
 MOST_LOOKUPS = 121
+MOST_HOSTS = 10  # Of one `mx` or `ptr`: RFC 7208 4.6.4.
+# What pyspf is given to read, in octets: all records of one check, and one term of a record, since
+# its expressions take time quadratic in that. RFC 7208 3.4 would have a record below 500.
+MOST_TEXT = 16 * 1024
+LONGEST_TERM = 512
 LONGEST_PROBLEM = 200  # Characters of a record's fault that we repeat.
 
 # RFC 7208 7.2: macros that make the verdict depend on the sender's local part.
@@ -86,8 +91,14 @@ class SenderPolicy:
             outcome = evaluate(check, answers)
             if isinstance(outcome, Spf):
                 return outcome
-            answers[outcome] = await self._resolver.lookup(*outcome)
+            await self._look_up([outcome], answers)
+            await self._look_up(_hosts(outcome, answers[outcome], check), answers)
         return Spf("permerror", f"more than {MOST_LOOKUPS} look-ups", check.domain)
+
+    async def _look_up(self, questions: list[Question], answers: dict[Question, Answer]) -> None:
+        missing = [question for question in questions if question not in answers]
+        found = await asyncio.gather(*(self._resolver.lookup(*each) for each in missing))
+        answers.update(zip(missing, found, strict=True))
 
 
 def _check(envelope: Envelope) -> Check | Spf:
@@ -100,6 +111,15 @@ def _check(envelope: Envelope) -> Check | Spf:
     return Check(envelope.client.address, local or "postmaster", name, canonical(helo) or helo)
 
 
+def _hosts(question: Question, answer: Answer, check: Check) -> list[Question]:
+    """What pyspf will ask for next, all at once: the addresses of an MX's or a PTR's hosts."""
+    if not isinstance(answer, Records) or question[1] not in ("MX", "PTR"):
+        return []
+    hosts = answer.names or [host for _, host in sorted(answer.exchanges)]
+    record = "AAAA" if ":" in check.client else "A"
+    return [(host, record) for host in hosts[:MOST_HOSTS]]
+
+
 def evaluate(check: Check, answers: Mapping[Question, Answer]) -> Spf | Question:
     """The verdict, or the question whose answer is still missing."""
     query = spf.query(i=check.client, s=f"postmaster@{check.domain}", h=check.helo)
@@ -109,6 +129,7 @@ def evaluate(check: Check, answers: Mapping[Question, Answer]) -> Spf | Question
         question = name, record
         if question not in answers:
             raise _MissingError(question)
+        _refuse_long(answers)
         return [(question, value) for value in _values(question, answers[question])]
 
     # pyspf has no other way in. Nothing else runs until it returns, so nobody shares it.
@@ -140,6 +161,20 @@ def _nobody_asks(*_: object) -> NoReturn:
     raise RuntimeError("pyspf looks up only within evaluate()")
 
 
+def _refuse_long(answers: Mapping[Question, Answer]) -> None:
+    records = [text for text in _texts(answers) if text.lower().startswith(b"v=spf1")]
+    if sum(map(len, records)) > MOST_TEXT:
+        raise spf.PermError(f"its records have more than {MOST_TEXT} octets")
+    if any(len(term) > LONGEST_TERM for record in records for term in record.split(b" ")):
+        raise spf.PermError(f"a term has more than {LONGEST_TERM} octets")
+
+
+def _texts(answers: Mapping[Question, Answer]) -> list[bytes]:
+    return [
+        text for found in answers.values() if isinstance(found, Records) for text in found.texts
+    ]
+
+
 def _values(question: Question, answer: Answer) -> list[Any]:
     """As pyspf wants them: a TXT is a sequence of strings."""
     match answer:
@@ -169,7 +204,6 @@ def _verdict(check: Check, word: str, problem: str) -> Spf:
 
 def _lifetime(answers: Mapping[Question, Answer]) -> int:
     """Seconds until the first record may change; 0 if the verdict is not the next sender's."""
-    texts = [text for a in answers.values() if isinstance(a, Records) for text in a.texts]
-    if any(map(_LOCAL_PART.search, texts)):
+    if any(map(_LOCAL_PART.search, _texts(answers))):
         return 0
     return min((0 if isinstance(a, NoAnswer) else a.ttl for a in answers.values()), default=0)

@@ -1,4 +1,5 @@
 import asyncio
+import time
 
 import pytest
 from hypothesis import given
@@ -6,6 +7,7 @@ from hypothesis import strategies as st
 
 from aimx.mail.envelope import Client, Envelope
 from aimx.testing.zone import Zone, ZoneResolver
+from aimx.verify.resolver import Answer
 from aimx.verify.spf import SenderPolicy
 from aimx.verify.verdict import Spf
 
@@ -174,6 +176,63 @@ def test_a_domain_in_another_script_is_looked_up_by_its_a_label():
 )
 def test_a_name_that_could_not_be_looked_up_is_a_temporary_error(zone, verdict):
     assert checked(zone, "192.0.2.1").verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        pytest.param("a:x." + "a" * 30_000 + "!", "its records have more than", id="a record"),
+        pytest.param("a:x." + "a" * 600 + "!", "a term has more than", id="a term"),
+        pytest.param("ip4:10.0.0.1 " * 1_300, "its records have more than", id="many terms"),
+    ],
+)
+def test_a_record_without_end_is_not_read(record, reason):
+    found = checked(published(f"v=spf1 {record} -all"), "192.0.2.1")
+
+    assert found.verdict == "permerror"
+    assert reason in found.reason
+
+
+def test_a_long_text_beside_the_record_does_not_matter():
+    assert checked(published(["v=spf1 -all", "x" * 30_000]), "192.0.2.1").verdict == "fail"
+
+
+def test_the_hosts_of_an_mx_are_asked_for_at_once():
+    class Meeting(ZoneResolver):
+        """Answers for no host until all have been asked for."""
+
+        def __init__(self) -> None:
+            super().__init__(Zone(published("v=spf1 mx -all")))
+            self.met = asyncio.Barrier(2)
+
+        async def lookup(self, name: str, record: str) -> Answer:
+            if record == "A":
+                await self.met.wait()
+            return await super().lookup(name, record)
+
+    async def work() -> Spf:
+        async with asyncio.timeout(10):
+            return await SenderPolicy(Meeting()).check(envelope("192.0.2.130"))
+
+    assert asyncio.run(work()).verdict == "pass"
+
+
+def test_a_hostile_policy_costs_little():
+    nested = {
+        f"n{number}.example": {
+            "TXT": f"v=spf1 include:n{number + 1}.example " + "ip4:10.0.0.1 " * 100 + "mx ?all",
+            "MX": [f"10 h{number}-{host}.example" for host in range(10)],
+        }
+        for number in range(10)
+    }
+    started = time.process_time()
+
+    found = checked(
+        {**nested, "example.com": {"TXT": "v=spf1 include:n0.example -all"}}, "192.0.2.1"
+    )
+
+    assert found.verdict == "permerror"
+    assert time.process_time() - started < 5
 
 
 def test_the_text_of_an_explanation_is_never_fetched():
