@@ -14,10 +14,11 @@ from aimx.verify import answers
 from aimx.verify.answers import Elsewhere, Reading
 from aimx.verify.exchange import MismatchError, ask, question
 from aimx.verify.expiring import Expiring
-from aimx.verify.resolver import Answer, NoAnswer, NoRecord
+from aimx.verify.resolver import Answer, NoAnswer, NoRecord, Records
 from desired.quantities import Endpoint
 
-KEPT = 20_000  # Answers in memory: some 10 MB.
+KEPT = 32 * 1024 * 1024  # Octets of answers in memory: strangers choose how long theirs are.
+WEIGHT = 512  # Octets for what surrounds the text of an answer.
 AT_ONCE = 200  # Questions on the wire; each has a descriptor.
 ROUNDS = 2  # How often each server is asked before we give up.
 LONGEST_CHAIN = 8  # CNAMEs that lead out of one message into the next.
@@ -66,7 +67,7 @@ class CachingResolver:
     async def _find(self, name: str, record: str) -> Answer:
         answer = await self._follow(name, record)
         seconds = NO_ANSWER_SECONDS if isinstance(answer, NoAnswer) else answer.ttl
-        self._kept.put((name, record), answer, seconds)
+        self._kept.put((name, record), answer, seconds, _weight(answer))
         return answer
 
     async def _follow(self, name: str, record: str) -> Answer:
@@ -101,6 +102,11 @@ class CachingResolver:
                 return reading
             reason = f"{server}: {reading.reason}"
         return NoAnswer(reason)
+
+
+def _weight(answer: Answer) -> int:
+    texts = answer.texts if isinstance(answer, Records) else ()
+    return WEIGHT + sum(map(len, texts))
 
 
 def _aged(answer: Answer, left: float) -> Answer:

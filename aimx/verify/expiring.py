@@ -11,12 +11,16 @@ Value = TypeVar("Value")
 
 
 class Expiring(Generic[Key, Value]):
-    """Forgets what is past its time, and at the limit what was not asked for the longest."""
+    """Forgets what is past its time, and at the limit what was not asked for the longest.
+
+    `limit` is for all weights together; a thing weighs one unless told otherwise.
+    """
 
     def __init__(self, limit: int, clock: Callable[[], float]) -> None:
         self._limit = limit
         self._clock = clock
-        self._kept: OrderedDict[Key, tuple[float, Value]] = OrderedDict()
+        self._weight = 0
+        self._kept: OrderedDict[Key, tuple[float, int, Value]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -26,18 +30,23 @@ class Expiring(Generic[Key, Value]):
         found = self._kept.get(key)
         if found is None:
             return None
-        until, value = found
+        until, _, value = found
         left = until - self._clock()
         if left <= 0:
-            del self._kept[key]
+            self._forget(key)
             return None
         self._kept.move_to_end(key)
         return value, left
 
-    def put(self, key: Key, value: Value, seconds: float) -> None:
-        self._kept.pop(key, None)
-        if seconds <= 0:
+    def put(self, key: Key, value: Value, seconds: float, weight: int = 1) -> None:
+        self._forget(key)
+        if seconds <= 0 or weight > self._limit:
             return
-        if len(self._kept) >= self._limit:
-            self._kept.popitem(last=False)
-        self._kept[key] = self._clock() + seconds, value
+        while self._weight + weight > self._limit:
+            self._forget(next(iter(self._kept)))
+        self._kept[key] = self._clock() + seconds, weight, value
+        self._weight += weight
+
+    def _forget(self, key: Key) -> None:
+        if key in self._kept:
+            self._weight -= self._kept.pop(key)[1]

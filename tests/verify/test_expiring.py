@@ -38,3 +38,21 @@ def test_what_has_no_time_is_not_kept():
     kept.put("a", 2, 0)
 
     assert kept.get("a") is None
+
+
+def test_a_heavy_thing_takes_the_place_of_several():
+    kept = Expiring[str, int](10, Clock())
+    for key in "abcd":
+        kept.put(key, 1, 60, weight=3)
+    kept.put("e", 1, 60, weight=6)
+
+    assert [key for key in "abcde" if kept.get(key)] == ["d", "e"]
+
+
+def test_what_is_heavier_than_all_that_may_be_kept_is_not_kept():
+    kept = Expiring[str, int](10, Clock())
+    kept.put("a", 1, 60)
+
+    kept.put("b", 1, 60, weight=11)
+
+    assert [key for key in "ab" if kept.get(key)] == ["a"]
