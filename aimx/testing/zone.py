@@ -82,6 +82,8 @@ class Zone:
                 )
             for record in RECORDS & entry.keys():
                 _rrset(dns.name.from_text(name), record, entry)
+            if entry.get("fails", "SERVFAIL") not in dns.rcode.Rcode.__members__:
+                raise ValueError(f"{name}: {entry['fails']} is no response code: write SERVFAIL")
 
     def reply(self, query: dns.message.Message, *, datagram: bool) -> dns.message.Message | None:
         """The answer to `query`; None where the zone keeps silent."""
@@ -170,12 +172,15 @@ async def serve(zone: Zone) -> AsyncIterator[str]:
     transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
         lambda: _Datagrams(zone), sock=datagrams
     )
-    server = await asyncio.start_server(partial(_converse, zone), sock=streams)
+    conversing: set[asyncio.StreamWriter] = set()
+    server = await asyncio.start_server(partial(_converse, zone, conversing), sock=streams)
     try:
         yield f"{address}:{port}"
     finally:
         transport.close()
         server.close()
+        for writer in tuple(conversing):
+            writer.close()
         await server.wait_closed()
 
 
@@ -218,7 +223,13 @@ class _Datagrams(asyncio.DatagramProtocol):
             self._transport.sendto(wire, addr)
 
 
-async def _converse(zone: Zone, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _converse(
+    zone: Zone,
+    conversing: set[asyncio.StreamWriter],
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+) -> None:
+    conversing.add(writer)
     try:
         while True:
             (length,) = struct.unpack("!H", await reader.readexactly(2))
@@ -227,6 +238,7 @@ async def _converse(zone: Zone, reader: asyncio.StreamReader, writer: asyncio.St
     except (asyncio.IncompleteReadError, ConnectionError):
         pass
     finally:
+        conversing.discard(writer)
         writer.close()
 
 

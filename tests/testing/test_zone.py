@@ -85,6 +85,7 @@ def test_a_silent_name_gets_no_reply():
     ("table", "text"),
     [
         pytest.param({"a.example": {"SPF": "x"}}, "a.example: SPF is neither", id="unknown key"),
+        pytest.param({"a.example": {"fails": "no"}}, "no is no response code", id="no such code"),
         pytest.param({"a.example": {"A": "::1"}}, "A .* cannot be a record", id="wrong value"),
     ],
 )
@@ -131,3 +132,19 @@ def test_a_datagram_that_is_no_question_is_ignored():
             return "still here"
 
     assert asyncio.run(ask()) == "still here"
+
+
+def test_a_client_that_stays_does_not_keep_the_server():
+    query = dns.message.make_query("example.com", "MX").to_wire()
+
+    async def work() -> tuple[bytes, bytes]:
+        async with serve(Zone(TABLE)) as resolver:
+            address, port = resolver.split(":")
+            reader, writer = await asyncio.open_connection(address, int(port))
+            writer.write(len(query).to_bytes(2) + query)
+            answer = await reader.readexactly(int.from_bytes(await reader.readexactly(2)))
+        end = await reader.read()
+        writer.close()
+        return answer[:2], end
+
+    assert asyncio.run(work()) == (query[:2], b"")
