@@ -1,0 +1,59 @@
+"""The date of a Date field (RFC 5322 3.3 and 4.3), and times as RFC 3339 writes them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+# RFC 5322 4.3: a zone that is not known counts as -0000, which is UTC.
+_ZONES = {"edt": -4, "est": -5, "cdt": -5, "cst": -6, "mdt": -6, "mst": -7, "pdt": -7, "pst": -8}
+_DATE = re.compile(
+    r"\s*(?:[a-z]{3,9}\.?,?\s*)?(?P<day>[0-9]{1,2})[\s-]+(?P<month>[a-z]{3})[a-z]*[\s-]+"
+    r"(?P<year>[0-9]{2,4})\s+(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2}))?"
+    r"(?:\.[0-9]{1,9})?\s*(?:(?P<sign>[+-])(?P<hours>[0-9]{2}):?(?P<minutes>[0-9]{2})"
+    r"|(?P<zone>[a-z]{1,5}))?",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+def read(text: str) -> datetime | None:
+    """The moment in UTC; None where the text names none."""
+    found = _DATE.match(text[:128])
+    if not found or found["month"].lower() not in _MONTHS:
+        return None
+    # RFC 5322 3.3: second 60 is a leap second, which `datetime` does not know.
+    second = min(int(found["second"] or 0), 59)
+    try:
+        local = datetime(
+            _year(found["year"]),
+            _MONTHS.index(found["month"].lower()) + 1,
+            int(found["day"]),
+            int(found["hour"]),
+            int(found["minute"]),
+            second,
+            tzinfo=UTC,
+        )
+        return local - _offset(found)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _year(digits: str) -> int:
+    """RFC 5322 4.3: two digits up to 49 are this century's, and three count from 1900."""
+    year = int(digits)
+    if len(digits) == 4:
+        return year
+    return year + (2000 if len(digits) == 2 and year < 50 else 1900)
+
+
+def _offset(found: re.Match[str]) -> timedelta:
+    if found["sign"]:
+        east = timedelta(hours=int(found["hours"]), minutes=int(found["minutes"]))
+        return east if found["sign"] == "+" else -east
+    return timedelta(hours=_ZONES.get((found["zone"] or "").lower(), 0))
+
+
+def rfc3339(moment: datetime) -> str:
+    """To the second, in UTC, ending in Z."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"

@@ -1,0 +1,80 @@
+"""What a message's header says, decoded once for people and programs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+from aimx.mail import addresses, dates, words
+from aimx.mail.header import Header
+
+NO_SUBJECT = "(no subject)"
+
+_ID = re.compile(rb"<([^<>]+)>")
+_LIST_ID = re.compile(r"<([^<>]*)>\s*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """Empty text: the header does not say."""
+
+    message_id: str  # Without brackets, as all ids.
+    thread_id: str
+    author: str  # The From field; all of them, should there be several.
+    to: str
+    cc: str
+    reply_to: str
+    subject: str
+    date: str  # RFC 3339.
+    in_reply_to: str
+    references: str  # The whole chain, separated by spaces.
+    list_id: str
+    auto_submitted: str
+
+
+def heading(fields: Header, moment: datetime, digest: bytes) -> Heading:
+    """The date is `moment` where the header has none that can be read."""
+    message_ids = ids(fields.values("message-id")[:1])
+    in_reply_to = ids(fields.values("in-reply-to"))
+    references = ids(fields.values("references"))
+    return Heading(
+        message_id="".join(message_ids[:1]),
+        thread_id=thread_id((*references, *in_reply_to, *message_ids), digest),
+        author=addresses.shown(fields.values("from")),
+        to=addresses.shown(fields.values("to")),
+        cc=addresses.shown(fields.values("cc")),
+        reply_to=addresses.shown(fields.values("reply-to")),
+        subject=fields.text("subject") or NO_SUBJECT,
+        date=dates.rfc3339(dates.read(fields.text("date")) or moment),
+        in_reply_to=" ".join(in_reply_to),
+        references=" ".join(references),
+        list_id=_list_id(fields.text("list-id")),
+        auto_submitted=fields.text("auto-submitted"),
+    )
+
+
+def ids(values: Sequence[bytes]) -> tuple[str, ...]:
+    """RFC 5322 3.6.4: the ids in the fields, without brackets; words where nobody wrote any."""
+    found: list[str] = []
+    for value in values:
+        marked = _ID.findall(value) or value.split()
+        found.extend("".join(words.text(one).split()) for one in marked)
+    return tuple(filter(None, found))
+
+
+def thread_id(chain: Sequence[str], digest: bytes) -> str:
+    """The same for all messages with one root: the first of the chain.
+
+    A message without any id is a thread of its own, named after its digest.
+    """
+    root = sha256(chain[0].encode()).digest() if chain else digest
+    return root[:8].hex()
+
+
+def _list_id(text: str) -> str:
+    """RFC 2919 3: the id is in angle brackets, after a description."""
+    found = _LIST_ID.search(text)
+    return found[1].strip() if found else text

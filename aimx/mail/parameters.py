@@ -1,0 +1,88 @@
+"""Content-Type and Content-Disposition: a value and its parameters (RFC 2045 5.1, RFC 2231)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from aimx.mail import charsets, words
+
+LIMIT = 16 * 1024  # Octets of a field that are read.
+
+_PARAMETER = re.compile(rb';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.DOTALL)
+_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+_PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
+_SECTION = re.compile(r"([^*]+)\*([0-9]{1,4})(\*?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameterized:
+    value: str  # Lower case; empty if there is none.
+    parameters: Mapping[str, str] = field(default_factory=dict)  # By lower-case name, decoded.
+
+
+def read(field_value: bytes) -> Parameterized:
+    """The first of two equal parameters holds."""
+    if not field_value:
+        return Parameterized("")
+    head, semicolon, _ = field_value[:LIMIT].partition(b";")
+    value = head.partition(b"(")[0].strip().lower().decode("latin-1")
+    if not semicolon:
+        return Parameterized(value)
+    return Parameterized(value, _parameters(field_value[len(head) : LIMIT]))
+
+
+def _parameters(tail: bytes) -> Mapping[str, str]:
+    plain: dict[str, str] = {}
+    extended: dict[str, str] = {}
+    sections: dict[str, dict[int, tuple[bytes, bool]]] = {}
+    for found in _PARAMETER.finditer(tail):
+        name, raw = found[1].lower().decode("latin-1"), _unquoted(found[2])
+        if "*" not in name:
+            plain.setdefault(name, words.text(raw))
+        elif section := _SECTION.fullmatch(name):
+            numbered = sections.setdefault(section[1], {})
+            numbered.setdefault(int(section[2]), (raw, bool(section[3])))
+        else:
+            extended.setdefault(name.rstrip("*"), _extended(raw))
+    for name, numbered in sections.items():
+        extended.setdefault(name, _joined(numbered))
+    # RFC 2231 3: who writes both means the plain one for readers that know no better.
+    return {**plain, **extended}
+
+
+def _unquoted(raw: bytes) -> bytes:
+    if raw.startswith(b'"') and raw.endswith(b'"') and len(raw) > 1:
+        return _ESCAPED.sub(rb"\1", raw[1:-1])
+    return raw.strip()
+
+
+def _extended(raw: bytes) -> str:
+    """RFC 2231 4: `charset'language'percent-encoded`."""
+    charset, quote, rest = raw.partition(b"'")
+    _, second_quote, encoded = rest.partition(b"'")
+    if not (quote and second_quote):
+        return words.one_line(charsets.guess(_octets(raw)))
+    return words.one_line(charsets.decode(_octets(encoded), charset.decode("latin-1")))
+
+
+def _joined(sections: Mapping[int, tuple[bytes, bool]]) -> str:
+    """RFC 2231 3 and 4.1: numbered from 0, only the first names the charset."""
+    ordered: list[tuple[bytes, bool]] = []
+    while section := sections.get(len(ordered)):
+        ordered.append(section)
+    if not ordered:
+        return ""
+    charset, octets = "", b""
+    first, is_encoded = ordered[0]
+    if is_encoded and first.count(b"'") >= 2:
+        label, _, first = first.split(b"'", 2)
+        charset = label.decode("latin-1")
+    pieces = [(first, is_encoded), *ordered[1:]]
+    octets = b"".join(_octets(raw) if encoded else raw for raw, encoded in pieces)
+    return words.one_line(charsets.decode(octets, charset))
+
+
+def _octets(encoded: bytes) -> bytes:
+    return _PERCENT.sub(lambda found: bytes([int(found[1], 16)]), encoded)

@@ -1,0 +1,81 @@
+"""Mail that went out -> the copy that its sender keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Literal
+
+from aimx.mail import dates, frontmatter, header, mime, stem, stored
+from aimx.mail.heading import Heading, heading
+from aimx.mail.mime import Document, File
+from aimx.mail.received import present
+from aimx.mail.stored import Stored
+
+Format = Literal["markdown", "text", "html"]
+Status = Literal["pending", "delivered", "deferred", "failed", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message that was handed in, and what has become of it."""
+
+    mailbox: str  # The sender's.
+    content: bytes  # As it left, signed.
+    source: str  # The body as it was handed in.
+    format: Format
+    recipients: tuple[str, ...]  # Those of To and Cc.
+    sent_at: datetime
+    status: Status
+    bcc: tuple[str, ...] = ()
+    delivered_at: datetime | None = None
+    details: str = ""  # What became of each recipient, if there is more to say than the status.
+    files: tuple[File, ...] = ()
+    dkim: str = "pass"  # "none" where nothing signed it.
+
+
+def finish(outgoing: Outgoing) -> Stored:
+    digest = sha256(outgoing.content).digest()
+    said = heading(header.read(outgoing.content), outgoing.sent_at, digest)
+    document = Document(mime.tidy(outgoing.source), outgoing.files)
+    attachments = stored.attachments(document)
+    return Stored(
+        base=stem.base(said.subject, outgoing.sent_at),
+        rest=frontmatter.rest(
+            _keys(outgoing, said), stored.tables(attachments), stored.body(document)
+        ),
+        attachments=attachments,
+    )
+
+
+def _keys(outgoing: Outgoing, said: Heading) -> Iterator[tuple[str, str | int]]:
+    yield "message_id", said.message_id
+    yield "thread_id", said.thread_id
+    yield "from", said.author
+    yield "to", said.to
+    yield from present(("cc", said.cc), ("reply_to", said.reply_to))
+    yield "delivered_to", ", ".join(outgoing.recipients)
+    yield "envelope_from", outgoing.mailbox
+    yield "subject", said.subject
+    yield "date", said.date
+    yield "size_bytes", len(outgoing.content)
+    yield from present(
+        ("in_reply_to", said.in_reply_to),
+        ("references", said.references),
+        ("list_id", said.list_id),
+        ("auto_submitted", said.auto_submitted),
+    )
+    yield "dkim", outgoing.dkim
+    # What receivers find is theirs to say.
+    yield from (("spf", "none"), ("dmarc", "none"), ("trusted", "none"))
+    yield "mailbox", outgoing.mailbox
+    yield "read", False
+    yield "outbound", True
+    yield "outbound_format", outgoing.format
+    yield "delivery_status", outgoing.status
+    yield from present(("bcc", ", ".join(outgoing.bcc)))
+    if outgoing.delivered_at:
+        yield "delivered_at", dates.rfc3339(outgoing.delivered_at)
+    yield from present(("delivery_details", outgoing.details))
