@@ -31,7 +31,8 @@ IMPOSSIBLE_SECONDS = 3600  # A name that cannot be asked for will not turn up.
 class CachingResolver:
     """Asks `resolvers` ("address:port"; none: the system's) and keeps answers for their TTL.
 
-    One event loop's. Whoever makes it closes it.
+    One event loop's. It holds a socket only while a question is open, so one that is replaced may
+    be left to its last answers; `close` is for the end of the loop.
     """
 
     def __init__(
@@ -55,10 +56,11 @@ class CachingResolver:
             task = self._asking[key] = asyncio.create_task(self._find(*key))
             task.add_done_callback(lambda _: self._asking.pop(key, None))
         # One caller who is cancelled does not take the answer from the others.
-        return await asyncio.shield(task)
+        await asyncio.wait((task,))
+        return NoAnswer("the resolver was closed") if task.cancelled() else task.result()
 
     async def close(self) -> None:
-        """Give up what is still being asked."""
+        """Give up what is still being asked: it gets no answer."""
         asking = tuple(self._asking.values())
         for task in asking:
             task.cancel()
