@@ -310,7 +310,7 @@ def test_a_key_in_the_older_form_is_read(rsa_signer):
 def test_one_of_several_keys_is_enough(rsa_signer, ed25519_signer):
     zone = {
         "s._domainkey.example.com": {
-            "TXT": ["v=spf1 -all", ed25519_signer.record, rsa_signer.record]
+            "TXT": ["a", "b", "v=spf1 -all", ed25519_signer.record, rsa_signer.record]
         }
     }
 
