@@ -65,6 +65,7 @@ class Change:
     blocked: Blocked | None = None
     notes: tuple[str, ...] = ()  # What the operator should know, one sentence each.
     needs: tuple[str, ...] = ()  # Addresses without which it must not be done.
+    drifted: bool = False  # The machine is not as the last apply left it.
     unasked: bool = False  # Something goes only because the manifest does not name it any more.
 
     @property

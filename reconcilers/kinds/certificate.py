@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TypeAlias
 
@@ -67,11 +67,9 @@ class CertificateReconciler:
     def change(self, difference: Difference[Certificate], world: World) -> Change | None:
         match difference:
             case Missing(_, Issued(hostname)):
-                why, name = (
-                    "there is none to show to other mail servers",
-                    Field("host", "", hostname),
-                )
-                return Change("certificate", Action.CREATE, why, fields=(name,), needs=_NEEDS)
+                why = "there is none to show to other mail servers"
+                host = (Field("host", "", hostname),)
+                return Change("certificate", Action.CREATE, why, fields=host, needs=_NEEDS)
             case Changed(_, _, Given(missing)):
                 why, blocked = "the manifest names files", _not_given(missing)
                 return Change("certificate", Action.ADOPT, why, blocked=blocked)
@@ -137,16 +135,23 @@ def _corrected(desired: Issued, observed: Issued, world: World) -> Change:
         *fields("cert.pem", observed.cert, desired.cert),
         *fields("key.pem", observed.key, desired.key),
     )
-    blocked = foreign_nature(cert, observed.cert) or foreign_nature(key, observed.key)
+    change = Change(
+        "certificate",
+        Action.REPAIR,
+        "what the last apply left here has changed",
+        fields=changed,
+        blocked=foreign_nature(cert, observed.cert) or foreign_nature(key, observed.key),
+        needs=_NEEDS,
+        drifted=True,
+    )
     if observed.hostname == desired.hostname:
-        why = "what the last apply left here has changed"
-        return Change(
-            "certificate", Action.REPAIR, why, fields=changed, blocked=blocked, needs=_NEEDS
-        )
-    why = f"it is not for {desired.hostname}, or its key is another's"
+        return change
     number = world.generation
-    kept = (f"What was there is kept as {cert.name}.{number} and {key.name}.{number}.",)
-    changed = (Field("host", observed.hostname, desired.hostname), *changed)
-    return Change(
-        "certificate", Action.UPDATE, why, fields=changed, blocked=blocked, notes=kept, needs=_NEEDS
+    return replace(
+        change,
+        action=Action.UPDATE,
+        why=f"it is not for {desired.hostname}, or its key is another's",
+        fields=(Field("host", observed.hostname, desired.hostname), *changed),
+        notes=(f"What was there is kept as {cert.name}.{number} and {key.name}.{number}.",),
+        drifted=False,
     )

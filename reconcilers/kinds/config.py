@@ -57,7 +57,9 @@ class ConfigReconciler:
                 why = "its access has changed"
                 if not observed.recorded:
                     why = f"generation {world.generation} was applied and is not on record"
-                return Change("config", Action.REPAIR, why, fields=changed)
+                return Change(
+                    "config", Action.REPAIR, why, fields=changed, drifted=observed.recorded
+                )
             case Changed(_, desired, observed):
                 blocked = foreign_nature(world.roots.engine_config, observed.access)
                 drifted = _is_of_this_manifest(world)
@@ -71,6 +73,7 @@ class ConfigReconciler:
                     blocked=blocked,
                     notes=tuple(_notes(world, drifted=drifted)),
                     needs=needs,
+                    drifted=drifted,
                 )
             case Surplus():
                 return None

@@ -185,6 +185,7 @@ def _changed(address: str, desired: KeyPair, observed: KeyPair, world: World) ->
         fields=tuple(_fields(desired, observed)),
         blocked=_obstacle(desired, observed, world),
         notes=tuple(_notes(desired, observed)),
+        drifted=observed.managed and replace(observed, selector=desired.selector) != desired,
     )
 
 

@@ -62,8 +62,9 @@ class DomainReconciler:
         address = f"domain/{name}"
         match difference:
             case Missing():
-                why = "the manifest declares it"
-                return Change(address, Action.CREATE, why, needs=("layout",))
+                drifted = world.applied is not None and world.applied.domain(name) is not None
+                why = "it is gone since the last apply" if drifted else "the manifest declares it"
+                return Change(address, Action.CREATE, why, needs=("layout",), drifted=drifted)
             case Changed(_, desired, observed):
                 return Change(
                     address,
@@ -76,6 +77,7 @@ class DomainReconciler:
                     ),
                     blocked=_obstacle(world, name, observed),
                     needs=("layout",),
+                    drifted=True,
                 )
             case Surplus():
                 kept = f"What is in {world.roots.domain(name)} stays there."

@@ -67,7 +67,10 @@ class LayoutReconciler:
                 change = Change("layout", Action.REPAIR, _why(observed))
                 blocked = _refusal(observed, world.roots)
                 return replace(
-                    change, fields=tuple(_fields(desired, observed, world.roots)), blocked=blocked
+                    change,
+                    fields=tuple(_fields(desired, observed, world.roots)),
+                    blocked=blocked,
+                    drifted=True,
                 )
             case Surplus():
                 return None

@@ -164,6 +164,10 @@ def _declared(name: str, desired: Directories, observed: Directories, world: Wor
             *fields("sent", observed.sent, desired.sent),
         )
     blocked = _unowned(mailbox, world) or _in_the_way(mailbox, observed, world)
+    applied = world.applied is not None and name in world.applied.mailboxes
+    drifted = applied and blocked is None
+    if drifted and action is Action.CREATE:
+        why = "it is gone since the last apply"
     return Change(
         f"mailbox/{name}",
         action,
@@ -172,6 +176,7 @@ def _declared(name: str, desired: Directories, observed: Directories, world: Wor
         blocked=blocked,
         notes=tuple(_earlier_mail(mailbox, world)) if action is Action.CREATE else (),
         needs=(f"domain/{mailbox.address.domain}",),
+        drifted=drifted,
     )
 
 

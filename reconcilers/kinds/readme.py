@@ -119,6 +119,7 @@ class ReadmeReconciler:
                     ),
                     blocked=foreign_nature(world.roots.readme, observed.access),
                     needs=needs,
+                    drifted=not outdated,
                 )
             case Surplus():
                 return None

@@ -1,0 +1,1 @@
+"""One view of a plan or of its receipts, told as text or as data."""

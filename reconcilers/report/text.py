@@ -1,0 +1,78 @@
+"""A plan told to a person: what would happen, why, and what to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconcilers.change import Change, Field
+from reconcilers.plan import Plan
+from reconcilers.report.printable import printable, wrapped
+from reconcilers.report.view import UNSEEN_SYMBOL, Advice, advice, legend, summary, symbol
+
+_INDENT = " " * 6
+_DEEPER = " " * 8
+_PLAIN = "\x1b[0m"
+# Never alone: the symbol says the same.
+_COLOURS = {
+    "+": "\x1b[32m",
+    "~": "\x1b[33m",
+    ">": "\x1b[36m",
+    "&": "\x1b[36m",
+    "q": "\x1b[35m",
+    ".": "\x1b[2m",
+    "-": "\x1b[31m",
+    "!": "\x1b[1;31m",
+    "?": "\x1b[1;31m",
+}
+
+
+def plan_text(plan: Plan, *, columns: int = 80, colour: bool = False, saved: str = "") -> str:
+    """The whole report; `saved` is the file that the plan was written to, if any."""
+    lines: list[str] = []
+    for change in plan.changes:
+        lines += _change(change, columns, colour=colour)
+    for unsettled in plan.unsettled:
+        lines.append(_head(UNSEEN_SYMBOL, unsettled.address, colour=colour))
+        lines += wrapped(f"could not be looked at: {unsettled.reason}", columns, _INDENT)
+    if lines:
+        signs = ", ".join(f"{sign} {meaning}" for sign, meaning in legend(plan).items())
+        lines += ["", *wrapped(signs, columns, " " * 2), ""]
+    lines += wrapped(summary(plan), columns, "")
+    for each in advice(plan, saved):
+        lines += ["", *_advice(each, columns)]
+    return "\n".join(lines) + "\n"
+
+
+def _change(change: Change, columns: int, *, colour: bool) -> Iterator[str]:
+    sign = symbol(change)
+    yield _head(sign, change.address, colour=colour)
+    if change.where:
+        yield from wrapped(f"at {change.where}", columns, _INDENT)
+    wish = f"would {change.action}: " if change.blocked else ""
+    yield from wrapped(f"{wish}{change.why}", columns, _INDENT)
+    for field in change.fields:
+        yield from wrapped(_field(field), columns, _DEEPER, _INDENT)
+    for note in change.notes:
+        yield from wrapped(note, columns, _INDENT)
+    if change.blocked:
+        blocked = change.blocked
+        yield from wrapped(f"blocked ({blocked.code}): {blocked.reason}", columns, _DEEPER, _INDENT)
+        yield from wrapped(f"to do: {blocked.remedy}", columns, _DEEPER, _INDENT)
+
+
+def _head(sign: str, address: str, *, colour: bool) -> str:
+    line = f"  {sign} {printable(address)}"
+    return f"{_COLOURS[sign]}{line}{_PLAIN}" if colour else line
+
+
+def _field(field: Field) -> str:
+    if not field.before:
+        return f"{field.name}: {field.after}"
+    return f"{field.name}: {field.before} -> {field.after or 'nothing'}"
+
+
+def _advice(advised: Advice, columns: int) -> Iterator[str]:
+    yield from wrapped(advised.text, columns, "")
+    if advised.command:
+        # Never wrapped: it is there to be copied.
+        yield f"    {printable(advised.command)}"

@@ -1,0 +1,273 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from desired.desired import Moved, Removed
+from desired.names import Address
+from reconcilers.change import Action, Field
+from reconcilers.host.host import Access, Nature
+
+HEAD = 'domains = ["a.com", "b.com"]\n'
+INFO = '[mailboxes."info@a.com"]\nowner = "alice"\n'
+OPS = '[mailboxes."ops@a.com"]\nowner = "bob"\n'
+BOTH = HEAD + INFO + OPS
+ALICE = Access(0o700, 1000, 1000)
+
+
+def deliver(machine, stem="2026-01-02-030405-hello", name="info", content=b"mail"):
+    path = machine.roots.mailbox("a.com", "inbox", name) / f"{stem}.md"
+    machine.host.plant_file(path, content, Access(0o600, 1000, 1000))
+    return path
+
+
+def moving(machine):
+    """The manifest with info renamed to hello."""
+    moved = Moved(Address.parse("info@a.com"), Address.parse("hello@a.com"))
+    return replace(machine.desired(HEAD + INFO.replace("info@", "hello@") + OPS), moved=(moved,))
+
+
+def deleting(machine):
+    """The manifest without info, whose mail is to go as well."""
+    removed = Removed(Address.parse("info@a.com"), "delete")
+    return replace(machine.desired(HEAD + OPS), removed=(removed,))
+
+
+def test_both_directories_belong_to_the_owner_alone(machine):
+    machine.apply(BOTH)
+
+    for folder in ("inbox", "sent"):
+        tree = machine.host.tree()
+        assert tree[machine.roots.mailbox("a.com", folder, "info")][1] == ALICE
+        assert tree[machine.roots.folder("a.com", folder)][1].mode == 0o755
+
+
+def test_the_catchall_has_a_directory_of_its_name(machine):
+    text = HEAD + '[mailboxes."*@b.com"]\nowner = "aimx-catchall"\n'
+
+    machine.apply(text)
+
+    assert machine.host.look(machine.roots.mailbox("b.com", "inbox", "catchall")).uid == 803
+    assert machine.plan(text).is_empty
+
+
+def test_a_mailbox_whose_owner_is_missing_is_blocked_and_the_rest_is_applied(machine):
+    text = BOTH + '[mailboxes."late@a.com"]\nowner = "nobody-yet"\n'
+
+    plan = machine.apply(text)
+
+    assert [(c.address, c.blocked.code) for c in plan.blocked] == [
+        ("mailbox/late@a.com", "owner-missing")
+    ]
+    assert b'"late@a.com"' in machine.host.read(machine.roots.engine_config)
+    assert machine.host.look(machine.roots.mailbox("a.com", "inbox", "late")) is None
+    assert machine.host.look(machine.roots.mailbox("a.com", "inbox", "info")) is not None
+
+
+def test_rootless_a_mailbox_of_somebody_else_is_blocked(rootless):
+    change = rootless.change(HEAD + OPS, "mailbox/ops@a.com")
+
+    assert change.blocked.code == "owner-not-ours"
+
+
+@pytest.mark.parametrize(
+    ("nature", "code"),
+    [
+        pytest.param(Nature.SYMLINK, "symlink-in-the-way", id="link"),
+        pytest.param(Nature.FILE, "file-in-the-way", id="file"),
+        pytest.param(Nature.OTHER, "other-in-the-way", id="socket"),
+    ],
+)
+def test_something_else_in_its_place_is_blocked_and_stays(machine, nature, code):
+    machine.apply(HEAD)
+    path = machine.roots.mailbox("a.com", "inbox", "info")
+    machine.host.plant_other(path, nature)
+
+    change = machine.change(HEAD + INFO, "mailbox/info@a.com")
+    machine.carry_out(machine.plan(HEAD + INFO))
+
+    assert change.blocked.code == code
+    assert machine.host.look(path).nature is nature
+
+
+def test_a_directory_of_another_user_is_blocked(machine):
+    machine.apply(BOTH)
+
+    change = machine.change(HEAD + INFO.replace("alice", "bob") + OPS, "mailbox/info@a.com")
+
+    assert change.blocked.code == "foreign-owner"
+    assert "belongs to uid 1000, not to bob" in change.blocked.reason
+
+
+def test_a_mode_that_drifted_is_repaired(machine):
+    machine.apply(BOTH)
+    path = machine.roots.mailbox("a.com", "sent", "info")
+    machine.host.set_access(path, Access(0o755, 1000, 1000))
+
+    change = machine.change(BOTH, "mailbox/info@a.com")
+    machine.apply(BOTH)
+
+    assert (change.action, change.drifted) == (Action.REPAIR, True)
+    assert change.fields == (Field("sent mode", "0755", "0700"),)
+    assert machine.host.tree()[path][1] == ALICE
+
+
+def test_a_directory_that_is_gone_is_drift_and_comes_back(machine):
+    machine.apply(BOTH)
+    machine.host.remove_tree(machine.roots.mailbox("a.com", "inbox", "info"))
+    machine.host.remove_tree(machine.roots.mailbox("a.com", "sent", "info"))
+
+    change = machine.change(BOTH, "mailbox/info@a.com")
+    machine.apply(BOTH)
+
+    assert (change.action, change.drifted) == (Action.CREATE, True)
+    assert machine.plan(BOTH).is_empty
+
+
+def test_directories_that_no_generation_knew_are_left_alone(machine):
+    machine.apply(BOTH)
+    deliver(machine, name="stranger")
+
+    assert machine.plan(BOTH).is_empty
+
+
+def test_a_removed_mailbox_becomes_a_tombstone_with_all_its_mail(machine):
+    machine.apply(BOTH)
+    deliver(machine)
+    deliver(machine, "2026-02-03-040506-later", content=b"more mail")
+
+    change = machine.change(HEAD + OPS, "mailbox/info@a.com")
+    machine.apply(HEAD + OPS)
+
+    assert change.action is Action.QUARANTINE
+    assert change.notes == (
+        "It holds 2 messages, 13 octets, newest 2026-02-03, unread unknown.",
+        "Its mail becomes the tombstone info@a.com.2; nothing is deleted.",
+    )
+    aside = machine.roots.tombstones / "info@a.com.2"
+    assert machine.host.read(aside / "inbox" / "2026-01-02-030405-hello.md") == b"mail"
+    assert machine.host.look(aside / "sent").mode == 0o700
+    assert json.loads(machine.host.read(aside / "tombstone.json")) == {
+        "address": "info@a.com",
+        "owner": "alice",
+        "tombstone": "info@a.com.2",
+        "delete": False,
+    }
+    assert machine.host.names(machine.roots.retiring) == ()
+    assert machine.host.look(machine.roots.mailbox("a.com", "inbox", "info")) is None
+    assert machine.plan(HEAD + OPS).is_empty
+
+
+def test_mail_is_set_aside_only_after_the_engine_has_let_go_of_it(machine):
+    machine.apply(BOTH)
+
+    steps = [step.phase.name for step in machine.plan(HEAD + OPS).steps]
+
+    assert steps.index("COMMIT") < steps.index("RETIRE")
+
+
+def test_a_removal_that_was_killed_after_the_engine_config_is_finished(machine):
+    machine.apply(BOTH)
+    deliver(machine)
+    machine.take_until(machine.plan(HEAD + OPS), "mailbox/info@a.com#3")
+
+    plan = machine.apply(HEAD + OPS)
+
+    removal = next(change for change in plan.changes if change.kind == "mailbox")
+    assert removal.why == "its removal was begun and is not finished"
+    assert machine.host.names(machine.roots.tombstones) == ("info@a.com.2",)
+    assert machine.plan(HEAD + OPS).is_empty
+
+
+def test_an_address_that_comes_back_is_offered_its_mail_and_gets_none_of_it(machine):
+    machine.apply(BOTH)
+    deliver(machine)
+    machine.apply(HEAD + OPS)
+
+    change = machine.change(BOTH, "mailbox/info@a.com")
+    machine.apply(BOTH)
+
+    assert change.notes == (
+        "An earlier mailbox of this address left its mail:"
+        " `aimx tombstones restore info@a.com.2` brings it back.",
+    )
+    assert machine.host.names(machine.roots.mailbox("a.com", "inbox", "info")) == ()
+
+
+def test_a_mailbox_is_removed_again_and_again_without_losing_any_mail(machine):
+    for number in range(3):
+        machine.apply(BOTH)
+        deliver(machine, content=b"%d" % number)
+        machine.apply(HEAD + OPS)
+
+    stones = machine.host.names(machine.roots.tombstones)
+    kept = [machine.host.names(machine.roots.tombstones / name / "inbox") for name in stones]
+    assert len(stones) == 3
+    assert kept == [("2026-01-02-030405-hello.md",)] * 3
+
+
+def test_a_removed_block_that_says_delete_deletes_the_mail(machine):
+    machine.apply(BOTH)
+    deliver(machine)
+    text = deleting(machine)
+
+    change = machine.change(text, "mailbox/info@a.com")
+    machine.apply(text)
+
+    assert (change.action, change.unasked) == (Action.DELETE, False)
+    assert machine.host.names(machine.roots.tombstones) == ()
+    assert machine.host.names(machine.roots.retiring) == ()
+    assert machine.plan(text).is_empty
+
+
+def test_a_deletion_that_was_killed_half_way_is_finished(machine):
+    machine.apply(BOTH)
+    deliver(machine)
+    text = deleting(machine)
+    machine.take_until(machine.plan(text), "mailbox/info@a.com#4")
+
+    machine.apply(text)
+
+    assert machine.host.names(machine.roots.retiring) == ()
+    assert machine.plan(text).is_empty
+
+
+def test_a_moved_mailbox_keeps_its_mail(machine):
+    machine.apply(BOTH)
+    deliver(machine)
+    text = moving(machine)
+
+    change = machine.change(text, "mailbox/hello@a.com")
+    plan = machine.apply(text)
+
+    assert change.action is Action.MOVE
+    assert [c.address for c in plan.changes] == ["mailbox/hello@a.com", "config"]
+    inbox = machine.roots.mailbox("a.com", "inbox", "hello")
+    assert machine.host.names(inbox) == ("2026-01-02-030405-hello.md",)
+    assert machine.host.look(machine.roots.mailbox("a.com", "inbox", "info")) is None
+    assert machine.plan(text).is_empty
+
+
+def test_a_move_onto_what_is_there_is_blocked(machine):
+    machine.apply(BOTH)
+    deliver(machine, name="hello")
+
+    plan = machine.plan(moving(machine))
+
+    assert [(c.address, c.blocked.code) for c in plan.blocked] == [
+        ("mailbox/hello@a.com", "move-target-exists"),
+        ("config", "needs-another"),
+    ]
+
+
+def test_a_mailbox_below_a_blocked_domain_waits_for_it(machine):
+    machine.apply('domains = ["a.com"]\n')
+    machine.host.plant_other(machine.roots.domain("b.com"), Nature.SYMLINK)
+    text = HEAD + '[mailboxes."x@b.com"]\nowner = "alice"\n'
+
+    plan = machine.plan(text)
+
+    assert {c.address: c.blocked.code for c in plan.blocked} == {
+        "domain/b.com": "symlink-in-the-way",
+        "mailbox/x@b.com": "needs-another",
+    }
