@@ -1,0 +1,82 @@
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aimx.mail.envelope import Client, Envelope, Incoming
+from aimx.testing.zone import Zone, ZoneResolver
+from aimx.verify.judge import Judge
+from aimx.verify.resolver import Answer, NoRecord, Resolver
+from aimx.verify.verdict import Verdicts
+
+MESSAGE = b"From: alice@example.com\r\nSubject: Dinner\r\n\r\nHello.\r\n"
+
+
+def incoming(content: bytes, sender: str = "alice@example.com") -> Incoming:
+    client = Client("192.0.2.1", "mx.example.com")
+    received_at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    return Incoming(Envelope(sender, ("bob@example.net",), client), content, received_at)
+
+
+def judged(resolver: Resolver, content: bytes, sender: str = "alice@example.com") -> Verdicts:
+    return asyncio.run(Judge(resolver).verdicts(incoming(content, sender)))
+
+
+class Broken:
+    """A resolver with a fault of its own."""
+
+    async def lookup(self, name: str, record: str) -> Answer:
+        raise ZeroDivisionError(name, record)
+
+
+def test_a_fault_of_ours_is_a_temporary_error(ed25519_signer):
+    found = judged(Broken(), ed25519_signer.sign(MESSAGE))
+
+    assert (found.spf_verdict, found.dkim_verdict, found.dmarc_verdict) == ("temperror",) * 3
+
+
+def test_spf_and_dkim_do_not_wait_for_each_other(ed25519_signer):
+    class Meeting:
+        """Answers nobody until both have asked."""
+
+        def __init__(self) -> None:
+            self.met = asyncio.Barrier(2)
+
+        async def lookup(self, name: str, record: str) -> Answer:
+            if name in ("example.com", "s._domainkey.example.com"):
+                await self.met.wait()
+            return NoRecord(exists=True)
+
+    async def work() -> Verdicts:
+        async with asyncio.timeout(10):
+            return await Judge(Meeting()).verdicts(incoming(ed25519_signer.sign(MESSAGE)))
+
+    assert asyncio.run(work()).spf_verdict == "none"
+
+
+def test_verdicts_name_the_organization_of_each_signer_that_passes(ed25519_signer):
+    zone = {
+        **ed25519_signer.zone,
+        "_dmarc.com": {"TXT": "v=DMARC1; psd=y"},
+        "_dmarc.example.com": {"TXT": "v=DMARC1; p=none"},
+    }
+
+    found = judged(ZoneResolver(Zone(zone)), ed25519_signer.sign(MESSAGE))
+
+    assert found.organizations == {"example.com": "example.com"}
+    assert found.dmarc.organizational_domain == "example.com"
+
+
+@pytest.mark.parametrize("content", [b"", b"\r\n", b"\r\n\r\n", b"From", b"From:\r\n\r\n"])
+def test_a_message_without_an_author_has_no_dmarc(content):
+    found = judged(ZoneResolver(Zone({})), content)
+
+    assert (found.spf_verdict, found.dkim, found.dmarc.verdict) == ("none", (), "permerror")
+
+
+@given(st.binary(max_size=200), st.text(max_size=30))
+def test_no_bytes_make_it_raise(octets, sender):
+    judged(ZoneResolver(Zone({})), octets, sender)
+    judged(ZoneResolver(Zone({})), b"DKIM-Signature: d=a.example; " + octets + MESSAGE, sender)
