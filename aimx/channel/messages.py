@@ -41,7 +41,8 @@ class Vocabulary:
         found = _json(payload)
         if not isinstance(found, dict):
             raise MalformedError("a control message is no object")
-        reader = self._readers.get(found.pop(_TAG, None))
+        tag = found.pop(_TAG, None)
+        reader = self._readers.get(tag) if isinstance(tag, str) else None
         if reader is None:
             raise MalformedError("a control message of an unknown type")
         return reader(found)

@@ -1,0 +1,69 @@
+import os
+
+import pytest
+
+from aimx.channel.frames import Folder
+from aimx.placing.failure import PlacingError
+from aimx.placing.mailboxes import Place
+
+INFO = Place("a.example", Folder.INBOX, "info")
+
+
+def opened(ground) -> list[str]:
+    """The directories of mailboxes that this process holds open."""
+    descriptors = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]
+    paths = [os.readlink(path) for path in descriptors if os.path.islink(path)]
+    return [path for path in paths if path.startswith(f"{ground.root}/a.example")]
+
+
+def test_a_mailbox_stays_open(ground):
+    first = ground.mailboxes.get(INFO, os.getuid())
+
+    assert ground.mailboxes.get(INFO, os.getuid()) is first
+
+
+def test_a_thousand_mailboxes_stay_open_and_no_more(ground):
+    places = [Place("a.example", Folder.INBOX, f"m{number}") for number in range(1100)]
+    for place in places:
+        (ground.root / place.path).mkdir()
+
+    for place in places:
+        ground.mailboxes.get(place, os.getuid())
+        ground.mailboxes.release()
+
+    assert len(opened(ground)) == 1000
+    assert ground.mailboxes.get(places[-1], os.getuid()).place == places[-1]
+    assert ground.mailboxes.get(places[0], os.getuid()).place == places[0]
+
+
+def test_a_mailbox_that_was_given_out_stays_usable_until_the_release(ground):
+    mailbox = ground.mailboxes.get(INFO, os.getuid())
+    ground.inbox.rename(ground.root / "retired")
+    ground.add("a.example/inbox/info")
+
+    successor = ground.mailboxes.get(INFO, os.getuid())
+
+    assert os.fstat(mailbox.descriptor).st_ino != os.fstat(successor.descriptor).st_ino
+    ground.mailboxes.release()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(mailbox.descriptor)
+
+
+def test_a_failure_leaves_nothing_open(ground):
+    (ground.root / "a.example/inbox/file").touch()
+    for name in ("nobody", "file"):
+        with pytest.raises(PlacingError):
+            ground.mailboxes.get(Place("a.example", Folder.INBOX, name), os.getuid())
+
+    assert opened(ground) == []
+
+
+def test_a_mailbox_is_told_as_moved_when_its_name_means_something_else(ground):
+    mailbox = ground.mailboxes.get(INFO, os.getuid())
+    assert not ground.mailboxes.is_moved(mailbox)
+
+    ground.inbox.rename(ground.root / "retired")
+    assert ground.mailboxes.is_moved(mailbox)
+
+    ground.add("a.example/inbox/info")
+    assert ground.mailboxes.is_moved(mailbox)

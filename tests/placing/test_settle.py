@@ -1,0 +1,73 @@
+import os
+
+import pytest
+
+from aimx.channel.frames import Outcome
+from aimx.placing.drafts import sweep
+
+BASE = "2026-01-02-030405-hello"
+ONE, TWO = b"1" * 32, b"2" * 32
+
+
+def outcome(ground, **changes):
+    (reply,) = ground.place(ground.job(**changes))
+    return reply.outcome
+
+
+def test_a_message_whose_placer_died_before_it_confirmed_it_is_not_kept_again(ground):
+    passed = ground.passed(b"x")
+    ground.place(
+        ground.job(fingerprint=ONE), ground.job(passed, attachments=("x",), fingerprint=TWO)
+    )
+
+    ground.restart()
+
+    assert ground.rows.unconfirmed() == []
+    assert outcome(ground, fingerprint=ONE) is Outcome.DUPLICATE
+    assert outcome(ground, fingerprint=TWO) is Outcome.DUPLICATE
+
+
+@pytest.mark.parametrize("found", ["nothing", "another-file", "another-directory", "no-mailbox"])
+def test_a_message_whose_placer_died_before_it_was_seen_is_kept_when_it_comes_again(ground, found):
+    ground.place(ground.job(fingerprint=ONE))
+    file = ground.inbox / f"{BASE}.md"
+    file.rename(ground.root / "taken-away")
+    match found:
+        case "another-file":
+            file.write_text("the owner's")
+        case "another-directory":
+            (ground.inbox / BASE).mkdir()
+        case "no-mailbox":
+            ground.inbox.rename(ground.root / "retired")
+
+    ground.restart()
+
+    assert ground.rows.unconfirmed() == []
+    ground.inbox.mkdir(exist_ok=True)
+    assert outcome(ground, fingerprint=ONE) is Outcome.PLACED
+
+
+def test_a_link_in_the_messages_place_is_not_taken_for_it(ground):
+    ground.place(ground.job(fingerprint=ONE))
+    file = ground.inbox / f"{BASE}.md"
+    file.rename(ground.inbox / "elsewhere")
+    file.symlink_to("elsewhere")
+
+    ground.restart()
+
+    assert outcome(ground, fingerprint=ONE) is Outcome.PLACED
+
+
+def test_what_a_killed_placer_left_is_swept(ground):
+    (ground.placing / "file-1").write_text("half")
+    (ground.placing / "bundle-1").mkdir()
+    (ground.placing / "bundle-1/a.txt").write_text("half")
+    (ground.placing / "link").symlink_to("/etc/passwd")
+    (ground.placing / "placed.db.corrupt-2026").write_text("evidence")
+    opened = os.open(ground.placing, os.O_RDONLY)
+
+    assert sweep(opened, ("lock", "placed.db")) == 3
+
+    assert ground.left_over == []
+    assert (ground.placing / "placed.db.corrupt-2026").exists()
+    os.close(opened)
