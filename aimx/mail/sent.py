@@ -8,11 +8,10 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Literal
 
-from aimx.mail import dates, frontmatter, header, mime, stem, stored
+from aimx.mail import attachments, dates, frontmatter, header, mime, stem
 from aimx.mail.heading import Heading, heading
 from aimx.mail.mime import Document, File
-from aimx.mail.received import present
-from aimx.mail.stored import Stored
+from aimx.mail.stored import Stored, present
 
 Format = Literal["markdown", "text", "html"]
 Status = Literal["pending", "delivered", "deferred", "failed", "unknown"]
@@ -40,13 +39,13 @@ def finish(outgoing: Outgoing) -> Stored:
     digest = sha256(outgoing.content).digest()
     said = heading(header.read(outgoing.content), outgoing.sent_at, digest)
     document = Document(mime.tidy(outgoing.source), outgoing.files)
-    attachments = stored.attachments(document)
+    files = attachments.attachments(document)
     return Stored(
         base=stem.base(said.subject, outgoing.sent_at),
         rest=frontmatter.rest(
-            _keys(outgoing, said), stored.tables(attachments), stored.body(document)
+            _keys(outgoing, said), attachments.tables(files), attachments.body(document)
         ),
-        attachments=attachments,
+        attachments=files,
     )
 
 

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
-from aimx.mail import filenames
-from aimx.mail.mime import Document
-
-ATTACHMENTS = 200  # Files beside a message at most, each of them an open descriptor on its way.
-
-
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """A file beside the message."""
-
-    name: str  # Safe to create, and no other of the message is called so.
-    content_type: str
-    content: bytes
+from aimx.mail import attachments, dates, filenames, frontmatter
+from aimx.mail.attachments import Attachment
+from aimx.mail.reading import Reading
+from aimx.snapshot import Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,39 +22,70 @@ class Stored:
     fingerprint: bytes | None = None  # 32 octets; equal means the same message again.
 
 
-def attachments(document: Document, *, room: int = ATTACHMENTS) -> tuple[Attachment, ...]:
-    """The document's files under the names that they get, as many as there is room for."""
-    kept = document.files[:room]
-    names = filenames.distinct(file.name for file in kept)
-    return tuple(
-        Attachment(name, file.content_type, file.content)
-        for name, file in zip(names, kept, strict=True)
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the checks found and what was decided from it, in the words that are recorded."""
+
+    dkim: str
+    spf: str
+    dmarc: str
+    trusted: str
+    trusted_reason: str = ""
+
+
+def stored(reading: Reading, route: Route, recipients: Sequence[str], judged: Judged) -> Stored:
+    """For the mailbox that `route` leads to, and the recipients of the envelope that led there."""
+    listed = [file for file in reading.attachments if file.name != filenames.RAW]
+    return Stored(
+        base=reading.base,
+        rest=frontmatter.rest(
+            _keys(reading, route, recipients, judged), attachments.tables(listed), reading.body
+        ),
+        attachments=reading.attachments,
+        fingerprint=fingerprint(reading, route.mailbox),
     )
 
 
-def body(document: Document, *, room: int = ATTACHMENTS) -> bytes:
-    """The text, and below it what became of what is not in it."""
-    text = document.body
-    for note in _notes(document, room):
-        text += f"\n[{note}.]\n" if text else f"[{note}.]\n"
-    return text.encode("utf-8", "replace")
+def fingerprint(reading: Reading, mailbox: str) -> bytes:
+    """The same content from the same sender, under the same id, into the same mailbox."""
+    envelope = reading.incoming.envelope
+    # None of the three can hold a NUL.
+    key = "\0".join((mailbox, reading.heading.message_id, envelope.sender, ""))
+    return sha256(key.encode("utf-8", "surrogateescape") + reading.digest).digest()
 
 
-def _notes(document: Document, room: int) -> Iterable[str]:
-    yield from document.notes
-    if left_out := document.files[room:]:
-        names = ", ".join(filenames.safe(file.name) or file.content_type for file in left_out)
-        yield f"The message has {len(left_out)} more files, which were not kept: {names}"
+def _keys(
+    reading: Reading, route: Route, recipients: Iterable[str], judged: Judged
+) -> Iterator[tuple[str, str | int]]:
+    envelope = reading.incoming.envelope
+    said = reading.heading
+    yield "message_id", said.message_id
+    yield "thread_id", said.thread_id
+    yield "from", said.author
+    yield "to", said.to
+    yield from present(("cc", said.cc), ("reply_to", said.reply_to))
+    yield "delivered_to", ", ".join(recipients)
+    yield "envelope_from", envelope.sender
+    yield "subject", said.subject
+    yield "date", said.date
+    yield "received_at", dates.rfc3339(reading.incoming.received_at)
+    yield from present(("received_from_ip", envelope.client.address))
+    yield "size_bytes", len(reading.incoming.content)
+    yield from present(
+        ("in_reply_to", said.in_reply_to),
+        ("references", said.references),
+        ("list_id", said.list_id),
+        ("auto_submitted", said.auto_submitted),
+    )
+    yield "dkim", judged.dkim
+    yield "spf", judged.spf
+    yield "dmarc", judged.dmarc
+    yield "trusted", judged.trusted
+    yield from present(("trusted_reason", judged.trusted_reason))
+    yield "mailbox", route.mailbox
+    yield "read", False
 
 
-def tables(kept: Sequence[Attachment]) -> list[Mapping[str, str | int]]:
-    """The frontmatter's `[[attachments]]`; a path is relative to the message's file."""
-    return [
-        {
-            "filename": attachment.name,
-            "content_type": attachment.content_type,
-            "size": len(attachment.content),
-            "path": attachment.name,
-        }
-        for attachment in kept
-    ]
+def present(*keys: tuple[str, str]) -> Iterator[tuple[str, str]]:
+    """Those that have something to say."""
+    return (key for key in keys if key[1])

@@ -1,0 +1,58 @@
+"""A document's files, under the names that they get beside a message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from aimx.mail import filenames
+from aimx.mail.mime import Document
+
+MOST = 200  # Files beside a message, each of them an open descriptor on its way there.
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file beside the message."""
+
+    name: str  # Safe to create, and no other of the message is called so.
+    content_type: str
+    content: bytes
+
+
+def attachments(document: Document, *, room: int = MOST) -> tuple[Attachment, ...]:
+    """The document's files under the names that they get, as many as there is room for."""
+    kept = document.files[:room]
+    names = filenames.distinct(file.name for file in kept)
+    return tuple(
+        Attachment(name, file.content_type, file.content)
+        for name, file in zip(names, kept, strict=True)
+    )
+
+
+def body(document: Document, *, room: int = MOST) -> bytes:
+    """The text, and below it what became of what is not in it."""
+    text = document.body
+    for note in _notes(document, room):
+        text += f"\n[{note}.]\n" if text else f"[{note}.]\n"
+    return text.encode("utf-8", "replace")
+
+
+def _notes(document: Document, room: int) -> Iterable[str]:
+    yield from document.notes
+    if left_out := document.files[room:]:
+        names = ", ".join(filenames.safe(file.name) or file.content_type for file in left_out)
+        yield f"The message has {len(left_out)} more files, which were not kept: {names}"
+
+
+def tables(kept: Sequence[Attachment]) -> list[Mapping[str, str | int]]:
+    """The frontmatter's `[[attachments]]`; a path is relative to the message's file."""
+    return [
+        {
+            "filename": attachment.name,
+            "content_type": attachment.content_type,
+            "size": len(attachment.content),
+            "path": attachment.name,
+        }
+        for attachment in kept
+    ]
