@@ -67,9 +67,9 @@ def _record(tags: Mapping[str, str]) -> PolicyRecord:
 def _requests(tags: Mapping[str, str]) -> tuple[Policy, Policy, Policy]:
     """`p`, `sp` and `np`; RFC 9989 4.10.1: one that is no policy spoils all three."""
     words = {tag: tags[tag].lower() for tag in ("p", "sp", "np") if tag in tags}
-    if not words.keys() or not set(words.values()) <= _REQUESTS.keys():
-        asks_for_reports = any(map(_URI.match, tags.get("rua", "").split(",")))
-        return ("none",) * 3 if asks_for_reports or not words else ("",) * 3
+    if not set(words.values()) <= _REQUESTS.keys():
+        wants_reports = any(map(_URI.match, tags.get("rua", "").split(",")))
+        return ("none",) * 3 if wants_reports else ("",) * 3
     found = {tag: _REQUESTS[word] for tag, word in words.items()}
     if tags.get("t", "").lower() == "y":  # RFC 9989 4.7: the domain is testing.
         found = {tag: _ONE_LESS[request] for tag, request in found.items()}
