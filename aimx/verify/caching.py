@@ -18,7 +18,7 @@ from aimx.verify.resolver import Answer, NoAnswer, NoRecord, Records
 from desired.quantities import Endpoint
 
 KEPT = 32 * 1024 * 1024  # Octets of answers in memory: strangers choose how long theirs are.
-WEIGHT = 512  # Octets for what surrounds the text of an answer.
+WEIGHT = 256  # Octets for an answer, and for each record in it, besides its text.
 AT_ONCE = 200  # Questions on the wire; each has a descriptor.
 ROUNDS = 2  # How often each server is asked before we give up.
 LONGEST_CHAIN = 8  # CNAMEs that lead out of one message into the next.
@@ -107,8 +107,9 @@ class CachingResolver:
 
 
 def _weight(answer: Answer) -> int:
-    texts = answer.texts if isinstance(answer, Records) else ()
-    return WEIGHT + sum(map(len, texts))
+    if not isinstance(answer, Records):
+        return WEIGHT
+    return WEIGHT * (1 + len(answer.values)) + sum(map(len, answer.texts))
 
 
 def _aged(answer: Answer, left: float) -> Answer:
