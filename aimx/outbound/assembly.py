@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from aimx.outbound import header
-from aimx.outbound.parts import Attachment
+from aimx.outbound.body import Attachment
 
 
 def entity(text: str, html: str | None, attachments: Sequence[Attachment]) -> bytes:
@@ -59,23 +59,22 @@ def _text(kind: str, text: str) -> bytes:
 
 
 def _attached(attachment: Attachment) -> bytes:
-    fields = [
-        header.field("Content-Type", attachment.content_type),
-        header.field("Content-Transfer-Encoding", "base64"),
-        header.field("Content-Disposition", _disposition(attachment)),
-    ]
-    if attachment.content_id:
-        fields.append(header.field("Content-ID", f"<{attachment.content_id}>"))
     encoded = base64.encodebytes(attachment.content).replace(b"\n", b"\r\n")
-    return b"".join([*fields, b"\r\n", encoded])
+    return b"".join(
+        [
+            header.field("Content-Type", attachment.content_type),
+            header.field("Content-Transfer-Encoding", "base64"),
+            header.field("Content-Disposition", _disposition(attachment.name)),
+            b"\r\n",
+            encoded,
+        ]
+    )
 
 
-def _disposition(attachment: Attachment) -> str:
-    kind = "inline" if attachment.content_id else "attachment"
-    name = attachment.name
+def _disposition(name: str) -> str:
     if not name:
-        return kind
+        return "attachment"
     if name.isascii() and '"' not in name:
-        return f'{kind}; filename="{name}"'
+        return f'attachment; filename="{name}"'
     # RFC 2231 4.
-    return f"{kind}; filename*=utf-8''{quote(name, safe='')}"
+    return f"attachment; filename*=utf-8''{quote(name, safe='')}"

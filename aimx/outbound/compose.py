@@ -8,8 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from aimx.outbound import assembly, header, markdown
+from aimx.outbound.body import Attachment, body
 from aimx.outbound.heading import Heading, heading
-from aimx.outbound.parts import Attachment, parts
 from aimx.outbound.refusal import Code, SubmissionError, malformed
 from aimx.outbound.submission import read
 
@@ -63,14 +63,14 @@ def compose(
     """
     submission = read(submitted.content)
     head = heading(submission, domains=domains, now=now, message_id=message_id)
-    body = parts(submission)
-    text = _signed(body.text, signature_for(head.author.domain))
-    entity = assembly.entity(text, _html(submitted, text), body.attachments)
+    content = body(submission)
+    text = _signed(content.text, signature_for(head.author.domain))
+    entity = assembly.entity(text, _html(submitted, text), content.attachments)
     return Composed(
         heading=head,
         format=submitted.format,
-        source=body.text,
-        attachments=body.attachments,
+        source=content.text,
+        attachments=content.attachments,
         wire=b"".join([head.fields, header.field("MIME-Version", "1.0"), entity]),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from random import Random, SystemRandom
 
 from aimx.outbound.delivery import Outgoing
@@ -12,9 +12,9 @@ from aimx.outbound.mx import Nowhere, addresses, exchangers
 from aimx.outbound.outcome import Attempt, Deferred, Failed, Outcome
 from aimx.verify.resolver import NoAnswer, Resolver
 
-# A domain may name a thousand hosts, and somebody waits for the outcome.
+# A domain may name a thousand hosts with a thousand addresses, and somebody waits for the outcome.
 MOST_HOSTS = 10
-MOST_ADDRESSES = 20
+MOST_PEERS = 10
 MOST_AT_ONCE = 5  # Domains.
 
 
@@ -66,16 +66,22 @@ class Direct:
     ) -> dict[str, Outcome]:
         """Each host in turn, for those whom no host has taken or refused for good."""
         progress = _Progress(domain, recipients)
+        tried = 0
+        async for peer in self._peers(hosts, progress):
+            progress.note(await offer(peer, outgoing, progress.pending, self._manners))
+            tried += 1
+            if tried == MOST_PEERS or not progress.pending:
+                break
+        return progress.outcomes
+
+    async def _peers(self, hosts: Sequence[str], progress: _Progress) -> AsyncIterator[Peer]:
         for host in hosts:
             found = await addresses(self._resolver, host, ipv6=self._ipv6)
             if isinstance(found, Nowhere | NoAnswer):
                 progress.skip(host, found)
                 continue
-            for address in found[:MOST_ADDRESSES]:
-                if pending := progress.pending:
-                    peer = Peer(host, address)
-                    progress.note(await offer(peer, outgoing, pending, self._manners))
-        return progress.outcomes
+            for address in found:
+                yield Peer(host, address)
 
 
 class _Progress:

@@ -56,15 +56,17 @@ async def offer(
     peer: Peer, outgoing: Outgoing, recipients: Sequence[str], manners: Manners
 ) -> dict[str, Outcome]:
     """Offer the message for these recipients, and tell what became of each."""
+    data = transparent(outgoing.content)
     outcomes: dict[str, Outcome] = {}
     try:
         async with _connected(peer, manners) as smtp:
             tls = await _secured(smtp)
             accepted = await _envelope(smtp, peer, outgoing, recipients, outcomes)
             if accepted:
-                outcome = await _content(smtp, peer, outgoing.content, tls)
+                outcome = await _content(smtp, peer, data, tls)
                 outcomes |= dict.fromkeys(accepted, outcome)
-    except (_RefusedError, SMTPException, OSError, TimeoutError, ValueError) as trouble:
+    # ValueError: what a host says of itself may be beyond what the library reads.
+    except (_RefusedError, SMTPException, OSError, ValueError) as trouble:
         outcome = _outcome(peer, trouble)
         outcomes |= {to: outcome for to in recipients if to not in outcomes}
     return outcomes
@@ -153,13 +155,13 @@ def _encoding(outgoing: Outgoing) -> str:
 
 
 def _options(smtp: SMTP, outgoing: Outgoing) -> list[str]:
-    options = []
+    options, size = [], len(outgoing.content)
     if smtp.supports_extension("size"):
-        limit = smtp.esmtp_extensions["size"]
+        limit = smtp.esmtp_extensions["size"][:20]
         # RFC 1870 4: 0 or nothing is no limit.
-        if limit.isdecimal() and 0 < int(limit) < len(outgoing.content):
-            raise _RefusedError(f"the message has {len(outgoing.content)} octets, it takes {limit}")
-        options.append(f"SIZE={len(outgoing.content)}")
+        if limit.isdecimal() and 0 < int(limit) < size:
+            raise _RefusedError(f"the message has {size} octets, it takes {limit}")
+        options.append(f"SIZE={size}")
     if outgoing.is_international:
         if not smtp.supports_extension("smtputf8"):
             # RFC 6531 3.5.
@@ -168,28 +170,28 @@ def _options(smtp: SMTP, outgoing: Outgoing) -> list[str]:
     return options
 
 
-async def _content(smtp: SMTP, peer: Peer, content: bytes, tls: str) -> Outcome:
+async def _content(smtp: SMTP, peer: Peer, data: bytes, tls: str) -> Outcome:
     """DATA. Once the final dot is out, silence is not a refusal."""
     reply = await smtp.execute_command(b"DATA")
     protocol = smtp.protocol
     if reply.code != 354 or protocol is None:
         raise SMTPResponseException(reply.code, reply.message)
-    protocol.write(transparent(content))
+    protocol.write(data)
     try:
         reply = await protocol.read_response(timeout=FINAL_DOT_SECONDS)
-    except SMTPResponseException:
-        raise
-    except (SMTPException, OSError) as trouble:
+    except (SMTPException, OSError) as trouble:  # Also a reply that is none.
         reason = f"{peer.host}: {_said(trouble)} after the message was sent"
         return Deferred(reason, unanswered=True)
-    if reply.code != 250:
+    if not 200 <= reply.code <= 299:
         raise SMTPResponseException(reply.code, reply.message)
     return Delivered(peer.host, tls, f"{reply.code} {_line(reply.message)}")
 
 
 def transparent(content: bytes) -> bytes:
-    """RFC 5321 4.5.2: no line of the content can be its end; raises ValueError for one that is
-    not a line by RFC 5321 2.3.8, which some host might take for one."""
+    """RFC 5321 4.5.2: the content so that no line of it ends it, and its end.
+
+    Raises ValueError for line ends other than CRLF (RFC 5321 2.3.8): some host might see others.
+    """
     if not content.endswith(b"\r\n") or not (
         content.count(b"\r\n") == content.count(b"\r") == content.count(b"\n")
     ):

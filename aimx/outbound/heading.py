@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import format_datetime, parsedate_to_datetime
+from datetime import datetime
+from email.utils import format_datetime
 
+from aimx.mail import dates, words
+from aimx.mail.addresses import Correspondent
 from aimx.outbound import header
-from aimx.outbound.addresses import Mailbox, mailboxes, only
+from aimx.outbound.addresses import everyone, is_international, one, written
 from aimx.outbound.refusal import malformed
 from aimx.outbound.submission import Field, Submission
 
@@ -33,11 +35,11 @@ _ID = re.compile(r"<([!-;=?-~]{1,250})>")
 class Heading:
     """What a message says about itself. Ids are without brackets."""
 
-    author: Mailbox
-    to: tuple[Mailbox, ...]
-    cc: tuple[Mailbox, ...]
-    bcc: tuple[Mailbox, ...]
-    reply_to: tuple[Mailbox, ...]
+    author: Correspondent
+    to: tuple[Correspondent, ...]
+    cc: tuple[Correspondent, ...]
+    bcc: tuple[Correspondent, ...]
+    reply_to: tuple[Correspondent, ...]
     subject: str
     message_id: str
     date: datetime
@@ -55,7 +57,7 @@ class Heading:
     def is_international(self) -> bool:
         """Whether an address in it needs SMTPUTF8 (RFC 6531)."""
         shown = (self.author, *self.to, *self.cc, *self.bcc, *self.reply_to)
-        return any(box.is_international for box in shown)
+        return any(map(is_international, shown))
 
 
 def heading(
@@ -71,7 +73,7 @@ def heading(
     """
     author = submission.author(domains)
     to, cc, bcc, reply_to = (
-        mailboxes(name, submission.value(name)) for name in ("To", "Cc", "Bcc", "Reply-To")
+        everyone(name, submission.value(name)) for name in ("To", "Cc", "Bcc", "Reply-To")
     )
     _check_recipients(to, cc, bcc)
     _check_sender(submission.value("Sender"), author)
@@ -86,26 +88,26 @@ def heading(
         cc=cc,
         bcc=bcc,
         reply_to=reply_to,
-        subject=header.decoded(submission.value("Subject")),
+        subject=words.text(submission.value("Subject").encode()),
         message_id=own,
         date=_date(date) if date else now,
         in_reply_to=next(iter(_ID.findall(submission.value("In-Reply-To"))), ""),
         references=tuple(_ID.findall(submission.value("References"))),
-        fields=b"".join(_written([*submission.fields, *added], author)),
+        fields=b"".join(_lines([*submission.fields, *added], author)),
     )
 
 
-def _check_recipients(*lists: Sequence[Mailbox]) -> None:
+def _check_recipients(*lists: Sequence[Correspondent]) -> None:
     if not lists[0]:
         raise malformed("no recipient in To")
     if sum(map(len, lists)) > MOST_RECIPIENTS:
         raise malformed(f"more than {MOST_RECIPIENTS} recipients")
 
 
-def _check_sender(text: str, author: Mailbox) -> None:
+def _check_sender(text: str, author: Correspondent) -> None:
     """RFC 5322 3.6.2: Sender tells who sends for the author; here that is always the author."""
     if text:
-        sender = only("Sender", mailboxes("Sender", text, author.domain))
+        sender = one("Sender", text, author.domain)
         if sender.address.lower() != author.address.lower():
             raise malformed("Sender is not the address in From: leave it out")
 
@@ -118,14 +120,13 @@ def _id(text: str) -> str:
 
 
 def _date(text: str) -> datetime:
-    try:
-        found = parsedate_to_datetime(text[:100])
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        raise malformed("Date is not a date as RFC 5322 3.3 writes it: leave it out") from None
+    found = dates.read(text)
+    if found is None:
+        raise malformed("Date is not a date as RFC 5322 3.3 writes it: leave it out")
+    return found
 
 
-def _written(fields: Sequence[Field], author: Mailbox) -> Iterator[bytes]:
+def _lines(fields: Sequence[Field], author: Correspondent) -> Iterator[bytes]:
     for field in fields:
         name = field.name.lower()
         if name in _DROPPED or name.startswith("content-"):
@@ -136,11 +137,11 @@ def _written(fields: Sequence[Field], author: Mailbox) -> Iterator[bytes]:
             yield header.field(field.name, value)
 
 
-def _value(name: str, field: Field, author: Mailbox) -> str:
+def _value(name: str, field: Field, author: Correspondent) -> str:
     if name == "from":
-        return author.written
+        return written(author)
     if name in _PEOPLE:
-        return ", ".join(box.written for box in mailboxes(field.name, field.value))
+        return ", ".join(map(written, everyone(field.name, field.value)))
     if name in _ASCII and not field.value.isascii():
         raise malformed(f"{field.name} holds characters outside ASCII")
     return header.unstructured(field.value)

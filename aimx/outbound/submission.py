@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from aimx.outbound.addresses import Mailbox, mailboxes, only
+from aimx.mail.addresses import Correspondent
+from aimx.outbound import addresses
 from aimx.outbound.refusal import Code, SubmissionError, malformed
 
 LARGEST_HEADER = 64 * 1024
@@ -41,21 +42,24 @@ class Submission:
             raise malformed(f"{len(found)} {name} headers, where one is allowed")
         return found[0] if found else ""
 
-    def author(self, domains: Sequence[str]) -> Mailbox:
-        """Who sends: the one address in From, in one of our domains. The first is the default."""
+    def author(self, domains: Sequence[str]) -> Correspondent:
+        """Who sends: the one address in From, in one of our domains. The first is the default.
+
+        In lower case, as mailboxes are named.
+        """
         text = self.value("From")
         if not text:
             raise malformed("no From header: it must name the mailbox that sends")
-        author = only("From", mailboxes("From", text, domains[0]))
+        author = addresses.one("From", text, domains[0])
         if author.domain not in domains:
             known = ", ".join(f'"{domain}"' for domain in domains)
             raise SubmissionError(
                 Code.DOMAIN, f"sender domain '{author.domain}' is not in `domains = [{known}]`"
             )
-        return author
+        return replace(author, local=author.local.lower())
 
 
-def author_of(submission: bytes, domains: Sequence[str]) -> Mailbox:
+def author_of(submission: bytes, domains: Sequence[str]) -> Correspondent:
     """Who sends, read before anything else is; raises `SubmissionError`."""
     return read(submission).author(domains)
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import structlog
 
-from aimx.outbound.addresses import Mailbox
+from aimx.mail.addresses import Correspondent
 from aimx.outbound.compose import Composed, Submitted, compose
 from aimx.outbound.delivery import Deliverer, Outgoing
 from aimx.outbound.outcome import Attempt, Sent, answer
@@ -47,7 +47,7 @@ class Sending:
     clock: Callable[[], datetime]
     message_id: Callable[[str], str]  # For a domain, without brackets.
 
-    def author(self, submission: bytes) -> Mailbox | NotSent:
+    def author(self, submission: bytes) -> Correspondent | NotSent:
         """Whom to authorise, before anything else is done with the submission."""
         try:
             return author_of(submission, self.snapshot.domains)

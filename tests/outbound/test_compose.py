@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aimx.outbound.addresses import Mailbox
+from aimx.mail.addresses import Correspondent
+from aimx.outbound.body import Attachment
 from aimx.outbound.compose import Composed, Format
-from aimx.outbound.parts import Attachment
 from aimx.outbound.refusal import Code, SubmissionError
 
 Compose = Callable[..., Composed]
@@ -128,7 +128,7 @@ def test_a_type_keeps_its_parameters_and_a_message_becomes_a_file(composed: Comp
     message = composed(START + body)
 
     assert [(a.content_type, a.content) for a in message.attachments] == [
-        ("text/calendar; method=REQUEST", b"BEGIN"),
+        ('text/calendar; method="REQUEST"', b"BEGIN"),
         ("application/octet-stream", b"Subject: x\r\n\r\ny"),
     ]
     assert message.source == "hi"
@@ -146,11 +146,11 @@ def test_the_heading_is_told(composed: Compose, now: datetime) -> None:
         )
     ).heading
 
-    assert heading.author == Mailbox("info@a.example")
-    assert heading.to == (Mailbox("bob@c.example"),)
-    assert heading.cc == (Mailbox("b@c.example", "B, C"),)
-    assert heading.bcc == (Mailbox("d@e.example"),)
-    assert heading.reply_to == (Mailbox("r@a.example"),)
+    assert heading.author == Correspondent("", "info", "a.example")
+    assert heading.to == (Correspondent("", "bob", "c.example"),)
+    assert heading.cc == (Correspondent("B, C", "b", "c.example"),)
+    assert heading.bcc == (Correspondent("", "d", "e.example"),)
+    assert heading.reply_to == (Correspondent("", "r", "a.example"),)
     assert heading.subject == "Grüße"
     assert heading.in_reply_to == "one@x"
     assert heading.references == ("zero@x", "one@x")
@@ -209,7 +209,7 @@ def test_other_fields_are_kept(composed: Compose) -> None:
     ("rest", "text"),
     [
         pytest.param(b"\r\n", "no recipient in To", id="no-to"),
-        pytest.param(b"To: bob\r\n\r\n", "not a full <local>@<domain> address", id="bare-to"),
+        pytest.param(b"To: bob\r\n\r\n", "To: an address has no @", id="bare-to"),
         pytest.param(b"To: b@c.example\r\nTo: d@c.example\r\n\r\n", "2 To headers", id="two-tos"),
         pytest.param(
             b"To: b@c.example\r\nSubject: a\r\nSubject: b\r\n\r\n", "2 Subject", id="two-subjects"
@@ -239,10 +239,10 @@ def test_other_fields_are_kept(composed: Compose) -> None:
             "without parts",
             id="no-parts",
         ),
-        pytest.param(b"To: b@c.example\r\n\r\n\xff", "not utf-8", id="text-not-utf-8"),
+        pytest.param(b"To: b@c.example\r\n\r\n\xff", "not utf_8", id="text-not-utf-8"),
         pytest.param(
-            b"To: b@c.example\r\nContent-Transfer-Encoding: base64\r\n\r\n!",
-            "cannot be read",
+            b"To: b@c.example\r\nContent-Transfer-Encoding: base64\r\n\r\naGVsb",
+            "base64 ends early",
             id="broken-base64",
         ),
     ],

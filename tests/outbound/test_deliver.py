@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aimx.outbound.deliver import Direct
+from aimx.outbound.deliver import MOST_PEERS, Direct
 from aimx.outbound.delivery import Outgoing
 from aimx.outbound.dialogue import Manners, transparent
 from aimx.outbound.outcome import Attempt, Deferred, Delivered, Failed
@@ -26,6 +26,7 @@ TABLE = {
     "broken.example": {"fails": "SERVFAIL"},
     "bare.example": {"MX": "10 nohost.example"},
     "blind.example": {"MX": "10 broken.example"},
+    "many.example": {"A": [f"127.0.1.{n}" for n in range(1, 20)]},
     "six.example": {"MX": "10 mx.six.example"},
     "mx.six.example": {"AAAA": "::1"},
 }
@@ -166,9 +167,10 @@ def test_a_host_that_falls_silent_is_left_after_the_timeout(command: str) -> Non
     assert outcome == Deferred("All MX servers for c.example unreachable: mx.c.example: timed out")
 
 
-def test_a_message_that_may_have_been_taken_goes_to_no_other_host() -> None:
+@pytest.mark.parametrize("answer", [DISCONNECT, "nonsense"])
+def test_a_message_that_may_have_been_taken_goes_to_no_other_host(answer: str) -> None:
     async def run() -> tuple[Attempt, int]:
-        first = Exchanger({"END": [DISCONNECT]}, address="127.0.0.2")
+        first = Exchanger({"END": [answer]}, address="127.0.0.2")
         async with first, Exchanger(port=first.port) as second:
             attempt = await direct(first.port).deliver(to("bob@d.example"))
             return attempt, second.connections
@@ -259,6 +261,14 @@ def test_where_nobody_listens_every_host_is_named() -> None:
     }
 
 
+def test_a_domain_of_many_addresses_is_not_tried_for_ever() -> None:
+    # Nobody listens on any of them.
+    outcome = delivered(Exchanger(), to("bob@many.example")).outcomes["bob@many.example"]
+
+    assert isinstance(outcome, Deferred)
+    assert outcome.reason.count("many.example: connection refused") == MOST_PEERS
+
+
 @pytest.mark.parametrize(
     ("recipient", "outcome"),
     [
@@ -328,7 +338,14 @@ def test_addresses_outside_ascii_ask_for_smtputf8() -> None:
 
 
 @pytest.mark.parametrize(
-    ("announced", "fits"), [("SIZE", True), ("SIZE 0", True), ("SIZE 999", True), ("SIZE 9", False)]
+    ("announced", "fits"),
+    [
+        pytest.param("SIZE", True, id="no-limit"),
+        pytest.param("SIZE 0", True, id="zero"),
+        pytest.param("SIZE 999", True, id="enough"),
+        pytest.param(f"SIZE {'9' * 5000}", True, id="more-than-a-number"),
+        pytest.param("SIZE 9", False, id="too-little"),
+    ],
 )
 def test_a_message_over_the_announced_size_is_not_sent(announced: str, fits: bool) -> None:
     exchanger = Exchanger(extensions=(announced,))

@@ -5,7 +5,7 @@ from datetime import datetime
 import dkim
 import pytest
 
-from aimx.outbound.addresses import Mailbox
+from aimx.mail.addresses import Correspondent
 from aimx.outbound.compose import Submitted
 from aimx.outbound.delivery import Outgoing
 from aimx.outbound.outcome import Attempt, Deferred, Delivered, Failed, Outcome, Sent, Status
@@ -82,7 +82,9 @@ def test_the_author_is_known_before_anything_else_is_looked_at(
 ) -> None:
     house = sending(rehearsal, signer, now)
 
-    assert house.author(b"From: info\r\nTo: nobody\r\n\r\n\xff") == Mailbox("info@a.example")
+    assert house.author(b"From: info\r\nTo: nobody\r\n\r\n\xff") == Correspondent(
+        "", "info", "a.example"
+    )
     assert house.author(b"From: x@c.example\r\n\r\n") == NotSent(
         Code.DOMAIN,
         'sender domain \'c.example\' is not in `domains = ["a.example", "b.example"]`',
