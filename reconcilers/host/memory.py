@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from itertools import count
 from pathlib import PurePosixPath
 
 from reconcilers.host import keys
@@ -58,18 +57,11 @@ class MemoryHost:
     def __init__(
         self, roots: Roots, user: Account = ROOT, accounts: Iterable[Account] = ()
     ) -> None:
-        self._places = (
-            roots.config,
-            roots.data,
-            roots.runtime,
-            roots.manifest,
-            roots.fragments,
-        )
-        self._roots = frozenset(self._places[:3])
+        self._roots = (roots.config, roots.data, roots.runtime)
+        self._places = [place.parts for place in (*self._roots, roots.manifest, roots.fragments)]
         self._user = user
         self._accounts = {account.name: account for account in (user, *accounts)}
-        self._inodes = count(2)
-        self._devices = count(2)
+        self._made_so_far = 1
         self._top = _Node(Nature.DIRECTORY, _SYSTEM, 1, 1)
         self._blind: set[PurePosixPath] = set()
         self._keys_made = 0
@@ -100,7 +92,7 @@ class MemoryHost:
     def plant_file_system(self, path: PurePosixPath) -> None:
         """From here on down it is another file system."""
         self.plant_directory(path)
-        device = next(self._devices)
+        device = self._at(path).inode
         for _, node in _walk(path, self._at(path)):
             node.device = device
 
@@ -261,11 +253,11 @@ class MemoryHost:
             raise told(errno.EACCES)
         node = self._top
         for depth, name in enumerate(path.parts[1:], start=1):
-            walked = PurePosixPath(*path.parts[:depth])
             if node.nature is not Nature.DIRECTORY:
-                raise told(_NOT_ENTERED.get(node.nature, errno.ENOTDIR), walked)
+                number = _NOT_ENTERED.get(node.nature, errno.ENOTDIR)
+                raise told(number, PurePosixPath(*path.parts[:depth]))
             if name not in node.names:
-                raise told(errno.ENOENT, walked / name)
+                raise told(errno.ENOENT, PurePosixPath(*path.parts[: depth + 1]))
             node = node.names[name]
         return node
 
@@ -290,7 +282,7 @@ class MemoryHost:
 
     def _above(self, path: PurePosixPath) -> _Node:
         """The directory in which the path is to be changed."""
-        if not any(path.is_relative_to(place) for place in self._places):
+        if not any(path.parts[: len(place)] == place for place in self._places):
             raise OutsideError(path)
         return self._directory(path.parent)
 
@@ -306,7 +298,8 @@ class MemoryHost:
         node.access = access
 
     def _new(self, nature: Nature, access: Access, above: _Node) -> _Node:
-        return _Node(nature, access, next(self._inodes), above.device)
+        self._made_so_far += 1
+        return _Node(nature, access, self._made_so_far, above.device)
 
     def _ours(self, mode: int) -> Access:
         return Access(mode, self._user.uid, self._user.gid)
