@@ -41,6 +41,7 @@ class Journal:
         self._access = private_file(host)
         self.generation = generation
         self.trouble = ""  # Why something is missing, for the report.
+        self._outcomes = b""  # Written with what comes next: a line costs as much as a directory.
 
     def begin(self) -> Interrupted | None:
         """Open the record of an apply; tells of one before it that has no end."""
@@ -58,8 +59,9 @@ class Journal:
         self._write({"event": "intent", "step": step.id, "does": str(step.operation)})
 
     def outcome(self, receipt: Receipt) -> None:
+        """What became of a step; after a kill the last ones may still look as if under way."""
         reason = {"reason": receipt.reason} if receipt.reason else {}
-        self._write(
+        self._outcomes += self._line(
             {"event": "outcome", "step": receipt.step, "outcome": receipt.outcome.value, **reason}
         )
 
@@ -71,19 +73,23 @@ class Journal:
         """What an interrupted apply left is on disk now: nobody need sync it again."""
         if before.generation is not None:
             path = _path(self._roots, before.generation)
-            self._write_to(path, {"event": "end", "synced": True}, durably=True)
+            self._append(path, self._line({"event": "end", "synced": True}), durably=True)
 
     def end(self, *, synced: bool) -> None:
         """The apply is over, however it went; unless it went well, something may be unsynced."""
         self._write({"event": "end", "synced": synced}, durably=True)
 
     def _write(self, event: dict[str, object], *, durably: bool = False) -> None:
-        self._write_to(self._path, event, durably=durably)
+        lines, self._outcomes = self._outcomes + self._line(event), b""
+        self._append(self._path, lines, durably=durably)
 
-    def _write_to(self, path: PurePosixPath, event: dict[str, object], *, durably: bool) -> None:
-        line = json.dumps({"at": self._host.now().isoformat(), **event}, ensure_ascii=False)
+    def _line(self, event: dict[str, object]) -> bytes:
+        stamped = {"at": self._host.now().isoformat(), **event}
+        return json.dumps(stamped, ensure_ascii=False).encode() + b"\n"
+
+    def _append(self, path: PurePosixPath, lines: bytes, *, durably: bool) -> None:
         try:
-            self._host.append(path, line.encode() + b"\n", self._access, durably=durably)
+            self._host.append(path, lines, self._access, durably=durably)
         except StepError as failure:
             self._missing(str(failure))
 

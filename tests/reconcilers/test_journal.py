@@ -101,6 +101,7 @@ def test_the_next_one_of_the_same_generation_is_told(host: MemoryHost) -> None:
     first.begin()
     first.intend(STEP)
     first.outcome(DONE)
+    first.note("and on")
 
     assert Journal(host, ROOTS, 1).begin() == Interrupted(1)
 
