@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 
 from desired.problem import Source
 from reconcilers.host.host import Host, Reading, UnseenError, unfinished
-from reconcilers.receipt import Outcome, Receipt
+from reconcilers.plan import Plan
+from reconcilers.receipt import Outcome, Receipt, final
 from reconcilers.roots import Roots
 from reconcilers.state import make_state, private_directory, private_file
 
@@ -36,6 +37,38 @@ class Generation:
     plan: bytes  # The plan's document, as `aimx plan --json` shows it.
     receipts: tuple[Receipt, ...]
     resumed: bool = False  # Its apply was killed, and another one finished it.
+
+
+def leads_to(plan: Plan) -> int:
+    """The number of the generation that the machine is at once the plan is applied."""
+    return plan.generation + (plan.config is not None)
+
+
+def applied(
+    host: Host,
+    roots: Roots,
+    plan: Plan,
+    receipts: Iterable[Receipt],
+    *,
+    document: bytes,
+    sources: Iterable[Source],
+    who: Who,
+) -> Generation:
+    """What is to be recorded of a plan that was carried out to its end; raises `UnseenError`.
+
+    Where the engine config was there already, another apply wrote it and did not get this far.
+    """
+    config = plan.config if plan.config is not None else host.read(roots.engine_config)
+    return Generation(
+        leads_to(plan),
+        host.now(),
+        who,
+        tuple(sources),
+        config or b"",
+        document,
+        final(receipts),
+        resumed=plan.config is None,
+    )
 
 
 def record(host: Host, roots: Roots, generation: Generation) -> None:
