@@ -12,7 +12,6 @@ from aimx.controller.conditions import Conditions, Status, Type
 from aimx.controller.instance import Applied, Instance, Review
 from desired.manifest import Reading
 from desired.problem import ManifestError, render_problem
-from reconcilers.change import Action
 from reconcilers.host.host import Access, ReconcileError
 
 log = structlog.get_logger()
@@ -45,6 +44,15 @@ class State:
         if applied.summary.is_complete:
             self.last_applied = applied.review.reading.desired.digest
 
+    def pending(self, review: Review) -> None:
+        """What an apply would do has been looked at, and nothing more."""
+        self.generation = review.plan.generation
+        self._tell("Drifted", "True" if _drifted(review) else "False", "", _drifted(review))
+        if review.plan.is_empty:
+            self._tell("Converged", "True")
+        else:
+            self._tell("Converged", "False", "ChangesPending", "`aimx plan` shows them")
+
     def settled(self, whole: Review, done: Review) -> None:
         """All that may be done is done; `whole` has what waits for somebody to say so."""
         self.generation = max(self.generation, done.plan.generation)
@@ -58,8 +66,8 @@ class State:
             self.waiting(whole)
         else:
             self._tell("PendingApproval", "False")
-        drifted = [change.address for change in done.plan.changes if change.action is Action.REPAIR]
-        self._tell("Drifted", "True" if drifted and blocked else "False")
+        still = _drifted(done) if blocked else ""
+        self._tell("Drifted", "True" if still else "False", "", still)
 
     def waiting(self, whole: Review) -> None:
         changes = "\n".join(f"{change.action} {change.address}" for change in whole.plan.changes)
@@ -112,3 +120,7 @@ class State:
     def _tell(self, kind: Type, status: Status, reason: str = "", message: str = "") -> None:
         now = self.instance.host.now()
         self.conditions = self.conditions.told(kind, status, now, reason=reason, message=message)
+
+
+def _drifted(review: Review) -> str:
+    return "\n".join(change.address for change in review.plan.changes if change.drifted)

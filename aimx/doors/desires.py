@@ -87,9 +87,8 @@ class Direct:
             state.invalid(cause)
             return {**state.document(daemon=False), "resources": [], "unchanged": 0}
         review = self.instance.review(reading, Consent())
-        state.generation = review.plan.generation
         state.valid(reading)
-        state.settled(review, review)
+        state.pending(review)
         return {**state.document(daemon=False), **_resources(review.plan)}
 
 

@@ -1,0 +1,140 @@
+"""The inbound path: who judges, who reads, who decides, who keeps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from aimx.mail.author import author
+from aimx.mail.reading import Reading, read
+from aimx.mail.stored import Judged, stored
+from aimx.placing.client import NotPlaced, Placed, Placement, Placing, PlacingClient
+from aimx.smtp import replies
+from aimx.smtp.replies import Reply
+from aimx.smtp.service import Received
+from aimx.snapshot import Route
+from aimx.verify.judge import Judge
+from aimx.verify.trust import decide
+from aimx.verify.verdict import Verdicts
+
+# Reading a message of more octets takes so long that other sessions would notice.
+_LARGE = 256 * 1024
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """Takes responsibility for messages."""
+
+    judge: Judge
+    placements: PlacingClient
+
+    async def receive(self, received: Received) -> Reply:
+        """Keep a message for all of its recipients, or say why not.
+
+        250 is a promise (RFC 5321 4.2.5): it is sent after every copy is on disk. Where one copy
+        is kept and another is not, the answer is no, and the one that is kept will be known as a
+        duplicate when the client comes again.
+        """
+        verdicts = await self.judge.verdicts(received.incoming)
+        reading = await _read(received)
+        copies = [
+            _copy(received, reading, verdicts, route, recipients)
+            for route, recipients in _mailboxes(received)
+        ]
+        outcomes = await asyncio.gather(*map(self.placements.place, copies))
+        reply = _reply(outcomes)
+        _tell(received, verdicts, outcomes, reply)
+        return reply
+
+
+async def _read(received: Received) -> Reading:
+    if len(received.incoming.content) > _LARGE:
+        return await asyncio.to_thread(read, received.incoming)
+    return read(received.incoming)
+
+
+def _mailboxes(received: Received) -> list[tuple[Route, list[str]]]:
+    """Each mailbox once, with the recipients that lead to it."""
+    found: dict[str, tuple[Route, list[str]]] = {}
+    for recipient, route in received.routes:
+        found.setdefault(route.mailbox, (route, []))[1].append(recipient)
+    return list(found.values())
+
+
+def _copy(
+    received: Received,
+    reading: Reading,
+    verdicts: Verdicts,
+    route: Route,
+    recipients: Sequence[str],
+) -> Placement:
+    # RCPT lets nobody through to a mailbox without an owner.
+    assert route.uid is not None
+    copy = stored(reading, route, recipients, _judged(received, verdicts, route))
+    return Placement(
+        domain=route.domain,
+        folder="inbox",
+        name=route.folder,
+        uid=route.uid,
+        base=copy.base,
+        rest=copy.rest,
+        attachments=copy.attachments,
+        fingerprint=copy.fingerprint,
+    )
+
+
+def _judged(received: Received, verdicts: Verdicts, route: Route) -> Judged:
+    incoming = received.incoming
+    trusted = decide(
+        route.trust,
+        route.trusted_senders,
+        author(incoming.content),
+        verdicts,
+        incoming.received_at,
+        timedelta(seconds=received.snapshot.max_signature_age),
+    )
+    return Judged(
+        dkim=verdicts.dkim_verdict,
+        spf=verdicts.spf_verdict,
+        dmarc=verdicts.dmarc_verdict,
+        trusted=trusted.value,
+        trusted_reason=trusted.reason,
+    )
+
+
+def _reply(outcomes: Sequence[Placing]) -> Reply:
+    missing = [outcome for outcome in outcomes if isinstance(outcome, NotPlaced)]
+    if not missing:
+        return replies.ACCEPTED
+    if len(missing) < len(outcomes):
+        return replies.PARTLY_KEPT
+    return replies.MAILBOX_FULL if all(outcome.full for outcome in missing) else replies.NOT_KEPT
+
+
+def _tell(
+    received: Received, verdicts: Verdicts, outcomes: Sequence[Placing], reply: Reply
+) -> None:
+    """One line a message, whatever became of it."""
+    envelope = received.incoming.envelope
+    facts = {
+        "peer": envelope.client.address,
+        "sender": envelope.sender,
+        "recipients": envelope.recipients,
+        "size_bytes": len(received.incoming.content),
+        "spf": verdicts.spf_verdict,
+        "dkim": verdicts.dkim_verdict,
+        "dmarc": verdicts.dmarc_verdict,
+        "reply": reply.code,
+        "ids": [outcome.stem for outcome in outcomes if isinstance(outcome, Placed)],
+    }
+    if reply.accepts:
+        log.info("mail kept", **facts)
+    else:
+        reasons = [outcome.reason for outcome in outcomes if isinstance(outcome, NotPlaced)]
+        log.error("mail not kept", **facts, reasons=reasons)
