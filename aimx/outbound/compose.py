@@ -64,7 +64,7 @@ def compose(
     submission = read(submitted.content)
     head = heading(submission, domains=domains, now=now, message_id=message_id)
     content = body(submission)
-    text = _signed(content.text, signature_for(head.author.domain))
+    text = _with_signature(content.text, signature_for(head.author.domain))
     entity = assembly.entity(text, _html(submitted, text), content.attachments)
     return Composed(
         heading=head,
@@ -75,7 +75,7 @@ def compose(
     )
 
 
-def _signed(text: str, signature: str) -> str:
+def _with_signature(text: str, signature: str) -> str:
     return text.rstrip("\n") + "\n\n" + signature if signature else text
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from aimx.mail.error import MailError
+
 
 class Code(StrEnum):
     """The error codes that SEND may answer with; clients match on them."""
@@ -25,8 +27,8 @@ class NotSent:
     reason: str
 
 
-class SubmissionError(Exception):
-    """A submission that breaks a rule; its text is one sentence for the author."""
+class SubmissionError(MailError):
+    """A submission that breaks a rule. Its text is for the author, and may name an address."""
 
     def __init__(self, code: Code, text: str) -> None:
         super().__init__(text)

@@ -6,6 +6,7 @@ character in the header, is a header that somebody tries to hide, and refused.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -76,7 +77,7 @@ def read(submission: bytes) -> Submission:
         lines = head.decode().split(line_end.decode())
     except UnicodeDecodeError:
         raise malformed("the header is not UTF-8") from None
-    return Submission(tuple(map(_field, _unfolded(lines))), body)
+    return Submission(tuple(map(_field, itertools.count(1), _unfolded(lines))), body)
 
 
 def _unfolded(lines: Sequence[str]) -> list[str]:
@@ -90,11 +91,11 @@ def _unfolded(lines: Sequence[str]) -> list[str]:
     return ["".join(parts) for parts in gathered]
 
 
-def _field(text: str) -> Field:
+def _field(number: int, text: str) -> Field:
     name, colon, value = text.partition(":")
     name = name.rstrip(" \t")
     if not colon or not _NAME.fullmatch(name):
-        raise malformed(f"header line {text[:80]!r} does not have the form 'Name: value'")
+        raise malformed(f"header field {number} does not have the form 'Name: value'")
     if found := _CONTROL.search(value):
         what = "CRLF" if found[0] in "\r\n" else "control"
         raise malformed(f"Header '{name}' contains {what} characters. Possible header injection")
