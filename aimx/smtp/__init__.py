@@ -1,0 +1,1 @@
+"""Mail comes in: SMTP sessions, their replies and limits, and what becomes of each message."""

@@ -1,0 +1,198 @@
+"""One connection: blocks come in, replies go out in one write a block, and nothing piles up."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import ssl
+from abc import abstractmethod
+
+from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import Session as Introduction
+
+from aimx.smtp.replies import CONTENT_TIMEOUT, IDLE_TIMEOUT, Reply
+
+# Seconds that a client has to hang up after our last word, and to shake hands for TLS.
+_LINGER = 5.0
+_HANDSHAKE = 30.0
+
+
+class Connection(SMTP, asyncio.BufferedProtocol):
+    """aiosmtpd's SMTP without its stream and task: driven by the blocks that arrive.
+
+    `take` works off what arrived. While `busy`, nothing is taken, and at most one block is read
+    ahead; `resume` ends that.
+    """
+
+    session: Introduction  # What EHLO said.
+    transport: asyncio.Transport | None  # None also while TLS begins.
+
+    # One for all: the loop asks for it, fills it and reports without a break between. A plain
+    # Protocol would make the loop allocate 256 KiB for each block.
+    _room = memoryview(bytearray(256 * 1024))
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        # Not aiosmtpd's constructor: it looks up all methods anew and makes a stream for each
+        # connection, a third of a millisecond for what is never used here.
+        self.loop = loop
+        self.transport = None
+        self.session = self._create_session()
+        self.arrived = bytearray()
+        self.busy = False
+        self.leaving = False  # Our last word is said.
+        self.deadline = math.inf  # When the content must have ended, in the loop's time.
+        self._replies: list[bytes] = []
+        self._congested = False  # The client does not read what we say.
+        self._half_closed = False  # The client has said its last word.
+        self._heard = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    @abstractmethod
+    def take(self) -> bool:
+        """Work off the next thing of `arrived`; False where it is not all there."""
+
+    @abstractmethod
+    def idle_timeout(self) -> float:
+        """Seconds of silence that a client is granted."""
+
+    @abstractmethod
+    def ended(self) -> None:
+        """The connection is no more. Called once, and not while busy."""
+
+    # What we say.
+
+    def say(self, reply: Reply) -> None:
+        """Add to what goes out with the next `flush`."""
+        self._replies.append(reply.encoded)
+
+    def flush(self) -> None:
+        if self._replies and self.transport is not None and not self.leaving:
+            self.transport.write(b"".join(self._replies))
+        self._replies.clear()
+
+    def leave(self, reply: Reply, *, lingering: bool = False) -> None:
+        """Say the last word and hang up.
+
+        Lingering lets a client finish that is still talking: closing on unread bytes would reset
+        the connection, and it might never see the reply.
+        """
+        self._replies.append(reply.encoded)
+        self.flush()
+        self.leaving = True
+        self.arrived.clear()
+        if self.transport is None:
+            return
+        if lingering and self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.transport.resume_reading()
+        else:
+            self.transport.close()
+        self._watch(self.loop.time() + _LINGER)
+
+    # What the client does.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self._heard = self.loop.time()
+        self._watch(self._heard + self.idle_timeout())
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._room
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self.leaving:
+            return
+        self._heard = self.loop.time()
+        self.arrived += self._room[:nbytes]
+        if self.busy:
+            self._balance()
+        else:
+            self.work()
+
+    def eof_received(self) -> bool:
+        self._half_closed = True
+        # What is in hand still gets its reply; TLS knows no half-closed connection.
+        return self.busy and self.transport is not None and self.transport.can_write_eof()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.transport = None
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self.busy:
+            self.ended()
+
+    def pause_writing(self) -> None:
+        self._congested = True
+        self._balance()
+
+    def resume_writing(self) -> None:
+        self._congested = False
+        self._balance()
+
+    # Going on.
+
+    def resume(self) -> None:
+        """What kept us busy is done."""
+        self.busy = False
+        if self.transport is None:
+            self.ended()
+            return
+        self._heard = self.loop.time()
+        self.work()
+        if self._half_closed and not self.busy:
+            self.transport.close()
+        else:
+            self._balance()
+
+    async def encrypt(self, context: ssl.SSLContext) -> None:
+        """Begin TLS; raises OSError. To be called while busy.
+
+        RFC 3207 4.2: what the client said before is forgotten, and nothing that came in plain text
+        is read as if it had come encrypted.
+        """
+        plain, self.transport = self.transport, None
+        if plain is None or plain.is_closing():
+            return
+        self.arrived.clear()
+        # From here to the handshake's end no byte reaches us: the TLS layer stands between.
+        self.transport = await self.loop.start_tls(
+            plain, self, context, server_side=True, ssl_handshake_timeout=_HANDSHAKE
+        )
+
+    def watch_deadline(self, seconds: float) -> None:
+        """The content must have ended by then."""
+        self.deadline = self.loop.time() + seconds
+        if self._timer is not None and self.deadline < self._timer.when():
+            self._watch(self.deadline)
+
+    def work(self) -> None:
+        while self.arrived and not self.busy and not self.leaving and self.take():
+            pass
+        self.flush()
+
+    def _balance(self) -> None:
+        """Read only while there is room for what comes, and for our replies to it."""
+        if self.transport is None:
+            return
+        if self.busy or self._congested:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
+
+    def _watch(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_at(when, self._look)
+
+    def _look(self) -> None:
+        """Called when time may be up; being asked seldom is cheaper than a timer a command."""
+        if self.leaving and self.transport is not None:
+            self.transport.abort()
+            return
+        now, patience = self.loop.time(), self.idle_timeout()
+        due = now + patience if self.busy else min(self._heard + patience, self.deadline)
+        if due > now:
+            self._watch(due)
+        else:
+            self.leave(CONTENT_TIMEOUT if self.deadline <= now else IDLE_TIMEOUT)

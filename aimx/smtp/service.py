@@ -1,0 +1,38 @@
+"""What a session needs of the process that it runs in."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from aimx.mail.envelope import Incoming
+from aimx.smtp.replies import Reply
+from aimx.snapshot import Route, Snapshot
+
+# Messages that may be out of the spool and in memory at a time, over all sessions.
+_LARGE_AT_ONCE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message that a client has sent whole, and what was decided on the way."""
+
+    incoming: Incoming
+    routes: tuple[tuple[str, Route], ...]  # Each recipient, and where it led when RCPT came.
+    snapshot: Snapshot  # The one of MAIL; the transaction knows no other.
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The sessions' view of everything else."""
+
+    current: Callable[[], Snapshot]  # Asked once a transaction.
+    tls: Callable[
+        [], ssl.SSLContext | None
+    ]  # Asked once a STARTTLS; None: there is no certificate.
+    receive: Callable[[Received], Awaitable[Reply]]  # Takes responsibility, or says why not.
+    closed: Callable[[str], None]  # A client is gone, and its last message settled; by its address.
+    spool: int  # The descriptor of a directory for what is too large for memory.
+    large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_LARGE_AT_ONCE))

@@ -1,0 +1,88 @@
+"""One message on its way in: everything that RSET forgets (RFC 5321 4.1.1.5)."""
+
+from __future__ import annotations
+
+import structlog
+from aiosmtpd.smtp import Envelope
+
+from aimx.smtp import replies
+from aimx.smtp.arguments import Sender
+from aimx.smtp.content import Content, Malformed
+from aimx.smtp.replies import Reply
+from aimx.smtp.spool import Spool
+from aimx.snapshot import Route, Snapshot, Unrouted
+
+log = structlog.get_logger()
+
+
+class Transaction(Envelope):
+    """aiosmtpd's envelope with what it leads to, under the snapshot that MAIL found."""
+
+    def __init__(self, snapshot: Snapshot, sender: Sender) -> None:
+        super().__init__()
+        self.snapshot = snapshot
+        self.sender = self.mail_from = sender.address
+        self.smtp_utf8 = sender.utf8
+        self.routes: list[tuple[str, Route]] = []
+
+    def add(self, recipient: str) -> Reply:
+        """Take one more recipient, or say why not."""
+        # RFC 5321 4.5.3.1.10: 452 and not 552, so that the client sends the message again for the
+        # others instead of giving up on them.
+        if len(self.routes) >= self.snapshot.limits.recipients:
+            return replies.TOO_MANY_RECIPIENTS
+        route = self.snapshot.route(recipient)
+        if route is Unrouted.FOREIGN:
+            return replies.RELAYING
+        if route is Unrouted.UNKNOWN:
+            return replies.unknown_recipient(recipient)
+        if route.uid is None:
+            return replies.OWNER_MISSING
+        self.rcpt_tos.append(recipient)
+        self.routes.append((recipient, route))
+        return replies.RECIPIENT_OK
+
+
+class Arrival:
+    """The content of a transaction while it comes in; to be closed, whatever becomes of it."""
+
+    __slots__ = ("_content", "_failed", "_spool")
+
+    def __init__(self, most: int, directory: int) -> None:
+        self._content = Content(most)
+        self._spool = Spool(directory)
+        self._failed = False
+
+    @property
+    def refusal(self) -> Reply | None:
+        """What is to be said at the end instead of keeping the message."""
+        return self._content.refusal or (replies.STORAGE_FULL if self._failed else None)
+
+    @property
+    def on_disk(self) -> bool:
+        return self._spool.on_disk
+
+    def feed(self, block: bytes) -> bytes | Malformed | None:
+        """Take what arrived; gives what came behind the end, None while the end is not there."""
+        piece = self._content.feed(block)
+        if isinstance(piece, Malformed):
+            return piece
+        if self.refusal is None:
+            self._keep(piece.text)
+        else:
+            self._spool.close()
+        return piece.rest
+
+    def content(self) -> bytes:
+        return self._spool.content()
+
+    def close(self) -> None:
+        self._spool.close()
+
+    def _keep(self, text: bytes) -> None:
+        try:
+            self._spool.keep(text)
+        except OSError as failure:
+            self._failed = True
+            log.error("spool failed", reason=failure.strerror)
+            self._spool.close()

@@ -1,0 +1,213 @@
+"""A server on a real socket, with everything behind it a fake of ours."""
+
+import asyncio
+import os
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from aimx.smtp.greeter import Greeter
+from aimx.smtp.replies import OK, Reply
+from aimx.smtp.service import Received, Service
+from aimx.snapshot import Limits, Route, Snapshot, SnapshotId
+
+HOSTNAME = "mx.example.com"
+PATIENCE = 20.0  # Seconds until a test that hangs is said to hang.
+
+
+def route(address: str, uid: int | None = 1000) -> Route:
+    local, _, domain = address.partition("@")
+    return Route(address, domain, "catchall" if local == "*" else local, uid)
+
+
+def snapshot(limits: Limits = Limits(), generation: int = 1) -> Snapshot:
+    addresses = ["info@example.com", "postmaster@example.com", "*@agents.example"]
+    routes = {address: route(address) for address in addresses}
+    routes["ownerless@example.com"] = route("ownerless@example.com", uid=None)
+    routes["grüße@xn--bcher-kva.example"] = route("grüße@xn--bcher-kva.example")
+    domains = ("example.com", "agents.example", "xn--bcher-kva.example")
+    return Snapshot(SnapshotId(generation), HOSTNAME, domains, routes, limits=limits)
+
+
+@dataclass
+class Client:
+    """Speaks and listens in bytes; every wait has an end."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    def say(self, sent: bytes) -> None:
+        self.writer.write(sent)
+
+    async def line(self) -> str:
+        """The next line of a reply; empty where the server has hung up."""
+        async with asyncio.timeout(PATIENCE):
+            return (await self.reader.readline()).decode().removesuffix("\r\n")
+
+    async def reply(self) -> str:
+        """The next reply, its lines joined by line feeds."""
+        lines = [await self.line()]
+        while lines[-1][3:4] == "-":
+            lines.append(await self.line())
+        return "\n".join(lines)
+
+    async def ask(self, command: bytes) -> str:
+        self.say(command + b"\r\n")
+        return await self.reply()
+
+    async def rest(self) -> list[str]:
+        """Everything until the server hangs up."""
+        async with asyncio.timeout(PATIENCE):
+            return (await self.reader.read()).decode().splitlines()
+
+    async def begin(self, *recipients: bytes) -> None:
+        """Up to the 354 of a message from nobody in particular."""
+        commands = [b"EHLO client.example.org", b"MAIL FROM:<a@example.org>"]
+        commands += [b"RCPT TO:<%s>" % whom for whom in recipients or [b"info@example.com"]]
+        for command in commands:
+            assert (await self.ask(command)).startswith("250")
+        assert (await self.ask(b"DATA")).startswith("354")
+
+    async def encrypt(self, context: ssl.SSLContext) -> None:
+        async with asyncio.timeout(PATIENCE):
+            await self.writer.start_tls(context, server_hostname=HOSTNAME)
+
+    async def close(self) -> None:
+        self.writer.close()
+        with suppress(ConnectionError, ssl.SSLError):
+            async with asyncio.timeout(PATIENCE):
+                await self.writer.wait_closed()
+
+
+@dataclass
+class Server:
+    """What a test sees of the server that it runs."""
+
+    port: int
+    greeter: Greeter
+    snapshot: Snapshot
+    tls: ssl.SSLContext | None
+    receive: Callable[[Received], Awaitable[Reply]] | None = None  # None: keep and say OK.
+    received: list[Received] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def client(self, *, greeted: bool = True) -> AsyncIterator[Client]:
+        client = Client(*await asyncio.open_connection("127.0.0.1", self.port))
+        if greeted:
+            assert await client.reply() == f"220 {HOSTNAME} ESMTP aimx"
+        try:
+            yield client
+        finally:
+            await client.close()
+
+    async def keep(self, received: Received) -> Reply:
+        if self.receive is not None:
+            return await self.receive(received)
+        self.received.append(received)
+        return OK
+
+    @property
+    def contents(self) -> list[bytes]:
+        return [received.incoming.content for received in self.received]
+
+
+Serve = Callable[..., "AsyncIterator[Server]"]
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Iterator[int]:
+    descriptor = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    yield descriptor
+    os.close(descriptor)
+
+
+@pytest.fixture
+def serve(spool: int, server_context: ssl.SSLContext):
+    """`async with serve(...) as server`: one that runs until the block ends."""
+
+    @asynccontextmanager
+    async def serving(
+        limits: Limits = Limits(), *, tls: bool = True, **settings: object
+    ) -> AsyncIterator[Server]:
+        listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        listener.setblocking(False)
+        server: Server
+        greeter = Greeter(
+            Service(
+                current=lambda: server.snapshot,
+                tls=lambda: server.tls,
+                receive=lambda received: server.keep(received),
+                closed=lambda peer: server.closed.append(peer),
+                spool=spool,
+            )
+        )
+        server = Server(
+            listener.getsockname()[1],
+            greeter,
+            snapshot(limits),
+            server_context if tls else None,
+            **settings,
+        )
+        accepting = asyncio.create_task(accept(listener, greeter))
+        try:
+            yield server
+        finally:
+            accepting.cancel()
+            await asyncio.gather(accepting, return_exceptions=True)
+            listener.close()
+            async with asyncio.timeout(PATIENCE):
+                await greeter.drain()
+
+    return serving
+
+
+async def accept(listener: socket.socket, greeter: Greeter) -> None:
+    while True:
+        connection, peer = await asyncio.get_running_loop().sock_accept(listener)
+        greeter.adopt(connection, peer[0])
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with a chain of one, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOSTNAME)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOSTNAME)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "chain.pem"
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(made.public_bytes(Encoding.PEM) + private)
+    return path
+
+
+@pytest.fixture(scope="session")
+def server_context(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+@pytest.fixture(scope="session")
+def client_context(certificate: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(certificate))
