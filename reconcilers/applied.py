@@ -29,7 +29,8 @@ def what_was_applied(desired: Desired, host: Reading, roots: Roots) -> World:
             header = engine_config.header(raw)
             generation = max(generation, header.generation if header else 0)
             before = desired if body(raw) == compiled else _read(raw, path)
-            return World(host, roots, desired, before, generation, compiled)
+            origin = header.digest if header else ""
+            return World(host, roots, desired, before, generation, compiled, "", origin)
         except (UnseenError, ManifestError) as cause:
             forgotten = forgotten or str(cause).partition("\n")[0]
     if not forgotten and (recorded or _marked(host, roots)):

@@ -115,13 +115,13 @@ def _held_back(
     intents: Sequence[_Intent], refused: Mapping[str, Blocked], unsettled: Sequence[Unsettled]
 ) -> list[_Intent]:
     """The intents, with those blocked that safety refuses, or that need one that is blocked."""
-    stopped = {each.address: f"{each.address} could not be looked at" for each in unsettled}
+    stopped = {each.address: "which could not be looked at" for each in unsettled}
     judged = []
     for intent in intents:
         change = intent.change
         blocked = change.blocked or refused.get(change.address) or _stopped(change, stopped)
         if blocked:
-            stopped[change.address] = f"{change.address} is blocked"
+            stopped[change.address] = "which is blocked"
         judged.append(replace(intent, change=replace(change, blocked=blocked)))
     return judged
 
@@ -131,7 +131,7 @@ def _stopped(change: Change, stopped: Mapping[str, str]) -> Blocked | None:
         reason = stopped.get(address) or stopped.get(address.partition("/")[0])
         if reason:
             remedy = f"see what is said of {address}"
-            return Blocked("needs-another", f"it needs {address}, and {reason}", remedy)
+            return Blocked("needs-another", f"it needs {address}, {reason}", remedy)
     return None
 
 

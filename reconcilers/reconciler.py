@@ -31,6 +31,7 @@ class World:
     # Why nobody can tell what was applied last; empty where it is known. Then nothing is surplus,
     # and nothing counts as new that would be made anew.
     forgotten: str = ""
+    compiled_from: str = ""  # Digest of the manifest that the engine config says it is of.
 
     def keys_of_domain(self, name: str) -> Keys:
         """Where the manifest declares the domain."""

@@ -12,6 +12,13 @@ from reconcilers.host.host import Access, Account, Entry, Nature
 # Its access where it is of the nature that was looked for; else that nature; None: nothing.
 Standing: TypeAlias = Access | Nature | None
 
+_NOUNS = {
+    Nature.FILE: "a file",
+    Nature.DIRECTORY: "a directory",
+    Nature.SYMLINK: "a symbolic link",
+    Nature.OTHER: "neither file nor directory",
+}
+
 # Equal standings of ten thousand mailboxes are one object, and compared at a glance.
 _access = lru_cache(maxsize=1 << 16)(Access)
 
@@ -38,13 +45,15 @@ def _standing(entry: Entry | None, nature: Nature) -> Standing:
     return _access(entry.mode, entry.uid, entry.gid)
 
 
-def foreign_nature(path: PurePosixPath, standing: Standing) -> Blocked | None:
+def foreign_nature(
+    path: PurePosixPath, standing: Standing, wanted: Nature = Nature.DIRECTORY
+) -> Blocked | None:
     """Something of another nature is in the way; nobody knows whose it is, so it stays."""
     if not isinstance(standing, Nature):
         return None
     return Blocked(
         f"{standing}-in-the-way",
-        f"{path} is a {standing} where something else belongs",
+        f"{path} is {_NOUNS[standing]} where {_NOUNS[wanted]} belongs",
         f"move {path} away, then apply again",
     )
 

@@ -115,9 +115,12 @@ def _given(world: World) -> tuple[PurePosixPath, ...]:
 
 def _observed(world: World) -> Issued:
     hostname = world.desired.smtp.hostname.ascii
-    cert, key = (file(world.host.look(path)) for path in _ours(world))
-    cert_pem, key_pem = (world.host.read(path) or b"" for path in _ours(world))
-    fits = belongs_to(cert_pem, key_pem, hostname)
+    paths = _ours(world)
+    cert, key = (file(world.host.look(path)) for path in paths)
+    fits = False
+    if isinstance(cert, Access) and isinstance(key, Access):
+        cert_pem, key_pem = (world.host.read(path) or b"" for path in paths)
+        fits = belongs_to(cert_pem, key_pem, hostname)
     return Issued(hostname if fits else "", cert, key)
 
 
@@ -140,7 +143,8 @@ def _corrected(desired: Issued, observed: Issued, world: World) -> Change:
         Action.REPAIR,
         "what the last apply left here has changed",
         fields=changed,
-        blocked=foreign_nature(cert, observed.cert) or foreign_nature(key, observed.key),
+        blocked=foreign_nature(cert, observed.cert, Nature.FILE)
+        or foreign_nature(key, observed.key, Nature.FILE),
         needs=_NEEDS,
         drifted=True,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from desired import engine_config
 from desired.desired import Desired, HostedDomain
@@ -46,35 +46,14 @@ class ConfigReconciler:
         return {"": EngineConfig(body(content), standing, _is_recorded(content, world))}
 
     def change(self, difference: Difference[EngineConfig], world: World) -> Change | None:
-        needs = ("layout", *_needs(world))
-        to = Field("generation", str(world.generation), str(world.generation + 1))
         match difference:
             case Missing():
                 why = world.forgotten or "the engine has none to start from"
-                return Change("config", Action.CREATE, why, fields=(to,), needs=needs)
+                return _written(Action.CREATE, why, world)
             case Changed(_, desired, observed) if desired.body == observed.body:
-                changed = fields("access", observed.access, desired.access)
-                why = "its access has changed"
-                if not observed.recorded:
-                    why = f"generation {world.generation} was applied and is not on record"
-                return Change(
-                    "config", Action.REPAIR, why, fields=changed, drifted=observed.recorded
-                )
-            case Changed(_, desired, observed):
-                blocked = foreign_nature(world.roots.engine_config, observed.access)
-                drifted = _is_of_this_manifest(world)
-                return Change(
-                    "config",
-                    Action.REPAIR if drifted else Action.UPDATE,
-                    "it is not what the manifest compiles to"
-                    if drifted
-                    else "the manifest changed",
-                    fields=(to, *contrast(world.applied, world.desired)),
-                    blocked=blocked,
-                    notes=tuple(_notes(world, drifted=drifted)),
-                    needs=needs,
-                    drifted=drifted,
-                )
+                return _kept(desired, observed, world)
+            case Changed(_, _, observed):
+                return _rewritten(observed, world)
             case Surplus():
                 return None
 
@@ -104,18 +83,31 @@ def _is_recorded(content: bytes, world: World) -> bool:
     return world.host.look(world.roots.generations / str(header.generation)) is not None
 
 
-def _is_of_this_manifest(world: World) -> bool:
-    """Whether the file claims to be compiled from this very manifest, and yet differs."""
-    content = world.host.read(world.roots.engine_config) or b""
-    header = engine_config.header(content)
-    return bool(world.forgotten) or (header is not None and header.digest == world.desired.digest)
+def _written(action: Action, why: str, world: World) -> Change:
+    generation = Field("generation", str(world.generation), str(world.generation + 1))
+    told = (generation, *contrast(world.applied, world.desired))
+    needs = ("layout", *_needs(world))
+    lost = f"What was applied last cannot be read, so nothing is removed: {world.forgotten}."
+    notes = (lost,) if world.forgotten else ()
+    return Change("config", action, why, fields=told, notes=notes, needs=needs)
 
 
-def _notes(world: World, *, drifted: bool) -> Iterator[str]:
-    if world.forgotten:
-        yield f"What was applied last cannot be read, so nothing is removed: {world.forgotten}."
-    elif drifted:
-        yield f"Somebody else wrote {world.roots.engine_config}; edit the manifest instead."
+def _kept(desired: EngineConfig, observed: EngineConfig, world: World) -> Change:
+    """What differs is not what is in it."""
+    why = "its access has changed"
+    if not observed.recorded:
+        why = f"generation {world.generation} was applied and is not on record"
+    changed = fields("access", observed.access, desired.access)
+    return Change("config", Action.REPAIR, why, fields=changed, drifted=observed.recorded)
+
+
+def _rewritten(observed: EngineConfig, world: World) -> Change:
+    blocked = foreign_nature(world.roots.engine_config, observed.access, Nature.FILE)
+    if not (world.forgotten or world.compiled_from == world.desired.digest):
+        return replace(_written(Action.UPDATE, "the manifest changed", world), blocked=blocked)
+    change = _written(Action.REPAIR, "it is not what the manifest compiles to", world)
+    edited = f"Somebody else wrote {world.roots.engine_config}; edit the manifest instead."
+    return replace(change, notes=change.notes or (edited,), blocked=blocked, drifted=True)
 
 
 def _needs(world: World) -> Iterator[str]:

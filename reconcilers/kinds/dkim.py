@@ -213,8 +213,8 @@ def _obstacle(desired: KeyPair, observed: KeyPair, world: World) -> Blocked | No
     return (
         foreign_nature(home, observed.directory)
         or foreign_owner(home, observed.directory, world.host.user())
-        or foreign_nature(files.private, observed.private)
-        or foreign_nature(files.public, observed.public)
+        or foreign_nature(files.private, observed.private, Nature.FILE)
+        or foreign_nature(files.public, observed.public, Nature.FILE)
         or _lost(desired.domain, observed, files)
         or _unusable(desired.domain, observed, files)
     )

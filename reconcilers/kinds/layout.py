@@ -186,7 +186,7 @@ def _refusal(observed: Layout, roots: Roots) -> Blocked | None:
     for path, standing in observed.directories.items():
         if blocked := foreign_nature(PurePosixPath(path), standing):
             return blocked
-    return foreign_nature(roots.marker, observed.marker_access)
+    return foreign_nature(roots.marker, observed.marker_access, Nature.FILE)
 
 
 def _why(observed: Layout) -> str:

@@ -117,7 +117,7 @@ class ReadmeReconciler:
                         *((version,) if outdated else ()),
                         *fields("access", observed.access, desired.access),
                     ),
-                    blocked=foreign_nature(world.roots.readme, observed.access),
+                    blocked=foreign_nature(world.roots.readme, observed.access, Nature.FILE),
                     needs=needs,
                     drifted=not outdated,
                 )

@@ -30,38 +30,45 @@ def plan_text(plan: Plan, *, columns: int = 80, colour: bool = False, saved: str
     """The whole report; `saved` is the file that the plan was written to, if any."""
     lines: list[str] = []
     for change in plan.changes:
-        lines += _change(change, columns, colour=colour)
+        lines.append(_head(symbol(change), _named(change), colour=colour))
+        lines += _told(change, plan, columns)
     for unsettled in plan.unsettled:
         lines.append(_head(UNSEEN_SYMBOL, unsettled.address, colour=colour))
         lines += wrapped(f"could not be looked at: {unsettled.reason}", columns, _INDENT)
     if lines:
         signs = ", ".join(f"{sign} {meaning}" for sign, meaning in legend(plan).items())
         lines += ["", *wrapped(signs, columns, " " * 2), ""]
-    lines += wrapped(summary(plan), columns, "")
+    lines.append(summary(plan))  # Never broken: scripts look for it.
     for each in advice(plan, saved):
         lines += ["", *_advice(each, columns)]
     return "\n".join(lines) + "\n"
 
 
-def _change(change: Change, columns: int, *, colour: bool) -> Iterator[str]:
-    sign = symbol(change)
-    yield _head(sign, change.address, colour=colour)
-    if change.where:
-        yield from wrapped(f"at {change.where}", columns, _INDENT)
-    wish = f"would {change.action}: " if change.blocked else ""
+def _named(change: Change) -> str:
+    """The resource, and the line of the manifest that asks for it."""
+    where = change.where
+    return f"{change.address} ({where.file}:{where.line})" if where else change.address
+
+
+def _told(change: Change, plan: Plan, columns: int) -> Iterator[str]:
+    """Why, and what of it: of a blocked change rather what is in the way."""
+    blocked = change.blocked
+    wish = f"would {change.action}: " if blocked else ""
     yield from wrapped(f"{wish}{change.why}", columns, _INDENT)
-    for field in change.fields:
+    for field in () if blocked else change.fields:
         yield from wrapped(_field(field), columns, _DEEPER, _INDENT)
     for note in change.notes:
         yield from wrapped(note, columns, _INDENT)
-    if change.blocked:
-        blocked = change.blocked
-        yield from wrapped(f"blocked ({blocked.code}): {blocked.reason}", columns, _DEEPER, _INDENT)
-        yield from wrapped(f"to do: {blocked.remedy}", columns, _DEEPER, _INDENT)
+    if blocked:
+        # What stops the whole plan is told once, at its end.
+        told = "" if blocked == plan.refused else f": {blocked.reason}"
+        yield from wrapped(f"blocked ({blocked.code}){told}", columns, _DEEPER, _INDENT)
+        if told:
+            yield from wrapped(f"to do: {blocked.remedy}", columns, _DEEPER, _INDENT)
 
 
-def _head(sign: str, address: str, *, colour: bool) -> str:
-    line = f"  {sign} {printable(address)}"
+def _head(sign: str, name: str, *, colour: bool) -> str:
+    line = f"  {sign} {printable(name)}"
     return f"{_COLOURS[sign]}{line}{_PLAIN}" if colour else line
 
 

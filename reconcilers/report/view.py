@@ -84,6 +84,8 @@ def advice(plan: Plan, saved: str = "") -> Iterator[Advice]:
     elif plan.pending:
         command = f"aimx apply {saved}" if saved else "aimx apply"
         yield Advice("To do this, run:", command)
+    elif plan.blocked:
+        yield Advice("There is nothing to apply but what is blocked.")
     if plan.unsettled:
         yield Advice("Nothing is planned for what could not be looked at.")
 

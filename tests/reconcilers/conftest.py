@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -110,19 +111,26 @@ class Machine:
         record(self.host, self.roots, kept)
 
 
-@pytest.fixture
-def machine() -> Machine:
-    """Nothing is installed on it yet."""
-    host = MemoryHost(ROOTS, ROOT, ACCOUNTS)
+def fresh(user: Account = ROOT) -> Machine:
+    host = MemoryHost(ROOTS, user, ACCOUNTS)
     host.plant_directory(ROOTS.config)
     host.plant_directory(ROOTS.data.parent)
     return Machine(host)
+
+
+@pytest.fixture
+def machine() -> Machine:
+    """Nothing is installed on it yet."""
+    return fresh()
+
+
+@pytest.fixture(scope="session")
+def new_machine() -> Callable[[], Machine]:
+    """Makes one for each example of a law."""
+    return fresh
 
 
 @pytest.fixture
 def rootless() -> Machine:
     """The same, where alice runs everything."""
-    host = MemoryHost(ROOTS, ACCOUNTS[0], ACCOUNTS)
-    host.plant_directory(ROOTS.config)
-    host.plant_directory(ROOTS.data.parent)
-    return Machine(host)
+    return fresh(ACCOUNTS[0])

@@ -97,7 +97,7 @@ def test_the_engine_does_not_hear_of_a_domain_whose_key_is_blocked(machine):
     machine.carry_out(plan)
 
     config = next(change for change in plan.changes if change.address == "config")
-    assert config.blocked.reason == "it needs dkim/b.com/aimx, and dkim/b.com/aimx is blocked"
+    assert config.blocked.reason == "it needs dkim/b.com/aimx, which is blocked"
     assert machine.host.read(machine.roots.engine_config) == before
 
 

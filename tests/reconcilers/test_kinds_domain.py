@@ -1,0 +1,66 @@
+import pytest
+
+from reconcilers.change import Action
+from reconcilers.host.host import Access, Nature
+
+ONE = 'domains = ["a.com"]\n'
+TWO = 'domains = ["a.com", "b.com"]\n'
+
+
+def test_every_domain_has_a_tree_that_all_may_traverse(machine):
+    machine.apply(TWO)
+
+    tree = machine.host.tree()
+    for domain in ("a.com", "b.com"):
+        root = machine.roots.domain(domain)
+        accesses = [tree[path][1] for path in (root, root / "inbox", root / "sent")]
+        assert accesses == [Access(0o755, 0, 0)] * 3
+
+
+@pytest.mark.parametrize("folder", ["", "inbox", "sent"])
+def test_a_mode_that_drifted_is_repaired(machine, folder):
+    machine.apply(ONE)
+    path = machine.roots.domain("a.com") / folder
+    machine.host.set_access(path, Access(0o700, 0, 0))
+
+    change = machine.change(ONE, "domain/a.com")
+    machine.apply(ONE)
+
+    assert (change.action, change.drifted) == (Action.REPAIR, True)
+    assert machine.host.look(path).mode == 0o755
+
+
+@pytest.mark.parametrize("folder", ["", "inbox", "sent"])
+def test_a_link_in_its_place_is_blocked(machine, folder):
+    machine.host.plant_directory(machine.roots.domain("a.com"), Access(0o755, 0, 0))
+    path = machine.roots.domain("a.com") / folder
+    machine.host.plant_other(path, Nature.SYMLINK)
+
+    assert machine.change(ONE, "domain/a.com").blocked.code == "symlink-in-the-way"
+
+
+def test_a_tree_of_somebody_else_is_blocked(machine):
+    machine.host.plant_directory(machine.roots.domain("a.com"), Access(0o755, 1000, 1000))
+
+    assert machine.change(ONE, "domain/a.com").blocked.code == "foreign-owner"
+
+
+def test_a_tree_on_another_file_system_is_blocked(machine):
+    machine.host.plant_directory(machine.roots.data)
+    machine.host.plant_file_system(machine.roots.domain("b.com"))
+
+    assert machine.change(TWO, "domain/b.com").blocked.code == "other-file-system"
+
+
+def test_a_removed_domain_is_forgotten_and_its_tree_stays(machine):
+    machine.apply(TWO)
+    machine.host.plant_file(machine.roots.domain("b.com") / "inbox" / "stranger" / "x.md", b"mail")
+
+    change = machine.change(ONE, "domain/b.com")
+    machine.apply(ONE)
+
+    assert change.action is Action.FORGET
+    assert (
+        machine.host.read(machine.roots.domain("b.com") / "inbox" / "stranger" / "x.md") == b"mail"
+    )
+    assert machine.plan(ONE).is_empty

@@ -1,0 +1,115 @@
+from dataclasses import replace
+
+import pytest
+
+from reconcilers.change import Action, Change
+from reconcilers.reconciler import World
+from reconcilers.safety import judge
+
+
+def manifest(mailboxes, head='domains = ["a.com"]\n'):
+    return head + "".join(
+        f'[mailboxes."m{number}@a.com"]\nowner = "alice"\n' for number in range(mailboxes)
+    )
+
+
+def refusal(machine, before, after, allow=0, head='domains = ["a.com"]\n'):
+    machine.apply(manifest(before, head))
+    plan = machine.plan(manifest(after, head), allow_removals=allow)
+    return plan.refused and plan.refused.reason
+
+
+LAX = 'domains = ["a.com"]\n[policy]\nmax_removals = 1000\n'
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "head", "reason"),
+    [
+        pytest.param(2, 1, None, None, id="one of two goes"),
+        pytest.param(1, 0, None, "no mailbox would be left of 1", id="the only one"),
+        pytest.param(9, 0, LAX, "no mailbox would be left of 9", id="all of nine"),
+        pytest.param(9, 3, None, "6 removals are more than policy.max_removals = 5", id="six"),
+        pytest.param(9, 4, None, None, id="five of nine"),
+        pytest.param(10, 8, None, None, id="a fifth of ten"),
+        pytest.param(10, 7, None, "3 of 10 are more than 20 % of kind mailbox", id="more"),
+        pytest.param(40, 30, LAX, "10 of 40 are more than 20 % of kind mailbox", id="a quarter"),
+    ],
+)
+def test_a_plan_that_removes_too_much_is_refused(machine, before, after, head, reason):
+    assert refusal(machine, before, after, head=head or 'domains = ["a.com"]\n') == reason
+
+
+def test_a_refused_plan_has_no_steps_and_says_what_to_do(machine):
+    machine.apply(manifest(9))
+
+    plan = machine.plan(manifest(2))
+
+    assert plan.steps == ()
+    assert plan.refused.remedy == (
+        "if all of them are meant, run `aimx apply --allow-removals 7`; else declare what is"
+        " missing again"
+    )
+    assert {change.blocked.code for change in plan.blocked} == {
+        "too-many-removals",
+        "needs-another",
+    }
+
+
+def test_as_many_removals_as_are_allowed_pass(machine):
+    assert refusal(machine, 9, 0, allow=9) is None
+
+
+def test_fewer_than_there_are_do_not(machine):
+    assert refusal(machine, 9, 0, allow=8) is not None
+
+
+def test_one_commit_cannot_loosen_the_policy_and_remove(machine):
+    machine.apply(manifest(20))
+
+    plan = machine.plan(manifest(14, LAX))
+
+    assert plan.refused.reason == "6 removals are more than policy.max_removals = 5"
+
+
+def test_a_stricter_policy_holds_at_once(machine):
+    machine.apply(manifest(9))
+
+    strict = 'domains = ["a.com"]\n[policy]\nmax_removals = 0\n'
+
+    assert machine.plan(manifest(8, strict)).refused is not None
+
+
+def test_what_a_killed_apply_was_allowed_the_next_one_finishes(machine):
+    machine.apply(manifest(9))
+    allowed = machine.plan(manifest(2), allow_removals=7)
+    machine.take_until(allowed, "engine#1")
+
+    plan = machine.apply(manifest(2))
+
+    assert plan.count(Action.QUARANTINE) == 7
+    assert machine.plan(manifest(2)).is_empty
+
+
+def test_protection_outlives_the_block_that_says_so(machine):
+    before = machine.desired(manifest(3))
+    kept = replace(before.mailboxes["m0@a.com"], protect=True)
+    before = replace(before, mailboxes={**before.mailboxes, "m0@a.com": kept})
+    world = World(machine.host, machine.roots, machine.desired(manifest(0)), before, 1, b"")
+    gone = Change("mailbox/m0@a.com", Action.QUARANTINE, "it left the manifest", unasked=True)
+
+    verdict = judge([gone], world, allow_removals=99)
+
+    assert verdict.blocked["mailbox/m0@a.com"].code == "protected"
+
+
+def test_the_last_domain_is_never_removed(machine):
+    before = machine.desired(manifest(1))
+    world = World(machine.host, machine.roots, replace(before, domains=()), before, 1, b"")
+    gone = Change("domain/a.com", Action.FORGET, "it left the manifest")
+
+    verdict = judge([gone], world, allow_removals=99)
+
+    assert verdict.refused.reason == (
+        "cannot remove 'a.com': it is the last configured domain. An AIMX install must have at"
+        " least one domain. Use `aimx uninstall` for a full teardown."
+    )
