@@ -36,5 +36,5 @@ def markdown(html: str, limit: int = LIMIT) -> Converted:
         # It has skipped what was nested too deeply, and perhaps all.
         return Converted(result.content or html[:limit], complete=False)
     text = result.content or ""
-    # Nothing may come of something, say of UTF-16 that is labelled as UTF-8.
+    # Something of which nothing is seen may still hold what its reader wants.
     return Converted(text, complete=len(html) <= limit and (bool(text) or not html.strip()))

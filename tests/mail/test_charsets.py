@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aimx.mail import charsets
+
+
+@pytest.mark.parametrize(
+    ("label", "codec", "text"),
+    [
+        ("ISO-2022-JP", "iso2022_jp", "すみません。"),
+        ("Shift_JIS", "shift_jis", "日本語"),
+        ("euc-jp", "euc_jp", "日本語"),
+        ("ks_c_5601-1987", "euc_kr", "스티해"),
+        ("EUC-KR", "euc_kr", "한국말로"),
+        ("gb2312", "gb2312", "简体中文"),
+        ("Big5", "big5", "繁體中文"),
+        ("KOI8-R", "koi8_r", "Привет"),
+        ("windows-1251", "cp1251", "Привет"),
+        ("ISO-8859-1", "latin_1", "Grüße"),
+        ("iso-8859-15", "iso8859_15", "10 €"),
+        ("iso-8859-8-i", "iso8859_8", "שלום"),
+        ("UTF-16LE", "utf_16_le", "\u20ac"),
+        ("utf-7", "utf_7", "Grüße"),
+        (" utf8 ", "utf_8", "Grüße"),
+        ("us-ascii", "utf_8", "Grüße"),
+        ("", "cp1252", "Grüße"),
+    ],
+)
+def test_a_charset_decodes_as_the_standard_library_does(label: str, codec: str, text: str) -> None:
+    assert charsets.decode(text.encode(codec), label) == text
+
+
+@pytest.mark.parametrize(
+    ("label", "octets", "text"),
+    [
+        pytest.param("iso-8859-1", b"\x93quoted\x94", "\u201cquoted\u201d", id="Windows-1252"),
+        pytest.param("gb2312", "镕".encode("gb18030"), "镕", id="GB 18030"),
+        pytest.param("euc-kr", "똠".encode("cp949"), "똠", id="Unified Hangul"),
+        pytest.param("shift_jis", "①".encode("cp932"), "①", id="Windows-31J"),
+    ],
+)
+def test_a_label_stands_for_the_larger_charset_too(label: str, octets: bytes, text: str) -> None:
+    assert charsets.decode(octets, label) == text
+
+
+@pytest.mark.parametrize(
+    "label", ["idna", "punycode", "unicode_escape", "zlib", "os.path", "a" * 999]
+)
+def test_only_charsets_are_looked_up(label: str) -> None:
+    assert charsets.codec(label) is None
+
+
+def test_one_broken_character_does_not_change_the_charset() -> None:
+    assert charsets.guess("grün und gr\u00fcn".encode()[:-2]) == "grün und gr\ufffd"
+
+
+@given(st.binary(), st.sampled_from(sorted(charsets.CODECS)) | st.text())
+def test_all_octets_in_all_charsets_become_text_that_a_file_can_hold(
+    octets: bytes, label: str
+) -> None:
+    text = charsets.decode(octets, label)
+
+    assert text.encode().decode() == text
+
+
+def test_every_charset_can_be_loaded_ahead() -> None:
+    charsets.warm()
+
+    assert all(charsets.codec(name) for name in charsets.CODECS)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aimx.mail import header
+
+
+@pytest.mark.parametrize(
+    ("content", "values"),
+    [
+        pytest.param(b"Subject: hello\r\n\r\nbody", [b"hello"], id="plain"),
+        pytest.param(b"SUBJECT:hello\n\nbody", [b"hello"], id="bare line feeds, other case"),
+        pytest.param(b"Subject: one\r\n two\r\n\tthree\r\n\r\n", [b"one two\tthree"], id="folded"),
+        pytest.param(b"Subject : hello\r\n\r\n", [b"hello"], id="space before the colon"),
+        pytest.param(b"Subject: a\r\nX: y\r\nSubject: b\r\n\r\n", [b"a", b"b"], id="twice"),
+        pytest.param(b"X: y\r\nno field\r\nSubject: a\r\n\r\n", [b"a"], id="after a broken line"),
+        pytest.param(b"From a Mon Jan 1\r\nSubject: a\r\n\r\n", [b"a"], id="after an mbox line"),
+        pytest.param(b"X: y\r\n\r\nSubject: a\r\n", [], id="in the body"),
+        pytest.param(b"\r\nSubject: a\r\n", [], id="an empty header"),
+        pytest.param(b"Dear all\r\nSubject: a\r\n\r\n", [], id="no header"),
+        pytest.param(b"", [], id="nothing"),
+    ],
+)
+def test_fields_are_found(content: bytes, values: list[bytes]) -> None:
+    assert list(header.read(content).values("subject")) == values
+
+
+@pytest.mark.parametrize(
+    ("content", "body"),
+    [
+        (b"A: b\r\n\r\nbody", b"body"),
+        (b"A: b\n\nbody", b"body"),
+        (b"\r\nbody", b"body"),
+        (b"Dear all\r\n\r\nbody", b"Dear all\r\n\r\nbody"),
+        (b"A: b\r\n", b""),
+    ],
+)
+def test_the_body_begins_after_the_first_empty_line(content: bytes, body: bytes) -> None:
+    assert content[header.read(content).body :] == body
+
+
+def test_a_header_beyond_the_limit_is_known_to_be_incomplete() -> None:
+    long = b"X: y\r\n" * (header.LIMIT // 6 + 1)
+
+    fields = header.read(long + b"From: a@b.example\r\n\r\nbody")
+
+    assert not fields.complete
+    assert not fields.values("from")
+
+
+@given(st.binary())
+def test_no_octets_at_all_make_reading_a_header_fail(content: bytes) -> None:
+    fields = header.read(content)
+
+    assert 0 <= fields.body <= len(content)
+    for name in fields.fields:
+        assert "\n" not in fields.text(name)
