@@ -31,9 +31,13 @@ class Anchors:
 
     def __init__(self, roots: Roots) -> None:
         # The innermost first: they may be nested.
-        self._roots = sorted(
-            {roots.config, roots.data, roots.runtime}, key=lambda root: -len(root.parts)
-        )
+        self._roots = {
+            root.parts: root
+            for root in sorted(
+                (roots.config, roots.data, roots.runtime), key=lambda root: -len(root.parts)
+            )
+        }
+        self._above_roots = {parts[:-1] for parts in self._roots}
         self._manifest = (roots.manifest, roots.fragments)
 
     def holds(self, path: PurePosixPath) -> bool:
@@ -42,12 +46,12 @@ class Anchors:
 
     def is_root(self, path: PurePosixPath) -> bool:
         """Whether it is one of the roots, whose own path the operator chose."""
-        return path in self._roots
+        return path.parts in self._roots
 
     @contextmanager
     def directory(self, path: PurePosixPath) -> Iterator[int]:
         """A descriptor of the directory; an `OSError` names the component that is in the way."""
-        if any(path == root.parent for root in self._roots):
+        if path.parts in self._above_roots:
             descriptor = os.open(path, _FOLLOWING)
         else:
             descriptor = self._descend(path, path.parts)
@@ -86,8 +90,8 @@ class Anchors:
         return descriptor
 
     def _anchor(self, path: PurePosixPath) -> PurePosixPath | None:
-        for root in self._roots:
-            if path.parts[: len(root.parts)] == root.parts:
+        for parts, root in self._roots.items():
+            if path.parts[: len(parts)] == parts:
                 return root
         if any(path.is_relative_to(place) for place in self._manifest):
             return self._manifest[0].parent
