@@ -13,7 +13,7 @@ from aimx.doors.socket import client
 from aimx.doors.wish import Answer, Wish
 
 if TYPE_CHECKING:
-    from aimx.doors.desires import Direct
+    from aimx.doors.direct import Direct
 
 # The daemon's word for "I serve other directories", after which we are on our own.
 OTHER_INSTANCE = "ECONFLICT"
@@ -99,6 +99,6 @@ def _headers(asked: Wish) -> dict[str, str]:
 
 
 def _direct(options: argparse.Namespace) -> Direct:
-    from aimx.doors.desires import Direct
+    from aimx.doors.direct import Direct
 
     return Direct.of(roots.chosen(options), may_move=not roots.data_is_chosen(options))

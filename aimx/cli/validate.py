@@ -13,7 +13,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from aimx.doors.desires import Direct
+    from aimx.doors.direct import Direct
 
     answer = Direct.of(roots.chosen(options), may_move=False).validate(
         "json" if options.json else "text"

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aimx.controller.compiled import Compiled, compiled
-from aimx.controller.probe import probe
 from reconcilers.host.host import Reading, StepError
 from reconcilers.roots import Roots
 
@@ -28,23 +27,6 @@ class Engine(Protocol):
 
     async def drop(self) -> None:
         """Forget what was prepared."""
-
-
-@dataclass(frozen=True, slots=True)
-class Alone:
-    """No engine runs: the new snapshot is probed in this process, and nobody swaps."""
-
-    host: Reading
-    roots: Roots
-
-    def prepare(self, config: bytes) -> None:
-        probe(compiled(config, self.host, self.roots))
-
-    def commit(self) -> None:
-        pass
-
-    def drop(self) -> None:
-        pass
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,7 +219,7 @@ def main() -> None:
 
 
 def serve(arrival: Arrival) -> None:
-    settle_in(arrival, DNS)
+    settle_in(arrival, (*DNS, "idna"))
     asyncio.run(_serve(arrival))
 
 

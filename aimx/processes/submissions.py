@@ -13,7 +13,10 @@ from aimx.doors.socket.verbs import Accepted, Declined, Permission, Submitted
 from aimx.processes.crew import Crew
 from aimx.processes.worker import Worker, WorkerGoneError
 
-_GONE = Declined(Code.TEMP, "the outbound process was restarted; whether it was sent is unknown")
+# TEMP would invite to send it again, and somebody may have it already.
+_GONE = Declined(
+    Code.DELIVERY, "the outbound process was restarted; whether the message was sent is unknown"
+)
 _ABSENT = Declined(Code.TEMP, "the outbound process is being restarted; nothing was sent")
 
 log = structlog.get_logger()

@@ -11,13 +11,14 @@ from importlib.metadata import version
 
 import structlog
 
-from aimx.controller.activation import Alone
 from aimx.controller.activation import Running as RunningActivation
+from aimx.controller.alone import Alone
 from aimx.controller.compiled import compiled
 from aimx.controller.instance import Consent, Instance, Watched
 from aimx.controller.loop import Controller
 from aimx.controller.state import State
-from aimx.doors.desires import Daemon, named
+from aimx.doors.daemon import Daemon
+from aimx.doors.direct import named
 from aimx.doors.exits import Exit
 from aimx.doors.socket.server import Door
 from aimx.doors.socket.verbs import Verbs

@@ -1,0 +1,114 @@
+"""What came of a wish, as whoever asked wants to read it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from aimx.controller.instance import Applied, Review, StaleError
+from aimx.doors.exits import Exit
+from aimx.doors.wish import Answer, Wish
+from desired.manifest import Reading
+from desired.problem import ManifestError, Problem, render_problem
+from reconcilers.fingerprint import plan_id
+from reconcilers.locks import LockHeldError
+from reconcilers.plan import Plan
+from reconcilers.report.document import written
+from reconcilers.report.progress import apply_text
+from reconcilers.report.status import status_rows
+from reconcilers.report.text import plan_text
+
+
+def planned(review: Review, wish: Wish) -> Answer:
+    """A plan as it was asked for."""
+    plan = review.plan
+    if wish.view == "json":
+        output = written(plan).decode()
+    else:
+        warnings = [render_problem(problem) for problem in review.reading.warnings]
+        told = plan_text(plan, columns=wish.columns, colour=wish.color)
+        output = "\n\n".join([*warnings, told])
+    blocked = len(plan.blocked) + len(plan.unsettled)
+    return Answer(
+        exit=Exit.REFUSED if plan.refused else Exit.DONE,
+        output=output,
+        plan_id=review.id,
+        pending=len(plan.pending) if plan.steps else 0,
+        blocked=blocked,
+    )
+
+
+def applied(done: Applied, wish: Wish) -> Answer:
+    """How an apply ended, as it was asked for."""
+    complete = done.summary.is_complete
+    if wish.view == "json":
+        output = json.dumps(
+            {
+                "format": "aimx.apply",
+                "format_version": "1.0",
+                "plan_id": done.review.id,
+                "receipts": [asdict(receipt) for receipt in done.receipts],
+                **asdict(done.summary),
+            },
+            indent=2,
+        )
+    else:
+        output = apply_text(done.receipts, done.summary, columns=wish.columns)
+        output += f"{done.trouble}\n" if done.trouble else ""
+    return Answer(exit=Exit.DONE if complete else Exit.PARTIAL, output=output)
+
+
+@contextmanager
+def answering(wish: Wish) -> Iterator[list[Answer]]:
+    """What keeps a wish from being carried out is an answer, too."""
+    answers: list[Answer] = []
+    try:
+        yield answers
+    except ManifestError as cause:
+        answers.append(invalid(cause, wish.view))
+    except LockHeldError as cause:
+        answers.append(Answer(Exit.LOCKED, str(cause)))
+    except StaleError as cause:
+        answers.append(Answer(Exit.STALE, _stale(cause)))
+
+
+def _stale(cause: StaleError) -> str:
+    return f"Nothing was applied: {cause}. Run `aimx plan` to see what it is now."
+
+
+def invalid(cause: ManifestError, view: str) -> Answer:
+    if view == "json":
+        return Answer(Exit.INVALID, _problems(cause.problems))
+    shown = [render_problem(problem) for problem in cause.problems]
+    errors = sum(problem.severity == "error" for problem in cause.problems)
+    count = "1 error" if errors == 1 else f"{errors} errors"
+    return Answer(Exit.INVALID, "\n\n".join([*shown, f"{count}; nothing was changed."]))
+
+
+def valid(reading: Reading, view: str) -> Answer:
+    if view == "json":
+        return Answer(Exit.DONE, _problems(reading.warnings))
+    desired = reading.desired
+    shown = [render_problem(problem) for problem in reading.warnings]
+    counted = f"domains: {len(desired.domains)}, mailboxes: {len(desired.mailboxes)}"
+    return Answer(Exit.DONE, "\n\n".join([*shown, f"The manifest is valid ({counted})."]))
+
+
+def _problems(problems: tuple[Problem, ...]) -> str:
+    return json.dumps([asdict(problem) for problem in problems], indent=2)
+
+
+def resources(plan: Plan) -> dict[str, Any]:
+    rows = [
+        {
+            "drift": "#" if row.drifted else "",
+            "apply": row.symbol,
+            "address": row.address,
+            "why": row.why,
+        }
+        for row in status_rows(plan)
+    ]
+    return {"resources": rows, "unchanged": plan.unchanged, "plan_id": plan_id(plan)}

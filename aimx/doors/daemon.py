@@ -1,0 +1,73 @@
+"""A wish carried out by the daemon, whose controller is the only one that changes anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from aimx.controller.instance import Consent
+from aimx.controller.loop import Controller
+from aimx.doors.answers import answering, applied, planned, resources
+from aimx.doors.socket.frames import Code, FrameError
+from aimx.doors.wish import Answer, Wish
+from desired.problem import ManifestError
+from reconcilers.generations import Who
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """With a daemon: its controller is the only one that changes anything."""
+
+    controller: Controller
+
+    async def plan(self, wish: Wish) -> Answer:
+        self._check(wish)
+        with answering(wish) as answers:
+            review = await self.controller.review(Consent(wish.allow_removals))
+            answers.append(planned(review, wish))
+        return answers[0]
+
+    async def apply(self, wish: Wish, plan_id: str | None, uid: int) -> Answer:
+        self._check(wish)
+        who = Who(uid, "", "aimx apply")
+        with answering(wish) as answers:
+            done = await self.controller.apply(plan_id, who, Consent(wish.allow_removals))
+            answers.append(applied(done, wish))
+        return answers[0]
+
+    async def status(self, wish: Wish, uid: int | None) -> dict[str, Any]:
+        self._check(wish)
+        document = self.controller.state.document(daemon=True)
+        if uid is not None:
+            return {**_public(document), **self._own(uid)}
+        try:
+            review = await self.controller.review(Consent())
+        except ManifestError:
+            return {**document, "resources": [], "unchanged": 0}
+        return {**document, **resources(review.plan)}
+
+    def _own(self, uid: int) -> dict[str, Any]:
+        """The caller's mailboxes; nobody learns of another's."""
+        routes = self.controller.snapshot().routes.values()
+        mine = sorted({route.mailbox for route in routes if route.uid == uid})
+        return {"mailboxes": mine, "resources": [], "unchanged": len(mine)}
+
+    def _check(self, wish: Wish) -> None:
+        """Refuse a wish that is meant for another instance."""
+        roots = self.controller.instance.roots
+        ours = {
+            "config-dir": roots.config,
+            "data-dir": roots.data,
+            "runtime-dir": roots.runtime,
+            "manifest": roots.manifest,
+        }
+        for name, path in wish.roots.items():
+            if PurePosixPath(path) != ours[name]:
+                raise FrameError(Code.ECONFLICT, f"this daemon's {name} is {ours[name]}")
+
+
+def _public(document: dict[str, Any]) -> dict[str, Any]:
+    """What anybody may know: that it runs, and how well; not why."""
+    conditions = [{**each, "message": ""} for each in document["conditions"]]
+    return {**document, "conditions": conditions}

@@ -1,0 +1,82 @@
+"""A wish carried out in this process, where no daemon runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from aimx.controller.alone import Alone
+from aimx.controller.instance import Consent, Instance, Watched
+from aimx.doors.answers import answering, applied, invalid, planned, resources, valid
+from aimx.doors.wish import Answer, Wish
+from desired.problem import ManifestError
+from reconcilers.generations import Who
+from reconcilers.roots import Roots
+
+
+def named(roots: Mapping[str, str]) -> Roots:
+    """The roots by the names that commands and frames give them."""
+    return Roots(
+        config=PurePosixPath(roots["config-dir"]),
+        data=PurePosixPath(roots["data-dir"]),
+        runtime=PurePosixPath(roots["runtime-dir"]),
+        manifest=PurePosixPath(roots["manifest"]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Direct:
+    """Without a daemon: the same, by whoever runs the command."""
+
+    instance: Instance
+
+    @classmethod
+    def of(cls, roots: Mapping[str, str], *, may_move: bool) -> Direct:
+        """`may_move`: the manifest may say where the mail is, since nobody else did."""
+        instance = Instance.of(named(roots))
+        if may_move:
+            # What is wrong with a manifest is told by whatever is asked next.
+            with suppress(ManifestError):
+                instance = instance.moved(instance.read(instance.sources()).desired)
+        return cls(instance)
+
+    def validate(self, view: str) -> Answer:
+        try:
+            reading = self.instance.read(self.instance.sources())
+        except ManifestError as cause:
+            return invalid(cause, view)
+        return valid(reading, view)
+
+    def plan(self, wish: Wish) -> Answer:
+        with answering(wish) as answers:
+            reading = self.instance.read(self.instance.sources())
+            review = self.instance.review(reading, Consent(wish.allow_removals))
+            answers.append(planned(review, wish))
+        return answers[0]
+
+    def apply(self, wish: Wish, plan_id: str | None) -> Answer:
+        alone = Alone(self.instance.host, self.instance.roots)
+        user = self.instance.host.user()
+        who = Who(user.uid, user.name, "aimx apply")
+        consent = Consent(wish.allow_removals)
+        with answering(wish) as answers:
+            done = self.instance.apply(plan_id, alone, who, consent, Watched())
+            answers.append(applied(done, wish))
+        return answers[0]
+
+    def status(self, wish: Wish) -> dict[str, Any]:
+        from aimx.controller.state import State  # Its log is the daemon's.
+
+        state = State(self.instance)
+        try:
+            reading = self.instance.read(self.instance.sources())
+        except ManifestError as cause:
+            state.invalid(cause)
+            return {**state.document(daemon=False), "resources": [], "unchanged": 0}
+        review = self.instance.review(reading, Consent())
+        state.valid(reading)
+        state.pending(review)
+        return {**state.document(daemon=False), **resources(review.plan)}
