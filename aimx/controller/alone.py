@@ -16,9 +16,9 @@ class Alone:
     roots: Roots
 
     def prepare(self, config: bytes) -> None:
-        from aimx.controller.probe import (
-            probe,
-        )  # A plan needs no signer, and starts sooner without.
+        # A plan needs no signer, and starts sooner without.
+        from aimx.controller.compiled import compiled
+        from aimx.controller.probe import probe
 
         probe(compiled(config, self.host, self.roots))
 
