@@ -1,4 +1,4 @@
-"""The certificate that STARTTLS shows, from bytes: it never touches a disk that a worker can read."""
+"""The certificate that STARTTLS shows, from bytes: none is on a disk that a worker can read."""
 
 from __future__ import annotations
 
