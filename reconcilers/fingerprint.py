@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import PurePath
 from typing import Any
 
+from reconcilers.applied import body
 from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.plan import Plan
 from reconcilers.step import Step
@@ -65,7 +66,8 @@ def plan_id(plan: Plan) -> str:
         (change.address, change.action, change.fingerprint, change.fields, change.blocked)
         for change in plan.changes
     ]
-    does = (plan.generation, changes, [_described(step) for step in plan.steps], plan.config)
+    config = None if plan.config is None else body(plan.config)
+    does = (plan.generation, changes, [_described(step) for step in plan.steps], config)
     return f"sha256:{digest(_written(canonical(does)).encode())}"
 
 

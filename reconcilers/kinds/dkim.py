@@ -134,28 +134,33 @@ def _wanted(world: World, domain: HostedDomain) -> KeyPair:
 
 
 def _observed(world: World, domain: HostedDomain, before: HostedDomain | None) -> KeyPair:
+    """The key as it stands; `before` is what the last generation said of the domain."""
     home = world.roots.keys(domain.name.ascii)
-    files = _files(world, domain.name.ascii, domain.selector.text)
-    earlier = _Files.labelled(home, before.selector.text if before else domain.selector.text)
-    moves = files == _Files.plain(home) and world.host.look(earlier.private) is not None
-    if moves:
-        files = earlier
-    entries = world.host.look_within(home, (files.private.name, files.public.name)) or {}
-    private = file(entries.get(files.private.name))
-    flaw, derived = _read(world, files.private) if isinstance(private, Access) else ("", None)
-    public = file(entries.get(files.public.name))
-    follows = isinstance(public, Access) and world.host.read(files.public) == derived
-    return KeyPair(
+    seen = KeyPair(
         domain=domain.name.ascii,
         selector=(before or domain).selector.text,
         managed=before is not None,
-        labelled=not moves,
+        labelled=True,
         directory=directory(world.host.look(home)),
-        private=private,
-        flaw=flaw,
-        public=public,
-        follows=follows,
+        private=None,
+        flaw="",
+        public=None,
+        follows=False,
     )
+    if not isinstance(seen.directory, Access):
+        return seen
+    files = _files(world, domain.name.ascii, domain.selector.text)
+    earlier = _Files.labelled(home, seen.selector)
+    if files == _Files.plain(home) and world.host.look(earlier.private) is not None:
+        return _with_files(replace(seen, labelled=False), earlier, world)
+    return _with_files(seen, files, world)
+
+
+def _with_files(pair: KeyPair, files: _Files, world: World) -> KeyPair:
+    private, public = (file(world.host.look(path)) for path in (files.private, files.public))
+    flaw, derived = _read(world, files.private) if isinstance(private, Access) else ("", None)
+    follows = isinstance(public, Access) and world.host.read(files.public) == derived
+    return replace(pair, private=private, flaw=flaw, public=public, follows=follows)
 
 
 def _read(world: World, private: PurePosixPath) -> tuple[str, bytes | None]:

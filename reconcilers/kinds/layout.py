@@ -94,6 +94,9 @@ class LayoutReconciler:
 def _tree(world: World) -> Iterator[tuple[PurePosixPath, Access]]:
     """Every directory of ours but those of domains and mailboxes, parents first."""
     roots, user = world.roots, world.host.user()
+    # Its access is the operator's, whose manifest is in it; made only where the manifest is not.
+    if world.host.look(roots.config) is None:
+        yield roots.config, access(0o755, user)
     for path in (roots.dkim, roots.tls):
         yield path, access(0o700, user)
     yield roots.data, access(0o755, user)

@@ -234,6 +234,18 @@ def test_a_link_in_the_place_of_a_key_is_blocked(machine):
     assert machine.change(TWO, "dkim/b.com/aimx").blocked.code == "symlink-in-the-way"
 
 
+def test_a_link_in_the_place_of_a_key_directory_is_blocked_and_the_others_go_on(machine):
+    machine.host.plant_other(machine.roots.keys("b.com"), Nature.SYMLINK)
+
+    plan = machine.plan(TWO)
+
+    assert plan.unsettled == ()
+    assert {c.address: c.blocked.code for c in plan.blocked} == {
+        "dkim/b.com/aimx": "symlink-in-the-way",
+        "config": "needs-another",
+    }
+
+
 def test_a_key_directory_of_somebody_else_is_blocked(machine):
     plant_key(machine)
     machine.host.plant_directory(machine.roots.keys("b.com"), Access(0o700, 1000, 1000))

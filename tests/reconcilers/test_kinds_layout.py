@@ -162,3 +162,15 @@ def test_a_missing_marker_comes_back(machine):
 
     assert machine.host.read(machine.roots.marker) == b"2\n"
     assert machine.plan(ONE).is_empty
+
+
+def test_the_config_directory_is_made_only_where_it_is_missing(machine):
+    machine.host.set_access(machine.roots.config, Access(0o750, 0, 0))
+    machine.apply(ONE)
+    kept = machine.host.look(machine.roots.config).mode
+    machine.host.remove_tree(machine.roots.config)
+
+    plan = machine.plan(ONE)
+
+    assert kept == 0o750
+    assert str(plan.steps[0].operation) == f"make directory {machine.roots.config} 0755 0:0"
