@@ -17,7 +17,9 @@ HTML_FILE = "message.html"
 
 _DAMAGED = "is damaged: its base64 ends early, or has other characters in it"
 
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]+")  # A terminal may obey them.
+# A terminal may obey them.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]+")
+_ASCII_CONTROL = bytes(code for code in range(128) if _CONTROL.match(chr(code)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,8 @@ def document(content: bytes, fields: Header | None = None) -> Document:
 def tidy(text: str) -> str:
     """Text as it is stored: LF line ends, one at the end, nothing that a terminal obeys."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
-    # Most texts pass here, which is ten times as fast as the substitution.
-    if not text.replace("\n", "").isprintable():
+    # Most texts are ASCII without any, which is seen ten times as fast as by searching.
+    if not text.isascii() or len(text.encode().translate(None, _ASCII_CONTROL)) < len(text):
         text = _CONTROL.sub("\ufffd", text)
     return text + "\n" if text else ""
 
