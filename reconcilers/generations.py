@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 
 from desired.problem import Source
-from reconcilers.host.host import Host, Reading, UnseenError, unfinished
+from reconcilers.host.host import Host, Reading, UnseenError, provisional
 from reconcilers.plan import Plan
 from reconcilers.receipt import Outcome, Receipt, final
 from reconcilers.roots import Roots
@@ -77,7 +77,7 @@ def record(host: Host, roots: Roots, generation: Generation) -> None:
     if host.look(kept) is not None:
         return
     make_state(host, roots, roots.generations)
-    new = kept.with_name(unfinished(kept.name))
+    new = kept.with_name(provisional(kept.name))
     host.remove_tree(new)  # What is left of an attempt that was killed may be of another manifest.
     for directory in (new, new / "sources"):
         host.make_directory(directory, private_directory(host))

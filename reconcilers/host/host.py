@@ -64,20 +64,20 @@ class Access:
 
 LARGEST_FILE = 16 * 2**20
 
-_UNFINISHED = ".aimx-new"
+_PROVISIONAL = ".aimx-new"
 
 
-def unfinished(name: str) -> str:
+def provisional(name: str) -> str:
     """Under which name, in the same directory, something is made before it is seen as `name`.
 
     Always the same one, so that the next try takes over what a killed one left behind.
     """
-    return f".{name}{_UNFINISHED}"
+    return f".{name}{_PROVISIONAL}"
 
 
-def is_unfinished(name: str) -> bool:
-    """Whether the name was given by `unfinished`."""
-    return name.startswith(".") and name.endswith(_UNFINISHED)
+def is_provisional(name: str) -> bool:
+    """Whether the name was given by `provisional`."""
+    return name.startswith(".") and name.endswith(_PROVISIONAL)
 
 
 class Reading(Protocol):
@@ -105,7 +105,7 @@ class Reading(Protocol):
     def names(self, directory: PurePosixPath) -> tuple[str, ...] | None:
         """What is in the directory, sorted; None where it is absent or no directory.
 
-        What an interrupted change left there (`is_unfinished`) is not told.
+        What an interrupted change left there (`is_provisional`) is not told.
         """
 
     def read(self, path: PurePosixPath) -> bytes | None:
@@ -117,7 +117,7 @@ class Host(Reading, Protocol):
 
     A change raises `StepError`, is durable when it returns where it says so, never follows a link
     below the instance's directories, and touches nothing outside of them. Killed at any instant
-    it leaves the old or the new, and perhaps an unfinished name that the next try takes over.
+    it leaves the old or the new, and perhaps a provisional name that the next try takes over.
     """
 
     def make_directory(self, path: PurePosixPath, access: Access) -> None:

@@ -20,8 +20,8 @@ from reconcilers.host.host import (
     Entry,
     Nature,
     StepError,
-    is_unfinished,
-    unfinished,
+    is_provisional,
+    provisional,
 )
 from reconcilers.host.renaming import rename_new
 from reconcilers.host.sentences import changing, looking, moving, removing, told, why_not_given
@@ -75,7 +75,7 @@ class LocalHost:
     def names(self, directory: PurePosixPath) -> tuple[str, ...] | None:
         with looking(directory), self._anchors.directory(directory) as descriptor:
             names = os.listdir(descriptor)
-            return tuple(sorted(name for name in names if not is_unfinished(name)))
+            return tuple(sorted(name for name in names if not is_provisional(name)))
         return None
 
     def read(self, path: PurePosixPath) -> bytes | None:
@@ -124,7 +124,7 @@ class LocalHost:
             there = _look(name, parent)
             if there is not None and there.nature is Nature.SYMLINK:
                 raise told(errno.ELOOP)
-            new = unfinished(name)
+            new = provisional(name)
             with suppress(FileNotFoundError):
                 os.unlink(new, dir_fd=parent)
             try:
@@ -226,7 +226,7 @@ def _user() -> Account:
 
 def _make_directory(path: PurePosixPath, name: str, parent: int, access: Access) -> None:
     """Made under another name first: whoever sees it, sees it with its owner and mode."""
-    new = unfinished(name)
+    new = provisional(name)
     with suppress(FileExistsError):
         os.mkdir(new, 0o700, dir_fd=parent)
     with _opened(new, parent, _ENTERING) as descriptor:
@@ -262,7 +262,7 @@ def _settle(path: PurePosixPath, file: int | str, access: Access) -> bool:
 def _sweep(name: str, parent: int) -> None:
     """Remove what interrupted changes left in a directory."""
     with _opened(name, parent, _ENTERING) as directory:
-        for left in filter(is_unfinished, os.listdir(directory)):
+        for left in filter(is_provisional, os.listdir(directory)):
             try:
                 os.unlink(left, dir_fd=directory)
             except IsADirectoryError:

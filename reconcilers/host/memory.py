@@ -18,7 +18,7 @@ from reconcilers.host.host import (
     Entry,
     Nature,
     StepError,
-    is_unfinished,
+    is_provisional,
 )
 from reconcilers.host.sentences import changing, looking, moving, removing, told, why_not_given
 from reconcilers.roots import Roots
@@ -129,7 +129,7 @@ class MemoryHost:
     def names(self, directory: PurePosixPath) -> tuple[str, ...] | None:
         with looking(directory):
             names = self._directory(directory).names
-            return tuple(sorted(name for name in names if not is_unfinished(name)))
+            return tuple(sorted(name for name in names if not is_provisional(name)))
         return None
 
     def read(self, path: PurePosixPath) -> bytes | None:

@@ -77,8 +77,8 @@ _SENTENCES = {
         "Choose a shorter one",
     ),
     errno.EFBIG: (
-        "the file is larger than aimx reads",
-        "Look at what it is; nothing that belongs there grows so large",
+        "the file is larger than it may be",
+        "Look at what it is, and at the limits of this process (`ulimit -f`)",
     ),
     errno.EMFILE: (
         "this process has too many files open",

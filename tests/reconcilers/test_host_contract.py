@@ -92,7 +92,7 @@ class TestLooking:
         assert len(host.read(roots.readme) or b"") == 16 * 2**20
 
         host.replace(roots.readme, bytes(16 * 2**20 + 1), ours(0o644))
-        with pytest.raises(UnseenError, match="larger than aimx reads"):
+        with pytest.raises(UnseenError, match="larger than it may be"):
             host.read(roots.readme)
 
     def test_many_names_are_looked_at_together(self, host: Host, roots: Roots) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import socket
 import stat
 import sys
@@ -159,6 +160,38 @@ def test_what_a_killed_one_left_does_not_keep_a_directory(host: LocalHost, roots
     host.remove_directory(roots.data / "a")
 
     assert tree(roots.data) == []
+
+
+@pytest.fixture
+def _little_room() -> Iterator[None]:
+    """No file of ours may grow beyond eight octets."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("_little_room")
+def test_a_write_that_is_cut_short_leaves_the_old(host: LocalHost, roots: Roots) -> None:
+    host.replace(roots.readme, b"old", PRIVATE)
+
+    with pytest.raises(StepError, match=r"README\.md: the file is larger than it may be"):
+        host.replace(roots.readme, b"much too new", PRIVATE)
+
+    assert tree(roots.data) == ["README.md"]
+    assert host.read(roots.readme) == b"old"
+
+
+@pytest.mark.usefixtures("_little_room")
+def test_a_line_that_a_full_disk_cut_short_is_ended(host: LocalHost, roots: Roots) -> None:
+    log = roots.data / "log"
+    with pytest.raises(StepError):
+        host.append(log, b"much too long\n", PRIVATE)
+    os.truncate(log, 4)
+
+    host.append(log, b"b\n", PRIVATE)
+
+    assert host.read(log) == b"much\nb\n"
 
 
 def test_a_replacement_that_fails_leaves_the_old_and_nothing_else(
