@@ -7,7 +7,7 @@ sync what an interrupted apply may have left unsynced, and doubt means to sync.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -107,9 +107,9 @@ def interrupted(host: Reading, roots: Roots) -> Interrupted | None:
     generation = None
     try:
         for generation in _generations(host, roots)[-_LAST:]:
-            events = list(_events(host.read(_path(roots, generation)) or b""))
-            if not _ended(events):
-                return Interrupted(generation, tuple(_under_way(events)))
+            lines = (host.read(_path(roots, generation)) or b"").splitlines()
+            if not _ended(lines):
+                return Interrupted(generation, tuple(_under_way(_events(lines))))
     except ReconcileError as failure:
         return Interrupted(generation, trouble=str(failure))
     return None
@@ -120,10 +120,10 @@ def _generations(host: Reading, roots: Roots) -> list[int]:
     return sorted(int(stem) for stem, _, ending in names if ending == "jsonl" and stem.isdecimal())
 
 
-def _ended(events: list[dict[str, object]]) -> bool:
+def _ended(lines: Sequence[bytes]) -> bool:
     """Two applies never write at once, so whatever follows an end belongs to another."""
-    match events:
-        case [*_, {"event": "end", "synced": True}]:
+    match list(_events(lines[-1:])):
+        case [{"event": "end", "synced": True}]:
             return True
         case _:
             return False
@@ -145,9 +145,9 @@ def _under_way(events: Iterable[dict[str, object]]) -> Iterator[str]:
     yield from open_steps.values()
 
 
-def _events(content: bytes) -> Iterator[dict[str, object]]:
+def _events(lines: Iterable[bytes]) -> Iterator[dict[str, object]]:
     """The lines that are whole; a crash may have cut one short."""
-    for line in content.splitlines():
+    for line in lines:
         try:
             event = json.loads(line)
         except ValueError:
