@@ -3,152 +3,144 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from desired.desired import Desired
 from reconcilers.applied import what_was_applied
 from reconcilers.change import Blocked, Change
-from reconcilers.difference import Difference, Surplus, diff
+from reconcilers.difference import Surplus, diff
 from reconcilers.fingerprint import fingerprint
 from reconcilers.host.host import Reading, UnseenError
 from reconcilers.kinds.table import RECONCILERS
 from reconcilers.operations import WriteFile
 from reconcilers.ordering import Work, order
 from reconcilers.plan import Plan, Unsettled
-from reconcilers.reconciler import Reconciler, World
+from reconcilers.reconciler import Keys, Reconciler, World
 from reconcilers.roots import Roots
 from reconcilers.safety import Verdict, judge
 
-# Where these are blocked, nobody can tell what the rest would mean.
+# Where it is blocked or unseen, nobody can tell what the rest would mean.
 _FOUNDATION = "layout"
 # Places are for readers, take longer than the plan, and nobody reads a report of thousands.
 _PLACED = 500
 
 
-@dataclass(frozen=True, slots=True)
-class _Intent:
-    """A change, and what it was planned from."""
-
-    reconciler: Reconciler[Any]
-    difference: Difference[Any]
-    change: Change
-
-
-@dataclass(frozen=True, slots=True)
-class _Settled:
-    """A kind that was looked at."""
-
-    intents: tuple[_Intent, ...]
-    unchanged: int
-
-
 def plan(desired: Desired, host: Reading, roots: Roots, *, allow_removals: int = 0) -> Plan:
     """What an apply would do now; the same inputs give an equal plan."""
     world = what_was_applied(desired, host, roots)
-    settled: list[_Settled] = []
-    unsettled: list[Unsettled] = []
-    for reconciler in RECONCILERS:
-        try:
-            settled.append(_settle(reconciler, world))
-        except UnseenError as cause:
-            unsettled.append(Unsettled(reconciler.kind, str(cause)))
-        if _is_without_foundation(settled, unsettled):
-            break
-    intents = [intent for kind in settled for intent in kind.intents]
-    verdict = _verdict(intents, unsettled, world, allow_removals)
-    intents = _held_back(intents, verdict.blocked, unsettled)
-    if len(intents) <= _PLACED:
-        intents = [_placed(intent, world) for intent in intents]
-    work = [] if verdict.refused else list(_work(intents, world))
+    survey = _survey(world)
+    unfounded = survey.unfounded
+    verdict = Verdict({}, unfounded) if unfounded else judge(survey.changes, world, allow_removals)
+    intents = list(_held_back(survey, verdict))
+    work = [] if verdict.refused else [each.work for each in intents if not each.change.blocked]
     config = _config(work)
     return Plan(
         generation=world.generation,
         desired_digest=desired.digest,
-        changes=tuple(intent.change for intent in intents),
+        changes=tuple(_placed(intents, world)),
         steps=order(work, config or _running(world)),
-        unchanged=sum(kind.unchanged for kind in settled),
+        unchanged=survey.unchanged,
         config=config,
-        unsettled=tuple(unsettled),
+        unsettled=tuple(survey.unsettled),
         refused=verdict.refused,
     )
 
 
-def _settle(reconciler: Reconciler[Any], world: World) -> _Settled:
-    """How a kind differs, and what to do about it."""
+@dataclass(frozen=True, slots=True)
+class _Intent:
+    """A change with its steps, and where a manifest asks for it."""
+
+    work: Work
+    keys: Keys
+
+    @property
+    def change(self) -> Change:
+        return self.work.change
+
+
+@dataclass(slots=True)
+class _Survey:
+    """What was seen of every kind, and what would be done about it."""
+
+    intents: list[_Intent] = field(default_factory=list)
+    unchanged: int = 0
+    unsettled: list[Unsettled] = field(default_factory=list)
+
+    @property
+    def changes(self) -> list[Change]:
+        return [intent.change for intent in self.intents]
+
+    @property
+    def unfounded(self) -> Blocked | None:
+        """Why nothing else can be planned."""
+        for each in self.unsettled:
+            if each.address == _FOUNDATION:
+                remedy = "make it readable, then apply again"
+                return Blocked("layout-unseen", each.reason, remedy)
+        blocked = (change.blocked for change in self.changes if change.address == _FOUNDATION)
+        return next(blocked, None)
+
+
+def _survey(world: World) -> _Survey:
+    survey = _Survey()
+    for reconciler in RECONCILERS:
+        try:
+            intents, unchanged = _settle(reconciler, world)
+        except UnseenError as cause:
+            survey.unsettled.append(Unsettled(reconciler.kind, str(cause)))
+        else:
+            survey.intents += intents
+            survey.unchanged += unchanged
+        if survey.unfounded:
+            break
+    return survey
+
+
+def _settle(reconciler: Reconciler[Any], world: World) -> tuple[list[_Intent], int]:
+    """What is to be done about a kind, and how many of it are as they should be."""
     desired = reconciler.desired(world)
-    intents = []
-    unchanged = len(desired)
+    intents, unchanged = [], len(desired)
     for difference in diff(desired, reconciler.observe(world)):
         change = reconciler.change(difference, world)
         if change is None:
             continue
-        unchanged -= not isinstance(difference, Surplus)
-        change = replace(change, fingerprint=change.fingerprint or fingerprint(difference))
-        intents.append(_Intent(reconciler, difference, change))
-    return _Settled(tuple(intents), unchanged)
+        change = replace(change, fingerprint=fingerprint(difference))
+        deeds = () if change.blocked else tuple(reconciler.steps(difference, world))
+        gone = isinstance(difference, Surplus)
+        keys = () if gone else reconciler.asked_by(difference.name, world)
+        intents.append(_Intent(Work(change, deeds, reconciler.activates), keys))
+        unchanged -= not gone
+    return intents, unchanged
 
 
-def _is_without_foundation(settled: Sequence[_Settled], unsettled: Sequence[Unsettled]) -> bool:
-    """What is installed here is not understood, or could not be looked at."""
-    return any(each.address == _FOUNDATION for each in unsettled) or any(
-        intent.change.kind == _FOUNDATION and intent.change.blocked
-        for kind in settled
-        for intent in kind.intents
-    )
-
-
-def _verdict(
-    intents: Sequence[_Intent], unsettled: Sequence[Unsettled], world: World, allow_removals: int
-) -> Verdict:
-    for intent in intents:
-        if intent.change.kind == _FOUNDATION and intent.change.blocked:
-            return Verdict({}, intent.change.blocked)
-    for each in unsettled:
-        if each.address == _FOUNDATION:
-            remedy = "make it readable, then apply again"
-            return Verdict({}, Blocked("layout-unseen", each.reason, remedy))
-    return judge([intent.change for intent in intents], world, allow_removals)
-
-
-def _held_back(
-    intents: Sequence[_Intent], refused: Mapping[str, Blocked], unsettled: Sequence[Unsettled]
-) -> list[_Intent]:
+def _held_back(survey: _Survey, verdict: Verdict) -> Iterator[_Intent]:
     """The intents, with those blocked that safety refuses, or that need one that is blocked."""
-    stopped = {each.address: "which could not be looked at" for each in unsettled}
-    judged = []
-    for intent in intents:
+    stopped = {each.address: "which could not be looked at" for each in survey.unsettled}
+    for intent in survey.intents:
         change = intent.change
-        blocked = change.blocked or refused.get(change.address) or _stopped(change, stopped)
+        blocked = change.blocked or verdict.blocked.get(change.address) or _stopped(change, stopped)
         if blocked:
             stopped[change.address] = "which is blocked"
-        judged.append(replace(intent, change=replace(change, blocked=blocked)))
-    return judged
+        yield replace(intent, work=replace(intent.work, change=replace(change, blocked=blocked)))
 
 
 def _stopped(change: Change, stopped: Mapping[str, str]) -> Blocked | None:
     for address in change.needs:
-        reason = stopped.get(address) or stopped.get(address.partition("/")[0])
-        if reason:
+        kind, _, _ = address.partition("/")
+        if reason := stopped.get(address) or stopped.get(kind):
             remedy = f"see what is said of {address}"
             return Blocked("needs-another", f"it needs {address}, {reason}", remedy)
     return None
 
 
-def _placed(intent: _Intent, world: World) -> _Intent:
-    """The intent, with the line of the manifest that asks for it."""
-    if isinstance(intent.difference, Surplus):
-        return intent
-    keys = intent.reconciler.asked_by(intent.difference.name, world)
-    where = world.desired.where(*keys) if keys else None
-    return replace(intent, change=replace(intent.change, where=where))
-
-
-def _work(intents: Sequence[_Intent], world: World) -> Iterator[Work]:
+def _placed(intents: Sequence[_Intent], world: World) -> Iterator[Change]:
+    """The changes, each with the line of the manifest that asks for it."""
     for intent in intents:
-        if intent.change.blocked is None:
-            deeds = tuple(intent.reconciler.steps(intent.difference, world))
-            yield Work(intent.change, deeds, intent.reconciler.activates)
+        where = None
+        if intent.keys and len(intents) <= _PLACED:
+            where = world.desired.where(*intent.keys)
+        yield replace(intent.change, where=where)
 
 
 def _config(work: Sequence[Work]) -> bytes | None:
