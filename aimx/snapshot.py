@@ -112,10 +112,10 @@ class Snapshot:
         return self._within(local, domain) or Unrouted.UNKNOWN
 
     def _within(self, local: str, domain: str) -> Route | None:
-        base, separator, _ = local.partition(self.subaddress) if self.subaddress else ("", "", "")
+        box, separator, _ = local.partition(self.subaddress) if self.subaddress else ("", "", "")
         found = self.routes.get(f"{local}@{domain}")
-        if found is None and separator and base:
-            found = self.routes.get(f"{base}@{domain}")
+        if found is None and separator and box:
+            found = self.routes.get(f"{box}@{domain}")
         if found is None:
             found = self.routes.get(f"*@{domain}")
         if found is None and local == "postmaster":

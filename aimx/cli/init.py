@@ -74,12 +74,12 @@ def run(options: argparse.Namespace) -> int:
 def _places(options: argparse.Namespace) -> dict[str, str]:
     if not options.directory:
         return roots.chosen(options)
-    base = os.path.abspath(options.directory)
+    root = os.path.abspath(options.directory)
     return {
-        "config-dir": f"{base}/config",
-        "data-dir": f"{base}/data",
-        "runtime-dir": f"{base}/run",
-        "manifest": f"{base}/config/manifest.toml",
+        "config-dir": f"{root}/config",
+        "data-dir": f"{root}/data",
+        "runtime-dir": f"{root}/run",
+        "manifest": f"{root}/config/manifest.toml",
     }
 
 

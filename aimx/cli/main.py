@@ -55,7 +55,7 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(Exit.USAGE)
 
 
-def common() -> Parser:
+def everywhere() -> Parser:
     """The options that every command takes, before or after its name."""
     parser = Parser(add_help=False, argument_default=argparse.SUPPRESS)
     for flags, what in (
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _command(given: list[str]) -> int:
-    top = Parser(prog="aimx", add_help=False, parents=[common()], allow_abbrev=False)
+    top = Parser(prog="aimx", add_help=False, parents=[everywhere()], allow_abbrev=False)
     top.add_argument("-h", "--help", action="store_true")
     top.add_argument("-V", "--version", action="store_true")
     top.add_argument("command", nargs="?", default="")
@@ -98,7 +98,7 @@ def _command(given: list[str]) -> int:
     module: Command = importlib.import_module(f"aimx.cli.{COMMANDS[name].module}")
     parser = Parser(
         prog=f"aimx {name}",
-        parents=[common()],
+        parents=[everywhere()],
         description=COMMANDS[name].summary[0].upper() + COMMANDS[name].summary[1:] + ".",
         allow_abbrev=False,
     )
@@ -128,7 +128,7 @@ def _help() -> str:
         lines.append(f"  {name:<12}{listed.summary}")
     lines += ["", "options, before or after the command:"]
     formatter = argparse.HelpFormatter("aimx", width=terminal.columns())
-    formatter.add_arguments(common()._actions)
+    formatter.add_arguments(everywhere()._actions)
     lines += [
         formatter.format_help().rstrip("\n"),
         "",

@@ -1,0 +1,110 @@
+from aimx.controller.compiled import snapshot
+from aimx.controller.withheld import with_what_is_gone
+from aimx.snapshot import Route, Snapshot, Unrouted
+from desired.desired import Desired
+from desired.manifest import read
+from desired.problem import Source
+from reconcilers.host.host import Account
+
+MANIFEST = """
+domains = ["a.example", "b.example"]
+trust = "verified"
+trusted_senders = ["*@boss.example"]
+
+[mailboxes."info@a.example"]
+owner = "alice"
+aliases = ["sales@a.example"]
+
+[mailboxes."postmaster@a.example"]
+owner = "alice"
+
+[mailboxes."*@b.example"]
+owner = "bob"
+trust = "none"
+"""
+
+
+def desired(text: str) -> Desired:
+    return read([Source("manifest.toml", text.encode())]).desired
+
+
+def account(name: str) -> Account | None:
+    return Account(name, 1000, 1000) if name == "alice" else None
+
+
+def made() -> Snapshot:
+    return snapshot(desired(MANIFEST), 7, account)
+
+
+def test_a_mailbox_and_its_aliases_lead_to_one_place() -> None:
+    found = made()
+
+    assert found.route("info@a.example") is found.route("SALES@A.example")
+    assert found.route("info@a.example") == Route(
+        mailbox="info@a.example",
+        domain="a.example",
+        folder="info",
+        uid=1000,
+        trust="verified",
+        trusted_senders=("*@boss.example",),
+    )
+
+
+def test_an_owner_who_is_missing_has_no_uid() -> None:
+    found = made().route("anybody@b.example")
+
+    assert isinstance(found, Route)
+    assert (found.folder, found.uid, found.trust) == ("catchall", None, "none")
+
+
+def test_recipients_are_routed_by_the_rules() -> None:
+    found = made()
+
+    routed = {
+        recipient: route.mailbox if isinstance(route, Route) else route
+        for recipient in (
+            "info+tag@a.example",
+            "nobody@a.example",
+            "info@c.example",
+            "postmaster",
+            "postmaster@b.example",
+            "*@b.example",
+            "",
+        )
+        for route in [found.route(recipient)]
+    }
+
+    assert routed == {
+        "info+tag@a.example": "info@a.example",
+        "nobody@a.example": Unrouted.UNKNOWN,
+        "info@c.example": Unrouted.FOREIGN,
+        "postmaster": "postmaster@a.example",
+        "postmaster@b.example": "*@b.example",
+        "*@b.example": Unrouted.UNKNOWN,
+        "": Unrouted.FOREIGN,
+    }
+
+
+def test_a_snapshot_survives_the_way_to_a_worker() -> None:
+    assert Snapshot.from_bytes(made().to_bytes()) == made()
+
+
+def test_what_is_withheld_stays_as_it_was_applied() -> None:
+    fewer = desired(
+        'domains = ["a.example"]\n[mailboxes."postmaster@a.example"]\nowner = "carol"\n'
+    )
+
+    kept = with_what_is_gone(fewer, desired(MANIFEST))
+
+    assert [domain.name.ascii for domain in kept.domains] == ["a.example", "b.example"]
+    assert {address: box.owner for address, box in kept.mailboxes.items()} == {
+        "postmaster@a.example": "carol",
+        "info@a.example": "alice",
+        "*@b.example": "bob",
+    }
+
+
+def test_nothing_is_withheld_where_nothing_was_applied() -> None:
+    fresh = desired(MANIFEST)
+
+    assert with_what_is_gone(fresh, None) is fresh

@@ -1,0 +1,41 @@
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aimx.controller.backoff import FIRST, LONGEST, backoff
+from aimx.controller.conditions import Conditions
+
+BEGIN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+LATER = BEGIN + timedelta(hours=1)
+
+
+def test_a_condition_says_since_when_its_status_holds() -> None:
+    conditions = Conditions().told("Ready", "False", BEGIN, reason="NoKey")
+
+    again = conditions.told("Ready", "False", LATER, reason="EngineDown")
+    better = again.told("Ready", "True", LATER)
+
+    assert [c.documents()[0]["since"] for c in (conditions, again, better)] == [
+        "2026-01-02T03:04:05Z",
+        "2026-01-02T03:04:05Z",
+        "2026-01-02T04:04:05Z",
+    ]
+
+
+def test_conditions_are_told_in_an_order_that_does_not_vary() -> None:
+    conditions = Conditions().told("Drifted", "False", BEGIN).told("Ready", "True", BEGIN)
+
+    assert [document["type"] for document in conditions.documents()] == ["Ready", "Drifted"]
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1))
+def test_waiting_has_bounds(failures: int, chance: float) -> None:
+    wait = backoff(failures, lambda: chance)
+
+    assert FIRST / 2 <= wait <= LONGEST
+
+
+@given(st.integers(1, 30))
+def test_each_failure_makes_the_wait_no_shorter(failures: int) -> None:
+    assert backoff(failures + 1, lambda: 0.5) >= backoff(failures, lambda: 0.5)

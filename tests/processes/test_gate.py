@@ -1,0 +1,44 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aimx.processes.gate import Gate, client, reduced
+
+
+@pytest.mark.parametrize(
+    ("given_address", "address"),
+    [
+        pytest.param("192.0.2.1", "192.0.2.1", id="ipv4"),
+        pytest.param("::ffff:192.0.2.1", "192.0.2.1", id="mapped"),
+        pytest.param("fe80::1%eth0", "fe80::1", id="zone"),
+        pytest.param("2001:DB8::1", "2001:db8::1", id="upper-case"),
+    ],
+)
+def test_an_address_has_one_form(given_address: str, address: str) -> None:
+    assert reduced(given_address) == address
+
+
+def test_the_hosts_of_one_ipv6_network_are_one_client() -> None:
+    assert client("2001:db8:0:1::1") == client("2001:db8:0:1:ffff::2")
+    assert client("2001:db8:0:1::1") != client("2001:db8:0:2::1")
+
+
+def test_one_client_cannot_take_every_place() -> None:
+    gate = Gate()
+
+    admitted = [gate.admit("192.0.2.1", 10, 2) for _ in range(4)]
+
+    assert admitted == [True, True, False, False]
+    assert gate.admit("192.0.2.2", 10, 2)
+
+
+@given(st.lists(st.sampled_from(["192.0.2.1", "192.0.2.2", "2001:db8::1"]), max_size=30))
+def test_who_leaves_makes_room(peers: list[str]) -> None:
+    gate = Gate()
+    inside = [peer for peer in peers if gate.admit(peer, 5, 3)]
+    assert gate.inside.total() == len(inside) <= 5
+
+    for peer in inside:
+        gate.leave(peer)
+
+    assert gate.inside == {}

@@ -1,0 +1,59 @@
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from aimx.processes.listening import BindError, Listening
+from desired.quantities import Endpoint
+
+
+def endpoint() -> Endpoint:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return Endpoint("127.0.0.1", probe.getsockname()[1])
+
+
+@pytest.fixture
+def listening() -> Iterator[Listening]:
+    made = Listening()
+    yield made
+    made.close()
+
+
+def test_a_socket_stays_bound_where_the_endpoint_stays(listening: Listening) -> None:
+    kept, gone, new = endpoint(), endpoint(), endpoint()
+    listening.prepare([kept, gone])
+    listening.commit()
+    before = listening.bound[kept]
+
+    listening.prepare([kept, new])
+    added, left = listening.commit()
+
+    assert listening.bound[kept] is before
+    assert added == {listening.bound[new]}
+    for listener in left:
+        listener.close()
+    assert set(listening.bound) == {kept, new}
+
+
+def test_an_address_in_use_is_refused_with_what_to_do(listening: Listening) -> None:
+    taken, free = endpoint(), endpoint()
+    with socket.socket() as other:
+        other.bind((taken.host, taken.port))
+        other.listen()
+
+        with pytest.raises(BindError, match=r"address already in use\. Stop what listens there"):
+            listening.prepare([free, taken])
+
+    assert listening.prepared == {}
+    listening.prepare([free])
+
+
+def test_what_is_dropped_is_free_again(listening: Listening) -> None:
+    wanted = endpoint()
+    listening.prepare([wanted])
+    listening.drop()
+
+    listening.prepare([wanted])
+
+    assert set(listening.prepared) == {wanted}
