@@ -20,7 +20,6 @@ from aimx.channel.control import (
     FROM_OUTBOUND,
     TO_INBOUND,
     TO_OUTBOUND,
-    Leave,
     Placements,
 )
 from aimx.channel.messages import Vocabulary
@@ -55,6 +54,7 @@ class Crew:
     committed: Compiled | None = None
     prepared: Compiled | None = None
     _leaving: bool = False
+    _starting: set[Worker] = field(default_factory=set)
     _deaths: dict[str, int] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _replacements: dict[Worker, asyncio.Future[None]] = field(default_factory=dict)
@@ -74,11 +74,14 @@ class Crew:
         """Everybody loads the generation aside, or nobody does; raises `RefusedError`."""
         async with self._changing:
             self.prepared = compiled
-            try:
-                await asyncio.gather(*(self._prepare(worker) for worker in tuple(self.workers)))
-            except RefusedError:
-                await self._drop()
-                raise
+            # All of them answer before anything else is asked of anybody.
+            outcomes = await asyncio.gather(
+                *(self._prepare(worker) for worker in tuple(self.workers)), return_exceptions=True
+            )
+            for outcome in outcomes:
+                if isinstance(outcome, BaseException):
+                    await self._drop()
+                    raise outcome
 
     async def commit(self) -> None:
         """Everybody swaps, the signer first; who cannot is replaced."""
@@ -96,10 +99,7 @@ class Crew:
         self._leaving = True
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(
-            *(worker.tell(Leave()) for worker in self.workers), return_exceptions=True
-        )
-        await asyncio.gather(*(worker.left(LEAVE_SECONDS) for worker in self.workers))
+        await asyncio.gather(*(worker.leave(LEAVE_SECONDS) for worker in self.workers))
         self.workers.clear()
         await self.station.close()
 
@@ -134,24 +134,36 @@ class Crew:
         assert self.committed is not None
         process, channel = await self.station.start(role, self.committed.users)
         worker = Worker(role, process, speaks, understands, self.heard, self._died)
+        self._starting.add(worker)
         try:
             await worker.arrived(channel, ARRIVE_SECONDS)
+            await self.connect(worker)
             await self._supply(worker)
         except BaseException:
             worker.end()
             raise
+        finally:
+            self._starting.discard(worker)
         self.workers.append(worker)
         log.info("process started", role=role, pid=process.pid)
         return worker
 
     async def _supply(self, worker: Worker) -> None:
-        """Everything that a new process needs before its first work."""
-        await self.connect(worker)
-        assert self.committed is not None
-        await prepare(worker, self.committed)
-        await commit(worker)
-        if self.prepared is not None:
-            await prepare(worker, self.prepared)
+        """Bring it to where everybody is, and everybody may move on meanwhile."""
+        committed: Compiled | None = None
+        prepared: Compiled | None = None
+        while committed is not self.committed or prepared is not self.prepared:
+            if committed is not self.committed:
+                committed, prepared = self.committed, None
+                assert committed is not None
+                await prepare(worker, committed)
+                await commit(worker)
+            elif self.prepared is not None:
+                prepared = self.prepared
+                await prepare(worker, prepared)
+            else:
+                prepared = None
+                await drop([worker])
 
     async def connect(self, worker: Worker) -> None:
         """Give it a channel to the placer; one end each, and none stays here."""
@@ -165,7 +177,7 @@ class Crew:
 
     async def reconnect(self) -> None:
         """The placer is a new one, or closed a line: everybody gets a new line."""
-        for worker in tuple(self.workers):
+        for worker in (*self.workers, *self._starting):
             with suppress(WorkerGoneError):
                 await self.connect(worker)
 

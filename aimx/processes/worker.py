@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from subprocess import Popen
 from typing import Any, TypeAlias
@@ -12,7 +13,7 @@ from typing import Any, TypeAlias
 import structlog
 
 from aimx.channel.attached import Attached
-from aimx.channel.control import Committed, Prepared, Ready, Refused
+from aimx.channel.control import Committed, Leave, Prepared, Ready, Refused
 from aimx.channel.messages import Vocabulary
 from aimx.channel.packets import Channel, Packet, close_all
 
@@ -45,6 +46,8 @@ class Worker:
     connections: Counter[str] = field(default_factory=Counter)  # By peer; inbound alone.
     _control: Attached = field(init=False)
     _asked: asyncio.Future[Answer] | None = None
+    _leaving: bool = False
+    _gone: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def arrived(self, channel: Channel, seconds: float) -> None:
         """Wait until it has said on its new channel that it is ready; raises as `ask`."""
@@ -72,11 +75,13 @@ class Worker:
         self.process.kill()
         self.process.wait()
 
-    async def left(self, seconds: float) -> None:
-        """Wait until it has ended by itself, or end it."""
-        deadline = asyncio.get_running_loop().time() + seconds
-        while self.process.poll() is None and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.02)
+    async def leave(self, seconds: float) -> None:
+        """Let it finish what it has in hand and end by itself, or end it."""
+        self._leaving = True
+        with suppress(WorkerGoneError):
+            await self.tell(Leave())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._gone.wait(), seconds)
         self.end()
 
     def _expect(self) -> asyncio.Future[Answer]:
@@ -103,6 +108,9 @@ class Worker:
                 self.heard(self, message)
 
     def _ended(self, reason: str) -> None:
+        self._gone.set()
+        if self._leaving:
+            return
         self.process.kill()
         code = self.process.wait()
         log.error("process died", role=self.role, pid=self.process.pid, code=code, reason=reason)
