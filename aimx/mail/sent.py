@@ -11,7 +11,7 @@ from typing import Literal
 from aimx.mail import attachments, dates, frontmatter, header, mime, stem
 from aimx.mail.heading import Heading, heading
 from aimx.mail.mime import Document, File
-from aimx.mail.stored import Stored, present
+from aimx.mail.stored import Stored, opening, present, relations
 
 Format = Literal["markdown", "text", "html"]
 Status = Literal["pending", "delivered", "deferred", "failed", "unknown"]
@@ -50,22 +50,13 @@ def finish(outgoing: Outgoing) -> Stored:
 
 
 def _keys(outgoing: Outgoing, said: Heading) -> Iterator[tuple[str, str | int]]:
-    yield "message_id", said.message_id
-    yield "thread_id", said.thread_id
-    yield "from", said.author
-    yield "to", said.to
-    yield from present(("cc", said.cc), ("reply_to", said.reply_to))
+    yield from opening(said)
     yield "delivered_to", ", ".join(outgoing.recipients)
     yield "envelope_from", outgoing.mailbox
     yield "subject", said.subject
     yield "date", said.date
     yield "size_bytes", len(outgoing.content)
-    yield from present(
-        ("in_reply_to", said.in_reply_to),
-        ("references", said.references),
-        ("list_id", said.list_id),
-        ("auto_submitted", said.auto_submitted),
-    )
+    yield from relations(said)
     yield "dkim", outgoing.dkim
     # What receivers find is theirs to say.
     yield from (("spf", "none"), ("dmarc", "none"), ("trusted", "none"))

@@ -8,6 +8,7 @@ from hashlib import sha256
 
 from aimx.mail import attachments, dates, filenames, frontmatter
 from aimx.mail.attachments import Attachment
+from aimx.mail.heading import Heading
 from aimx.mail.reading import Reading
 from aimx.snapshot import Route
 
@@ -59,11 +60,7 @@ def _keys(
 ) -> Iterator[tuple[str, str | int]]:
     envelope = reading.incoming.envelope
     said = reading.heading
-    yield "message_id", said.message_id
-    yield "thread_id", said.thread_id
-    yield "from", said.author
-    yield "to", said.to
-    yield from present(("cc", said.cc), ("reply_to", said.reply_to))
+    yield from opening(said)
     yield "delivered_to", ", ".join(recipients)
     yield "envelope_from", envelope.sender
     yield "subject", said.subject
@@ -71,12 +68,7 @@ def _keys(
     yield "received_at", dates.rfc3339(reading.incoming.received_at)
     yield from present(("received_from_ip", envelope.client.address))
     yield "size_bytes", len(reading.incoming.content)
-    yield from present(
-        ("in_reply_to", said.in_reply_to),
-        ("references", said.references),
-        ("list_id", said.list_id),
-        ("auto_submitted", said.auto_submitted),
-    )
+    yield from relations(said)
     yield "dkim", judged.dkim
     yield "spf", judged.spf
     yield "dmarc", judged.dmarc
@@ -84,6 +76,25 @@ def _keys(
     yield from present(("trusted_reason", judged.trusted_reason))
     yield "mailbox", route.mailbox
     yield "read", False
+
+
+def opening(said: Heading) -> Iterator[tuple[str, str]]:
+    """The first keys: what the message is called, and between whom it is."""
+    yield "message_id", said.message_id
+    yield "thread_id", said.thread_id
+    yield "from", said.author
+    yield "to", said.to
+    yield from present(("cc", said.cc), ("reply_to", said.reply_to))
+
+
+def relations(said: Heading) -> Iterator[tuple[str, str]]:
+    """What the message has to do with others."""
+    return present(
+        ("in_reply_to", said.in_reply_to),
+        ("references", said.references),
+        ("list_id", said.list_id),
+        ("auto_submitted", said.auto_submitted),
+    )
 
 
 def present(*keys: tuple[str, str]) -> Iterator[tuple[str, str]]:
