@@ -21,6 +21,7 @@ from typing import Protocol
 import structlog
 
 from aimx.channel.packets import Channel, Kind
+from aimx.processes import logs
 from aimx.processes.lazy import LazyError, probe, warm_up
 from aimx.processes.privileges import PrivilegeError, drop, harden
 
@@ -90,6 +91,7 @@ def start(role: str, descriptors: Mapping[str, int], user: User | None) -> subpr
 
 def run(role: str, serve: Callable[[Arrival], None]) -> None:
     """The body of a worker's main: arrive, serve, and say in one line why it could not start."""
+    logs.configure()
     try:
         serve(arrive(role))
     except StartError as failure:
