@@ -44,6 +44,7 @@ class Connection(SMTP, asyncio.BufferedProtocol):
         self._replies: list[bytes] = []
         self._congested = False  # The client does not read what we say.
         self._half_closed = False  # The client has said its last word.
+        self._over = False
         self._heard = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -120,7 +121,7 @@ class Connection(SMTP, asyncio.BufferedProtocol):
         if self._timer is not None:
             self._timer.cancel()
         if not self.busy:
-            self.ended()
+            self._end()
 
     def pause_writing(self) -> None:
         self._congested = True
@@ -136,7 +137,7 @@ class Connection(SMTP, asyncio.BufferedProtocol):
         """What kept us busy is done."""
         self.busy = False
         if self.transport is None:
-            self.ended()
+            self._end()
             return
         self._heard = self.loop.time()
         self.work()
@@ -166,6 +167,12 @@ class Connection(SMTP, asyncio.BufferedProtocol):
         if self._timer is not None and self.deadline < self._timer.when():
             self._watch(self.deadline)
 
+    def _end(self) -> None:
+        # A handshake that fails is reported twice: by its own error, and then as a lost connection.
+        if not self._over:
+            self._over = True
+            self.ended()
+
     def work(self) -> None:
         while self.arrived and not self.busy and not self.leaving and self.take():
             pass
@@ -194,5 +201,10 @@ class Connection(SMTP, asyncio.BufferedProtocol):
         due = now + patience if self.busy else min(self._heard + patience, self.deadline)
         if due > now:
             self._watch(due)
+        elif self._congested and self.transport is not None:
+            # It would not hear our last word either.
+            self.transport.abort()
+        elif self.deadline <= now:
+            self.leave(CONTENT_TIMEOUT, lingering=True)
         else:
-            self.leave(CONTENT_TIMEOUT if self.deadline <= now else IDLE_TIMEOUT)
+            self.leave(IDLE_TIMEOUT)

@@ -49,6 +49,7 @@ def _line(text: str) -> bytes:
 OK = Reply(250, "2.0.0", "OK")
 SENDER_OK = Reply(250, "2.1.0", "OK")
 RECIPIENT_OK = Reply(250, "2.1.5", "OK")
+ACCEPTED = Reply(250, "2.0.0", "OK message accepted")
 START_CONTENT = Reply(354, "", "Start mail input; end with <CRLF>.<CRLF>")
 START_TLS = Reply(220, "2.0.0", "Ready to start TLS")
 CANNOT_VERIFY = Reply(252, "2.0.0", "Cannot VRFY user, but will accept message for delivery")
@@ -75,6 +76,9 @@ TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients")
 NOT_KEPT = Reply(451, "4.3.0", "Temporary failure, please retry")
 PARTLY_KEPT = Reply(451, "4.3.0", "Temporary failure on partial accept; please retry")
 MAILBOX_FULL = Reply(452, "4.2.2", "Mailbox full, try again later")
+NOT_KEPT = Reply(451, "4.3.0", "Temporary failure, please retry")
+PARTLY_KEPT = Reply(451, "4.3.0", "Temporary failure on partial accept; please retry")
+MAILBOX_FULL = Reply(452, "4.2.2", "Mailbox full")
 STORAGE_FULL = Reply(452, "4.3.1", "Insufficient system storage")
 
 # A command that is not one, or not of ours.

@@ -22,6 +22,7 @@ from aimx.smtp.service import Received, Service
 from aimx.snapshot import Limits, Route, Snapshot, SnapshotId
 
 HOSTNAME = "mx.example.com"
+LIMITS = Limits()
 PATIENCE = 20.0  # Seconds until a test that hangs is said to hang.
 
 
@@ -30,7 +31,7 @@ def route(address: str, uid: int | None = 1000) -> Route:
     return Route(address, domain, "catchall" if local == "*" else local, uid)
 
 
-def snapshot(limits: Limits = Limits(), generation: int = 1) -> Snapshot:
+def snapshot(limits: Limits = LIMITS, generation: int = 1) -> Snapshot:
     addresses = ["info@example.com", "postmaster@example.com", "*@agents.example"]
     routes = {address: route(address) for address in addresses}
     routes["ownerless@example.com"] = route("ownerless@example.com", uid=None)
@@ -93,13 +94,13 @@ class Client:
 class Server:
     """What a test sees of the server that it runs."""
 
-    port: int
-    greeter: Greeter
     snapshot: Snapshot
     tls: ssl.SSLContext | None
     receive: Callable[[Received], Awaitable[Reply]] | None = None  # None: keep and say OK.
     received: list[Received] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
+    port: int = 0
+    greeter: Greeter = field(init=False)
 
     @asynccontextmanager
     async def client(self, *, greeted: bool = True) -> AsyncIterator[Client]:
@@ -122,9 +123,6 @@ class Server:
         return [received.incoming.content for received in self.received]
 
 
-Serve = Callable[..., "AsyncIterator[Server]"]
-
-
 @pytest.fixture
 def spool(tmp_path: Path) -> Iterator[int]:
     descriptor = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
@@ -138,28 +136,22 @@ def serve(spool: int, server_context: ssl.SSLContext):
 
     @asynccontextmanager
     async def serving(
-        limits: Limits = Limits(), *, tls: bool = True, **settings: object
+        limits: Limits = LIMITS, *, tls: bool = True, **settings: object
     ) -> AsyncIterator[Server]:
         listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         listener.setblocking(False)
-        server: Server
-        greeter = Greeter(
+        server = Server(snapshot(limits), server_context if tls else None, **settings)
+        server.port = listener.getsockname()[1]
+        server.greeter = Greeter(
             Service(
                 current=lambda: server.snapshot,
                 tls=lambda: server.tls,
-                receive=lambda received: server.keep(received),
-                closed=lambda peer: server.closed.append(peer),
+                receive=server.keep,
+                closed=server.closed.append,
                 spool=spool,
             )
         )
-        server = Server(
-            listener.getsockname()[1],
-            greeter,
-            snapshot(limits),
-            server_context if tls else None,
-            **settings,
-        )
-        accepting = asyncio.create_task(accept(listener, greeter))
+        accepting = asyncio.create_task(accept(listener, server.greeter))
         try:
             yield server
         finally:
@@ -167,7 +159,7 @@ def serve(spool: int, server_context: ssl.SSLContext):
             await asyncio.gather(accepting, return_exceptions=True)
             listener.close()
             async with asyncio.timeout(PATIENCE):
-                await greeter.drain()
+                await server.greeter.drain()
 
     return serving
 

@@ -1,0 +1,412 @@
+import asyncio
+import os
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from aimx.smtp.replies import OK, Reply
+from aimx.snapshot import Limits
+
+LARGE = (b"x" * 998 + b"\r\n") * 3000
+
+
+async def deliver(client, content: bytes, recipient: bytes = b"info@example.com") -> str:
+    """One message on an open session, its commands in one write; gives the last reply."""
+    client.say(b"MAIL FROM:<a@example.org>\r\nRCPT TO:<%s>\r\nDATA\r\n" % recipient)
+    for code in ("250", "250", "354"):
+        assert (await client.reply()).startswith(code)
+    client.say(content + b".\r\n")
+    return await client.reply()
+
+
+def test_two_thousand_messages_are_fine_in_one_session(serve):
+    async def run() -> None:
+        async with serve() as server, server.client() as client:
+            await client.ask(b"HELO c.example")
+            for number in range(2000):
+                assert await deliver(client, b"%d\r\n" % number) == "250 2.0.0 OK"
+            assert server.contents == [b"%d\r\n" % number for number in range(2000)]
+
+    asyncio.run(run())
+
+
+def test_two_hundred_clients_are_served_at_once(serve):
+    everybody = asyncio.Barrier(200)
+
+    async def one(server, number: int) -> None:
+        async with server.client() as client:
+            await client.ask(b"HELO c.example")
+            await everybody.wait()
+            assert await deliver(client, b"%d\r\n" % number) == "250 2.0.0 OK"
+
+    async def run() -> None:
+        async with serve() as server:
+            await asyncio.gather(*(one(server, number) for number in range(200)))
+            await server.greeter.drain()
+            assert sorted(map(int, server.contents)) == list(range(200))
+            assert server.closed == ["127.0.0.1"] * 200
+
+    asyncio.run(run())
+
+
+def test_a_client_that_vanishes_within_data_leaves_nothing(serve, tmp_path: Path):
+    async def run() -> None:
+        async with serve() as server:
+            async with server.client() as client:
+                await client.begin()
+                client.say(LARGE + b".")
+                await client.writer.drain()
+            await server.greeter.drain()
+            assert server.received == []
+            assert server.closed == ["127.0.0.1"]
+            assert list(tmp_path.iterdir()) == []
+
+    asyncio.run(run())
+
+
+def test_a_command_of_ten_thousand_bytes_is_refused_and_the_session_goes_on(serve):
+    async def run() -> None:
+        async with serve() as server, server.client() as client:
+            assert await client.ask(b"NOOP " + b"x" * 10_000) == "500 5.5.2 Line too long"
+            assert await client.ask(b"NOOP " + b"x" * 1018) == "500 5.5.2 Line too long"
+            assert await client.ask(b"NOOP " + b"x" * 1017) == "250 2.0.0 OK"
+
+    asyncio.run(run())
+
+
+def test_a_long_command_is_for_smtputf8(serve):
+    long = b"x" * 1500 + b"@agents.example"
+
+    async def run() -> None:
+        async with serve() as server, server.client() as client:
+            await client.ask(b"EHLO c.example")
+            mail, rcpt = b"MAIL FROM:<%s>" % long, b"RCPT TO:<%s>" % long
+            assert await client.ask(mail) == "500 5.5.2 Line too long"
+            assert await client.ask(mail + b" SMTPUTF8") == "250 2.1.0 OK"
+            assert await client.ask(rcpt) == "250 2.1.5 OK"
+
+    asyncio.run(run())
+
+
+def test_a_text_line_that_is_too_long_is_refused_after_the_end(serve):
+    async def run() -> None:
+        async with serve() as server, server.client() as client:
+            await client.begin()
+            client.say(b"x" * 70_000 + b"\r\n.\r\n")
+            assert await client.reply() == "550 5.6.0 Text line too long"
+            assert await deliver(client, b"x\r\n") == "250 2.0.0 OK"
+            assert server.contents == [b"x\r\n"]
+
+    asyncio.run(run())
+
+
+def test_eight_bits_pass_byte_for_byte(serve):
+    content = bytes(set(range(1, 256)) - {10, 13}) + b"\r\n" + "ü€😀".encode() * 3000 + b"\r\n"
+
+    async def run() -> None:
+        async with serve() as server, server.client() as client:
+            await client.ask(b"HELO c.example")
+            assert await deliver(client, content) == "250 2.0.0 OK"
+            assert server.contents == [content]
+
+    asyncio.run(run())
+
+
+def test_a_large_message_waits_on_disk_without_a_name(serve, tmp_path: Path):
+    async def run() -> None:
+        async with serve() as server, server.client() as client:
+            await client.ask(b"HELO c.example")
+            assert await deliver(client, LARGE) == "250 2.0.0 OK"
+            assert server.contents == [LARGE]
+            assert list(tmp_path.iterdir()) == []
+
+    asyncio.run(run())
+
+
+def test_few_large_messages_are_in_memory_at_a_time(serve):
+    most = []
+
+    async def run() -> None:
+        held: list[bytes] = []
+        two = asyncio.Event()
+
+        async def receive(received) -> Reply:
+            held.append(received.incoming.content)
+            most.append(len(held))
+            if len(held) == 2:
+                two.set()
+            await two.wait()
+            held.pop()
+            return OK
+
+        async def one(server) -> None:
+            async with server.client() as client:
+                await client.ask(b"HELO c.example")
+                assert await deliver(client, LARGE) == "250 2.0.0 OK"
+
+        async with serve(receive=receive) as server:
+            await asyncio.gather(*(one(server) for _ in range(6)))
+
+    asyncio.run(run())
+
+    assert max(most) == 2
+
+
+def test_a_spool_that_fails_is_for_later_and_the_session_goes_on(serve, spool):
+    async def run() -> None:
+        async with serve() as server, server.client() as client:
+            await client.ask(b"HELO c.example")
+            nowhere = os.open(os.devnull, os.O_RDONLY)
+            saved = os.dup(spool)
+            os.dup2(nowhere, spool)
+            assert await deliver(client, LARGE) == "452 4.3.1 Insufficient system storage"
+            os.dup2(saved, spool)
+            os.close(nowhere)
+            os.close(saved)
+            assert await deliver(client, LARGE) == "250 2.0.0 OK"
+            assert server.contents == [LARGE]
+
+    asyncio.run(run())
+
+
+def test_an_unexpected_error_says_nothing_but_a_reference_that_is_in_the_log(serve, capsys):
+    async def receive(received) -> Reply:
+        raise ValueError("the secret of " + received.incoming.envelope.sender)
+
+    replies: list[str] = []
+
+    async def run() -> None:
+        async with serve(receive=receive) as server, server.client() as client:
+            await client.ask(b"HELO c.example")
+            replies.append(await deliver(client, b"x\r\n"))
+            server.receive = None
+            assert await deliver(client, b"y\r\n") == "250 2.0.0 OK"
+
+    asyncio.run(run())
+
+    text, _, reference = replies[0].partition(" (reference ")
+    assert text == "451 4.3.0 Internal error, try again later"
+    assert reference.removesuffix(")") in capsys.readouterr().out
+
+
+def test_an_unexpected_error_in_a_command_ends_nothing(serve):
+    async def run() -> None:
+        async with serve() as server, server.client() as client:
+            await client.ask(b"HELO c.example")
+            good = server.snapshot
+            server.snapshot = None
+            assert (await client.ask(b"MAIL FROM:<a@example.org>")).startswith("451 4.3.0 ")
+            server.snapshot = good
+            assert await client.ask(b"MAIL FROM:<a@example.org>") == "250 2.1.0 OK"
+
+    asyncio.run(run())
+
+
+def test_a_transaction_keeps_the_snapshot_of_its_mail_and_the_next_has_the_new_one(serve):
+    async def run() -> None:
+        async with serve() as server, server.client() as client:
+            before = server.snapshot
+            await client.ask(b"HELO c.example")
+            await client.ask(b"MAIL FROM:<a@example.org>")
+            after = server.snapshot = replace(before, domains=("other.example",), routes={})
+            assert await client.ask(b"RCPT TO:<info@example.com>") == "250 2.1.5 OK"
+            assert (await client.ask(b"DATA")).startswith("354")
+            assert await client.ask(b"x\r\n.") == "250 2.0.0 OK"
+            assert server.received[0].snapshot is before
+            assert server.received[0].routes == (
+                ("info@example.com", before.routes["info@example.com"]),
+            )
+
+            await client.ask(b"MAIL FROM:<a@example.org>")
+            assert await client.ask(b"RCPT TO:<info@example.com>") == (
+                "550 5.7.1 relay not permitted"
+            )
+            assert server.snapshot is after
+
+    asyncio.run(run())
+
+
+def test_who_brought_a_message_is_known(serve):
+    async def run() -> None:
+        async with serve() as server, server.client() as client:
+            await client.ask(b"EHLO [192.0.2.1]")
+            await deliver(client, b"x\r\n")
+            incoming = server.received[0].incoming
+            assert (incoming.envelope.client.address, incoming.envelope.client.helo) == (
+                "127.0.0.1",
+                "[192.0.2.1]",
+            )
+            assert incoming.received_at.utcoffset().total_seconds() == 0
+
+    asyncio.run(run())
+
+
+def test_what_comes_while_a_message_is_received_waits(serve):
+    async def run() -> None:
+        received, go = asyncio.Event(), asyncio.Event()
+
+        async def receive(_) -> Reply:
+            received.set()
+            await go.wait()
+            return OK
+
+        async with serve(receive=receive) as server, server.client() as client:
+            await client.begin()
+            client.say(b"x\r\n.\r\nNOOP\r\n")
+            await received.wait()
+            client.say(b"RSET\r\n" * 100_000 + b"QUIT\r\n")
+            go.set()
+            replies = await client.rest()
+            assert replies == ["250 2.0.0 OK"] * 100_002 + ["221 2.0.0 Bye"]
+
+    asyncio.run(run())
+
+
+def test_a_client_that_has_said_all_still_hears_the_reply(serve):
+    async def run() -> None:
+        received, go = asyncio.Event(), asyncio.Event()
+
+        async def receive(_) -> Reply:
+            received.set()
+            await go.wait()
+            return OK
+
+        async with serve(receive=receive) as server, server.client() as client:
+            await client.begin()
+            client.say(b"x\r\n.\r\n")
+            client.writer.write_eof()
+            await received.wait()
+            go.set()
+            assert await client.rest() == ["250 2.0.0 OK"]
+
+    asyncio.run(run())
+
+
+def test_a_client_that_leaves_before_the_reply_has_still_sent_its_message(serve):
+    async def run() -> None:
+        received, go, contents = asyncio.Event(), asyncio.Event(), []
+
+        async def receive(it) -> Reply:
+            received.set()
+            await go.wait()
+            contents.append(it.incoming.content)
+            return OK
+
+        async with serve(receive=receive) as server:
+            async with server.client() as client:
+                await client.begin()
+                client.say(b"x\r\n.\r\n")
+                await received.wait()
+                client.writer.transport.abort()
+            assert server.closed == []
+            go.set()
+            await server.greeter.drain()
+            assert contents == [b"x\r\n"]
+            assert server.closed == ["127.0.0.1"]
+
+    asyncio.run(run())
+
+
+def test_a_client_that_does_not_read_is_not_read_from(serve):
+    async def run() -> None:
+        async with serve(Limits(idle_timeout=0.5)) as server:
+            async with server.client() as client:
+                client.writer.transport.pause_reading()
+                # It would take all of this, were there room for its replies.
+                client.say(b"NOOP\r\n" * 5_000_000)
+                with suppress(ConnectionError):
+                    await client.writer.drain()
+                assert client.writer.transport.is_closing()
+            await server.greeter.drain()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("limits", "said", "reply"),
+    [
+        pytest.param(
+            Limits(idle_timeout=0.05), None, "421 4.4.2 Idle timeout exceeded", id="no-command"
+        ),
+        pytest.param(
+            Limits(data_timeout=0.05), b"x\r\n", "421 4.4.2 Timeout during DATA", id="no-end"
+        ),
+    ],
+)
+def test_a_client_that_is_too_slow_is_let_go(limits, said, reply, serve):
+    async def run() -> None:
+        async with serve(limits) as server:
+            async with server.client() as client:
+                if said is not None:
+                    await client.begin()
+                    client.say(said)
+                assert await client.rest() == [reply]
+            assert server.received == []
+
+    asyncio.run(run())
+
+
+def test_dripping_does_not_extend_the_deadline_of_data(serve):
+    async def run() -> None:
+        async with serve(Limits(data_timeout=0.1)) as server, server.client() as client:
+            await client.begin()
+            reading = asyncio.create_task(client.rest())
+            while not reading.done():
+                client.say(b"x\r\n")
+                await asyncio.wait([reading], timeout=0.005)
+            assert reading.result() == ["421 4.4.2 Timeout during DATA"]
+
+    asyncio.run(run())
+
+
+def test_receiving_counts_as_no_silence(serve):
+    async def run() -> None:
+        async def receive(_) -> Reply:
+            await asyncio.sleep(0.2)
+            return OK
+
+        limits = Limits(idle_timeout=0.1)
+        async with serve(limits, receive=receive) as server, server.client() as client:
+            await client.begin()
+            assert await client.ask(b"x\r\n.") == "250 2.0.0 OK"
+
+    asyncio.run(run())
+
+
+def test_draining_ends_idle_sessions_at_once_and_others_after_their_message(serve):
+    goodbye = "421 4.3.2 Service shutting down, try again later"
+
+    async def run() -> None:
+        async with serve() as server:
+            async with server.client() as idle, server.client() as sending:
+                await sending.begin()
+                draining = asyncio.create_task(server.greeter.drain())
+                assert await idle.rest() == [goodbye]
+                sending.say(b"x\r\n.\r\nMAIL FROM:<b@example.org>\r\n")
+                assert await sending.rest() == ["250 2.0.0 OK", goodbye]
+            await draining
+            assert server.contents == [b"x\r\n"]
+
+    asyncio.run(run())
+
+
+def test_a_connection_that_is_handed_over_too_late_is_told_so(serve):
+    async def run() -> None:
+        async with serve() as server:
+            await server.greeter.drain()
+            async with server.client(greeted=False) as client:
+                assert await client.rest() == ["421 4.3.2 Service shutting down, try again later"]
+
+    asyncio.run(run())
+
+
+def test_the_greeting_is_the_current_host_name(serve):
+    async def run() -> None:
+        async with serve() as server:
+            server.snapshot = replace(server.snapshot, hostname="new.example.com")
+            async with server.client(greeted=False) as client:
+                assert await client.line() == "220 new.example.com ESMTP aimx"
+
+    asyncio.run(run())
