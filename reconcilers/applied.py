@@ -12,7 +12,7 @@ from desired import engine_config, manifest
 from desired.desired import Desired
 from desired.problem import ManifestError, Source
 from reconcilers.host.host import Reading, UnseenError
-from reconcilers.reconciler import World
+from reconcilers.reconciler import World, body
 from reconcilers.roots import Roots
 
 
@@ -36,12 +36,6 @@ def what_was_applied(desired: Desired, host: Reading, roots: Roots) -> World:
     if not forgotten and (recorded or _marked(host, roots)):
         forgotten = f"{roots.engine_config} is gone"
     return World(host, roots, desired, None, generation, compiled, forgotten)
-
-
-def body(config: bytes) -> bytes:
-    """The engine config without its header, which names the generation and the manifest."""
-    lines = config.split(b"\n", 2)
-    return lines[2] if engine_config.header(config) else config
 
 
 def _read(raw: bytes, path: PurePosixPath) -> Desired:

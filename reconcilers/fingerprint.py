@@ -10,9 +10,9 @@ from hashlib import sha256
 from pathlib import PurePath
 from typing import Any
 
-from reconcilers.applied import body
 from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.plan import Plan
+from reconcilers.reconciler import body
 from reconcilers.step import Step
 
 

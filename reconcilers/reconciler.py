@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, TypeVar
 
+from desired import engine_config
 from desired.desired import Desired
 from reconcilers.change import Change
 from reconcilers.difference import Difference
@@ -37,6 +38,11 @@ class World:
         """Where the manifest declares the domain."""
         names = [domain.name.ascii for domain in self.desired.domains]
         return ("domains", names.index(name))
+
+
+def body(config: bytes) -> bytes:
+    """The engine config without its header, which names the generation and the manifest."""
+    return config.split(b"\n", 2)[2] if engine_config.header(config) else config
 
 
 class Reconciler(Protocol[T]):

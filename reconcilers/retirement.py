@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import PurePosixPath
 
-from desired.names import CATCHALL_FOLDER, WILDCARD, Address, Domain, LocalPart
+from desired.names import CATCHALL_FOLDER, WILDCARD, Address, InvalidNameError
 from reconcilers.change import Blocked
 from reconcilers.host.host import Nature, Reading
 from reconcilers.operations import MakeDirectory, RemoveTree, SetAside, WriteFile
@@ -120,9 +121,9 @@ def retirement(
 def under_way(host: Reading, roots: Roots) -> Iterator[Address]:
     """The mailboxes whose removal was begun and not finished."""
     for name in host.names(roots.retiring) or ():
-        local, _, domain = name.removesuffix(_DELETING).rpartition("@")
-        local = WILDCARD if local == CATCHALL_FOLDER else local
-        yield Address(LocalPart(local), Domain(domain))
+        local, at, domain = name.removesuffix(_DELETING).rpartition("@")
+        with suppress(InvalidNameError):  # What somebody else put there is theirs.
+            yield Address.parse(f"{WILDCARD if local == CATCHALL_FOLDER else local}{at}{domain}")
 
 
 def folder_name(address: Address) -> str:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 from desired import engine_config
 from desired.desired import Desired, HostedDomain
-from reconcilers.applied import body
-from reconcilers.change import Action, Change, Field
+from reconcilers.change import Action, Blocked, Change, Field
 from reconcilers.contrast import contrast
 from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.host.host import Access, Nature
 from reconcilers.operations import SetAccess, WriteFile
-from reconcilers.reconciler import Keys, World
+from reconcilers.reconciler import Keys, World, body
+from reconcilers.roots import Roots
 from reconcilers.standing import Standing, access, fields, file, foreign_nature
 from reconcilers.step import Operation, Phase
 
@@ -49,7 +49,7 @@ class ConfigReconciler:
         match difference:
             case Missing():
                 why = world.forgotten or "the engine has none to start from"
-                return _written(Action.CREATE, why, world)
+                return _written(Action.CREATE, why, world, None)
             case Changed(_, desired, observed) if desired.body == observed.body:
                 return _kept(desired, observed, world)
             case Changed(_, _, observed):
@@ -83,13 +83,28 @@ def _is_recorded(content: bytes, world: World) -> bool:
     return world.host.look(world.roots.generations / str(header.generation)) is not None
 
 
-def _written(action: Action, why: str, world: World) -> Change:
+def _written(action: Action, why: str, world: World, observed: Standing) -> Change:
     generation = Field("generation", str(world.generation), str(world.generation + 1))
-    told = (generation, *contrast(world.applied, world.desired))
-    needs = ("layout", *_needs(world))
     lost = f"What was applied last cannot be read, so nothing is removed: {world.forgotten}."
-    notes = (lost,) if world.forgotten else ()
-    return Change("config", action, why, fields=told, notes=notes, needs=needs)
+    return Change(
+        "config",
+        action,
+        why,
+        fields=(generation, *contrast(world.applied, world.desired)),
+        blocked=_obstacle(world.roots, observed),
+        notes=(lost,) if world.forgotten else (),
+        needs=("layout", *_needs(world)),
+    )
+
+
+def _obstacle(roots: Roots, observed: Standing) -> Blocked | None:
+    if roots.manifest == roots.engine_config:
+        return Blocked(
+            "manifest-in-the-way",
+            f"{roots.engine_config} is the manifest, and the engine config would replace it",
+            "move the manifest to manifest.toml beside it",
+        )
+    return foreign_nature(roots.engine_config, observed, Nature.FILE)
 
 
 def _kept(desired: EngineConfig, observed: EngineConfig, world: World) -> Change:
@@ -102,12 +117,12 @@ def _kept(desired: EngineConfig, observed: EngineConfig, world: World) -> Change
 
 
 def _rewritten(observed: EngineConfig, world: World) -> Change:
-    blocked = foreign_nature(world.roots.engine_config, observed.access, Nature.FILE)
     if not (world.forgotten or world.compiled_from == world.desired.digest):
-        return replace(_written(Action.UPDATE, "the manifest changed", world), blocked=blocked)
-    change = _written(Action.REPAIR, "it is not what the manifest compiles to", world)
+        return _written(Action.UPDATE, "the manifest changed", world, observed.access)
+    why = "it is not what the manifest compiles to"
+    change = _written(Action.REPAIR, why, world, observed.access)
     edited = f"Somebody else wrote {world.roots.engine_config}; edit the manifest instead."
-    return replace(change, notes=change.notes or (edited,), blocked=blocked, drifted=True)
+    return replace(change, notes=change.notes or (edited,), drifted=True)
 
 
 def _needs(world: World) -> Iterator[str]:

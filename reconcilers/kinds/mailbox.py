@@ -256,7 +256,7 @@ def _corrected(
 
 
 def _retirement(name: str, observed: Directories, world: World) -> Retirement:
-    address = _gone(world)[name]
+    address = Address.parse(name)
     paths = zip(_paths(world, address), (observed.inbox, observed.sent), strict=True)
     return retirement(world, address, tuple(path for path, seen in paths if seen is not None))
 
@@ -272,7 +272,7 @@ def _retired(name: str, observed: Directories, world: World) -> Change:
         why = "its removal was begun and is not finished"
     else:
         why = "a [[removed]] block names it" if named else "it left the manifest"
-    standing = zip(_paths(world, _gone(world)[name]), (observed.inbox, observed.sent), strict=True)
+    standing = zip(_paths(world, Address.parse(name)), (observed.inbox, observed.sent), strict=True)
     obstacles = [foreign_nature(path, seen) for path, seen in standing]
     return Change(
         address,

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from desired import engine_config, manifest
 from desired.problem import Source
 from reconcilers.change import Action, Field
@@ -112,3 +114,9 @@ def test_a_link_in_its_place_is_blocked(machine):
     machine.host.plant_other(machine.roots.engine_config, Nature.SYMLINK)
 
     assert machine.change(ONE, "config").blocked.code == "symlink-in-the-way"
+
+
+def test_a_manifest_is_never_replaced_by_what_it_compiles_to(machine):
+    machine.roots = replace(machine.roots, manifest=machine.roots.engine_config)
+
+    assert machine.change(ONE, "config").blocked.code == "manifest-in-the-way"

@@ -179,6 +179,14 @@ def test_a_removal_that_was_killed_after_the_engine_config_is_finished(machine):
     assert machine.plan(HEAD + OPS).is_empty
 
 
+@pytest.mark.parametrize("name", ["notes", "@", "x@", "x@y@z", "..@a.com", "x/y"])
+def test_what_somebody_put_among_the_retiring_is_left_alone(machine, name):
+    machine.apply(BOTH)
+    machine.host.plant_directory(machine.roots.retiring / name)
+
+    assert machine.plan(BOTH).is_empty
+
+
 def test_an_address_that_comes_back_is_offered_its_mail_and_gets_none_of_it(machine):
     machine.apply(BOTH)
     deliver(machine)
