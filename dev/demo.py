@@ -37,6 +37,9 @@ owner = "{owner}"
 
 [smtp]
 bind = ["127.0.0.1:{port}"]
+
+[dns]
+timeout = "1s"    # There may be no network here; nobody need wait for it.
 """
 
 EDIT = [

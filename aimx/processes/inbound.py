@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from aimx.channel.control import FROM_INBOUND, TO_INBOUND, Closed, Connection
 from aimx.channel.packets import Channel, MalformedError, close_all
+from aimx.mail import charsets
 from aimx.placing.client import PlacingClient
 from aimx.processes.asking import Asking
 from aimx.processes.lazy import DNS
@@ -109,6 +110,7 @@ def main() -> None:
 
 
 def serve(arrival: Arrival) -> None:
+    charsets.warm()
     settle_in(arrival, (*DNS, "idna"))
     asyncio.run(_serve(arrival))
 
