@@ -18,7 +18,7 @@ _VALIDITY = timedelta(days=3650)
 # The peers' clocks may be behind ours.
 _LEEWAY = timedelta(hours=1)
 
-_LONGEST_COMMON_NAME = 64  # RFC 5280 appendix A, ub-common-name.
+_LONGEST_SUBJECT = 64  # RFC 5280 appendix A, ub-common-name.
 
 
 def new_private_key() -> bytes:
@@ -29,7 +29,7 @@ def new_private_key() -> bytes:
 def new_certificate(hostname: str, now: datetime) -> tuple[bytes, bytes]:
     """A self-signed certificate for that name, and its key, both in PEM."""
     key = _generate()
-    fits = len(hostname) <= _LONGEST_COMMON_NAME
+    fits = len(hostname) <= _LONGEST_SUBJECT
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hostname)] if fits else [])
     certificate = (
         x509.CertificateBuilder()

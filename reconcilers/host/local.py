@@ -6,15 +6,15 @@ import errno
 import os
 import pwd
 import stat
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from reconcilers.host import keys, removal
 from reconcilers.host.anchors import Anchors
+from reconcilers.host.descriptors import opened, read_all, require_file, write_all
 from reconcilers.host.host import (
-    LARGEST_FILE,
     Access,
     Account,
     Entry,
@@ -81,13 +81,13 @@ class LocalHost:
     def read(self, path: PurePosixPath) -> bytes | None:
         with looking(path):
             if not self._anchors.holds(path):
-                with _opened(str(path), None, _READING) as descriptor:
-                    return _content(descriptor)
+                with opened(str(path), None, _READING) as descriptor:
+                    return read_all(descriptor)
             with (
                 self._anchors.parent(path) as (parent, name),
-                _opened(name, parent, _READING | os.O_NOFOLLOW) as descriptor,
+                opened(name, parent, _READING | os.O_NOFOLLOW) as descriptor,
             ):
-                return _content(descriptor)
+                return read_all(descriptor)
         return None
 
     def make_directory(self, path: PurePosixPath, access: Access) -> None:
@@ -112,7 +112,7 @@ class LocalHost:
             for path in reversed(missing):
                 path.mkdir()
                 path.chmod(0o755)
-                with _opened(str(path.parent), None, _ENTERING) as parent:
+                with opened(str(path.parent), None, _ENTERING) as parent:
                     os.fsync(parent)
 
     def set_access(self, path: PurePosixPath, access: Access) -> None:
@@ -194,12 +194,12 @@ class LocalHost:
         self, path: PurePosixPath, lines: bytes, access: Access, *, durably: bool = True
     ) -> None:
         with changing(path), self._anchors.parent(path) as (parent, name):
-            with _opened(name, parent, _APPENDING) as descriptor:
-                _require_file(descriptor)
+            with opened(name, parent, _APPENDING) as descriptor:
+                require_file(descriptor)
                 _settle(path, descriptor, access)
                 size = os.fstat(descriptor).st_size
                 cut_short = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-                _write(descriptor, b"\n" + lines if cut_short else lines)
+                write_all(descriptor, b"\n" + lines if cut_short else lines)
                 if durably:
                     os.fsync(descriptor)
             if durably and not size:
@@ -229,19 +229,19 @@ def _make_directory(path: PurePosixPath, name: str, parent: int, access: Access)
     new = provisional(name)
     with suppress(FileExistsError):
         os.mkdir(new, 0o700, dir_fd=parent)
-    with _opened(new, parent, _ENTERING) as descriptor:
+    with opened(new, parent, _ENTERING) as descriptor:
         _settle(path, descriptor, access)
     rename_new(new, parent, name, parent)
 
 
 def _give(path: PurePosixPath, name: str, parent: int, access: Access) -> None:
     """Owner and mode of what is there, also where its mode forbids us to open it."""
-    with _opened(name, parent, _NAMING) as descriptor:
+    with opened(name, parent, _NAMING) as descriptor:
         if stat.S_ISLNK(os.fstat(descriptor).st_mode):
             raise told(errno.ELOOP)
         file = f"/proc/self/fd/{descriptor}"
         if _settle(path, file, access):
-            with _opened(file, None, os.O_RDONLY | os.O_NONBLOCK) as reopened:
+            with opened(file, None, os.O_RDONLY | os.O_NONBLOCK) as reopened:
                 os.fsync(reopened)
 
 
@@ -261,7 +261,7 @@ def _settle(path: PurePosixPath, file: int | str, access: Access) -> bool:
 
 def _sweep(name: str, parent: int) -> None:
     """Remove what interrupted changes left in a directory."""
-    with _opened(name, parent, _ENTERING) as directory:
+    with opened(name, parent, _ENTERING) as directory:
         for left in filter(is_provisional, os.listdir(directory)):
             try:
                 os.unlink(left, dir_fd=directory)
@@ -269,41 +269,11 @@ def _sweep(name: str, parent: int) -> None:
                 os.rmdir(left, dir_fd=directory)
 
 
-def _content(descriptor: int) -> bytes:
-    _require_file(descriptor)
-    with open(descriptor, "rb", closefd=False) as file:
-        content = file.read(LARGEST_FILE + 1)
-    if len(content) > LARGEST_FILE:
-        raise told(errno.EFBIG)
-    return content
-
-
 def _write_new(path: PurePosixPath, name: str, parent: int, content: bytes, access: Access) -> None:
-    with _opened(name, parent, _CREATING) as descriptor:
-        _write(descriptor, content)
+    with opened(name, parent, _CREATING) as descriptor:
+        write_all(descriptor, content)
         _settle(path, descriptor, access)
         os.fsync(descriptor)
-
-
-def _write(descriptor: int, content: bytes) -> None:
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
-
-
-@contextmanager
-def _opened(name: str, parent: int | None, flags: int) -> Iterator[int]:
-    descriptor = os.open(name, flags | os.O_CLOEXEC, 0o600, dir_fd=parent)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _require_file(descriptor: int) -> None:
-    mode = os.fstat(descriptor).st_mode
-    if not stat.S_ISREG(mode):
-        raise told(errno.EISDIR if stat.S_ISDIR(mode) else errno.ENXIO)
 
 
 def _look(name: str, parent: int) -> Entry | None:

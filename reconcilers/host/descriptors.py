@@ -1,0 +1,46 @@
+"""Files by descriptor: opening, reading and writing them, and what counts as one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from reconcilers.host.host import LARGEST_FILE
+from reconcilers.host.sentences import told
+
+
+@contextmanager
+def opened(name: str, parent: int | None, flags: int) -> Iterator[int]:
+    """A descriptor of what bears the name in a directory; closed with the block."""
+    descriptor = os.open(name, flags | os.O_CLOEXEC, 0o600, dir_fd=parent)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def read_all(descriptor: int) -> bytes:
+    """All of a regular file, unless it is too large."""
+    require_file(descriptor)
+    with open(descriptor, "rb", closefd=False) as file:
+        content = file.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise told(errno.EFBIG)
+    return content
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """All of it: the kernel may take less at a time."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def require_file(descriptor: int) -> None:
+    """Refuse a directory, and what would block or act when it is read."""
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        raise told(errno.EISDIR if stat.S_ISDIR(mode) else errno.ENXIO)
