@@ -12,12 +12,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 import tomli
+
+from aimx.doors.socket import client
+from aimx.testing.zone import Zone, serve_in_thread
 
 PATIENCE = 60.0  # Seconds for what takes a fraction of one; only a failure waits so long.
 AIMX = [sys.executable, "-m", "aimx"]
@@ -44,13 +48,32 @@ def until(holds: Callable[[], Any], what: str) -> Any:
     raise AssertionError(f"in vain: {what}")
 
 
+@dataclass(frozen=True)
+class Letter:
+    """A stored message as its reader finds it."""
+
+    path: Path
+    fields: dict[str, Any]  # What stands between the first two lines that are exactly `+++`.
+    body: str
+
+    @classmethod
+    def read(cls, path: Path) -> Letter:
+        lines = path.read_text().split("\n")
+        assert lines[0] == "+++", path
+        end = lines.index("+++", 1)
+        fields = tomli.loads("\n".join(lines[1:end]))
+        assert fields["id"] == path.stem, path
+        return cls(path, fields, "\n".join(lines[end + 1 :]))
+
+
 @dataclass
 class Instance:
     """Three directories, a manifest, and perhaps a daemon."""
 
     base: Path
-    port: int = field(default_factory=free_port)
+    resolver: str  # Who answers its questions about names.
     variables: dict[str, str] = field(default_factory=dict)
+    port: int = field(default_factory=free_port)
     daemon: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
@@ -58,6 +81,8 @@ class Instance:
             (self.base / name).mkdir(parents=True, exist_ok=True, mode=0o755)
         # Service users must reach their directories through it.
         self.base.chmod(0o755)
+
+    # What it is to be.
 
     @property
     def manifest(self) -> Path:
@@ -68,28 +93,36 @@ class Instance:
         return self.base / "data"
 
     @property
-    def log(self) -> str:
-        return (self.base / "serve.log").read_text(errors="replace")
+    def state(self) -> Path:
+        return self.data / ".aimx"
 
-    def declare(
+    def text(
         self,
         *mailboxes: str,
         domains: tuple[str, ...] = ("example.com",),
         top: str = "",
+        smtp: str = "",
         rest: str = "",
-    ) -> None:
-        """Write the manifest anew, as an editor does."""
-        tables = "".join(f'[mailboxes."{m}"]\nowner = "{owner()}"\n' for m in mailboxes)
-        text = (
+    ) -> str:
+        """A manifest with these mailboxes; `rest` comes last and may open tables of its own."""
+        tables = "".join(f'[mailboxes."{name}"]\nowner = "{owner()}"\n' for name in mailboxes)
+        return (
             f"domains = {json.dumps(list(domains))}\n{top}\n{tables}\n"
-            f'[smtp]\nbind = ["127.0.0.1:{self.port}"]\n{rest}\n'
+            f'[smtp]\nbind = ["127.0.0.1:{self.port}"]\n{smtp}\n'
+            f'[dns]\nresolvers = ["{self.resolver}"]\n{rest}\n'
         )
-        self.write(text)
+
+    def declare(self, *mailboxes: str, **parts: Any) -> None:
+        """Write the manifest anew."""
+        self.write(self.text(*mailboxes, **parts))
 
     def write(self, text: str) -> None:
+        """Save the manifest as an editor does: beside it, and over it."""
         beside = self.manifest.with_suffix(".new")
         beside.write_text(text)
         beside.replace(self.manifest)
+
+    # Commands and the daemon.
 
     @property
     def environment(self) -> dict[str, str]:
@@ -101,7 +134,9 @@ class Instance:
             **self.variables,
         }
 
-    def aimx(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    def aimx(
+        self, *arguments: str, given: str = "", user: int | None = None
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*AIMX, *arguments],
             env=self.environment,
@@ -110,24 +145,33 @@ class Instance:
             text=True,
             timeout=PATIENCE,
             check=False,
+            user=user,
         )
 
-    def serve(self) -> None:
-        """Start the daemon and wait until it greets."""
+    def apply(self, *arguments: str) -> None:
+        done = self.aimx("apply", "--yes", *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def start(self) -> None:
+        """Start the daemon and wait for nothing."""
         with (self.base / "serve.log").open("ab") as log:
             self.daemon = subprocess.Popen(
                 [*AIMX, "serve"], env=self.environment, stdout=log, stderr=log
             )
-        until(self._greets, "the greeting of the daemon")
 
-    def _greets(self) -> bool:
+    def serve(self) -> None:
+        """Start the daemon and wait until all its doors are open."""
+        self.start()
+        until(self._is_ready, "the daemon to be ready")
+
+    def _is_ready(self) -> bool:
         assert self.daemon is not None
         assert self.daemon.poll() is None, self.log
         try:
-            with smtplib.SMTP("127.0.0.1", self.port, timeout=PATIENCE) as session:
-                return session.noop()[0] == 250
+            written = (self.base / "run" / "aimx.pid").read_text()
         except OSError:
             return False
+        return written == f"{self.daemon.pid}\n"
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         assert self.daemon is not None
@@ -136,31 +180,26 @@ class Instance:
         self.daemon = None
         return code
 
-    def session(self) -> smtplib.SMTP:
-        return smtplib.SMTP("127.0.0.1", self.port, "mail.example.org", timeout=PATIENCE)
+    def ask(self, verb: str, **headers: str) -> client.Ok | client.Err:
+        """A request at the daemon's socket."""
+        return client.call(str(self.base / "run" / "aimx.sock"), verb, headers)
 
-    def deliver(self, content: bytes, *recipients: str, sender: str = "a@example.org") -> int:
-        """Send a message; gives the code of the reply to it."""
-        with self.session() as session:
-            session.ehlo()
-            assert session.mail(sender)[0] == 250
-            for recipient in recipients:
-                assert session.rcpt(recipient)[0] == 250
-            return session.data(content)[0]
+    def status(self) -> dict[str, Any]:
+        reply = self.ask("STATUS")
+        assert isinstance(reply, client.Ok), reply
+        found: dict[str, Any] = reply.document
+        return found
 
-    def accepts(self, recipient: str) -> bool:
-        """Whether mail for it would be taken now."""
-        with self.session() as session:
-            session.ehlo()
-            session.mail("a@example.org")
-            return session.rcpt(recipient)[0] == 250
+    def condition(self, kind: str) -> dict[str, str]:
+        found = {each["type"]: each for each in self.status()["conditions"]}
+        return found.get(kind, {"status": "", "reason": "", "message": ""})
 
-    def mailbox(self, address: str, folder: str = "inbox") -> Path:
-        local, _, domain = address.partition("@")
-        return self.data / domain / folder / ("catchall" if local == "*" else local)
+    def has(self, kind: str, status: str) -> bool:
+        return self.condition(kind)["status"] == status
 
-    def stored(self, address: str, folder: str = "inbox") -> list[Path]:
-        return sorted(self.mailbox(address, folder).rglob("*.md"))
+    @property
+    def log(self) -> str:
+        return (self.base / "serve.log").read_text(errors="replace")
 
     def processes(self) -> dict[int, str]:
         """The daemon's children: their pids and roles."""
@@ -179,35 +218,115 @@ class Instance:
                 found[int(entry.name)] = role.decode().rpartition(".")[2]
         return found
 
+    def pids(self, role: str) -> list[int]:
+        return [pid for pid, found in self.processes().items() if found == role]
 
-def frontmatter(path: Path) -> dict[str, Any]:
-    """What stands between the first two lines that are exactly `+++`."""
-    lines = path.read_text().split("\n")
-    assert lines[0] == "+++"
-    return tomli.loads("\n".join(lines[1 : lines.index("+++", 1)]))
+    # Mail.
+
+    def session(self) -> smtplib.SMTP:
+        """A client that has said EHLO."""
+        client = smtplib.SMTP("127.0.0.1", self.port, "mail.example.org", timeout=PATIENCE)
+        client.ehlo()
+        return client
+
+    def deliver(self, content: bytes, *recipients: str, sender: str = "a@example.org") -> int:
+        """Send a message; gives the code of the reply to it."""
+        with self.session() as session:
+            assert session.mail(sender)[0] == 250
+            for recipient in recipients:
+                assert session.rcpt(recipient)[0] == 250, recipient
+            return session.data(content)[0]
+
+    def rcpt(self, recipient: str) -> int:
+        """What is said to this recipient."""
+        with self.session() as session:
+            assert session.mail("a@example.org")[0] == 250
+            return session.rcpt(recipient)[0]
+
+    def accepts(self, recipient: str) -> bool:
+        return self.rcpt(recipient) == 250
+
+    def mailbox(self, address: str, folder: str = "inbox") -> Path:
+        local, _, domain = address.partition("@")
+        return self.data / domain / folder / ("catchall" if local == "*" else local)
+
+    def letters(self, address: str, folder: str = "inbox") -> list[Letter]:
+        return [Letter.read(path) for path in sorted(self.mailbox(address, folder).rglob("*.md"))]
+
+    def letter(self, address: str, subject: str, folder: str = "inbox") -> Letter:
+        """The one message with this subject."""
+        found = [
+            each for each in self.letters(address, folder) if each.fields["subject"] == subject
+        ]
+        assert len(found) == 1, [str(each.path) for each in found]
+        return found[0]
+
+    def leftovers(self) -> list[str]:
+        """What stands under `spool/` and `placing/` and is no record of the placer's."""
+        kept = ("lock", "placed.db")
+        return [
+            str(path.relative_to(self.state))
+            for name in ("spool", "placing")
+            for path in (self.state / name).rglob("*")
+            if not path.name.startswith(kept)
+        ]
 
 
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Callable[..., Instance]]:
-    """Makes instances; ends their daemons afterwards."""
-    # Root's pytest makes its directories 0700, and service users must get through.
-    for parent in (tmp_path, *tmp_path.parents):
+Make: TypeAlias = Callable[..., Instance]
+
+
+def _open_up(directory: Path) -> None:
+    """Let service users through: root's pytest makes its directories 0700."""
+    for parent in (directory, *directory.parents):
         if parent.stat().st_uid == os.geteuid() and not parent.stat().st_mode & 0o001:
             parent.chmod(0o711)
+
+
+@contextmanager
+def _making(directory: Path, resolver: str) -> Iterator[Make]:
+    """Makes instances below the directory; ends their daemons afterwards."""
+    _open_up(directory)
     made: list[Instance] = []
 
-    def one(name: str = "one", **variables: str) -> Instance:
-        instance = Instance(tmp_path / name, variables=variables)
+    def one(name: str = "one", *, names: str = resolver, **variables: str) -> Instance:
+        instance = Instance(directory / name, names, variables)
         made.append(instance)
         return instance
 
-    yield one
-    for instance in made:
-        if instance.daemon is not None:
-            instance.daemon.kill()
-            instance.daemon.wait()
+    try:
+        yield one
+    finally:
+        for instance in made:
+            if instance.daemon is not None:
+                instance.daemon.kill()
+                instance.daemon.wait()
+
+
+@pytest.fixture(scope="session")
+def nowhere() -> Iterator[str]:
+    """A resolver that knows no name, so that no test asks the world."""
+    with serve_in_thread(Zone({})) as resolver:
+        yield resolver
 
 
 @pytest.fixture
-def instance(make: Callable[..., Instance]) -> Instance:
+def make(tmp_path: Path, nowhere: str) -> Iterator[Make]:
+    with _making(tmp_path, nowhere) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def make_for_all(tmp_path_factory: pytest.TempPathFactory, nowhere: str) -> Iterator[Make]:
+    """As `make`, for an instance that all tests of a module share."""
+    with _making(tmp_path_factory.mktemp("shared"), nowhere) as made:
+        yield made
+
+
+@pytest.fixture
+def instance(make: Make) -> Instance:
     return make()
+
+
+@pytest.fixture(name="until", scope="session")
+def waiting() -> Callable[[Callable[[], Any], str], Any]:
+    return until
