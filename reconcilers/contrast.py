@@ -14,11 +14,13 @@ from reconcilers.change import Field
 
 # A manifest that is written anew would fill the screen; the rest is counted by its resources.
 _TOLD = 40
-_NOT_ASKED_FOR = frozenset({"digest", "sources", "spellings", "moved", "removed"})
+_NOT_TOLD = frozenset({"digest", "sources", "spellings", "moved", "removed"})
+# What comes to these, or goes, has a change of its own.
+_RESOURCES = frozenset({"domains", "mailboxes"})
 
 
 def contrast(before: Desired | None, after: Desired) -> tuple[Field, ...]:
-    """The settings that differ. Resources that come and go have changes of their own."""
+    """The settings that differ, but for those of resources that come and go."""
     if before is None or before is after:
         return ()
     return tuple(islice(_differing("", before, after), _TOLD))
@@ -35,21 +37,25 @@ def _differing(path: str, before: Any, after: Any) -> Iterator[Field]:
         below = f"{path}.{name}" if path else name
         if name in old and name in new:
             yield from _differing(below, old[name], new[name])
+        elif path not in _RESOURCES:
+            yield Field(below, _text(old.get(name)), _text(new.get(name)))
 
 
 def _parts(value: Any) -> Mapping[str, Any] | None:
     """What a value is made of by name; None for one that is shown as a whole."""
     if isinstance(value, Mapping):
         return value
-    if isinstance(value, tuple) and value and all(hasattr(part, "name") for part in value):
+    if isinstance(value, tuple) and all(hasattr(part, "name") for part in value):
         return {str(part.name): part for part in value}
-    if is_dataclass(value) and type(value).__str__ is object.__str__:
-        return {
-            part.name: getattr(value, part.name)
-            for part in fields(value)
-            if part.name not in _NOT_ASKED_FOR
-        }
-    return None
+    return _fields(value)
+
+
+def _fields(value: Any) -> Mapping[str, Any] | None:
+    """The fields of a value that has no text of its own."""
+    if not is_dataclass(value) or type(value).__str__ is not object.__str__:
+        return None
+    names = (part.name for part in fields(value))
+    return {name: getattr(value, name) for name in names if name not in _NOT_TOLD}
 
 
 def _text(value: Any) -> str:
@@ -62,5 +68,11 @@ def _text(value: Any) -> str:
             return f"[{', '.join(map(_text, value))}]"
         case bool():
             return str(value).lower()
-        case _:
+        case _ if (named := _fields(value)) is None:
             return str(value)
+        case _:
+            return _named(named)
+
+
+def _named(parts: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {_text(part)}" for name, part in parts.items() if name != "name")
