@@ -96,22 +96,23 @@ def retirement(
     world: World, address: Address, directories: tuple[PurePosixPath, ...]
 ) -> Retirement:
     """What is to become of the mail, as an earlier apply wrote it down, or as it is now asked."""
-    roots, name = world.roots, folder_name(address)
+    host, roots, name = world.host, world.roots, folder_name(address)
     retiring, discarded = roots.retiring / name, roots.retiring / f"{name}{_DELETING}"
-    there = Record.read(world.host.read(retiring / RECORD))
-    before = world.applied.mailboxes.get(str(address)) if world.applied else None
-    begun = world.host.look(retiring) is not None or world.host.look(discarded) is not None
-    if before is None and begun:
-        record = there or Record(
-            str(address), "", _free(world, name), world.host.look(retiring) is None
-        )
+    there = Record.read(host.read(retiring / RECORD))
+    applied = world.applied.mailboxes.get(str(address)) if world.applied else None
+    if applied is not None:
+        deleting = _is_to_be_deleted(world, address)
+        record = Record(str(address), applied.owner, _free(world, name), deleting)
+        begun, written = False, there == record
     else:
-        owner = before.owner if before else ""
-        record = Record(str(address), owner, _free(world, name), _asked_to_delete(world, address))
+        # The engine has let go of it. Without a record it was being deleted, which takes it first.
+        deleting = host.look(discarded) is not None
+        record = there or Record(str(address), "", _free(world, name), deleting)
+        begun, written = deleting or host.look(retiring) is not None, bool(there or deleting)
     return Retirement(
         record=record,
-        written=there == record or (before is None and there is None and record.delete),
-        anything=bool(directories) or (before is None and begun),
+        written=written,
+        anything=bool(directories) or begun,
         directories=directories,
         retiring=retiring,
         aside=discarded if record.delete else roots.tombstones / record.tombstone,
@@ -131,7 +132,7 @@ def folder_name(address: Address) -> str:
     return f"{address.folder}@{address.domain}"
 
 
-def _asked_to_delete(world: World, address: Address) -> bool:
+def _is_to_be_deleted(world: World, address: Address) -> bool:
     return any(r.address == address and r.data == "delete" for r in world.desired.removed)
 
 
