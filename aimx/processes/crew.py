@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -89,6 +89,7 @@ class Crew:
             self.committed, self.prepared = self.prepared, None
             for role in ("outbound", "inbound"):
                 await asyncio.gather(*(self._commit(worker) for worker in self.of(role)))
+            self._resize()
 
     async def drop(self) -> None:
         async with self._changing:
@@ -102,6 +103,33 @@ class Crew:
         await asyncio.gather(*(worker.leave(LEAVE_SECONDS) for worker in self.workers))
         self.workers.clear()
         await self.station.close()
+
+    def _resize(self) -> None:
+        """As many inbound processes as the generation asks for; who is too many drains and goes."""
+        assert self.committed is not None
+        have = self.of("inbound")
+        coming = sum(worker.role == "inbound" for worker in self._replacements)
+        wanted = workers(self.committed.workers)
+        for worker in have[wanted:]:
+            self.workers.remove(worker)
+            self._spawn(self._dismissed(worker))
+        for _ in range(wanted - len(have) - coming):
+            self._spawn(self._added("inbound"))
+
+    async def _dismissed(self, worker: Worker) -> None:
+        await worker.leave(LEAVE_SECONDS)
+        self.lost(worker)
+
+    async def _added(self, role: str) -> None:
+        try:
+            await self._start(role)
+        except (WorkerGoneError, SilentError, RefusedError, OSError) as failure:
+            log.error("process could not be started", role=role, reason=str(failure))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _drop(self) -> None:
         self.prepared = None
@@ -187,9 +215,7 @@ class Crew:
             return  # It has not begun, or nobody is to follow it.
         self.workers.remove(worker)
         self._replacements[worker] = attempt = asyncio.get_running_loop().create_future()
-        task = asyncio.create_task(self._replaced(worker, attempt))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._spawn(self._replaced(worker, attempt))
 
     async def _replaced(self, worker: Worker, attempt: asyncio.Future[None]) -> None:
         """Start a replacement, and keep trying; `attempt` tells how the first try went."""

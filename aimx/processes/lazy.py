@@ -10,11 +10,13 @@ import codecs
 import contextlib
 import encodings
 import importlib
+import os
 import pkgutil
 import ssl
 import sys
 import zoneinfo
 from collections.abc import Callable, Iterable
+from importlib.machinery import PathFinder
 
 # Loaded inside functions of the standard library and of asyncio.
 _MODULES = (
@@ -43,12 +45,12 @@ _MODULES = (
 # dnspython imports the module of a record type when it meets the first such record.
 DNS = ("dns.rdtypes", "dns.asyncresolver", "dns._asyncio_backend")
 
-# Part of the standard library, and used by nobody: whether it can be imported tells for all.
-_UNUSED = "colorsys"
+# A module of the standard library: whether its file can be read tells for all.
+_ANY = "colorsys"
 
 
 class LazyError(Exception):
-    """Something that a worker needs cannot be loaded any more."""
+    """Something that a worker needs cannot be loaded."""
 
 
 def warm_up(packages: Iterable[str] = ()) -> None:
@@ -63,20 +65,27 @@ def warm_up(packages: Iterable[str] = ()) -> None:
             codecs.lookup(codec.name)
     for package in packages:
         _load_below(package)
-    for probe in _PROBES.values():
-        probe()
+    _use_all()
 
 
 def probe() -> None:
     """Raise `LazyError` unless imports still work, or what warm-up loaded does without them."""
-    with contextlib.suppress(ImportError):
-        importlib.import_module(_UNUSED)
-        return
-    for subject, use in _PROBES.items():
+    if not _can_import():
+        _use_all()
+
+
+def _can_import() -> bool:
+    # Not by importing: whatever module it is, somebody may have loaded it already.
+    found = PathFinder.find_spec(_ANY)
+    return found is not None and found.origin is not None and os.access(found.origin, os.R_OK)
+
+
+def _use_all() -> None:
+    for subject, use in _USES.items():
         try:
             use()
         except (ImportError, LookupError, OSError, ValueError) as cause:
-            raise LazyError(f"{subject} cannot be used any more: {cause}") from cause
+            raise LazyError(f"{subject} cannot be used: {cause}") from cause
 
 
 def _load_below(package: str) -> None:
@@ -117,7 +126,7 @@ def _zones() -> None:
         zoneinfo.ZoneInfo.no_cache("UTC")
 
 
-_PROBES: dict[str, Callable[[], None]] = {
+_USES: dict[str, Callable[[], None]] = {
     "character sets": _charsets,
     "internationalised names": _names,
     "C functions": _functions,

@@ -69,8 +69,13 @@ class Arrival:
         return Channel.of(self.descriptors[name], kind)
 
 
-def start(role: str, descriptors: Mapping[str, int], user: User | None) -> subprocess.Popen[bytes]:
-    """Run `aimx.processes.<role>` in a new process, to become that user there.
+def start(
+    role: str,
+    descriptors: Mapping[str, int],
+    user: User | None,
+    package: str = "aimx.processes",
+) -> subprocess.Popen[bytes]:
+    """Run the package's module of that name in a new process, to become that user there.
 
     The descriptors stay the caller's, who closes its copies: a channel ends only when every copy
     of its other end is closed. What the worker prints comes out of our standard error.
@@ -80,7 +85,7 @@ def start(role: str, descriptors: Mapping[str, int], user: User | None) -> subpr
         arguments += (f"uid={user.uid}", f"gid={user.gid}")
     return subprocess.Popen(  # noqa: S603 - the words are ours
         # -P: what lies in the current directory is not ours to import.
-        [sys.executable, "-P", "-m", f"aimx.processes.{role}", *arguments],
+        [sys.executable, "-P", "-m", f"{package}.{role}", *arguments],
         pass_fds=tuple(descriptors.values()),
         stdin=subprocess.DEVNULL,
         stdout=_STDERR,
@@ -125,13 +130,13 @@ def settle_in(arrival: Arrival, packages: Iterable[str] = ()) -> None:
 
     `packages` are loaded with all that is below them, beside the list that every worker has.
     """
-    warm_up(packages)
     try:
+        warm_up(packages)
         if arrival.user is not None:
             drop(arrival.user.uid, arrival.user.gid)
         harden()
         probe()
-    except (PrivilegeError, LazyError, OSError) as cause:
+    except (PrivilegeError, LazyError, ImportError, OSError) as cause:
         raise StartError(
             f"the {arrival.role} process cannot run as uid {os.getuid()}: {cause}. Install aimx"
             f" and its Python system-wide, where every user may read them ({sys.prefix} is used"
