@@ -6,13 +6,15 @@ import re
 
 import idna
 
-# RFC 6531 3.3: UTF-8 beyond ASCII may stand wherever an atom, a quoted text or a label may.
-_WIDE = "\xa0-\ud7ff\ue000-\U0010ffff"
-_ATOM = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~{_WIDE}-]+"
+# RFC 6531 3.3: UTF-8 beyond ASCII may stand wherever an atom, a quoted text or a label may; so
+# classes name what may not stand there. C1 controls may not, whatever the RFC says.
+_ATOM = r'[^\0- ()<>\[\]:;@\\,."\x7f-\x9f]+'
 _DOTTED = rf"{_ATOM}(?:\.{_ATOM})*"
-_QUOTED = rf'"(?:[ !#-\[\]-~{_WIDE}]|\\[ -~])*"'
+_QUOTED = r'"(?:[^\0-\x1f"\\\x7f-\x9f]|\\[ -~])*"'
 # RFC 5321 4.1.2 knows no underscore, but hosts that send mail have it in their names.
-_LABEL = rf"[A-Za-z0-9_{_WIDE}](?:[A-Za-z0-9_{_WIDE}-]{{0,61}}[A-Za-z0-9_{_WIDE}])?"
+_EDGE = r"[^\0-/:-@\[-^`{-\x9f]"
+_INNER = r"[^\0-,./:-@\[-^`{-\x9f]"  # With the hyphen.
+_LABEL = rf"{_EDGE}(?:{_INNER}{{0,61}}{_EDGE})?"
 _DOMAIN = rf"{_LABEL}(?:\.{_LABEL})*"
 _LITERAL = r"\[[!-Z^-~]+\]"
 _ROUTE = rf"@{_DOMAIN}(?:,@{_DOMAIN})*:"

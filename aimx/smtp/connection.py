@@ -6,14 +6,14 @@ import asyncio
 import math
 import ssl
 from abc import abstractmethod
+from typing import ClassVar
 
 from aiosmtpd.smtp import SMTP
 from aiosmtpd.smtp import Session as Introduction
 
 from aimx.smtp.replies import CONTENT_TIMEOUT, IDLE_TIMEOUT, Reply
 
-# Seconds that a client has to hang up after our last word, and to shake hands for TLS.
-_LINGER = 5.0
+# Seconds that a client has to shake hands for TLS.
 _HANDSHAKE = 30.0
 
 
@@ -26,6 +26,8 @@ class Connection(SMTP, asyncio.BufferedProtocol):
 
     session: Introduction  # What EHLO said.
     transport: asyncio.Transport | None  # None also while TLS begins.
+
+    linger: ClassVar[float] = 5.0  # Seconds that a client has to hang up after our last word.
 
     # One for all: the loop asks for it, fills it and reports without a break between. A plain
     # Protocol would make the loop allocate 256 KiB for each block.
@@ -88,7 +90,7 @@ class Connection(SMTP, asyncio.BufferedProtocol):
             self.transport.resume_reading()
         else:
             self.transport.close()
-        self._watch(self.loop.time() + _LINGER)
+        self._watch(self.loop.time() + self.linger)
 
     # What the client does.
 
@@ -118,8 +120,6 @@ class Connection(SMTP, asyncio.BufferedProtocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.transport = None
-        if self._timer is not None:
-            self._timer.cancel()
         if not self.busy:
             self._end()
 
@@ -169,9 +169,12 @@ class Connection(SMTP, asyncio.BufferedProtocol):
 
     def _end(self) -> None:
         # A handshake that fails is reported twice: by its own error, and then as a lost connection.
-        if not self._over:
-            self._over = True
-            self.ended()
+        if self._over:
+            return
+        self._over = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self.ended()
 
     def work(self) -> None:
         while self.arrived and not self.busy and not self.leaving and self.take():

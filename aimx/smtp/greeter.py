@@ -15,7 +15,7 @@ class Greeter:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._sessions: set[Session] = set()
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
         self._empty = asyncio.Event()
         self._empty.set()
@@ -39,7 +39,7 @@ class Greeter:
         self._empty.clear()
         if self._draining:
             session.drain()
-        task = loop.create_task(loop.connect_accepted_socket(lambda: session, connection))
+        task = loop.create_task(_connect(session, connection))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -49,3 +49,12 @@ class Greeter:
         for session in tuple(self._sessions):
             session.drain()
         await self._empty.wait()
+
+
+async def _connect(session: Session, connection: socket.socket) -> None:
+    try:
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: session, connection)
+    except OSError:
+        # Gone already, before anything could be said.
+        connection.close()
+        session.ended()

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from aimx.smtp import replies
+from aimx.smtp.connection import Connection
 from aimx.smtp.replies import OK, Reply
+from aimx.smtp.session import Session
 from aimx.snapshot import Limits
 
 LARGE = (b"x" * 998 + b"\r\n") * 3000
@@ -175,18 +178,18 @@ def test_an_unexpected_error_says_nothing_but_a_reference_that_is_in_the_log(ser
     async def receive(received) -> Reply:
         raise ValueError("the secret of " + received.incoming.envelope.sender)
 
-    replies: list[str] = []
+    said: list[str] = []
 
     async def run() -> None:
         async with serve(receive=receive) as server, server.client() as client:
             await client.ask(b"HELO c.example")
-            replies.append(await deliver(client, b"x\r\n"))
+            said.append(await deliver(client, b"x\r\n"))
             server.receive = None
             assert await deliver(client, b"y\r\n") == "250 2.0.0 OK"
 
     asyncio.run(run())
 
-    text, _, reference = replies[0].partition(" (reference ")
+    text, _, reference = said[0].partition(" (reference ")
     assert text == "451 4.3.0 Internal error, try again later"
     assert reference.removesuffix(")") in capsys.readouterr().out
 
@@ -258,8 +261,7 @@ def test_what_comes_while_a_message_is_received_waits(serve):
             await received.wait()
             client.say(b"RSET\r\n" * 100_000 + b"QUIT\r\n")
             go.set()
-            replies = await client.rest()
-            assert replies == ["250 2.0.0 OK"] * 100_002 + ["221 2.0.0 Bye"]
+            assert await client.rest() == ["250 2.0.0 OK"] * 100_002 + ["221 2.0.0 Bye"]
 
     asyncio.run(run())
 
@@ -410,3 +412,24 @@ def test_the_greeting_is_the_current_host_name(serve):
                 assert await client.line() == "220 new.example.com ESMTP aimx"
 
     asyncio.run(run())
+
+
+def test_a_client_that_does_not_hang_up_is_cut_off(serve, monkeypatch):
+    monkeypatch.setattr(Connection, "linger", 0.05)
+
+    async def run() -> None:
+        async with serve() as server, server.client() as client:
+            client.say(b"\n")
+            assert await client.rest() == [replies.MALFORMED.encoded.decode().rstrip()]
+            # The client is still there; draining would wait for it.
+            async with asyncio.timeout(5):
+                await server.greeter.drain()
+
+    asyncio.run(run())
+
+
+def test_every_command_is_ours():
+    # One of aiosmtpd's own would write to a stream that is not there.
+    modules = {command.__module__ for command in Session.commands.values()}
+
+    assert modules == {Session.__module__}
