@@ -20,6 +20,8 @@ from aimx.placing.failure import PlacingError, translated
 from aimx.placing.mailboxes import Mailbox, Mailboxes, Place
 from aimx.placing.rows import Row, Rows, RowsError
 
+_LONGEST_REASON = 200
+
 log = structlog.get_logger()
 
 
@@ -48,7 +50,9 @@ class Job:
         self.reply = Reply(self.request.number, outcome, text)
 
     def fail(self, failure: PlacingError) -> None:
-        self.answer(Outcome.FULL if failure.full else Outcome.FAILED, str(failure))
+        # Bounded, so that the replies of a whole batch fit into a packet.
+        reason = str(failure)[:_LONGEST_REASON]
+        self.answer(Outcome.FULL if failure.full else Outcome.FAILED, reason)
         log.warning("mail not placed", mailbox=self.place.path, reason=str(failure))
 
 
