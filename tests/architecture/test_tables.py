@@ -1,0 +1,95 @@
+"""The tables of the documents are those of the code."""
+
+import ast
+import re
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+from aimx.doors.exits import Exit
+from aimx.doors.socket import frames
+from reconcilers.kinds.table import RECONCILERS
+from reconcilers.roots import Roots
+from reconcilers.step import Phase
+
+ROOT = Path(__file__).parents[2]
+
+Rows = Callable[[str], list[list[str]]]
+
+
+def test_the_exit_codes(rows: Rows) -> None:
+    shown = {row[1].strip("`"): int(row[0]) for row in rows("docs/errors.md") if row[0].isdigit()}
+
+    assert shown == {name: code.value for name, code in Exit.__members__.items()}
+
+
+def test_the_codes_of_the_socket(rows: Rows) -> None:
+    text = (ROOT / "docs/errors.md").read_text()
+    section = text[text.index("## Codes of the socket") : text.index("## Exceptions")]
+    first = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+
+    assert sorted(re.findall(r"`([A-Z_]+)`", "".join(first))) == sorted(frames.Code)
+
+
+def test_the_tree_of_exceptions(sources: dict[str, str]) -> None:
+    text = (ROOT / "docs/errors.md").read_text()
+    shown, above = {}, [""]
+    for indent, name, module in re.findall(r"^    ([│├└─ ]*)(\w+)(?: +(\S+\.py))?$", text, re.M):
+        depth = len(indent) // 3
+        del above[depth + 1 :]
+        if module:
+            shown[name] = above[depth], module
+        above.append(name)
+
+    assert shown == {
+        node.name: (node.bases[0].id, path)
+        for path, source in sources.items()
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ClassDef) and re.fullmatch(r"[A-Z]\w+Error", node.name)
+        if isinstance(node.bases[0], ast.Name)
+    }
+
+
+def test_the_verbs_of_the_socket() -> None:
+    text = (ROOT / "docs/socket.md").read_text()
+    headings = re.findall(r"^## (.+)$", text, re.M)
+
+    assert {verb for heading in headings for verb in heading.split(", ")} - {"Frames"} == set(
+        frames.VERBS
+    )
+    for shape in frames.VERBS.values():
+        for header in shape.required | shape.optional:
+            assert f"`{header.title()}`" in text
+
+
+def test_the_requests_that_are_shown_can_be_read() -> None:
+    text = (ROOT / "docs/socket.md").read_text()
+    requests = re.findall(r"(?:^    C:.*\n)+", text, re.M)
+    read = 0
+    for request in requests:
+        lines = [line.removeprefix("    C:").strip() for line in request.splitlines()]
+        if "VERB" in lines[0].split():
+            continue
+        end = lines.index("")
+        head = frames.parse([line.encode() for line in lines[:end]])
+        body = "".join(f"{line}\n" for line in lines[end + 1 :])
+        assert head.body_length == len(body)
+        read += 1
+
+    assert read == 3
+
+
+def test_the_tree_on_disk() -> None:
+    roots = Roots(*map(PurePosixPath, ("/config", "/data", "/run", "/config/manifest.toml")))
+    text = (ROOT / "docs/disk.md").read_text()
+    properties = [name for name, value in vars(Roots).items() if isinstance(value, property)]
+
+    assert [name for name in properties if getattr(roots, name).name not in text] == []
+
+
+def test_the_kinds_and_phases() -> None:
+    glossary = (ROOT / "docs/glossary.md").read_text().lower()
+    architecture = (ROOT / "docs/architecture.md").read_text()
+    order = [architecture.index(f"│  {phase.name} ") for phase in Phase]
+
+    assert order == sorted(order)
+    assert [it.kind for it in RECONCILERS if it.kind not in glossary] == []
