@@ -100,7 +100,11 @@ class Controller:
         self.nudged.clear()
 
     async def _turn(self) -> None:
-        sources = await asyncio.to_thread(self.instance.sources)
+        try:
+            sources = await asyncio.to_thread(self.instance.sources)
+        except ManifestError:
+            self._seen = ""  # Whatever can be read next is new, the same bytes as before too.
+            raise
         found = digest(sources)
         if found == self._seen:
             return
