@@ -13,6 +13,8 @@ from aiosmtpd.smtp import Session as Introduction
 
 from aimx.smtp.replies import CONTENT_TIMEOUT, IDLE_TIMEOUT, Reply
 
+# Commands of one client that are taken in a row: some milliseconds.
+_A_TURN = 500
 # Seconds that a client has to shake hands for TLS.
 _HANDSHAKE = 30.0
 
@@ -45,6 +47,7 @@ class Connection(SMTP, asyncio.BufferedProtocol):
         self.deadline = math.inf  # When the content must have ended, in the loop's time.
         self._replies: list[bytes] = []
         self._congested = False  # The client does not read what we say.
+        self._yielding = False  # There is more to take, when others have had their turn.
         self._half_closed = False  # The client has said its last word.
         self._over = False
         self._heard = 0.0
@@ -116,7 +119,8 @@ class Connection(SMTP, asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         self._half_closed = True
         # What is in hand still gets its reply; TLS knows no half-closed connection.
-        return self.busy and self.transport is not None and self.transport.can_write_eof()
+        in_hand = self.busy or self._yielding
+        return in_hand and self.transport is not None and self.transport.can_write_eof()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.transport = None
@@ -133,6 +137,18 @@ class Connection(SMTP, asyncio.BufferedProtocol):
 
     # Going on.
 
+    def work(self) -> None:
+        """Take what can be taken, and say what is to be said."""
+        for _ in range(_A_TURN):
+            if not self.arrived or self.busy or self.leaving or not self.take():
+                break
+        else:
+            # Others want their turn too.
+            self._yielding = True
+            self.loop.call_soon(self._go_on)
+            self._balance()
+        self.flush()
+
     def resume(self) -> None:
         """What kept us busy is done."""
         self.busy = False
@@ -141,10 +157,7 @@ class Connection(SMTP, asyncio.BufferedProtocol):
             return
         self._heard = self.loop.time()
         self.work()
-        if self._half_closed and not self.busy:
-            self.transport.close()
-        else:
-            self._balance()
+        self._balance()
 
     async def encrypt(self, context: ssl.SSLContext) -> None:
         """Begin TLS; raises OSError. To be called while busy.
@@ -176,16 +189,20 @@ class Connection(SMTP, asyncio.BufferedProtocol):
             self._timer.cancel()
         self.ended()
 
-    def work(self) -> None:
-        while self.arrived and not self.busy and not self.leaving and self.take():
-            pass
-        self.flush()
+    def _go_on(self) -> None:
+        self._yielding = False
+        if self.transport is not None and not self.busy:
+            self.work()
+            self._balance()
 
     def _balance(self) -> None:
         """Read only while there is room for what comes, and for our replies to it."""
         if self.transport is None:
             return
-        if self.busy or self._congested:
+        occupied = self.busy or self._yielding
+        if self._half_closed and not occupied:
+            self.transport.close()
+        elif occupied or self._congested:
             self.transport.pause_reading()
         else:
             self.transport.resume_reading()

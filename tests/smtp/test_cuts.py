@@ -1,7 +1,6 @@
 """A session fed whole, byte by byte or cut anywhere says the same and hands on the same."""
 
 import asyncio
-import os
 from itertools import pairwise
 
 from hypothesis import example, given, settings
@@ -75,18 +74,26 @@ async def played(blocks: list[bytes]) -> tuple[bytes, bool, list[bytes]]:
         contents.append(received.incoming.content)
         return ACCEPTED
 
-    spool = os.open(os.curdir, os.O_RDONLY | os.O_DIRECTORY)
-    service = Service(lambda: SNAPSHOT, lambda: None, receive, lambda _: None, spool)
-    session, wire = Session(asyncio.get_running_loop(), service, "192.0.2.1", lambda: None), Wire()
-    session.connection_made(wire)
+    session, wire = connected(receive)
     for block in blocks:
-        session.get_buffer(-1)[: len(block)] = block
-        session.buffer_updated(len(block))
+        feed(session, block)
         while session.busy:
             await asyncio.sleep(0)
     session.connection_lost(None)
-    os.close(spool)
     return wire.said, wire.ended, contents
+
+
+def connected(receive) -> tuple[Session, Wire]:
+    # Nothing here is large enough for the spool.
+    service = Service(lambda: SNAPSHOT, lambda: None, receive, lambda _: None, spool=-1)
+    session, wire = Session(asyncio.get_running_loop(), service, "192.0.2.1", lambda: None), Wire()
+    session.connection_made(wire)
+    return session, wire
+
+
+def feed(session: Session, block: bytes) -> None:
+    session.get_buffer(-1)[: len(block)] = block
+    session.buffer_updated(len(block))
 
 
 def cut(whole: bytes, places: list[int]) -> list[bytes]:
@@ -104,3 +111,28 @@ def test_a_session_is_the_same_however_it_is_cut(whole, data):
 
     assert asyncio.run(played(cut(whole, places))) == at_once
     assert asyncio.run(played([bytes([octet]) for octet in whole])) == at_once
+
+
+def test_a_flood_of_commands_lets_others_have_their_turn():
+    async def run() -> list[int]:
+        session, wire = connected(None)
+        said = []
+        feed(session, b"NOOP\r\n" * 1200)
+        while not said or said[-1] < 1200:
+            said.append(wire.said.count(b"250 2.0.0 OK"))
+            await asyncio.sleep(0)
+        session.connection_lost(None)
+        return said
+
+    assert asyncio.run(run()) == [500, 1000, 1200]
+
+
+def test_a_flood_ends_with_its_client():
+    async def run() -> None:
+        session, wire = connected(None)
+        feed(session, b"NOOP\r\n" * 1200)
+        session.connection_lost(None)
+        await asyncio.sleep(0)
+        assert wire.said.count(b"250 2.0.0 OK") == 500
+
+    asyncio.run(run())
