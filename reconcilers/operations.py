@@ -144,7 +144,11 @@ class LinkFile:
 
 @dataclass(frozen=True, slots=True)
 class IssueCertificate:
-    """A self-signed certificate for the host name; what was there is kept under another name."""
+    """A self-signed certificate for the host name; a pair that was there is kept aside.
+
+    A key alone is one whose certificate is still to be issued: ours, if we were killed over it,
+    or one that the operator put there.
+    """
 
     cert: PurePosixPath
     key: PurePosixPath
@@ -154,15 +158,12 @@ class IssueCertificate:
     kept: str  # What is appended to the names of the old files.
 
     def take(self, hands: Hands) -> None:
-        if self._issued(hands.host):
-            self._set_access(hands.host)
-            return
-        for path in (self.key, self.cert):
-            self._keep(hands.host, path)
-        cert, key = hands.host.new_certificate(self.hostname)
-        # A certificate without its key is seen to be unfinished; a key without one as well.
-        hands.host.replace(self.key, key, self.key_access)
-        hands.host.replace(self.cert, cert, self.cert_access)
+        host = hands.host
+        if not self._issued(host):
+            key = self._lone_key(host) or self._new_key(host)
+            host.replace(self.cert, host.new_certificate(self.hostname, key), self.cert_access)
+        host.set_access(self.cert, self.cert_access)
+        host.set_access(self.key, self.key_access)
 
     def holds(self, hands: Hands) -> bool:
         host = hands.host
@@ -176,9 +177,22 @@ class IssueCertificate:
         cert, key = host.read(self.cert), host.read(self.key)
         return cert is not None and key is not None and belongs_to(cert, key, self.hostname)
 
-    def _set_access(self, host: Host) -> None:
-        host.set_access(self.cert, self.cert_access)
-        host.set_access(self.key, self.key_access)
+    def _lone_key(self, host: Reading) -> bytes | None:
+        key = host.read(self.key)
+        if key is None or host.look(self.cert) is not None:
+            return None
+        try:
+            public_half(key)
+        except UnusableKeyError:
+            return None
+        return key
+
+    def _new_key(self, host: Host) -> bytes:
+        for path in (self.key, self.cert):
+            self._keep(host, path)
+        key = host.new_private_key()
+        host.replace(self.key, key, self.key_access)
+        return key
 
     def _keep(self, host: Host, path: PurePosixPath) -> None:
         kept = path.with_name(path.name + self.kept)

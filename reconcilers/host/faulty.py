@@ -75,8 +75,8 @@ class Faulty(ReadOnly):
     def new_private_key(self) -> bytes:
         return self._host.new_private_key()
 
-    def new_certificate(self, hostname: str) -> tuple[bytes, bytes]:
-        return self._host.new_certificate(hostname)
+    def new_certificate(self, hostname: str, private_key: bytes) -> bytes:
+        return self._host.new_certificate(hostname, private_key)
 
     def now(self) -> datetime:
         return self._host.now()

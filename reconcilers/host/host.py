@@ -168,8 +168,8 @@ class Host(Reading, Protocol):
     def new_private_key(self) -> bytes:
         """A fresh RSA-2048 key in PKCS#1 PEM."""
 
-    def new_certificate(self, hostname: str) -> tuple[bytes, bytes]:
-        """A fresh self-signed certificate for ten years and its key, both PEM."""
+    def new_certificate(self, hostname: str, private_key: bytes) -> bytes:
+        """A fresh self-signed certificate for ten years, in PEM, of an RSA key in PEM."""
 
     def now(self) -> datetime:
         """The time, aware, in UTC."""

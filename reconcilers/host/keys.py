@@ -1,4 +1,4 @@
-"""Fresh private keys and self-signed certificates."""
+"""Fresh private keys, and self-signed certificates for them."""
 
 from __future__ import annotations
 
@@ -23,12 +23,18 @@ _LONGEST_SUBJECT = 64  # RFC 5280 appendix A, ub-common-name.
 
 def new_private_key() -> bytes:
     """An RSA key in PKCS#1 PEM."""
-    return _pem(_generate())
+    key = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    )
 
 
-def new_certificate(hostname: str, now: datetime) -> tuple[bytes, bytes]:
-    """A self-signed certificate for that name, and its key, both in PEM."""
-    key = _generate()
+def new_certificate(hostname: str, private_key: bytes, now: datetime) -> bytes:
+    """A self-signed certificate in PEM for that name, of an RSA key in PEM."""
+    key = serialization.load_pem_private_key(private_key, password=None)
+    assert isinstance(key, rsa.RSAPrivateKey)
     fits = len(hostname) <= _LONGEST_SUBJECT
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hostname)] if fits else [])
     certificate = (
@@ -43,16 +49,4 @@ def new_certificate(hostname: str, now: datetime) -> tuple[bytes, bytes]:
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(hostname)]), critical=not fits)
         .sign(key, hashes.SHA256())
     )
-    return certificate.public_bytes(serialization.Encoding.PEM), _pem(key)
-
-
-def _generate() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
-
-
-def _pem(key: rsa.RSAPrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.TraditionalOpenSSL,
-        serialization.NoEncryption(),
-    )
+    return certificate.public_bytes(serialization.Encoding.PEM)

@@ -208,8 +208,8 @@ class LocalHost:
     def new_private_key(self) -> bytes:
         return keys.new_private_key()
 
-    def new_certificate(self, hostname: str) -> tuple[bytes, bytes]:
-        return keys.new_certificate(hostname, self.now())
+    def new_certificate(self, hostname: str, private_key: bytes) -> bytes:
+        return keys.new_certificate(hostname, private_key, self.now())
 
     def now(self) -> datetime:
         return datetime.now(UTC)

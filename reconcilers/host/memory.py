@@ -241,8 +241,8 @@ class MemoryHost:
         self._keys_made += 1
         return _private_key(self._keys_made % _DIFFERENT_KEYS)
 
-    def new_certificate(self, hostname: str) -> tuple[bytes, bytes]:
-        return _certificate(hostname, self.time)
+    def new_certificate(self, hostname: str, private_key: bytes) -> bytes:
+        return _certificate(hostname, private_key, self.time)
 
     def now(self) -> datetime:
         return self.time
@@ -322,5 +322,5 @@ def _private_key(number: int) -> bytes:
 
 
 @cache
-def _certificate(hostname: str, now: datetime) -> tuple[bytes, bytes]:
-    return keys.new_certificate(hostname, now)
+def _certificate(hostname: str, private_key: bytes, now: datetime) -> bytes:
+    return keys.new_certificate(hostname, private_key, now)

@@ -77,7 +77,7 @@ class ReadOnly:
     def new_private_key(self) -> bytes:
         _refuse("generate a key")
 
-    def new_certificate(self, hostname: str) -> tuple[bytes, bytes]:
+    def new_certificate(self, hostname: str, private_key: bytes) -> bytes:
         _refuse(f"issue a certificate for {hostname}")
 
     def now(self) -> datetime:

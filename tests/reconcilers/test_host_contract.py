@@ -340,7 +340,9 @@ class TestMakingUp:
         assert host.new_private_key() != key
 
     def test_a_certificate_is_for_its_host_and_its_key(self, host: Host) -> None:
-        pem, key = host.new_certificate("mx.example.com")
+        key = host.new_private_key()
+
+        pem = host.new_certificate("mx.example.com", key)
 
         certificate = x509.load_pem_x509_certificate(pem)
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)

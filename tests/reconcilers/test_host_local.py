@@ -14,7 +14,7 @@ import pytest
 from cryptography import x509
 
 from reconcilers.host.host import Access, Nature, StepError, UnseenError
-from reconcilers.host.keys import new_certificate
+from reconcilers.host.keys import new_certificate, new_private_key
 from reconcilers.host.local import LocalHost
 from reconcilers.host.renaming import rename_after_looking
 from reconcilers.host.sentences import sentence, told
@@ -341,7 +341,7 @@ def test_an_error_is_a_sentence_with_its_place_and_remedy(number: str, text: str
 def test_a_certificate_of_a_long_name_has_no_common_name() -> None:
     hostname = ".".join(["a" * 60, "b" * 60, "example"])
 
-    pem, _ = new_certificate(hostname, datetime(2026, 1, 1, tzinfo=UTC))
+    pem = new_certificate(hostname, new_private_key(), datetime(2026, 1, 1, tzinfo=UTC))
 
     certificate = x509.load_pem_x509_certificate(pem)
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)

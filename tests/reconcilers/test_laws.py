@@ -125,8 +125,8 @@ def machine(case: Case) -> MemoryHost:
     return host
 
 
-# How it came about, and a key that was made for a certificate that was never issued.
-ACCIDENTAL = (ROOTS.journal, ROOTS.generations, ROOTS.tls / "key.pem.0")
+# How it came about.
+ACCIDENTAL = (ROOTS.journal, ROOTS.generations)
 
 
 def tree(host: MemoryHost) -> Mapping[PurePosixPath, object]:

@@ -42,7 +42,7 @@ def tree(top: Path) -> dict[str, tuple[int, int, int]]:
         str(path.relative_to(top)): (found.st_mode, found.st_uid, found.st_gid)
         for path in sorted(top.rglob("*"))
         if not path.is_relative_to(kept[0]) and not path.is_relative_to(kept[1])
-        if (found := path.lstat()) and path.name != "key.pem.0"
+        if (found := path.lstat())
     }
 
 
