@@ -28,6 +28,7 @@ def wish(options: argparse.Namespace) -> Wish:
         columns=terminal.columns(),
         color=terminal.color() and view == "text",
         allow_removals=getattr(options, "allow_removals", 0),
+        advised=options.command == "plan",
     )
 
 
@@ -95,6 +96,7 @@ def _headers(asked: Wish) -> dict[str, str]:
         "Columns": str(asked.columns),
         "Color": "true" if asked.color else "false",
         "Allow-Removals": str(asked.allow_removals),
+        "Advised": "true" if asked.advised else "false",
     }
 
 

@@ -12,10 +12,11 @@ from desired.desired import Desired
 from desired.engine_config import header
 from desired.manifest import Reading, read
 from desired.problem import Source
+from reconcilers import generations
 from reconcilers.applied import what_was_applied
 from reconcilers.apply import apply
 from reconcilers.fingerprint import plan_id
-from reconcilers.generations import Generation, Who, numbers, record
+from reconcilers.generations import Who, leads_to
 from reconcilers.host.host import Host, ReconcileError
 from reconcilers.host.local import LocalHost
 from reconcilers.host.read_only import ReadOnly
@@ -125,8 +126,7 @@ class Instance:
             if expected is not None and review.id != expected:
                 raise StaleError(review)
             began = self.host.now()
-            number = review.plan.generation + (review.plan.config is not None)
-            journal = Journal(self.host, self.roots, number)
+            journal = Journal(self.host, self.roots, leads_to(review.plan))
             receipts = self._carried_out(review.plan, activation, journal, watched)
             trouble = journal.trouble
             seconds = (self.host.now() - began).total_seconds()
@@ -157,20 +157,16 @@ class Instance:
     ) -> str:
         """Keep what a complete apply led to; gives why it could not be kept."""
         try:
-            config = self.host.read(self.roots.engine_config)
-            if config is None or number in numbers(self.host, self.roots):
-                return ""
-            kept = Generation(
-                number=number,
-                at=self.host.now(),
-                who=who,
+            kept = generations.applied(
+                self.host,
+                self.roots,
+                review.plan,
+                receipts,
+                document=written(review.plan),
                 sources=review.reading.desired.sources,
-                config=config,
-                plan=written(review.plan),
-                receipts=receipts,
-                resumed=review.plan.config is None,
+                who=who,
             )
-            record(self.host, self.roots, kept)
+            generations.record(self.host, self.roots, kept)
         except ReconcileError as cause:
             return f"generation {number} is not on record: {cause}"
         return ""

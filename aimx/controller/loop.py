@@ -125,7 +125,8 @@ class Controller:
         allowed = whole
         if consent.withheld:
             allowed = await asyncio.to_thread(self.instance.review, reading, consent)
-        if allowed.plan.steps:
+        due = self._is_due(reading, allowed)
+        if due:
             applied = await self._applied(allowed.id, self._who(), consent)
             if not applied.summary.is_complete:
                 self._failed(_first_reason(applied))
@@ -133,7 +134,15 @@ class Controller:
         else:
             await self._refresh()
         self._failures = 0
-        self.state.settled(whole, allowed)
+        self.state.settled(whole, allowed, applied=due)
+
+    def _is_due(self, reading: Reading, allowed: Review) -> bool:
+        """Whether to apply: not where a rule refuses, or drift alone is only to be reported."""
+        pending = allowed.plan.pending
+        if allowed.plan.refused or not pending:
+            return False
+        reported = reading.desired.policy.drift == "report"
+        return not (reported and all(change.drifted for change in pending))
 
     def _who(self) -> Who:
         user = self.instance.host.user()

@@ -12,6 +12,7 @@ from aimx.controller.conditions import Conditions, Status, Type
 from aimx.controller.instance import Applied, Instance, Review
 from desired.manifest import Reading
 from desired.problem import ManifestError, render_problem
+from reconcilers.change import Change
 from reconcilers.host.host import Access, ReconcileError
 
 log = structlog.get_logger()
@@ -53,21 +54,23 @@ class State:
         else:
             self._tell("Converged", "False", "ChangesPending", "`aimx plan` shows them")
 
-    def settled(self, whole: Review, done: Review) -> None:
+    def settled(self, whole: Review, done: Review, *, applied: bool) -> None:
         """All that may be done is done; `whole` has what waits for somebody to say so."""
-        self.generation = max(self.generation, done.plan.generation)
-        blocked = [f"{c.address}: {c.blocked.reason}" for c in done.plan.blocked if c.blocked]
-        blocked += [f"{each.address}: {each.reason}" for each in done.plan.unsettled]
-        if blocked:
-            self._tell("Converged", "False", "Blocked", "\n".join(blocked))
+        plan = done.plan
+        self.generation = max(self.generation, plan.generation)
+        left = plan.blocked if applied else plan.changes
+        drifted = "\n".join(change.address for change in left if change.drifted)
+        self._tell("Drifted", "True" if drifted else "False", "", drifted)
+        reasons = [f"{change.address}: {_reason(change)}" for change in left]
+        reasons += [f"{each.address}: {each.reason}" for each in plan.unsettled]
+        if reasons:
+            self._tell("Converged", "False", "Blocked", "\n".join(reasons))
         else:
             self._tell("Converged", "True")
         if whole.id != done.id:
             self.waiting(whole)
         else:
             self._tell("PendingApproval", "False")
-        still = _drifted(done) if blocked else ""
-        self._tell("Drifted", "True" if still else "False", "", still)
 
     def waiting(self, whole: Review) -> None:
         changes = "\n".join(f"{change.action} {change.address}" for change in whole.plan.changes)
@@ -120,6 +123,10 @@ class State:
     def _tell(self, kind: Type, status: Status, reason: str = "", message: str = "") -> None:
         now = self.instance.host.now()
         self.conditions = self.conditions.told(kind, status, now, reason=reason, message=message)
+
+
+def _reason(change: Change) -> str:
+    return change.why if change.blocked is None else change.blocked.reason
 
 
 def _drifted(review: Review) -> str:

@@ -29,14 +29,14 @@ def planned(review: Review, wish: Wish) -> Answer:
         output = written(plan).decode()
     else:
         warnings = [render_problem(problem) for problem in review.reading.warnings]
-        told = plan_text(plan, columns=wish.columns, colour=wish.color)
+        told = plan_text(plan, columns=wish.columns, colour=wish.color, advised=wish.advised)
         output = "\n\n".join([*warnings, told])
     blocked = len(plan.blocked) + len(plan.unsettled)
     return Answer(
         exit=Exit.REFUSED if plan.refused else Exit.DONE,
         output=output,
         plan_id=review.id,
-        pending=len(plan.pending) if plan.steps else 0,
+        pending=0 if plan.refused else len(plan.pending),
         blocked=blocked,
     )
 

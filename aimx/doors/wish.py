@@ -16,6 +16,7 @@ class Wish:
     columns: int = 80
     color: bool = False
     allow_removals: int = 0
+    advised: bool = True  # Say what to type next.
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,13 @@ _COLOURS = {
 }
 
 
-def plan_text(plan: Plan, *, columns: int = 80, colour: bool = False, saved: str = "") -> str:
-    """The whole report; `saved` is the file that the plan was written to, if any."""
+def plan_text(
+    plan: Plan, *, columns: int = 80, colour: bool = False, saved: str = "", advised: bool = True
+) -> str:
+    """The whole report; `saved` is the file that the plan was written to, if any.
+
+    Not `advised` is a reader who is about to be asked whether to apply it.
+    """
     lines: list[str] = []
     for change in plan.changes:
         lines.append(_head(symbol(change), _named(change), colour=colour))
@@ -39,7 +44,7 @@ def plan_text(plan: Plan, *, columns: int = 80, colour: bool = False, saved: str
         signs = ", ".join(f"{sign} {meaning}" for sign, meaning in legend(plan).items())
         lines += ["", *wrapped(signs, columns, " " * 2), ""]
     lines.append(summary(plan))  # Never broken: scripts look for it.
-    for each in advice(plan, saved):
+    for each in advice(plan, saved) if advised or plan.refused else ():
         lines += ["", *_advice(each, columns)]
     return "\n".join(lines) + "\n"
 

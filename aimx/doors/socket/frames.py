@@ -64,7 +64,7 @@ def _names(*names: str) -> frozenset[str]:
 
 
 ROOTS = _names("config-dir", "data-dir", "runtime-dir", "manifest")
-VIEW = _names("format", "columns", "color", "allow-removals")
+VIEW = _names("format", "columns", "color", "allow-removals", "advised")
 
 VERBS: Mapping[str, Shape] = {
     "SEND": Shape(

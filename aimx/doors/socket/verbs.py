@@ -149,4 +149,5 @@ def _wish(request: Request) -> Wish:
         columns=request.number("columns", 80),
         color=request.flag("color"),
         allow_removals=request.number("allow-removals", 0),
+        advised=request.headers.get("advised") != "false",
     )
