@@ -89,9 +89,9 @@ def _source(path: Path, problems: list[Problem]) -> Source | None:
             )
         )
     except OSError as cause:
-        problems.append(
-            Problem.of_file(str(path), "manifest-unreadable", _said(cause), "let this user read it")
-        )
+        denied = isinstance(cause, PermissionError)
+        remedy = "let this user read it" if denied else "put a file in its place"
+        problems.append(Problem.of_file(str(path), "manifest-unreadable", _said(cause), remedy))
     return None
 
 
