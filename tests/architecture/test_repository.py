@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # Made by tools and by `dev/demo`.
-LEFT_OUT = {".git", ".hypothesis", ".venv", "__pycache__", "demo"}
+LEFT_OUT = {".git", ".hypothesis", ".venv", "__pycache__", "demo", "dist"}
 
 # Written so that this file does not say it either.
 REGISTRIES = ("pypi" + r"\.org", "python" + "hosted", "npm" + "js", "crates" + r"\.io")
