@@ -90,6 +90,11 @@ class Snapshot:
     resolvers: tuple[str, ...] = ()  # `address:port`; empty: the system's.
     dns_timeout: float = 5.0  # Seconds.
     max_signature_age: float = 7 * 86400.0  # Seconds.
+    _hosted: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Asked at each RCPT, of which there are many, and of domains perhaps as well.
+        object.__setattr__(self, "_hosted", frozenset(self.domains))
 
     @property
     def default_domain(self) -> str:
@@ -105,7 +110,7 @@ class Snapshot:
             if domain != "postmaster":
                 return Unrouted.FOREIGN
             local, domain = domain, self.default_domain
-        if domain not in self.domains:
+        if domain not in self._hosted:
             return Unrouted.FOREIGN
         if local == "*":
             return Unrouted.UNKNOWN
@@ -123,7 +128,9 @@ class Snapshot:
         return found
 
     def to_bytes(self) -> bytes:
-        return json.dumps(asdict(self), separators=(",", ":")).encode()
+        told = asdict(self)
+        del told["_hosted"]
+        return json.dumps(told, separators=(",", ":")).encode()
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Snapshot:
