@@ -1,0 +1,125 @@
+"""An aimx of its own for a measurement: directories, a manifest, free ports, perhaps a daemon."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import signal
+import smtplib
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+AIMX = Path(sys.executable).with_name("aimx")
+PATIENCE = 60.0  # Seconds for what takes a few; only a failure waits so long.
+# Nearly all that a client may do here is done by one address.
+LIMITS = "max_connections = 1000\nmax_connections_per_ip = 1000"
+
+
+def owner() -> str:
+    """Who owns the mailboxes: whoever measures, and nobody for root."""
+    return "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(holds: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"waited in vain for {what}")
+        time.sleep(0.01)
+
+
+def greets(port: int) -> bool:
+    try:
+        with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE) as session:
+            return session.noop()[0] == 250
+    except OSError:
+        return False
+
+
+@contextmanager
+def ground() -> Iterator[Path]:
+    """A fresh directory that service users can reach, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="aimx-bench-") as name:
+        path = Path(name)
+        path.chmod(0o755)
+        yield path
+
+
+@dataclass
+class Instance:
+    base: Path
+    port: int = field(default_factory=free_port)
+
+    def __post_init__(self) -> None:
+        for name in ("config", "data", "run"):
+            (self.base / name).mkdir(parents=True, mode=0o755)
+        self.base.chmod(0o755)
+
+    @property
+    def manifest(self) -> Path:
+        return self.base / "config" / "manifest.toml"
+
+    @property
+    def log(self) -> str:
+        return (self.base / "serve.log").read_text(errors="replace")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "AIMX_CONFIG_DIR": str(self.base / "config"),
+            "AIMX_DATA_DIR": str(self.base / "data"),
+            "AIMX_RUNTIME_DIR": str(self.base / "run"),
+        }
+
+    def declare(self, mailboxes: Iterable[str], domains: Iterable[str], rest: str = "") -> float:
+        """Replace the manifest by a rename, as an editor does; gives when, by `perf_counter`."""
+        names = ", ".join(f'"{domain}"' for domain in domains)
+        tables = "".join(f'[mailboxes."{m}"]\nowner = "{owner()}"\n' for m in mailboxes)
+        beside = self.manifest.with_suffix(".new")
+        beside.write_text(
+            f"domains = [{names}]\n{tables}\n"
+            f'[smtp]\nbind = ["127.0.0.1:{self.port}"]\n{LIMITS}\n{rest}'
+        )
+        begun = time.perf_counter()
+        beside.replace(self.manifest)
+        return begun
+
+    def command(self, *arguments: str) -> None:
+        """Run `aimx`; a measurement of something that failed is none."""
+        ended = subprocess.run(
+            [AIMX, *arguments], env=self.environment, capture_output=True, text=True, check=False
+        )
+        if ended.returncode != 0:
+            raise SystemExit(f"aimx {' '.join(arguments)}: {ended.stdout}{ended.stderr}")
+
+    def mailbox(self, address: str) -> Path:
+        local, _, domain = address.partition("@")
+        return self.base / "data" / domain / "inbox" / local
+
+    @contextmanager
+    def serving(self) -> Iterator[int]:
+        """A daemon that greets, ended afterwards; gives its process id."""
+        with (self.base / "serve.log").open("wb") as log:
+            daemon = subprocess.Popen([AIMX, "serve"], env=self.environment, stdout=log, stderr=log)
+        try:
+            until(lambda: daemon.poll() is not None or greets(self.port), "aimx to greet")
+            if daemon.poll() is not None:
+                raise SystemExit(self.log)
+            yield daemon.pid
+        finally:
+            daemon.send_signal(signal.SIGTERM)
+            daemon.wait(PATIENCE)

@@ -1,0 +1,72 @@
+"""The servers that are loaded: ours, a plain aiosmtpd handler, and one that drops everything."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from instance import PATIENCE, Instance, free_port, greets, until
+from load import RECIPIENT
+
+PEER = Path(__file__).with_name("peer.py")
+SINK = Path("/usr/sbin/smtp-sink")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Something that takes mail, and where to see what it took."""
+
+    port: int
+    pid: int
+    directory: Path | None = None  # None: it keeps nothing.
+    suffix: str = ".eml"
+
+    def files(self) -> int:
+        if self.directory is None:
+            return 0
+        return sum(name.endswith(self.suffix) for name in os.listdir(self.directory))
+
+
+@contextmanager
+def ours(base: Path, resolver: str) -> Iterator[Server]:
+    instance = Instance(base / "aimx")
+    instance.declare([RECIPIENT], ["example.com"], f'[dns]\nresolvers = ["{resolver}"]\n')
+    instance.command("apply", "--yes")
+    with instance.serving() as pid:
+        yield Server(instance.port, pid, instance.mailbox(RECIPIENT), ".md")
+
+
+@contextmanager
+def peer(base: Path, durability: str) -> Iterator[Server]:
+    """The handler of `peer.py`, which says what `durability` may be."""
+    directory, port = base / durability, free_port()
+    directory.mkdir()
+    command = (sys.executable, PEER, str(port), directory, durability)
+    with _running(port, *command) as pid:
+        yield Server(port, pid, directory)
+
+
+@contextmanager
+def sink() -> Iterator[Server]:
+    """Postfix's smtp-sink."""
+    port = free_port()
+    user = ("-u", "nobody") if os.geteuid() == 0 else ()
+    with _running(port, SINK, *user, f"127.0.0.1:{port}", "1000") as pid:
+        yield Server(port, pid)
+
+
+@contextmanager
+def _running(port: int, *command: str | Path) -> Iterator[int]:
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        until(lambda: running.poll() is not None or greets(port), f"{command[0]} to greet")
+        yield running.pid
+    finally:
+        running.send_signal(signal.SIGTERM)
+        running.wait(PATIENCE)
