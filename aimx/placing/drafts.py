@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import structlog
+
 from aimx.channel.packets import close_all
 from aimx.placing import descriptors
 from aimx.placing.descriptors import Rule
@@ -23,6 +25,8 @@ from aimx.placing.mailboxes import Mailbox
 
 _NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+log = structlog.get_logger()
 
 
 class Draft(Protocol):
@@ -226,12 +230,19 @@ def has_unnamed_files(directory: int) -> bool:
 def sweep(directory: int, keep: tuple[str, ...]) -> int:
     """Remove what a killed placer left under the placing directory, and say how many names.
 
-    What begins with one of `keep` stays.
+    What begins with one of `keep` stays, and so does what we cannot have made.
     """
-    left = [name for name in os.listdir(directory) if not name.startswith(keep)]
-    for name in left:
-        remove(directory, name)
-    return len(left)
+    swept = 0
+    for name in os.listdir(directory):
+        if name.startswith(keep):
+            continue
+        try:
+            remove(directory, name)
+        except OSError as failure:
+            log.warning("left under the placing directory", name=name, reason=failure.strerror)
+        else:
+            swept += 1
+    return swept
 
 
 def remove(directory: int, name: str) -> None:

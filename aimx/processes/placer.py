@@ -10,6 +10,8 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
+import structlog
+
 from aimx.placing import rows as placed
 from aimx.placing.batch import Committer
 from aimx.placing.capabilities import keep_what_placing_needs
@@ -26,6 +28,8 @@ _LARGEST = 256 * 1024 * 1024  # Octets of one file that a worker passes.
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _KEPT_NAMES = ("lock", placed.NAME)  # By how they begin: of the database there are several.
 
+log = structlog.get_logger()
+
 
 def main() -> None:
     # Whoever opens a leased file would kill us with it, from the first lease on.
@@ -35,8 +39,8 @@ def main() -> None:
 
 def serve(arrival: Arrival) -> None:
     """Wait for the last placer to be gone, settle what it left, and place until control ends."""
-    keep_what_placing_needs()
     harden()
+    keep_what_placing_needs()
     control, data = arrival.channel("control"), arrival.descriptors["data"]
     with ExitStack() as leaving:
         directory = _opened(data)
@@ -74,7 +78,11 @@ def _opened(data: int) -> int:
 def _lock(directory: int) -> None:
     """Held for life, so that a successor waits before it opens the database."""
     lock = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=directory)
-    fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        log.info("waiting for the last placer to leave")
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def _rows(directory: int) -> Rows:

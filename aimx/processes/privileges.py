@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
 _OPEN_FILES = 8192
-_FILE_SIZE = 1 << 30  # Octets of the largest file that may be written.
+_MEMORY = 4 << 30  # Octets. Beyond it one worker fails, and not the host.
 
 
 class PrivilegeError(Exception):
@@ -33,14 +33,14 @@ def drop(uid: int, gid: int, groups: Sequence[int] = ()) -> None:
 
 
 def harden() -> None:
-    """No debugger, no core, no set-user-id program, and bounded files. After `drop`."""
+    """No debugger, no core, no set-user-id program, bounded files and memory. After `drop`."""
     libc = ctypes.CDLL(None, use_errno=True)
     for option, value in ((_PR_SET_DUMPABLE, 0), (_PR_SET_NO_NEW_PRIVS, 1)):
         if libc.prctl(option, value, 0, 0, 0) != 0:
             failure = os.strerror(ctypes.get_errno())
             raise PrivilegeError(f"prctl({option}, {value}): {failure}")
     _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_FSIZE, _FILE_SIZE)
+    _limit(resource.RLIMIT_DATA, _MEMORY)
     _limit(resource.RLIMIT_NOFILE, _OPEN_FILES)
 
 
@@ -51,7 +51,10 @@ def _check_no_way_back() -> None:
 
 
 def _limit(kind: int, wanted: int) -> None:
-    """Set the limit, as far as what we were given lets us raise it."""
-    _, most = resource.getrlimit(kind)
-    value = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
-    resource.setrlimit(kind, (value, value))
+    """Set the limit, or come as near to it as who we are allows."""
+    try:
+        resource.setrlimit(kind, (wanted, wanted))
+    except ValueError:
+        # Only root may raise the upper one of the two that every limit has.
+        _, most = resource.getrlimit(kind)
+        resource.setrlimit(kind, (most, most))

@@ -146,9 +146,14 @@ def settle_in(arrival: Arrival, packages: Iterable[str] = ()) -> None:
 
 def _environment(ours: Mapping[str, str]) -> dict[str, str]:
     environment = {name: value for name, value in ours.items() if _VARIABLES.fullmatch(name)}
-    root = str(Path(__file__).resolve().parents[2])
-    if root not in (*site.getsitepackages(), site.getusersitepackages()):
+    root = Path(__file__).resolve().parents[2]
+    if root not in map(Path.resolve, map(Path, _installed())):
         # A checkout, which the new interpreter would not find by itself.
         known = environment.get("PYTHONPATH")
-        environment["PYTHONPATH"] = f"{root}{os.pathsep}{known}" if known else root
+        environment["PYTHONPATH"] = f"{root}{os.pathsep}{known}" if known else str(root)
     return environment
+
+
+def _installed() -> list[str]:
+    """Where every interpreter like ours looks by itself."""
+    return [*site.getsitepackages(), site.getusersitepackages()]

@@ -71,3 +71,14 @@ def test_what_a_killed_placer_left_is_swept(ground):
     assert ground.left_over == []
     assert (ground.placing / "placed.db.corrupt-2026").exists()
     os.close(opened)
+
+
+def test_what_no_placer_made_is_left_and_told(ground, capsys):
+    (ground.placing / "somebodys/own").mkdir(parents=True)
+    opened = os.open(ground.placing, os.O_RDONLY)
+
+    assert sweep(opened, ("lock", "placed.db")) == 0
+
+    assert ground.left_over == ["somebodys"]
+    assert "left under the placing directory" in capsys.readouterr().out
+    os.close(opened)
