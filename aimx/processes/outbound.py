@@ -41,6 +41,9 @@ from aimx.processes.sent import Keeping
 from aimx.processes.start import Arrival, run, settle_in
 from aimx.snapshot import Route, Snapshot
 
+# Names a directory that gets what would be sent.
+_REHEARSAL = "AIMX_TEST_MAIL_DROP"
+
 log = structlog.get_logger()
 
 
@@ -112,7 +115,7 @@ class Outbound:
 
     def _deliverer(self, snapshot: Snapshot) -> Deliverer:
         """To the hosts that the DNS names; for rehearsals into a directory."""
-        if directory := os.environ.get("AIMX_TEST_MAIL_DROP"):
+        if directory := os.environ.get(_REHEARSAL):
             return MailDrop(Path(directory), _now)
         delivery = snapshot.delivery
         return Direct(
@@ -224,6 +227,8 @@ def serve(arrival: Arrival) -> None:
 
 
 async def _serve(arrival: Arrival) -> None:
+    if directory := os.environ.get(_REHEARSAL):
+        log.warning("no mail leaves: it is written into a directory", directory=directory)
     await Outbound(arrival.channel("control"), arrival.descriptors["spool"]).run()
 
 
