@@ -322,6 +322,14 @@ def make_for_all(tmp_path_factory: pytest.TempPathFactory, nowhere: str) -> Iter
         yield made
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share an instance run in one process, so that it is started once."""
+    for item in items:
+        if "make_for_all" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 @pytest.fixture
 def instance(make: Make) -> Instance:
     return make()
