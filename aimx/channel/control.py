@@ -84,6 +84,8 @@ class Submission:
     content_length: int
     html_length: int
     text_only: bool
+    uid: int  # Of the caller, whose idempotency keys are nobody else's.
+    idempotency_key: str  # Empty: none.
 
 
 @dataclass(frozen=True, slots=True)

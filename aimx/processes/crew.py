@@ -197,17 +197,24 @@ class Crew:
         """Give it a channel to the placer; one end each, and none stays here."""
         ours, theirs = pair(Kind.PLACING)
         try:
-            await self.station.introduce(worker.role, theirs)
+            await self.station.introduce(worker.role, worker.name, theirs)
             await worker.tell(Placements(), (ours.fileno(),))
         finally:
             ours.close()
             theirs.close()
 
     async def reconnect(self) -> None:
-        """The placer is a new one, or closed a line: everybody gets a new line."""
+        """The placer is a new one: everybody gets a new line."""
         for worker in (*self.workers, *self._starting):
             with suppress(WorkerGoneError):
                 await self.connect(worker)
+
+    def dismiss(self, name: str) -> None:
+        """A worker that broke the rules is not to be believed; another takes its place."""
+        for worker in tuple(self.workers):
+            if worker.name == name:
+                worker.end()
+                self._died(worker)
 
     def _died(self, worker: Worker) -> None:
         self.lost(worker)

@@ -29,7 +29,7 @@ class Running:
     """What `serve` runs. It swaps to a new generation without losing a session."""
 
     def __init__(self, roots: Roots, host: Reading) -> None:
-        self._station = Station(roots, host, self._placer_replaced)
+        self._station = Station(roots, host, self._placer_replaced, self._dismissed)
         self._crew = Crew(self._station, self._heard, self._lost)
         self._listening = Listening()
         self._acceptance = Acceptance(self._crew, lambda: self.snapshot.limits)
@@ -95,6 +95,9 @@ class Running:
             self._acceptance.lost(worker)
         else:
             self.submissions.lost()
+
+    def _dismissed(self, name: str) -> None:
+        self._crew.dismiss(name)
 
     def _placer_replaced(self) -> None:
         self._spawn(self._crew.reconnect())

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
+import sqlite3
 import uuid
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -29,6 +32,8 @@ from aimx.outbound.deliver import Direct
 from aimx.outbound.delivery import Deliverer
 from aimx.outbound.dialogue import Manners
 from aimx.outbound.drop import MailDrop
+from aimx.outbound.keys import Keys
+from aimx.outbound.once import Claim, once
 from aimx.outbound.outcome import Sent
 from aimx.outbound.refusal import NotSent
 from aimx.outbound.sign import KeyUnusableError, Signer
@@ -39,6 +44,7 @@ from aimx.processes.lazy import DNS
 from aimx.processes.post import Post, UnloadableError
 from aimx.processes.sent import Keeping
 from aimx.processes.start import Arrival, run, settle_in
+from aimx.processes.tenure import hold
 from aimx.snapshot import Route, Snapshot
 
 # Names a directory that gets what would be sent.
@@ -59,8 +65,10 @@ class Generation:
 class Outbound:
     """The submissions in hand, by number."""
 
-    def __init__(self, control: Channel, spool: int) -> None:
-        self._placements = PlacingClient(spool)
+    def __init__(self, control: Channel, directory: int) -> None:
+        """The directory is outbound's own: for its keys, and for what is too large for a packet."""
+        self._placements = PlacingClient(directory)
+        self._keys = _keys(directory)
         self._resolver = Asking()
         self._signers: dict[tuple[str, str, str], Signer] = {}  # By domain, selector, PEM.
         self._permissions: dict[int, asyncio.Future[bool]] = {}
@@ -176,13 +184,35 @@ class Outbound:
         if not await permission or route is None:
             return Outcome(number, "MAILBOX", no_mailbox(author.address))
         html = content[submission.content_length :] if submission.html_length else None
-        match await generation.sending.send(
-            Submitted(body, html, submission.text_only), author.address
-        ):
-            case Sent(message_id):
-                return Outcome(number, "", message_id)
-            case NotSent(code, reason):
-                return Outcome(number, code.value, reason)
+        submitted = Submitted(body, html, submission.text_only)
+
+        def send() -> Coroutine[Any, Any, Sent | NotSent]:
+            return generation.sending.send(submitted, author.address)
+
+        if not submission.idempotency_key:
+            return _outcome(number, await send())
+        digest = hashlib.sha256(content + bytes([submission.text_only])).digest()
+        claim = Claim(submission.uid, submission.idempotency_key, digest)
+        return _outcome(number, await once(self._keys, claim, _now(), send))
+
+
+def _outcome(number: int, sent: Sent | NotSent) -> Outcome:
+    match sent:
+        case Sent(message_id):
+            return Outcome(number, "", message_id)
+        case NotSent(code, reason):
+            return Outcome(number, code.value, reason)
+
+
+def _keys(directory: int) -> Keys | None:
+    """The idempotency keys; None where they cannot be read, and then none is honoured."""
+    # By path, since SQLite makes its log beside it.
+    path = Path(f"/proc/self/fd/{directory}").readlink() / "keys.db"
+    try:
+        return Keys(path, run=str(uuid.uuid4()))
+    except sqlite3.Error as cause:
+        log.error("idempotency keys cannot be read", path=str(path), reason=str(cause))
+        return None
 
 
 def no_mailbox(author: str) -> str:
@@ -223,6 +253,7 @@ def main() -> None:
 
 def serve(arrival: Arrival) -> None:
     settle_in(arrival, (*DNS, "idna"))
+    hold(arrival.descriptors["spool"])
     asyncio.run(_serve(arrival))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import gc
 import os
 import signal
@@ -23,6 +22,7 @@ from aimx.placing.rows import Rows, RowsError
 from aimx.placing.settle import settle
 from aimx.processes.privileges import harden
 from aimx.processes.start import Arrival, StartError, run
+from aimx.processes.tenure import hold
 
 _LARGEST = 256 * 1024 * 1024  # Octets of one file that a worker passes.
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -45,7 +45,7 @@ def serve(arrival: Arrival) -> None:
     with ExitStack() as leaving:
         directory = _opened(data)
         leaving.callback(os.close, directory)
-        _lock(directory)
+        hold(directory)
         sweep(directory, _KEPT_NAMES)
         disk, mailboxes = Disk(), Mailboxes(data)
         leaving.callback(disk.close)
@@ -73,16 +73,6 @@ def _opened(data: int) -> int:
         raise StartError(
             f".aimx/placing in the data directory: {cause.strerror}. `aimx apply` makes it"
         ) from cause
-
-
-def _lock(directory: int) -> None:
-    """Held for life, so that a successor waits before it opens the database."""
-    lock = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=directory)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        log.info("waiting for the last placer to leave")
-        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def _rows(directory: int) -> Rows:

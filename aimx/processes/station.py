@@ -7,7 +7,6 @@ anew at once, and everybody is given a line to the new one.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,16 +36,26 @@ class StationError(Exception):
 
 
 class Station:
-    """Starts processes, and keeps a placer running. `replaced` is called for each new one."""
+    """Starts processes, and keeps a placer running.
 
-    def __init__(self, roots: Roots, host: Reading, replaced: Callable[[], None]) -> None:
+    `replaced` is called for each new placer, `dismissed` with the name of a worker that broke
+    the rules of its line to the placer.
+    """
+
+    def __init__(
+        self,
+        roots: Roots,
+        host: Reading,
+        replaced: Callable[[], None],
+        dismissed: Callable[[str], None],
+    ) -> None:
         self._roots = roots
         self._host = host
         self._replaced = replaced
+        self._dismissed = dismissed
         self._placer: Popen[bytes] | None = None
         self._control: Attached | None = None
         self._ready = asyncio.Event()
-        self._numbers = itertools.count(1)
         self._users: dict[str, Account] = {}
         self._closing = False
         self._again: asyncio.Task[None] | None = None
@@ -74,11 +83,11 @@ class Station:
         with self._opened(spool) as descriptor:
             return await _started(role, {"spool": descriptor}, become)
 
-    async def introduce(self, role: str, end: Channel) -> None:
+    async def introduce(self, role: str, name: str, end: Channel) -> None:
         """Let the placer serve a worker at this end; it is not ours afterwards."""
         if self._control is None:
             return  # Everybody is introduced to the next one.
-        admit = Admit(f"{role}-{next(self._numbers)}", Role(role), self._users[role].uid)
+        admit = Admit(name, Role(role), self._users[role].uid)
         try:
             await self._control.send(PLACER.encode(admit), (end.fileno(),))
         except ConnectionError:
@@ -115,7 +124,7 @@ class Station:
                 self._ready.set()
             case Dismissed(worker, reason):
                 log.error("worker was dismissed by the placer", worker=worker, reason=reason)
-                self._replaced()
+                self._dismissed(worker)
 
     def _ended(self, reason: str) -> None:
         placer, self._placer, self._control = self._placer, None, None

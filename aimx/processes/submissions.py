@@ -39,7 +39,12 @@ class Submissions:
         news = self._waiting[number] = asyncio.Queue()
         try:
             message = Submission(
-                number, submitted.content_length, submitted.html_length, submitted.text_only
+                number,
+                submitted.content_length,
+                submitted.html_length,
+                submitted.text_only,
+                submitted.uid,
+                submitted.idempotency_key,
             )
             await workers[0].tell(message, (submitted.content,))
             return await self._followed(workers[0], number, news, permission)

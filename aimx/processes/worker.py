@@ -49,6 +49,11 @@ class Worker:
     _leaving: bool = False
     _gone: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @property
+    def name(self) -> str:
+        """What the placer calls it."""
+        return f"{self.role}-{self.process.pid}"
+
     async def arrived(self, channel: Channel, seconds: float) -> None:
         """Wait until it has said on its new channel that it is ready; raises as `ask`."""
         answer = self._expect()

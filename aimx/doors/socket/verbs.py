@@ -23,7 +23,8 @@ class Submitted:
     content_length: int
     html_length: int
     text_only: bool
-    idempotency_key: str | None
+    uid: int  # Of the caller.
+    idempotency_key: str  # Empty: none.
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,8 @@ class Verbs:
             content_length=request.content_length,
             html_length=request.html_length,
             text_only=request.flag("text-only"),
-            idempotency_key=request.headers.get("idempotency-key"),
+            uid=caller.uid,
+            idempotency_key=request.headers.get("idempotency-key", ""),
         )
         if submitted.text_only and submitted.html_length:
             raise frames.malformed(

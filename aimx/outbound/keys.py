@@ -1,0 +1,108 @@
+"""Idempotency keys: the same key of the same caller never sends twice, whatever dies in between.
+
+What was begun and not settled by a process that is no more is unknown: it may have gone out, so
+it is never sent again by itself.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from pathlib import Path
+from typing import TypeAlias
+
+LONGEST_KEY = 255
+KEPT = timedelta(days=30)
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS keys (
+    uid INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    digest BLOB NOT NULL,     -- Of what was handed in under the key.
+    run TEXT NOT NULL,        -- Of the process that began.
+    settled INTEGER NOT NULL,
+    code TEXT NOT NULL,
+    text TEXT NOT NULL,
+    began REAL NOT NULL,      -- Seconds since 1970.
+    PRIMARY KEY (uid, key)
+) WITHOUT ROWID, STRICT
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of it the first time: a code, empty for success, and the text beside it."""
+
+    code: str
+    text: str
+
+
+class Standing(Enum):
+    """Where a key stands that has no outcome."""
+
+    FRESH = auto()  # It is ours to send.
+    UNDER_WAY = auto()  # Another submission of it is being sent.
+    UNKNOWN = auto()  # Whether it went out, nobody can say.
+    OTHER = auto()  # It stands for another message.
+
+
+Found: TypeAlias = Settled | Standing
+
+
+class Keys:
+    """The keys of all callers, on disk. Every change is durable when it returns."""
+
+    def __init__(self, path: Path, run: str) -> None:
+        self._run = run
+        self._database = sqlite3.connect(path, isolation_level=None)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = FULL")
+        self._database.execute(_SCHEMA)
+
+    def close(self) -> None:
+        self._database.close()
+
+    def begin(self, uid: int, key: str, digest: bytes, now: datetime) -> Found:
+        """Claim the key for this message, or tell what stands in the way."""
+        with self._database:
+            self._database.execute("BEGIN IMMEDIATE")
+            self._database.execute("DELETE FROM keys WHERE began < ?", ((now - KEPT).timestamp(),))
+            row = self._database.execute(
+                "SELECT digest, run, settled, code, text FROM keys WHERE uid = ? AND key = ?",
+                (uid, key),
+            ).fetchone()
+            if row is None:
+                self._database.execute(
+                    "INSERT INTO keys VALUES (?, ?, ?, ?, 0, '', '', ?)",
+                    (uid, key, digest, self._run, now.timestamp()),
+                )
+                return Standing.FRESH
+        return self._found(digest, *row)
+
+    def settle(self, uid: int, key: str, outcome: Settled) -> None:
+        """This is what became of it, and what the next one who asks is told."""
+        self._database.execute(
+            "UPDATE keys SET settled = 1, code = ?, text = ? WHERE uid = ? AND key = ?",
+            (outcome.code, outcome.text, uid, key),
+        )
+
+    def doubt(self, uid: int, key: str) -> None:
+        """Nobody can say any more what became of it."""
+        self._database.execute(
+            "UPDATE keys SET run = '' WHERE uid = ? AND key = ? AND settled = 0", (uid, key)
+        )
+
+    def release(self, uid: int, key: str) -> None:
+        """Nothing went out: the key may be used again."""
+        self._database.execute("DELETE FROM keys WHERE uid = ? AND key = ?", (uid, key))
+
+    def _found(
+        self, digest: bytes, known: bytes, run: str, settled: int, code: str, text: str
+    ) -> Found:
+        if known != digest:
+            return Standing.OTHER
+        if settled:
+            return Settled(code, text)
+        return Standing.UNDER_WAY if run == self._run else Standing.UNKNOWN

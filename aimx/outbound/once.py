@@ -1,0 +1,84 @@
+"""Sending under an idempotency key: once, or an honest word about the time before."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from aimx.outbound.keys import LONGEST_KEY, Keys, Settled, Standing
+from aimx.outbound.outcome import Sent
+from aimx.outbound.refusal import Code, NotSent
+
+_STANDING = {
+    Standing.UNDER_WAY: NotSent(Code.TEMP, "a message with this Idempotency-Key is being sent"),
+    Standing.UNKNOWN: NotSent(
+        Code.DELIVERY,
+        "unknown: sending under this Idempotency-Key was interrupted, and the message may have"
+        " gone out; it is not sent again",
+    ),
+    Standing.OTHER: NotSent(
+        Code.MALFORMED, "this Idempotency-Key was used before for another message"
+    ),
+}
+_TOO_LONG = NotSent(Code.MALFORMED, f"an Idempotency-Key has at most {LONGEST_KEY} characters")
+_UNWRITABLE = NotSent(Code.TEMP, "the Idempotency-Key cannot be recorded; nothing was sent")
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who wants what sent under which key."""
+
+    uid: int
+    key: str
+    digest: bytes  # Of everything that was handed in.
+
+
+async def once(
+    keys: Keys | None, claim: Claim, now: datetime, send: Callable[[], Awaitable[Sent | NotSent]]
+) -> Sent | NotSent:
+    """Send, unless that was done, or may have been done, under this key before.
+
+    Without `keys` nothing can be recorded, and nothing is sent.
+    """
+    if len(claim.key) > LONGEST_KEY:
+        return _TOO_LONG
+    if keys is None:
+        return _UNWRITABLE
+    try:
+        found = keys.begin(claim.uid, claim.key, claim.digest, now)
+    except sqlite3.Error as cause:
+        log.error("idempotency key not recorded", reason=str(cause))
+        return _UNWRITABLE
+    match found:
+        case Settled("", message_id):
+            return Sent(message_id)
+        case Settled(code, reason):
+            return NotSent(Code(code), reason)
+        case Standing.FRESH:
+            return await _fresh(keys, claim, send)
+        case standing:
+            return _STANDING[standing]
+
+
+async def _fresh(
+    keys: Keys, claim: Claim, send: Callable[[], Awaitable[Sent | NotSent]]
+) -> Sent | NotSent:
+    try:
+        outcome = await send()
+        match outcome:
+            case Sent(message_id):
+                keys.settle(claim.uid, claim.key, Settled("", message_id))
+            case NotSent(Code.TEMP | Code.SIGN):
+                keys.release(claim.uid, claim.key)
+            case NotSent(code, reason):
+                keys.settle(claim.uid, claim.key, Settled(code.value, reason))
+    except BaseException:
+        keys.doubt(claim.uid, claim.key)
+        raise
+    return outcome

@@ -1,0 +1,78 @@
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from aimx.outbound.keys import KEPT, Keys, Settled, Standing
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+SENT = Settled("", "<id@a.example>")
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Iterator[Keys]:
+    made = Keys(tmp_path / "keys.db", run="one")
+    yield made
+    made.close()
+
+
+def test_a_key_that_was_sent_is_answered_and_not_sent_again(keys: Keys) -> None:
+    assert keys.begin(1000, "k", b"message", NOW) is Standing.FRESH
+    keys.settle(1000, "k", SENT)
+
+    assert keys.begin(1000, "k", b"message", NOW) == SENT
+
+
+def test_a_key_that_is_being_sent_is_not_sent_beside_it(keys: Keys) -> None:
+    keys.begin(1000, "k", b"message", NOW)
+
+    assert keys.begin(1000, "k", b"message", NOW) is Standing.UNDER_WAY
+
+
+def test_what_a_dead_process_had_begun_is_unknown(keys: Keys, tmp_path: Path) -> None:
+    keys.begin(1000, "k", b"message", NOW)
+
+    successor = Keys(tmp_path / "keys.db", run="two")
+
+    assert successor.begin(1000, "k", b"message", NOW) is Standing.UNKNOWN
+    successor.close()
+
+
+def test_an_outcome_outlives_the_process(keys: Keys, tmp_path: Path) -> None:
+    keys.begin(1000, "k", b"message", NOW)
+    keys.settle(1000, "k", SENT)
+
+    successor = Keys(tmp_path / "keys.db", run="two")
+
+    assert successor.begin(1000, "k", b"message", NOW) == SENT
+    successor.close()
+
+
+def test_a_key_stands_for_one_message(keys: Keys) -> None:
+    keys.begin(1000, "k", b"message", NOW)
+    keys.settle(1000, "k", SENT)
+
+    assert keys.begin(1000, "k", b"another", NOW) is Standing.OTHER
+
+
+def test_the_keys_of_two_callers_are_strangers(keys: Keys) -> None:
+    keys.begin(1000, "k", b"message", NOW)
+
+    assert keys.begin(1001, "k", b"another", NOW) is Standing.FRESH
+
+
+def test_a_key_is_free_again_where_nothing_went_out(keys: Keys) -> None:
+    keys.begin(1000, "k", b"message", NOW)
+    keys.release(1000, "k")
+
+    assert keys.begin(1000, "k", b"message", NOW) is Standing.FRESH
+
+
+def test_a_key_is_forgotten_after_a_month(keys: Keys) -> None:
+    keys.begin(1000, "k", b"message", NOW)
+    keys.settle(1000, "k", SENT)
+
+    later = NOW + KEPT + timedelta(seconds=1)
+
+    assert keys.begin(1000, "k", b"message", later) is Standing.FRESH

@@ -1,0 +1,99 @@
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from aimx.outbound.keys import Keys
+from aimx.outbound.once import Claim, once
+from aimx.outbound.outcome import Sent
+from aimx.outbound.refusal import Code, NotSent
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+CLAIM = Claim(1000, "k", b"message")
+
+
+class Host:
+    """Gives the outcomes in turn, and counts how often it was asked."""
+
+    def __init__(self, *outcomes: Sent | NotSent | Exception) -> None:
+        self.asked = 0
+        self._outcomes = list(outcomes)
+
+    async def send(self) -> Sent | NotSent:
+        self.asked += 1
+        outcome = self._outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Iterator[Keys]:
+    made = Keys(tmp_path / "keys.db", run="one")
+    yield made
+    made.close()
+
+
+def send(keys: Keys | None, host: Host, claim: Claim = CLAIM) -> Sent | NotSent:
+    return asyncio.run(once(keys, claim, NOW, host.send))
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        pytest.param(Sent("<id@a.example>"), id="sent"),
+        pytest.param(NotSent(Code.DELIVERY, "b@b.example: failed"), id="refused-for-good"),
+    ],
+)
+def test_the_second_time_gets_the_first_outcome(keys: Keys, outcome: Sent | NotSent) -> None:
+    host = Host(outcome)
+
+    assert [send(keys, host), send(keys, host)] == [outcome, outcome]
+    assert host.asked == 1
+
+
+def test_what_was_put_off_may_be_sent_again(keys: Keys) -> None:
+    host = Host(NotSent(Code.TEMP, "later"), Sent("<id@a.example>"))
+
+    assert send(keys, host) == NotSent(Code.TEMP, "later")
+    assert send(keys, host) == Sent("<id@a.example>")
+
+
+def test_after_a_defect_nobody_claims_to_know(keys: Keys) -> None:
+    host = Host(RuntimeError("a defect"))
+    with pytest.raises(RuntimeError):
+        send(keys, host)
+
+    told = send(keys, host)
+
+    assert isinstance(told, NotSent)
+    assert (told.code, told.reason.partition(":")[0]) == (Code.DELIVERY, "unknown")
+    assert host.asked == 1
+
+
+def test_a_key_of_another_message_is_refused(keys: Keys) -> None:
+    host = Host(Sent("<id@a.example>"))
+    send(keys, host)
+
+    told = send(keys, host, Claim(1000, "k", b"another"))
+
+    assert isinstance(told, NotSent)
+    assert told.code is Code.MALFORMED
+
+
+def test_nothing_is_sent_that_cannot_be_recorded() -> None:
+    host = Host()
+
+    told = send(None, host)
+
+    assert isinstance(told, NotSent)
+    assert (told.code, host.asked) == (Code.TEMP, 0)
+
+
+def test_a_key_has_bounds(keys: Keys) -> None:
+    told = send(keys, Host(), Claim(1000, "k" * 256, b"message"))
+
+    assert isinstance(told, NotSent)
+    assert told.code is Code.MALFORMED
