@@ -20,7 +20,6 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS keys (
     uid INTEGER NOT NULL,
     key TEXT NOT NULL,
-    digest BLOB NOT NULL,     -- Of what was handed in under the key.
     run TEXT NOT NULL,        -- Of the process that began.
     settled INTEGER NOT NULL,
     code TEXT NOT NULL,
@@ -45,7 +44,6 @@ class Standing(Enum):
     FRESH = auto()  # It is ours to send.
     UNDER_WAY = auto()  # Another submission of it is being sent.
     UNKNOWN = auto()  # Whether it went out, nobody can say.
-    OTHER = auto()  # It stands for another message.
 
 
 Found: TypeAlias = Settled | Standing
@@ -64,22 +62,25 @@ class Keys:
     def close(self) -> None:
         self._database.close()
 
-    def begin(self, uid: int, key: str, digest: bytes, now: datetime) -> Found:
-        """Claim the key for this message, or tell what stands in the way."""
+    def begin(self, uid: int, key: str, now: datetime) -> Found:
+        """Claim the key, or tell what stands in the way.
+
+        That the same message is handed in is not checked: a retry has another date and id.
+        """
         with self._database:
             self._database.execute("BEGIN IMMEDIATE")
             self._database.execute("DELETE FROM keys WHERE began < ?", ((now - KEPT).timestamp(),))
             row = self._database.execute(
-                "SELECT digest, run, settled, code, text FROM keys WHERE uid = ? AND key = ?",
+                "SELECT run, settled, code, text FROM keys WHERE uid = ? AND key = ?",
                 (uid, key),
             ).fetchone()
             if row is None:
                 self._database.execute(
-                    "INSERT INTO keys VALUES (?, ?, ?, ?, 0, '', '', ?)",
-                    (uid, key, digest, self._run, now.timestamp()),
+                    "INSERT INTO keys VALUES (?, ?, ?, 0, '', '', ?)",
+                    (uid, key, self._run, now.timestamp()),
                 )
                 return Standing.FRESH
-        return self._found(digest, *row)
+        return self._found(*row)
 
     def settle(self, uid: int, key: str, outcome: Settled) -> None:
         """This is what became of it, and what the next one who asks is told."""
@@ -98,11 +99,7 @@ class Keys:
         """Nothing went out: the key may be used again."""
         self._database.execute("DELETE FROM keys WHERE uid = ? AND key = ?", (uid, key))
 
-    def _found(
-        self, digest: bytes, known: bytes, run: str, settled: int, code: str, text: str
-    ) -> Found:
-        if known != digest:
-            return Standing.OTHER
+    def _found(self, run: str, settled: int, code: str, text: str) -> Found:
         if settled:
             return Settled(code, text)
         return Standing.UNDER_WAY if run == self._run else Standing.UNKNOWN

@@ -20,9 +20,6 @@ _STANDING = {
         "unknown: sending under this Idempotency-Key was interrupted, and the message may have"
         " gone out; it is not sent again",
     ),
-    Standing.OTHER: NotSent(
-        Code.MALFORMED, "this Idempotency-Key was used before for another message"
-    ),
 }
 _TOO_LONG = NotSent(Code.MALFORMED, f"an Idempotency-Key has at most {LONGEST_KEY} characters")
 _UNWRITABLE = NotSent(Code.TEMP, "the Idempotency-Key cannot be recorded; nothing was sent")
@@ -36,7 +33,6 @@ class Claim:
 
     uid: int
     key: str
-    digest: bytes  # Of everything that was handed in.
 
 
 async def once(
@@ -51,7 +47,7 @@ async def once(
     if keys is None:
         return _UNWRITABLE
     try:
-        found = keys.begin(claim.uid, claim.key, claim.digest, now)
+        found = keys.begin(claim.uid, claim.key, now)
     except sqlite3.Error as cause:
         log.error("idempotency key not recorded", reason=str(cause))
         return _UNWRITABLE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import os
 import sqlite3
@@ -191,8 +190,7 @@ class Outbound:
 
         if not submission.idempotency_key:
             return _outcome(number, await send())
-        digest = hashlib.sha256(content + bytes([submission.text_only])).digest()
-        claim = Claim(submission.uid, submission.idempotency_key, digest)
+        claim = Claim(submission.uid, submission.idempotency_key)
         return _outcome(number, await once(self._keys, claim, _now(), send))
 
 

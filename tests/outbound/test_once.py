@@ -11,7 +11,7 @@ from aimx.outbound.outcome import Sent
 from aimx.outbound.refusal import Code, NotSent
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-CLAIM = Claim(1000, "k", b"message")
+CLAIM = Claim(1000, "k")
 
 
 class Host:
@@ -73,16 +73,6 @@ def test_after_a_defect_nobody_claims_to_know(keys: Keys) -> None:
     assert host.asked == 1
 
 
-def test_a_key_of_another_message_is_refused(keys: Keys) -> None:
-    host = Host(Sent("<id@a.example>"))
-    send(keys, host)
-
-    told = send(keys, host, Claim(1000, "k", b"another"))
-
-    assert isinstance(told, NotSent)
-    assert told.code is Code.MALFORMED
-
-
 def test_nothing_is_sent_that_cannot_be_recorded() -> None:
     host = Host()
 
@@ -93,7 +83,7 @@ def test_nothing_is_sent_that_cannot_be_recorded() -> None:
 
 
 def test_a_key_has_bounds(keys: Keys) -> None:
-    told = send(keys, Host(), Claim(1000, "k" * 256, b"message"))
+    told = send(keys, Host(), Claim(1000, "k" * 256))
 
     assert isinstance(told, NotSent)
     assert told.code is Code.MALFORMED
