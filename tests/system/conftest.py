@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -48,6 +48,16 @@ def until(holds: Callable[[], Any], what: str) -> Any:
     raise AssertionError(f"in vain: {what}")
 
 
+@contextmanager
+def acting_as(uid: int) -> Iterator[None]:
+    """Whoever this process connects to sees that user; root alone can."""
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
 @dataclass(frozen=True)
 class Letter:
     """A stored message as its reader finds it."""
@@ -77,6 +87,9 @@ class Instance:
     daemon: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
+        self.lay_out()
+
+    def lay_out(self) -> None:
         for name in ("config", "data", "run"):
             (self.base / name).mkdir(parents=True, exist_ok=True, mode=0o755)
         # Service users must reach their directories through it.
@@ -154,7 +167,7 @@ class Instance:
 
     def start(self) -> None:
         """Start the daemon and wait for nothing."""
-        with (self.base / "serve.log").open("ab") as log:
+        with self._log.open("ab") as log:
             self.daemon = subprocess.Popen(
                 [*AIMX, "serve"], env=self.environment, stdout=log, stderr=log
             )
@@ -180,9 +193,12 @@ class Instance:
         self.daemon = None
         return code
 
-    def ask(self, verb: str, **headers: str) -> client.Ok | client.Err:
-        """A request at the daemon's socket."""
-        return client.call(str(self.base / "run" / "aimx.sock"), verb, headers)
+    def ask(
+        self, verb: str, headers: dict[str, str] | None = None, body: bytes = b"", *, uid: int = -1
+    ) -> client.Ok | client.Err:
+        """A request at the daemon's socket; as somebody else where root asks."""
+        with acting_as(uid) if uid >= 0 else nullcontext():
+            return client.call(str(self.base / "run" / "aimx.sock"), verb, headers or {}, body)
 
     def status(self) -> dict[str, Any]:
         reply = self.ask("STATUS")
@@ -198,8 +214,12 @@ class Instance:
         return self.condition(kind)["status"] == status
 
     @property
+    def _log(self) -> Path:
+        return self.base.with_suffix(".log")
+
+    @property
     def log(self) -> str:
-        return (self.base / "serve.log").read_text(errors="replace")
+        return self._log.read_text(errors="replace")
 
     def processes(self) -> dict[int, str]:
         """The daemon's children: their pids and roles."""

@@ -12,7 +12,7 @@ from itertools import count
 
 import pytest
 
-from aimx.doors.socket.client import Err, Ok, ReplyError, UnreachableError, call
+from aimx.doors.socket.client import Err, Ok, ReplyError, UnreachableError
 
 CLIENTS = 4
 ROLES = ("placer", "inbound", "outbound", "supervisor")
@@ -140,7 +140,7 @@ def submitted(instance, subject: str) -> Ok | Err | None:
     content = f"From: info\nTo: a@example.org\nSubject: {subject}\n\nHello.\n".encode()
     length = {"Content-Length": str(len(content))}
     try:
-        return call(str(instance.base / "run" / "aimx.sock"), "SEND", length, content)
+        return instance.ask("SEND", length, content)
     except (UnreachableError, ReplyError):
         return None
 

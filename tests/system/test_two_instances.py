@@ -3,7 +3,6 @@
 import base64
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -18,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from aimx.doors.socket.client import Err, Ok, call
+from aimx.doors.socket.client import Err, Ok
 from aimx.outbound.sign import Signer
 from aimx.testing.zone import Zone, serve_in_thread
 
@@ -198,25 +197,10 @@ def test_a_message_without_a_signature_makes_nobody_trusted(pair):
     assert (letter.fields["dkim"], letter.fields["trusted"]) == ("none", "false")
 
 
-@contextmanager
-def acting_as(uid: int) -> Iterator[None]:
-    """What this process connects to sees that user."""
-    os.seteuid(uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
 def submit(instance, author: str, uid: int) -> Ok | Err:
     content = f"From: {author}\nTo: info@{THEIRS}\nSubject: as {uid}\n\nHello.\n".encode()
-    with acting_as(uid):
-        return call(
-            str(instance.base / "run" / "aimx.sock"),
-            "SEND",
-            {"Content-Length": str(len(content))},
-            content,
-        )
+    length = {"Content-Length": str(len(content))}
+    return instance.ask("SEND", length, content, uid=uid)
 
 
 @needs_root
