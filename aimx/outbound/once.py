@@ -28,26 +28,26 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """Who wants what sent under which key."""
+class CallersKey:
+    """A key, and whose it is."""
 
     uid: int
-    key: str
+    text: str
 
 
 async def once(
-    keys: Keys | None, claim: Claim, now: datetime, send: Callable[[], Awaitable[Sent | NotSent]]
+    keys: Keys | None, key: CallersKey, now: datetime, send: Callable[[], Awaitable[Sent | NotSent]]
 ) -> Sent | NotSent:
     """Send, unless that was done, or may have been done, under this key before.
 
     Without `keys` nothing can be recorded, and nothing is sent.
     """
-    if len(claim.key) > LONGEST_KEY:
+    if len(key.text) > LONGEST_KEY:
         return _TOO_LONG
     if keys is None:
         return _UNWRITABLE
     try:
-        found = keys.begin(claim.uid, claim.key, now)
+        found = keys.begin(key.uid, key.text, now)
     except sqlite3.Error as cause:
         log.error("idempotency key not recorded", reason=str(cause))
         return _UNWRITABLE
@@ -57,24 +57,24 @@ async def once(
         case Settled(code, reason):
             return NotSent(Code(code), reason)
         case Standing.FRESH:
-            return await _fresh(keys, claim, send)
+            return await _fresh(keys, key, send)
         case standing:
             return _STANDING[standing]
 
 
 async def _fresh(
-    keys: Keys, claim: Claim, send: Callable[[], Awaitable[Sent | NotSent]]
+    keys: Keys, key: CallersKey, send: Callable[[], Awaitable[Sent | NotSent]]
 ) -> Sent | NotSent:
     try:
         outcome = await send()
         match outcome:
             case Sent(message_id):
-                keys.settle(claim.uid, claim.key, Settled("", message_id))
+                keys.settle(key.uid, key.text, Settled("", message_id))
             case NotSent(Code.TEMP | Code.SIGN):
-                keys.release(claim.uid, claim.key)
+                keys.release(key.uid, key.text)
             case NotSent(code, reason):
-                keys.settle(claim.uid, claim.key, Settled(code.value, reason))
+                keys.settle(key.uid, key.text, Settled(code.value, reason))
     except BaseException:
-        keys.doubt(claim.uid, claim.key)
+        keys.doubt(key.uid, key.text)
         raise
     return outcome

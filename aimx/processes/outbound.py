@@ -32,7 +32,7 @@ from aimx.outbound.delivery import Deliverer
 from aimx.outbound.dialogue import Manners
 from aimx.outbound.drop import MailDrop
 from aimx.outbound.keys import Keys
-from aimx.outbound.once import Claim, once
+from aimx.outbound.once import CallersKey, once
 from aimx.outbound.outcome import Sent
 from aimx.outbound.refusal import NotSent
 from aimx.outbound.sign import KeyUnusableError, Signer
@@ -190,8 +190,8 @@ class Outbound:
 
         if not submission.idempotency_key:
             return _outcome(number, await send())
-        claim = Claim(submission.uid, submission.idempotency_key)
-        return _outcome(number, await once(self._keys, claim, _now(), send))
+        key = CallersKey(submission.uid, submission.idempotency_key)
+        return _outcome(number, await once(self._keys, key, _now(), send))
 
 
 def _outcome(number: int, sent: Sent | NotSent) -> Outcome:

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from aimx.outbound.keys import Keys
-from aimx.outbound.once import Claim, once
+from aimx.outbound.once import CallersKey, once
 from aimx.outbound.outcome import Sent
 from aimx.outbound.refusal import Code, NotSent
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-CLAIM = Claim(1000, "k")
+KEY = CallersKey(1000, "k")
 
 
 class Host:
@@ -36,8 +36,8 @@ def keys(tmp_path: Path) -> Iterator[Keys]:
     made.close()
 
 
-def send(keys: Keys | None, host: Host, claim: Claim = CLAIM) -> Sent | NotSent:
-    return asyncio.run(once(keys, claim, NOW, host.send))
+def send(keys: Keys | None, host: Host, key: CallersKey = KEY) -> Sent | NotSent:
+    return asyncio.run(once(keys, key, NOW, host.send))
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_nothing_is_sent_that_cannot_be_recorded() -> None:
 
 
 def test_a_key_has_bounds(keys: Keys) -> None:
-    told = send(keys, Host(), Claim(1000, "k" * 256))
+    told = send(keys, Host(), CallersKey(1000, "k" * 256))
 
     assert isinstance(told, NotSent)
     assert told.code is Code.MALFORMED
