@@ -53,6 +53,9 @@ def _conditions(document: dict[str, Any]) -> list[str]:
 
 def _resources(document: dict[str, Any]) -> list[str]:
     """Two columns: what drifted since the last apply, and what an apply would do."""
+    if "mailboxes" in document:
+        mine = document["mailboxes"]
+        return ["", "Your mailboxes:", *(f"  {each}" for each in mine or ["none"])]
     rows = document.get("resources", [])
     if not rows:
         return ["", f"{document['unchanged']} resources, all as the manifest says."]
