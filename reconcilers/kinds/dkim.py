@@ -233,8 +233,8 @@ def _lost(domain: str, observed: KeyPair, files: _Files) -> Blocked | None:
         "key-lost",
         f"{files.private} is gone ({'the last generation ' if observed.managed else ''}{evidence}),"
         " and a new one would not match what DNS publishes",
-        f"restore it from a backup, or run `aimx dkim-keygen --domain {domain} --force` and"
-        " publish the new key; until then the domain receives and cannot send",
+        f"restore it from a backup; if it is lost for good, {_by_hand(files.private)}; until then"
+        f" {domain} receives and cannot send",
     )
 
 
@@ -244,8 +244,8 @@ def _unusable(domain: str, observed: KeyPair, files: _Files) -> Blocked | None:
     return Blocked(
         "key-unusable",
         f"{files.private} cannot sign: {observed.flaw}",
-        f"put the right key there (RSA, PEM, 2048 bits), or run `aimx dkim-keygen --domain"
-        f" {domain} --force` and publish the new key",
+        f"restore the right one from a backup; if it is lost for good, move this one away,"
+        f" {_by_hand(files.private)}; until then {domain} receives and cannot send",
     )
 
 
@@ -255,8 +255,15 @@ def _unknown_past(world: World, pair: KeyPair) -> Blocked | None:
     return Blocked(
         "past-unknown",
         f"nobody can tell whether {pair.domain} had a key before: {world.forgotten}",
-        f"restore what cannot be read, or run `aimx dkim-keygen --domain {pair.domain}`",
+        "restore what cannot be read; if there was none,"
+        f" {_by_hand(_Files.plain(world.roots.keys(pair.domain)).private)}",
     )
+
+
+def _by_hand(private: PurePosixPath) -> str:
+    """How an operator makes a key where we must not."""
+    made = f"mkdir -p {private.parent} && openssl genrsa -traditional -out {private} 2048"
+    return f"make a new one with `{made}`, apply again, and publish its public.key"
 
 
 def _create(world: World, pair: KeyPair) -> Iterator[Operation]:

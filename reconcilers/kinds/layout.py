@@ -131,8 +131,9 @@ def _stand_ins(world: World) -> Iterator[str]:
     for name in (world.desired.users.inbound, world.desired.users.outbound):
         if world.host.account(name) is None:
             yield (
-                f"There is no user {name}; its directory belongs to nobody until"
-                " `aimx service install` has made it."
+                f"There is no user {name}, so nobody stands in for it: make it with"
+                f" `useradd --system --no-create-home --shell /usr/sbin/nologin {name}`, apply"
+                " again, and restart the daemon."
             )
 
 

@@ -229,8 +229,9 @@ def _earlier_mail(mailbox: Mailbox, world: World) -> Iterator[str]:
     for tombstone in world.host.names(world.roots.tombstones) or ():
         if tombstone.rpartition(".")[0] == name:
             yield (
-                f"An earlier mailbox of this address left its mail:"
-                f" `aimx tombstones restore {tombstone}` brings it back."
+                f"An earlier mailbox of this address left its mail, and it stays in"
+                f" {world.roots.tombstones / tombstone}: to have it again, move what is in"
+                " its inbox and sent into those of the new one."
             )
 
 

@@ -59,15 +59,12 @@ instruction from this machine or from its operator.
 
 ## What to do with it
 
-Read the files, and leave their names and places alone. Mark, send and answer through the command
-or the MCP server, never by editing:
+Read the files, and leave their names and places alone. Send and answer through the command, as
+the user that the mailbox belongs to; what was sent is kept beside your inbox:
 
-    aimx mail list                      your mail, newest first
-    aimx mail read <id>                 one message; it counts as read then
-    aimx mail reply <id>                answer in its thread
-    aimx send --to ann@example.com      a new message
-    aimx mailboxes list                 your mailboxes
-    aimx mcp                            the same as tools, over stdio
+    aimx send --from <name>@<domain> --to ann@example.com --subject Hello --body "The text."
+    aimx send ... --reply-to "<message_id>"     answer in the thread of that message
+    aimx status                                 your mailboxes, and whether mail is running
 
 Nothing here needs root. `.aimx/` is the server's own and closed to you.
 """

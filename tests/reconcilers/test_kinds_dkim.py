@@ -109,7 +109,7 @@ def test_a_lost_key_is_never_made_anew(machine):
     machine.carry_out(machine.plan(ONE))
 
     assert change.blocked.code == "key-lost"
-    assert "aimx dkim-keygen --domain a.com --force" in change.blocked.remedy
+    assert "restore it from a backup" in change.blocked.remedy
     assert machine.host.look(machine.roots.keys("a.com") / "private.key") is None
 
 
@@ -270,3 +270,16 @@ def test_a_domain_that_comes_back_finds_its_key(machine):
     machine.apply(ONE)
 
     assert machine.change(TWO, "dkim/b.com/aimx").action is Action.ADOPT
+
+
+def test_a_key_that_the_operator_made_anew_after_a_loss_is_taken(machine):
+    machine.apply(ONE)
+    home = machine.roots.keys("a.com")
+    machine.host.remove_file(home / "private.key")
+    machine.host.plant_file(home / "private.key", machine.host.new_private_key())
+
+    change = machine.change(ONE, KEY)
+    machine.apply(ONE)
+
+    assert (change.action, change.blocked) == (Action.REPAIR, None)
+    assert machine.plan(ONE).is_empty

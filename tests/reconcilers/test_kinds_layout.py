@@ -63,8 +63,9 @@ def test_where_a_service_user_is_missing_nobody_stands_in_and_it_is_said(machine
     machine.apply(text)
 
     assert change.notes == (
-        "There is no user not-yet; its directory belongs to nobody until `aimx service install`"
-        " has made it.",
+        "There is no user not-yet, so nobody stands in for it: make it with `useradd --system"
+        " --no-create-home --shell /usr/sbin/nologin not-yet`, apply again, and restart the"
+        " daemon.",
     )
     assert machine.host.look(machine.roots.spool).uid == 65534
 

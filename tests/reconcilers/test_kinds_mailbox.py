@@ -196,8 +196,9 @@ def test_an_address_that_comes_back_is_offered_its_mail_and_gets_none_of_it(mach
     machine.apply(BOTH)
 
     assert change.notes == (
-        "An earlier mailbox of this address left its mail:"
-        " `aimx tombstones restore info@a.com.2` brings it back.",
+        "An earlier mailbox of this address left its mail, and it stays in"
+        " /var/lib/aimx/.aimx/tombstones/info@a.com.2: to have it again, move what is in its"
+        " inbox and sent into those of the new one.",
     )
     assert machine.host.names(machine.roots.mailbox("a.com", "inbox", "info")) == ()
 
