@@ -12,7 +12,15 @@ from reconcilers.host.host import Access, Account, Nature
 from reconcilers.operations import MakeDirectory, WriteFile
 from reconcilers.reconciler import Keys, World
 from reconcilers.roots import Roots
-from reconcilers.standing import Standing, access, directory, fields, file, foreign_nature
+from reconcilers.standing import (
+    Standing,
+    access,
+    directory,
+    fields,
+    file,
+    foreign_nature,
+    foreign_owner,
+)
 from reconcilers.step import Operation, Phase
 
 VERSION = "2"
@@ -49,20 +57,28 @@ class LayoutReconciler:
 
     def observe(self, world: World) -> Mapping[str, Layout]:
         host, roots = world.host, world.roots
-        marker = host.look(roots.marker)
-        if marker is None:
-            earlier = tuple(_signs_of_version_1(world))
-            if not earlier and world.generation == 0:
-                return {}
-            return {"": Layout(_FRESH, earlier, None, _observed(world))}
-        content = host.read(roots.marker) if marker.nature is Nature.FILE else None
-        return {"": Layout(_said(content), (), file(marker), _observed(world))}
+        marker, directories = host.look(roots.marker), _observed(world)
+        if marker is not None:
+            content = host.read(roots.marker) if marker.nature is Nature.FILE else None
+            return {"": Layout(_said(content), (), file(marker), directories)}
+        seen = Layout(_FRESH, (), None, directories)
+        if _foreign(directories):
+            return {"": seen}
+        earlier = tuple(_signs_of_version_1(world))
+        if not earlier and world.generation == 0:
+            return {}
+        return {"": replace(seen, earlier=earlier)}
 
     def change(self, difference: Difference[Layout], world: World) -> Change | None:
         match difference:
             case Missing():
-                why = "nothing is installed here yet"
-                return Change("layout", Action.CREATE, why, notes=tuple(_stand_ins(world)))
+                return Change(
+                    "layout",
+                    Action.CREATE,
+                    "nothing is installed here yet",
+                    blocked=_not_ours(world),
+                    notes=tuple(_stand_ins(world)),
+                )
             case Changed(_, desired, observed):
                 change = Change("layout", Action.REPAIR, _why(observed))
                 blocked = _refusal(observed, world.roots)
@@ -139,11 +155,34 @@ def _stand_ins(world: World) -> Iterator[str]:
 
 def _observed(world: World) -> Mapping[str, Standing]:
     roots, host = world.roots, world.host
-    seen = {path: directory(host.look(path)) for path, _ in _tree(world)}
+    seen: dict[PurePosixPath, Standing] = {}
+    for path, _ in _tree(world):
+        # Below what is no directory there is nothing; it is told as what it is, and not entered.
+        hidden = any(isinstance(seen.get(above), Nature) for above in path.parents)
+        seen[path] = None if hidden else directory(host.look(path))
     for path, wanted in _tree(world):
         if seen[path] is None and path in (roots.data, roots.state):
             seen[path] = wanted
     return {str(path): standing for path, standing in seen.items()}
+
+
+def _foreign(directories: Mapping[str, Standing]) -> Blocked | None:
+    """Something else stands where a directory of ours belongs."""
+    obstacles = (foreign_nature(PurePosixPath(path), seen) for path, seen in directories.items())
+    return next(filter(None, obstacles), None)
+
+
+def _not_ours(world: World) -> Blocked | None:
+    """A directory that is there before anything is installed may be somebody's, or everybody's."""
+    data = world.roots.data
+    standing = directory(world.host.look(data))
+    if isinstance(standing, Access) and standing.mode & 0o002:
+        return Blocked(
+            "directory-shared",
+            f"{data} is a directory that everybody may write to",
+            "name another one with --data-dir or AIMX_DATA_DIR, or take that right away",
+        )
+    return foreign_owner(data, standing, world.host.user())
 
 
 def _differs(difference: Difference[Layout], path: PurePosixPath) -> bool:
@@ -187,10 +226,9 @@ def _refusal(observed: Layout, roots: Roots) -> Blocked | None:
             f"if {roots.data} is of this release, write {VERSION} into it; else use the release"
             " that wrote it",
         )
-    for path, standing in observed.directories.items():
-        if blocked := foreign_nature(PurePosixPath(path), standing):
-            return blocked
-    return foreign_nature(roots.marker, observed.marker_access, Nature.FILE)
+    return _foreign(observed.directories) or foreign_nature(
+        roots.marker, observed.marker_access, Nature.FILE
+    )
 
 
 def _why(observed: Layout) -> str:

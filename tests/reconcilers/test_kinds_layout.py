@@ -155,6 +155,39 @@ def test_something_else_in_the_place_of_a_directory_is_told_and_left(machine):
     assert str(machine.roots.spool) in plan.refused.reason
 
 
+@pytest.mark.parametrize("nature", [Nature.SYMLINK, Nature.OTHER], ids=str)
+@pytest.mark.parametrize(
+    "path", ["/etc/aimx/dkim", "/var/lib/aimx/.aimx", "/var/lib/aimx/.aimx/claims"]
+)
+def test_a_fresh_install_enters_nothing_that_is_no_directory(machine, path, nature):
+    machine.host.plant_directory(PurePosixPath(path).parent)
+    machine.host.plant_other(PurePosixPath(path), nature)
+    before = machine.host.tree()
+
+    plan = machine.plan(ONE)
+
+    assert plan.refused.code == f"{nature}-in-the-way"
+    assert path in plan.refused.reason
+    assert plan.steps == ()
+    assert machine.host.tree() == before
+
+
+@pytest.mark.parametrize(
+    ("access", "code"),
+    [
+        pytest.param(Access(0o755, 1000, 1000), "foreign-owner", id="somebody's"),
+        pytest.param(Access(0o1777, 0, 0), "directory-shared", id="everybody's"),
+    ],
+)
+def test_a_fresh_install_takes_no_directory_that_is_not_ours(machine, access, code):
+    machine.host.plant_directory(machine.roots.data, access)
+
+    plan = machine.plan(ONE)
+
+    assert plan.refused.code == code
+    assert str(machine.roots.data) in plan.refused.reason
+
+
 def test_a_missing_marker_comes_back(machine):
     machine.apply(ONE)
     machine.host.remove_file(machine.roots.marker)
