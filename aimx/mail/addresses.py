@@ -6,6 +6,7 @@ what is between them is one, and a field with anything that is not understood ha
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from aimx.mail import charsets, words
 from aimx.mail.error import MailError
 
-LIMIT = 16 * 1024  # Octets of a field that are parsed.
+LIMIT = 16 * 1024  # Octets of a field, or of all fields of one name, that are parsed.
 COMMENT_DEPTH = 10
 
 _TOKEN = re.compile(
@@ -80,8 +81,16 @@ def correspondents(value: bytes) -> tuple[Correspondent, ...]:
 
 
 def shown(values: Sequence[bytes]) -> str:
-    """The fields for people, decoded, as one line that names no address that is not in them."""
-    return ", ".join(filter(None, map(_shown, values)))
+    """The fields for people, decoded, as one line that names no address that is not in them.
+
+    Mail has one field of a name (RFC 5322 3.6): of many that are too much, the first are parsed.
+    """
+    up_to_here = itertools.accumulate(map(len, values))
+    texts = (
+        _shown(value) if octets <= LIMIT else words.text(value)
+        for value, octets in zip(values, up_to_here, strict=True)
+    )
+    return ", ".join(filter(None, texts))
 
 
 def _shown(value: bytes) -> str:

@@ -7,6 +7,9 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 
 BYTES = 200  # Of UTF-8: below every file system's 255, with room for a number.
+# Characters of a name that are looked at: bringing a run of combining marks into order takes time
+# quadratic in its length.
+READ = 1000
 RAW = "raw.eml"  # Where a message as it came is kept.
 
 # Control characters, direction marks and other invisible ones, line and paragraph ends, and what
@@ -38,10 +41,9 @@ def distinct(declared: Iterable[str]) -> Iterator[str]:
 def safe(declared: str) -> str:
     """The last part of a path, harmless to show and to open; empty if nothing is left of it."""
     last = re.split(r"[/\\]", declared.rstrip("/\\"))[-1]
-    plain = _UNSAFE.sub("_", unicodedata.normalize("NFC", last)).strip(_TRIMMED)
-    if _LIKE_STORED_MAIL.fullmatch(plain):
-        plain = f"attachment-{plain}"
-    return _cut(plain, BYTES)
+    plain = _UNSAFE.sub("_", unicodedata.normalize("NFC", last[:READ])).strip(_TRIMMED)
+    name = _cut(plain, BYTES)
+    return _cut(f"attachment-{name}", BYTES) if _LIKE_STORED_MAIL.fullmatch(name) else name
 
 
 def _numbered(name: str, number: int) -> str:

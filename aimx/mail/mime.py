@@ -6,7 +6,6 @@ as it came.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
 from aimx.mail import charsets, header, markdown, parts
@@ -17,9 +16,9 @@ HTML_FILE = "message.html"
 
 _DAMAGED = "is damaged: its base64 ends early, or has other characters in it"
 
-# A terminal may obey them.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]+")
-_ASCII_CONTROL = bytes(code for code in range(128) if _CONTROL.match(chr(code)))
+# Control characters, which a terminal may obey. Line ends and tabs are not among them.
+_CONTROL = [*map(chr, (*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0)))]
+_ASCII_CONTROL = bytes(code for code in range(128) if chr(code) in _CONTROL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,10 @@ def tidy(text: str) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
     # Most texts are ASCII without any, which is seen ten times as fast as by searching.
     if not text.isascii() or len(text.encode().translate(None, _ASCII_CONTROL)) < len(text):
-        text = _CONTROL.sub("\ufffd", text)
+        # One by one is faster than an expression for all, which would also keep every other
+        # thread waiting until it is through the whole text.
+        for character in _CONTROL:
+            text = text.replace(character, "\ufffd")
     return text + "\n" if text else ""
 
 

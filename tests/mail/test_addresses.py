@@ -85,6 +85,15 @@ def test_addresses_are_shown_decoded_on_one_line(values: list[bytes], text: str)
     assert shown(values) == text
 
 
+def test_of_many_fields_the_first_are_parsed_and_the_others_shown_as_they_are() -> None:
+    field = b", ".join(b'"A" <a%d@b.example>' % number for number in range(200))
+
+    text = shown([field] * 1_000)
+
+    assert text.startswith("A <a0@b.example>, ")
+    assert text.endswith('"A" <a199@b.example>')
+
+
 atoms = st.text("abcXYZ0189!#$%&'*+/=?^_`{|}~-é", min_size=1, max_size=8)
 domains = st.lists(st.text("abc019", min_size=1, max_size=5), min_size=1, max_size=3).map(".".join)
 people = st.builds(

@@ -29,6 +29,7 @@ from aimx.mail import filenames, stem
         ("", ""),
         ("2026-01-02-030405-hello.md", "attachment-2026-01-02-030405-hello.md"),
         ("2026-01-02 notes.MD", "attachment-2026-01-02 notes.MD"),
+        ("2026-01-02-" + "x" * 186 + ".mdx", "attachment-2026-01-02-" + "x" * 178),
         ("notes.md", "notes.md"),
         ("x" * 300, "x" * 200),
         ("é" * 300, "é" * 100),
@@ -36,6 +37,12 @@ from aimx.mail import filenames, stem
 )
 def test_a_name_is_made_safe(declared: str, name: str) -> None:
     assert filenames.safe(declared) == name
+
+
+@pytest.mark.timeout(20)
+def test_a_name_of_nothing_but_marks_is_read_at_once() -> None:
+    # Bringing all of it into order would take a minute.
+    assert filenames.safe("a" + "\u0300\u0316" * 100_000).startswith("à")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import unicodedata
 from email.message import EmailMessage
 from email.policy import SMTP
 
@@ -228,6 +229,16 @@ def test_a_message_out_of_bounds_is_shown_as_it_came(content: bytes, note: str) 
     assert found.notes == (note,)
     assert "word" in found.body
     assert len(found.body) >= len(content) - 2 * content.count(b"\r\n")
+
+
+@pytest.mark.parametrize("text", ["a\x07\x1b[31mb\tc", "é\x07\x1b[31mb\tc", "a\x07\x9b31mb\tc"])
+def test_nothing_that_a_terminal_obeys_is_in_a_text(text: str) -> None:
+    content = b"Content-Type: text/plain; charset=utf-8\r\n\r\n" + text.encode()
+
+    body = document(content).body
+
+    assert [c for c in body if unicodedata.category(c) == "Cc"] == ["\t", "\n"]
+    assert "\ufffd" in body
 
 
 def test_three_thousand_parameters_are_read_like_a_few() -> None:

@@ -31,6 +31,12 @@ def test_the_slug_is_what_the_subject_says(subject: str, slug: str) -> None:
     assert stem.slug(subject) == slug
 
 
+@pytest.mark.timeout(20)
+def test_a_subject_of_nothing_but_marks_is_read_at_once() -> None:
+    # Bringing all of it into order would take a minute.
+    assert stem.slug("a" + "\u0300\u0316" * 100_000) == "à"
+
+
 def test_the_time_is_in_utc() -> None:
     assert stem.base("Hello", NEW_YEAR) == "2025-12-31-233000-hello"
 
