@@ -18,8 +18,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def removals(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--allow-removals", type=int, default=0, metavar="N", help="let up to N resources go"
+        "--allow-removals", type=_number, default=0, metavar="N", help="let up to N resources go"
     )
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of resources")
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
 
 _DEFAULTS = {
     "config_dir": ("AIMX_CONFIG_DIR", "/etc/aimx"),
@@ -33,4 +32,4 @@ def data_is_chosen(options: argparse.Namespace) -> bool:
 
 def _absolute(path: str) -> str:
     # Links stay in the path: what they lead to may change.
-    return os.path.normpath(Path.cwd() / path)
+    return os.path.abspath(path)

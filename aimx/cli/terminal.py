@@ -7,6 +7,11 @@ import shutil
 import sys
 from typing import TextIO
 
+from aimx.doors.exits import Exit
+
+# What Python gives for a stream that whoever started us has closed.
+Stream = TextIO | None
+
 
 def say(text: str) -> None:
     """What was asked for, on standard output."""
@@ -24,7 +29,7 @@ def columns() -> int:
 
 
 def is_terminal() -> bool:
-    return sys.stdout.isatty()
+    return _is_terminal(sys.stdout)
 
 
 def color() -> bool:
@@ -33,7 +38,7 @@ def color() -> bool:
 
 
 def can_ask() -> bool:
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
 
 
 def confirmed(question: str) -> bool:
@@ -46,14 +51,29 @@ def confirmed(question: str) -> bool:
         return False
 
 
-def _write(stream: TextIO, text: str) -> None:
+def _is_terminal(stream: Stream) -> bool:
+    return stream is not None and stream.isatty()
+
+
+def _write(stream: Stream, text: str) -> None:
     """Write lines; a reader that has left, such as `head`, is no failure of ours."""
+    if stream is None:
+        return
+    encoding = stream.encoding or "utf-8"
+    lines = text if text.endswith("\n") else f"{text}\n"
     try:
-        stream.write(text if text.endswith("\n") else f"{text}\n")
+        stream.write(lines.encode(encoding, "backslashreplace").decode(encoding))
         stream.flush()
     except BrokenPipeError:
-        # Python would complain once more when it closes the stream at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    except UnicodeEncodeError:
-        encoding = stream.encoding or "ascii"
-        stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        _silence(stream)
+    except OSError as cause:
+        _silence(stream)
+        if stream is sys.stdout:
+            tell(f"aimx: cannot write to standard output: {(cause.strerror or '').lower()}.")
+            raise SystemExit(Exit.ERROR) from cause
+
+
+def _silence(stream: TextIO) -> None:
+    """Python would complain once more when it closes the stream at exit."""
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())

@@ -1,0 +1,123 @@
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from aimx.cli import terminal
+
+AIMX = [sys.executable, "-m", "aimx"]
+
+
+def aimx(script: str) -> subprocess.CompletedProcess[str]:
+    """A shell's way to start the command, whose name is `$AIMX` there."""
+    environment = {"PATH": os.environ["PATH"], "AIMX": " ".join(AIMX)}
+    ended = subprocess.run(
+        ["/bin/sh", "-c", script], env=environment, capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in ended.stderr
+    assert "AIMX_DEBUG" not in ended.stderr
+    return ended
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def be_on_terminal(monkeypatch: pytest.MonkeyPatch, typed: str = "") -> None:
+    """Everything is a terminal. Not in a fixture: pytest has its own streams for those."""
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(sys, name, Terminal(typed))
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+
+
+@pytest.mark.parametrize("stream", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_is_no_failure(stream):
+    assert aimx(f"$AIMX --help {stream}").returncode == 0
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure():
+    ended = aimx("{ $AIMX schema; echo $? >&2; } | head -1")
+
+    assert ended.stdout == "{\n"
+    assert ended.stderr == "0\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_output_that_cannot_be_written_is_an_error():
+    ended = aimx("$AIMX --help > /dev/full")
+
+    assert ended.returncode == 1
+    assert ended.stderr == "aimx: cannot write to standard output: no space left on device.\n"
+
+
+def test_what_a_terminal_cannot_show_is_escaped(monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+
+    terminal.say("b\u00fccher \udce9\n")
+
+    assert raw.getvalue() == b"b\\xfccher \\udce9\n"
+
+
+def test_colours_are_for_terminals(monkeypatch):
+    be_on_terminal(monkeypatch)
+    assert terminal.color()
+
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+
+    assert not terminal.color()
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_colours_can_be_unwanted(monkeypatch, name, value):
+    be_on_terminal(monkeypatch)
+    monkeypatch.setenv(name, value)
+
+    assert not terminal.color()
+
+
+def test_an_empty_no_color_says_nothing(monkeypatch):
+    be_on_terminal(monkeypatch)
+    monkeypatch.setenv("NO_COLOR", "")
+
+    assert terminal.color()
+
+
+@pytest.mark.parametrize(("columns", "told"), [("120", 120), ("40", 40), ("7", 40)])
+def test_lines_fit_the_terminal_down_to_forty_columns(monkeypatch, columns, told):
+    be_on_terminal(monkeypatch)
+    monkeypatch.setenv("COLUMNS", columns)
+
+    assert terminal.columns() == told
+
+
+def test_lines_have_eighty_columns_where_there_is_no_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+
+    assert terminal.columns() == 80
+
+
+@pytest.mark.parametrize(
+    ("typed", "confirmed"),
+    [("yes\n", True), ("yes", True), ("y\n", False), ("YES\n", False), ("\n", False), ("", False)],
+    ids=repr,
+)
+def test_only_yes_is_accepted(monkeypatch, typed, confirmed):
+    be_on_terminal(monkeypatch, typed)
+
+    assert terminal.confirmed("Apply this plan?") is confirmed
+
+
+def test_nobody_can_be_asked_without_a_terminal(monkeypatch):
+    be_on_terminal(monkeypatch)
+    assert terminal.can_ask()
+
+    monkeypatch.setattr(sys, "stdin", None)
+
+    assert not terminal.can_ask()
