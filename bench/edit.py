@@ -16,8 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from figures import Series, machine, number, ratio, table
+from figures import Series, number, ratio, table
 from instance import PATIENCE, Instance, ground
+from machine import machine
 
 MAILBOXES = 100
 # The server hangs up after twenty refusals, so a session asks less often than that.
@@ -59,9 +60,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=60, help="mailboxes to be added (60)")
     options = parser.parse_args()
-    machine()
     ours, bare = Series("saved to accepted"), Series("a bare watcher hears of it")
-    with ground() as base:
+    with machine(), ground() as base:
         instance = Instance(base / "aimx")
         mailboxes = [f"agent{each}@example.com" for each in range(MAILBOXES)]
         instance.declare(mailboxes, ["example.com"])
@@ -73,7 +73,7 @@ def main() -> None:
                 ours.add(_added(instance, asker, mailboxes))
                 bare.add(_heard(base / "watched", watcher))
             asker.close()
-    _tell(ours, bare)
+        _tell(ours, bare)
 
 
 def _added(instance: Instance, asker: Asker, mailboxes: list[str]) -> float:

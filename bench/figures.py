@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import platform
 import statistics
 import sys
 from collections.abc import Iterable, Sequence
@@ -64,12 +62,3 @@ def table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> No
             rules = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
             print("| " + " | ".join(rules) + " |")
     sys.stdout.flush()
-
-
-def machine() -> None:
-    """Say on what all this was measured, and how busy it was with other things."""
-    busy = os.getloadavg()[0]
-    print(
-        f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()},"
-        f" load before the run {busy:.1f}"
-    )

@@ -17,6 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 AIMX = Path(sys.executable).with_name("aimx")
+# On a disk, which /tmp need not be. And where many files come and go, as there, ext4 is slow to
+# find an inode for a new one, since it avoids those that were freed in the last minutes.
+GROUND = "/var/tmp"
 PATIENCE = 60.0  # Seconds for what takes a few; only a failure waits so long.
 # Nearly all that a client may do here is done by one address.
 LIMITS = "max_connections = 1000\nmax_connections_per_ip = 1000"
@@ -52,7 +55,7 @@ def greets(port: int) -> bool:
 @contextmanager
 def ground() -> Iterator[Path]:
     """A fresh directory that service users can reach, gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="aimx-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="aimx-bench-", dir=GROUND) as name:
         path = Path(name)
         path.chmod(0o755)
         yield path

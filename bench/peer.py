@@ -1,6 +1,6 @@
 """The peer: a plain aiosmtpd handler in one process that keeps each message as a file.
 
-python bench/peer.py PORT DIRECTORY flush|leave
+python bench/peer.py PORT DIRECTORY flush|leave|directory
 """
 
 from __future__ import annotations
@@ -15,11 +15,16 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 
 class Keeping:
-    """Writes a message beside its place, flushes it if asked to, and renames it there."""
+    """Writes a message beside its place, flushes it, and renames it there.
 
-    def __init__(self, directory: Path, *, flushes: bool) -> None:
+    `leave` does not flush. `directory` flushes the directory as well, without which the new name
+    need not survive a power cut.
+    """
+
+    def __init__(self, directory: Path, durability: str) -> None:
         self._directory = directory
-        self._flushes = flushes
+        self._durability = durability
+        self._descriptor = os.open(directory, os.O_RDONLY)
         self._numbers = itertools.count()
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
@@ -28,9 +33,11 @@ class Keeping:
         with name.with_suffix(".tmp").open("wb") as file:
             file.write(envelope.content)
             file.flush()
-            if self._flushes:
+            if self._durability != "leave":
                 os.fsync(file.fileno())
         name.with_suffix(".tmp").rename(name.with_suffix(".eml"))
+        if self._durability == "directory":
+            os.fsync(self._descriptor)
         return "250 OK"
 
 
@@ -42,4 +49,4 @@ async def serve(port: int, handler: Keeping) -> None:
 
 if __name__ == "__main__":
     _, port, directory, durability = sys.argv
-    asyncio.run(serve(int(port), Keeping(Path(directory), flushes=durability == "flush")))
+    asyncio.run(serve(int(port), Keeping(Path(directory), durability)))

@@ -13,8 +13,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from figures import CELLS, Series, machine, ratio, table
+from figures import CELLS, Series, ratio, table
 from instance import AIMX, Instance, ground
+from machine import machine
 
 SIZES = [1_000, 10_000]
 DOMAINS = 10  # Each has a key, and making keys is most of the first apply's time.
@@ -34,12 +35,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=10, help="runs of each (10)")
     options = parser.parse_args()
-    machine()
-    rows: list[list[str]] = []
-    with ground() as base:
-        for size in SIZES:
-            rows += _size(base, size, options.rounds)
-    table("A plan with nothing to do", ["milliseconds", *CELLS, "ratio"], rows)
+    with machine(), ground() as base:
+        rows = [row for size in SIZES for row in _size(base, size, options.rounds)]
+        table("A plan with nothing to do", ["milliseconds", *CELLS, "ratio"], rows)
 
 
 def _size(base: Path, size: int, rounds: int) -> list[list[str]]:

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from figures import CELLS, Series, machine, ratio, table
+from figures import CELLS, Series, ratio, table
 from instance import AIMX, Instance, ground
+from machine import machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=25, help="runs of each command (25)")
     options = parser.parse_args()
-    machine()
-    with ground() as base:
+    with machine(), ground() as base:
         served, alone = _applied(base / "served"), _applied(base / "alone")
         with served.serving():
             commands = _commands(served, alone)
@@ -49,7 +49,7 @@ def main() -> None:
             for _ in range(options.rounds):
                 for command in commands:
                     command.run()
-    _tell(commands)
+        _tell(commands)
 
 
 def _applied(base: Path) -> Instance:
