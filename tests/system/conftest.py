@@ -23,7 +23,7 @@ import tomli
 from aimx.doors.socket import client
 from aimx.testing.zone import Zone, serve_in_thread
 
-PATIENCE = 15.0  # Seconds for what takes a fraction of one; only a failure waits so long.
+PATIENCE = 60.0  # Seconds for what takes a fraction of one; only a failure waits so long.
 AIMX = [sys.executable, "-m", "aimx"]
 
 
@@ -219,7 +219,7 @@ class Instance:
 
     @property
     def log(self) -> str:
-        return self._log.read_text(errors="replace")
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     def processes(self) -> dict[int, str]:
         """The daemon's children: their pids and roles."""
@@ -320,6 +320,8 @@ def _making(directory: Path, resolver: str) -> Iterator[Make]:
             if instance.daemon is not None:
                 instance.daemon.kill()
                 instance.daemon.wait()
+    # Whatever happened, it was foreseen.
+    assert [each.log for each in made if "Traceback" in each.log] == []
 
 
 @pytest.fixture(scope="session")
@@ -340,14 +342,6 @@ def make_for_all(tmp_path_factory: pytest.TempPathFactory, nowhere: str) -> Iter
     """As `make`, for an instance that all tests of a module share."""
     with _making(tmp_path_factory.mktemp("shared"), nowhere) as made:
         yield made
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share an instance run in one process, so that it is started once."""
-    for item in items:
-        if "make_for_all" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture
