@@ -19,8 +19,12 @@ from aimx.channel.frames import (
     unpack_replies,
 )
 from aimx.channel.packets import Channel, MalformedError, Packet, close_all
+from aimx.channel.room import Room
 from aimx.placing.spool import Spool
 
+# Open at a time for all messages on their way. The kernel lets a user have no more on the way than
+# a process may have open, and several processes are the same user.
+_MOST_DESCRIPTORS = 1000
 _FOLDERS = {"inbox": Folder.INBOX, "sent": Folder.SENT}
 
 
@@ -45,6 +49,16 @@ class Placement:
     rest: bytes  # The file after its `id` line.
     attachments: Sequence[Attachment] = ()
     fingerprint: bytes | None = None  # 32 octets; None: kept however often it comes.
+
+    @property
+    def travels_apart(self) -> bool:
+        """Whether its text is too long for a packet."""
+        return len(self.rest) > INLINE
+
+    @property
+    def descriptors(self) -> int:
+        """How many go with it."""
+        return len(self.attachments) + self.travels_apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +88,7 @@ class PlacingClient:
     def __init__(self, spool: int) -> None:
         """The spool's descriptor stays the caller's, who keeps it open."""
         self._spool = Spool(spool)
+        self._room = Room(_MOST_DESCRIPTORS)
         self._line: Attached | None = None
         self._waiting: dict[int, asyncio.Future[Placing]] = {}
         self._numbers = itertools.count()
@@ -99,6 +114,10 @@ class PlacingClient:
 
     async def place(self, placement: Placement) -> Placing:
         """Returns when the message is durable, or will not become so by this request."""
+        async with self._room.taken(placement.descriptors):
+            return await self._place(placement)
+
+    async def _place(self, placement: Placement) -> Placing:
         if self._line is None:
             return _ABSENT
         try:
@@ -109,6 +128,8 @@ class PlacingClient:
             return await self._asked(placement, passed)
         except ConnectionError:
             return _ABSENT
+        except OSError as failure:
+            return NotPlaced(f"the placer cannot be asked: {failure.strerror}")
         except MalformedError as failure:
             return NotPlaced(f"the placer would not take it: {failure}")
         finally:
@@ -132,7 +153,7 @@ class PlacingClient:
 
     async def _passed(self, placement: Placement) -> list[int]:
         contents = [attachment.content for attachment in placement.attachments]
-        if len(placement.rest) > INLINE:
+        if placement.travels_apart:
             contents.insert(0, placement.rest)
         if not contents:
             return []
@@ -180,7 +201,7 @@ def _request(number: int, placement: Placement) -> Request:
         name=placement.name,
         uid=placement.uid,
         base=placement.base,
-        rest=None if len(placement.rest) > INLINE else placement.rest,
+        rest=None if placement.travels_apart else placement.rest,
         fingerprint=placement.fingerprint,
         attachments=tuple(attachment.name for attachment in placement.attachments),
     )

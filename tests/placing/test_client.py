@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import os
+import resource
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aimx.channel.frames import Outcome, Reply, pack_replies, unpack_request
-from aimx.channel.packets import Channel, Kind, Packet, pair
+from aimx.channel.packets import Channel, Kind, Packet, close_all, pair
 from aimx.placing.client import NotPlaced, Placed, Placement, PlacingClient
 
 Scenario = Callable[[PlacingClient, Channel], Awaitable[None]]
@@ -211,3 +212,27 @@ def test_a_spool_that_cannot_be_written_is_a_temporary_failure(tmp_path):
         theirs.close()
 
     asyncio.run(scenario())
+
+
+@pytest.fixture
+def few_descriptors():
+    """As many as a thousand on their way need, and what takes them in."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(2_500, limits[1]), limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_many_attachments_at_once_wait_for_each_other(run, few_descriptors):
+    files = [File(f"file-{number}", b"content") for number in range(200)]
+
+    async def scenario(client: PlacingClient, placer: Channel) -> None:
+        asking = [asyncio.create_task(client.place(placement(b"", *files))) for _ in range(20)]
+        for _ in asking:
+            packet = await asyncio.to_thread(placer.receive)
+            close_all(packet.descriptors)
+            placer.send(pack_replies([Reply(number(packet), Outcome.PLACED, "stem")]))
+
+        assert await asyncio.gather(*asking) == [Placed("stem")] * 20
+
+    run(scenario)
