@@ -50,6 +50,7 @@ class _Walk:
         self._journal = journal
         self._stop = stop
         self._receipts: dict[str, Receipt] = {}
+        self._blamed: dict[str, str] = {}  # By skipped step: the resource that failed.
         self._relocated: list[Step] = []
         self._awaits_commit = False
 
@@ -82,6 +83,7 @@ class _Walk:
         """Look whether what it needs is done, and whether anything may still start; take it."""
         needed = None if step.closing else self._broken(step)
         if needed:
+            self._blamed[step.id] = needed
             return _receipt(step, Outcome.SKIPPED, f"needs {needed}")
         if step.phase is not Phase.COMMIT:  # Once the engine config is written it must follow.
             self.stopped = self.stopped or self._stop()
@@ -102,10 +104,10 @@ class _Walk:
         return receipt
 
     def _broken(self, step: Step) -> str | None:
-        """The resource that the step needs and that is not there."""
+        """The resource that failed, of those that the step needs, however far away."""
         for needed in map(self._receipts.__getitem__, step.after):
             if needed.outcome in {Outcome.FAILED, Outcome.SKIPPED}:
-                return needed.address
+                return self._blamed.get(needed.step, needed.address)
         return None
 
     def _take(self, step: Step) -> Receipt:

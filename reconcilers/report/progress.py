@@ -48,12 +48,14 @@ def summary(receipts: Sequence[Receipt], tally: Tally) -> str:
     )
 
 
-def _undone(receipts: Iterable[Receipt], columns: int) -> Iterator[str]:
-    """Each resource that is not done, once for each reason."""
+def _undone(receipts: Sequence[Receipt], columns: int) -> Iterator[str]:
+    """Each resource that is not done, once for each reason; of one that failed only why."""
+    undone = [r for r in receipts if r.outcome in (Outcome.FAILED, Outcome.SKIPPED)]
+    failed = {receipt.address for receipt in undone if receipt.outcome is Outcome.FAILED}
     told = {
         f"{_WORDS[receipt.outcome]} {receipt.address}: {receipt.reason}"
-        for receipt in receipts
-        if receipt.outcome in (Outcome.FAILED, Outcome.SKIPPED)
+        for receipt in undone
+        if receipt.outcome is Outcome.FAILED or receipt.address not in failed
     }
     for line in sorted(told):
         yield from wrapped(line, columns, " " * 4, "  ")

@@ -153,6 +153,7 @@ def test_a_failure_skips_what_needs_it_and_nothing_else_of_its_phase(host: Memor
         step("a#2", Phase.STORAGE, make("a"), "a#1"),
         step("b#1", Phase.STORAGE, make("b"), "a#2"),
         step("c#1", Phase.STORAGE, make("c")),
+        step("d#1", Phase.STORAGE, make("d"), "b#1"),
     )
 
     assert receipts == [
@@ -160,6 +161,7 @@ def test_a_failure_skips_what_needs_it_and_nothing_else_of_its_phase(host: Memor
         Receipt("a#2", "a", SKIPPED, "needs a"),
         Receipt("b#1", "b", SKIPPED, "needs a"),
         Receipt("c#1", "c", DONE),
+        Receipt("d#1", "d", SKIPPED, "needs a"),
     ]
 
 

@@ -28,6 +28,13 @@ def test_an_incomplete_one_says_what_is_not_done_and_what_to_do():
     )
 
 
+def test_a_resource_that_failed_is_told_once():
+    rest = Receipt("mailbox/ops@a.com#2", FAILED.address, Outcome.SKIPPED, "needs itself")
+
+    assert told(FAILED, rest).splitlines()[0] == "  FAILED mailbox/ops@a.com: the disk is full"
+    assert told(FAILED, rest).splitlines()[1].startswith("Apply INCOMPLETE: 0 done, 1 failed")
+
+
 def test_an_apply_that_was_stopped_counts_what_it_never_began():
     assert told(DONE, LATER) == (
         "Apply INCOMPLETE: 1 done, 0 failed, 0 skipped, 1 not started\n"
