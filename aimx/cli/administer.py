@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 # The daemon's word for "I serve other directories", after which we are on our own.
 OTHER_INSTANCE = "ECONFLICT"
 
+# With `--json` they have a document; what else keeps a command from its work is a sentence.
+TOLD_AS_DATA = (Exit.DONE, Exit.REFUSED, Exit.PARTIAL, Exit.INVALID)
+
 
 def wish(options: argparse.Namespace) -> Wish:
     """What the options ask for."""
@@ -40,7 +43,7 @@ def plan(options: argparse.Namespace) -> Answer:
 def apply(options: argparse.Namespace, plan_id: str) -> Answer:
     asked = wish(options)
     headers = {**_headers(asked), "Plan": plan_id}
-    return _answer("APPLY", options, headers, lambda direct: direct.apply(asked, plan_id))
+    return _answer("APPLY", options, headers, lambda direct: _applied(direct, asked, plan_id))
 
 
 def status(options: argparse.Namespace) -> dict[str, Any]:
@@ -51,6 +54,13 @@ def status(options: argparse.Namespace) -> dict[str, Any]:
         found: dict[str, Any] = reply.document
         return found
     return _direct(options).status(asked)
+
+
+def _applied(direct: Direct, asked: Wish, plan_id: str) -> Answer:
+    from aimx.cli.attended import attended
+
+    with attended() as watched:
+        return direct.apply(asked, plan_id, watched)
 
 
 def _answer(
@@ -64,6 +74,10 @@ def _answer(
         reply = _daemon(verb, asked, headers)
     except client.ReplyError as cause:
         return Answer(Exit.ERROR, f"aimx: {cause}; `aimx status` tells how far it came")
+    except KeyboardInterrupt:
+        if verb == "APPLY":
+            terminal.tell("\nThe daemon goes on with it; `aimx status` tells how far it came.")
+        raise
     match reply:
         case client.Ok(document=document):
             return Answer(**document)

@@ -19,8 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     planned = administer.plan(options)
     if planned.exit not in (Exit.DONE, Exit.REFUSED):
-        terminal.tell(planned.output)
-        return planned.exit
+        return _told(options, planned)
     if not options.json:
         terminal.say(planned.output)
     if not planned.pending:
@@ -31,12 +30,22 @@ def run(options: argparse.Namespace) -> int:
     if not options.yes and not terminal.confirmed("Apply this plan?"):
         terminal.tell("Nothing was applied.")
         return Exit.REFUSED
-    applied = administer.apply(options, planned.plan_id)
-    (terminal.say if applied.exit == Exit.DONE else terminal.tell)(applied.output)
-    return applied.exit
+    return _told(options, administer.apply(options, planned.plan_id))
+
+
+def _told(options: argparse.Namespace, answer: Answer) -> int:
+    asked_for = answer.exit == Exit.DONE or (
+        options.json and answer.exit in administer.TOLD_AS_DATA
+    )
+    (terminal.say if asked_for else terminal.tell)(answer.output)
+    return answer.exit
 
 
 def _nothing_to_do(options: argparse.Namespace, planned: Answer) -> int:
+    if planned.interrupted and planned.exit == Exit.DONE:
+        secured = administer.apply(options, planned.plan_id)
+        if secured.exit not in (Exit.DONE, Exit.PARTIAL):
+            return _told(options, secured)
     if options.json:
         terminal.say(planned.output)
     return Exit.REFUSED if planned.blocked else Exit.DONE

@@ -30,10 +30,10 @@ def _number(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     answer = administer.plan(options)
-    if answer.exit in (Exit.DONE, Exit.REFUSED):
-        terminal.say(answer.output)
-    else:
-        terminal.tell(answer.output)
+    told = answer.exit in (Exit.DONE, Exit.REFUSED)
+    as_data = options.json and answer.exit in administer.TOLD_AS_DATA
+    (terminal.say if told or as_data else terminal.tell)(answer.output)
+    if not told:
         return answer.exit
     if options.detailed_exitcode and (answer.pending or answer.blocked):
         return Exit.PENDING

@@ -23,6 +23,14 @@ def tell(text: str) -> None:
     _write(sys.stderr, text)
 
 
+def overwrite(line: str) -> bool:
+    """Show a line in the place of the one before; tells whether there is anybody who sees it."""
+    if not _is_terminal(sys.stderr):
+        return False
+    _write(sys.stderr, f"\r{line[: columns() - 1]}\x1b[K", end="")
+    return True
+
+
 def columns() -> int:
     """How wide a line may be; 80 where there is no terminal."""
     return max(shutil.get_terminal_size((80, 24)).columns, 40) if is_terminal() else 80
@@ -55,12 +63,12 @@ def _is_terminal(stream: Stream) -> bool:
     return stream is not None and stream.isatty()
 
 
-def _write(stream: Stream, text: str) -> None:
+def _write(stream: Stream, text: str, end: str = "\n") -> None:
     """Write lines; a reader that has left, such as `head`, is no failure of ours."""
     if stream is None:
         return
     encoding = stream.encoding or "utf-8"
-    lines = text if text.endswith("\n") else f"{text}\n"
+    lines = text if text.endswith("\n") else text + end
     try:
         stream.write(lines.encode(encoding, "backslashreplace").decode(encoding))
         stream.flush()

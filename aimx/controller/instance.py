@@ -53,7 +53,8 @@ class Watched:
     """Whether to go on, asked before each step, and whom to tell of each."""
 
     stop: Callable[[], bool] = lambda: False
-    progress: Callable[[Receipt], None] = lambda receipt: None
+    # What became of a step, which of how many it is.
+    progress: Callable[[Receipt, int, int], None] = lambda receipt, number, steps: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +141,9 @@ class Instance:
     ) -> tuple[Receipt, ...]:
         receipts = []
         for receipt in apply(plan, Hands(self.host, activation), journal, watched.stop):
-            watched.progress(receipt)
             receipts.append(receipt)
+            # A step that is taken back has a second receipt.
+            watched.progress(receipt, min(len(receipts), len(plan.steps)), len(plan.steps))
         return final(receipts)
 
     def _generation(self) -> int:

@@ -14,6 +14,7 @@ from aimx.doors.wish import Answer, Wish
 from desired.manifest import Reading
 from desired.problem import ManifestError, Problem, render_problem
 from reconcilers.fingerprint import plan_id
+from reconcilers.host.host import ReconcileError
 from reconcilers.locks import LockHeldError
 from reconcilers.plan import Plan
 from reconcilers.report.document import written
@@ -22,7 +23,7 @@ from reconcilers.report.status import status_rows
 from reconcilers.report.text import plan_text
 
 
-def planned(review: Review, wish: Wish) -> Answer:
+def planned(review: Review, wish: Wish, *, interrupted: bool = False) -> Answer:
     """A plan as it was asked for."""
     plan = review.plan
     if wish.view == "json":
@@ -38,12 +39,14 @@ def planned(review: Review, wish: Wish) -> Answer:
         plan_id=review.id,
         pending=0 if plan.refused else len(plan.pending),
         blocked=blocked,
+        interrupted=interrupted,
     )
 
 
 def applied(done: Applied, wish: Wish) -> Answer:
-    """How an apply ended, as it was asked for."""
-    complete = done.summary.is_complete
+    """How an apply ended, as it was asked for. What is blocked is a part that is not applied."""
+    plan = done.review.plan
+    whole = done.summary.is_complete and not plan.blocked and not plan.unsettled
     if wish.view == "json":
         output = json.dumps(
             {
@@ -58,7 +61,7 @@ def applied(done: Applied, wish: Wish) -> Answer:
     else:
         output = apply_text(done.receipts, done.summary, columns=wish.columns)
         output += f"{done.trouble}\n" if done.trouble else ""
-    return Answer(exit=Exit.DONE if complete else Exit.PARTIAL, output=output)
+    return Answer(exit=Exit.DONE if whole else Exit.PARTIAL, output=output)
 
 
 @contextmanager
@@ -73,6 +76,8 @@ def answering(wish: Wish) -> Iterator[list[Answer]]:
         answers.append(Answer(Exit.LOCKED, str(cause)))
     except StaleError as cause:
         answers.append(Answer(Exit.STALE, _stale(cause)))
+    except ReconcileError as cause:
+        answers.append(Answer(Exit.ERROR, str(cause)))
 
 
 def _stale(cause: StaleError) -> str:

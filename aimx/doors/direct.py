@@ -14,6 +14,7 @@ from aimx.doors.answers import answering, applied, invalid, planned, resources, 
 from aimx.doors.wish import Answer, Wish
 from desired.problem import ManifestError
 from reconcilers.generations import Who
+from reconcilers.journal import unfinished
 from reconcilers.roots import Roots
 
 
@@ -54,16 +55,17 @@ class Direct:
         with answering(wish) as answers:
             reading = self.instance.read(self.instance.sources())
             review = self.instance.review(reading, Consent(wish.allow_removals))
-            answers.append(planned(review, wish))
+            interrupted = unfinished(self.instance.host, self.instance.roots)
+            answers.append(planned(review, wish, interrupted=interrupted))
         return answers[0]
 
-    def apply(self, wish: Wish, plan_id: str | None) -> Answer:
+    def apply(self, wish: Wish, plan_id: str | None, watched: Watched) -> Answer:
         alone = Alone(self.instance.host, self.instance.roots)
         user = self.instance.host.user()
         who = Who(user.uid, user.name, "aimx apply")
         consent = Consent(wish.allow_removals)
         with answering(wish) as answers:
-            done = self.instance.apply(plan_id, alone, who, consent, Watched())
+            done = self.instance.apply(plan_id, alone, who, consent, watched)
             answers.append(applied(done, wish))
         return answers[0]
 

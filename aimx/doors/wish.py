@@ -28,6 +28,8 @@ class Answer:
     plan_id: str = ""  # Of the plan that was shown; empty where there is nothing to apply.
     pending: int = 0  # Changes that an apply would carry out.
     blocked: int = 0
+    # An apply was killed: what is seen may not be on disk, and another apply makes sure of it.
+    interrupted: bool = False
 
     def document(self) -> dict[str, Any]:
         return asdict(self)
