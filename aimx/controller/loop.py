@@ -15,12 +15,11 @@ import structlog
 
 from aimx.controller.activation import EngineError, Running
 from aimx.controller.backoff import backoff
-from aimx.controller.compiled import compiled
+from aimx.controller.compiled import Compiled, compiled
 from aimx.controller.instance import Applied, Consent, Instance, Review, Watched
 from aimx.controller.sources import digest, watched
 from aimx.controller.state import State
 from aimx.controller.watch import Watch
-from aimx.snapshot import Snapshot
 from desired.manifest import Reading
 from desired.problem import ManifestError
 from reconcilers.generations import Who
@@ -35,7 +34,7 @@ class Controller:
 
     instance: Instance
     running: Running
-    snapshot: Callable[[], Snapshot]  # What the engine runs on.
+    current: Callable[[], Compiled]  # What the engine runs on.
     state: State
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     nudged: asyncio.Event = field(default_factory=asyncio.Event)
@@ -119,6 +118,8 @@ class Controller:
         """Carry out what may be carried out without being asked; the rest waits and is shown."""
         automatic = reading.desired.controller.auto_apply
         if automatic == "none":
+            await self._refresh()
+            self.state.pending(whole)
             self.state.waiting(whole)
             return
         consent = Consent(withheld=automatic == "safe")
@@ -167,14 +168,14 @@ class Controller:
         return applied
 
     async def _refresh(self) -> None:
-        """The engine learns what is in no engine config: that an owner exists by now, say."""
+        """The engine learns what is in no engine config: a key that is back, a new owner's uid."""
         roots, host = self.instance.roots, self.instance.host
         config = await asyncio.to_thread(host.read, roots.engine_config)
         if config is None:
             return
         wanted = await asyncio.to_thread(compiled, config, host, roots)
-        if wanted.snapshot == self.snapshot():
-            self.state.active(wanted.snapshot.id.generation)
+        if wanted == self.current():
+            self.state.active(wanted)
             return
         try:
             await self.running.engine.prepare(wanted)
@@ -182,7 +183,7 @@ class Controller:
         except EngineError as cause:
             self.state.inactive(str(cause))
         else:
-            self.state.active(wanted.snapshot.id.generation)
+            self.state.active(wanted)
 
     def _invalid(self, cause: ManifestError) -> None:
         log.error("manifest is invalid", problems=len(cause.problems))

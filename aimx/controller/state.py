@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from aimx.controller.compiled import Compiled
 from aimx.controller.conditions import Conditions, Status, Type
 from aimx.controller.instance import Applied, Instance, Review
 from desired.manifest import Reading
@@ -85,15 +86,18 @@ class State:
     def failed(self, reason: str) -> None:
         self._tell("Converged", "False", "ApplyFailed", reason)
 
-    def active(self, generation: int) -> None:
-        self.engine_generation = generation
+    def active(self, current: Compiled) -> None:
+        """What the processes run on."""
+        self.engine_generation = current.snapshot.id.generation
         self._tell("EngineActive", "True")
+        domain = current.snapshot.default_domain
+        if domain in current.keys:
+            self._tell("Ready", "True")
+        elif self._tell("Ready", "False", "NoKey", f"{domain} has no DKIM key and cannot send"):
+            log.error("the default domain has no DKIM key", domain=domain)
 
     def inactive(self, reason: str) -> None:
         self._tell("EngineActive", "False", "Refused", reason)
-
-    def ready(self, status: Status, reason: str = "", message: str = "") -> None:
-        self._tell("Ready", status, reason, message)
 
     def document(self, *, daemon: bool) -> dict[str, Any]:
         return {
@@ -120,9 +124,11 @@ class State:
         except ReconcileError as cause:
             log.warning("status not written", reason=str(cause))
 
-    def _tell(self, kind: Type, status: Status, reason: str = "", message: str = "") -> None:
-        now = self.instance.host.now()
+    def _tell(self, kind: Type, status: Status, reason: str = "", message: str = "") -> bool:
+        """Gives whether the status is news."""
+        now, before = self.instance.host.now(), self.conditions.by_type.get(kind)
         self.conditions = self.conditions.told(kind, status, now, reason=reason, message=message)
+        return before is None or before.status != status
 
 
 def _reason(change: Change) -> str:

@@ -49,7 +49,7 @@ class Daemon:
 
     def _own(self, uid: int) -> dict[str, Any]:
         """The caller's mailboxes; nobody learns of another's."""
-        routes = self.controller.snapshot().routes.values()
+        routes = self.controller.current().snapshot.routes.values()
         mine = sorted({route.mailbox for route in routes if route.uid == uid})
         return {"mailboxes": mine, "resources": [], "unchanged": len(mine)}
 

@@ -37,16 +37,14 @@ class Running:
         self.submissions = Submissions(self._crew)
 
     @property
-    def snapshot(self) -> Snapshot:
-        """What new transactions run on."""
+    def current(self) -> Compiled:
+        """What new transactions run on, and new processes are started with."""
         assert self._crew.committed is not None
-        return self._crew.committed.snapshot
+        return self._crew.committed
 
     @property
-    def signing_domains(self) -> frozenset[str]:
-        """The domains that can send, since their keys are there."""
-        assert self._crew.committed is not None
-        return frozenset(self._crew.committed.keys)
+    def snapshot(self) -> Snapshot:
+        return self.current.snapshot
 
     async def begin(self, compiled: Compiled) -> None:
         """Bind first, so that nothing is started in vain; accept last, so that nobody waits."""

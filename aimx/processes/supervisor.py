@@ -29,6 +29,7 @@ from aimx.processes.listening import BindError
 from aimx.processes.notify import notify
 from aimx.processes.station import StationError
 from aimx.processes.worker import SilentError, WorkerGoneError
+from aimx.snapshot import Snapshot
 from desired.desired import Desired
 from desired.problem import ManifestError, render_problem
 from reconcilers.generations import Who
@@ -105,9 +106,9 @@ async def _attend(
     """The doors are open and the manifest is watched, until somebody says stop."""
     loop = asyncio.get_running_loop()
     activation = RunningActivation(engine, loop, instance.host, instance.roots)
-    controller = Controller(instance, activation, lambda: engine.snapshot, state)
+    controller = Controller(instance, activation, lambda: engine.current, state)
     state.generation = engine.snapshot.id.generation
-    state.active(engine.snapshot.id.generation)
+    state.active(engine.current)
     verbs = Verbs(
         administrator=os.geteuid(),
         version=version("aimx-mail"),
@@ -119,7 +120,7 @@ async def _attend(
     loop.add_signal_handler(signal.SIGHUP, controller.nudge)
     debounce = desired.controller.debounce.total_seconds() if desired else 0.1
     watching = asyncio.create_task(controller.run(debounce))
-    _say_ready(instance, state, engine)
+    _say_ready(instance, engine.snapshot)
     try:
         await stop.wait()
         log.info("stopping")
@@ -159,19 +160,13 @@ def _first_apply(instance: Instance, desired: Desired, state: State) -> None:
             log.error("step not done", step=receipt.step, reason=receipt.reason)
 
 
-def _say_ready(instance: Instance, state: State, engine: Running) -> None:
+def _say_ready(instance: Instance, snapshot: Snapshot) -> None:
     user = instance.host.user()
     instance.host.replace(
         instance.roots.pid, f"{os.getpid()}\n".encode(), Access(0o644, user.uid, user.gid)
     )
-    unsigned = engine.snapshot.default_domain not in engine.signing_domains
-    if unsigned:
-        log.error("the default domain has no DKIM key", domain=engine.snapshot.default_domain)
-        state.ready("False", "NoKey", f"{engine.snapshot.default_domain} cannot send")
-    else:
-        state.ready("True")
-    log.info("serving", generation=engine.snapshot.id.generation, domains=engine.snapshot.domains)
-    notify(f"READY=1\nSTATUS=generation {engine.snapshot.id.generation}")
+    log.info("serving", generation=snapshot.id.generation, domains=snapshot.domains)
+    notify(f"READY=1\nSTATUS=generation {snapshot.id.generation}")
 
 
 def _signals() -> asyncio.Event:
