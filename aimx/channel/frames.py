@@ -43,6 +43,7 @@ class Outcome(IntEnum):
     DUPLICATE = 1  # The same message was placed before, under that stem.
     FAILED = 2  # Nothing of it is visible; a later try may succeed.
     FULL = 3  # As FAILED, and the owner's quota is the reason.
+    AWAY = 4  # As FAILED, since the mailbox was moved or retired, or is somebody else's now.
 
 
 @dataclass(frozen=True, slots=True)

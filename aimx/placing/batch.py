@@ -52,7 +52,7 @@ class Job:
     def fail(self, failure: PlacingError) -> None:
         # Bounded, so that the replies of a whole batch fit into a packet.
         reason = str(failure)[:_LONGEST_REASON]
-        self.answer(Outcome.FULL if failure.full else Outcome.FAILED, reason)
+        self.answer(failure.outcome, reason)
         log.warning("mail not placed", mailbox=self.place.path, reason=str(failure))
 
 
@@ -186,7 +186,8 @@ class Committer:
             if place not in moved:
                 moved[place] = self._mailboxes.is_moved(each.mailbox)
             if moved[place]:
-                self._withdraw(each, PlacingError(f"the mailbox {place.path} was moved meanwhile"))
+                reason = f"the mailbox {place.path} was moved meanwhile"
+                self._withdraw(each, PlacingError(reason, Outcome.AWAY))
                 continue
             try:
                 each.draft.publish(each.mailbox, each.stem)

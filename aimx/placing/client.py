@@ -75,6 +75,7 @@ class NotPlaced:
 
     reason: str  # For the log, not for the peer.
     full: bool = False  # The quota of the mailbox's owner is exceeded.
+    away: bool = False  # The mailbox was moved or retired, or is somebody else's now.
 
 
 Placing: TypeAlias = Placed | NotPlaced
@@ -228,3 +229,5 @@ def _placing(reply: Reply) -> Placing:
             return NotPlaced(reply.text)
         case Outcome.FULL:
             return NotPlaced(reply.text, full=True)
+        case Outcome.AWAY:
+            return NotPlaced(reply.text, away=True)

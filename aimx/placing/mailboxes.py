@@ -7,8 +7,8 @@ from collections import OrderedDict
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from aimx.channel.frames import Folder
-from aimx.placing.failure import PlacingError, translated
+from aimx.channel.frames import Folder, Outcome
+from aimx.placing.failure import PlacingError, unreachable
 from aimx.placing.stems import Stems
 
 _KEPT = 1000
@@ -56,9 +56,11 @@ class Mailboxes:
         try:
             mailbox = self._current(place)
         except OSError as failure:
-            raise translated(failure, f"the mailbox {place.path}") from failure
+            raise unreachable(failure, place.path) from failure
         if mailbox.uid != uid:
-            raise PlacingError(f"{place.path} belongs to uid {mailbox.uid} and not to uid {uid}")
+            raise PlacingError(
+                f"{place.path} belongs to uid {mailbox.uid} and not to uid {uid}", Outcome.AWAY
+            )
         return mailbox
 
     def find(self, place: Place) -> Mailbox | None:

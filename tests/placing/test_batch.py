@@ -153,7 +153,7 @@ def test_a_worker_places_only_where_it_may(ground):
 def test_a_mailbox_that_is_not_as_the_worker_thinks_gets_nothing(ground, changes):
     before = names(ground.root)
 
-    assert outcomes(ground.place(ground.job(**changes))) == [Outcome.FAILED]
+    assert outcomes(ground.place(ground.job(**changes))) == [Outcome.AWAY]
 
     assert names(ground.root) == before
     assert names(ground.inbox) == []
@@ -164,7 +164,7 @@ def test_a_mailbox_that_is_a_link_gets_nothing(ground):
     elsewhere = ground.add("elsewhere")
     ground.inbox.symlink_to(elsewhere)
 
-    assert outcomes(ground.place(ground.job())) == [Outcome.FAILED]
+    assert outcomes(ground.place(ground.job())) == [Outcome.AWAY]
     assert names(elsewhere) == []
 
 
@@ -174,7 +174,7 @@ def test_a_link_above_the_mailbox_is_not_followed(ground, part):
     path.rename(ground.root / "moved")
     path.symlink_to(ground.root / "moved")
 
-    assert outcomes(ground.place(ground.job())) == [Outcome.FAILED]
+    assert outcomes(ground.place(ground.job())) == [Outcome.AWAY]
 
 
 def test_a_mailbox_below_a_directory_that_others_write_to_gets_nothing(ground):
@@ -205,7 +205,7 @@ def test_a_mailbox_that_moves_while_a_message_is_written_does_not_get_it(bare):
 
     (reply,) = bare.place(bare.job(fingerprint=ONE))
 
-    assert reply.outcome is Outcome.FAILED
+    assert reply.outcome is Outcome.AWAY
     assert "moved" in reply.text
     assert names(bare.root / "retired") == []
 

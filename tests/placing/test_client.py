@@ -58,6 +58,7 @@ def run(tmp_path: Path) -> Callable[[Scenario], None]:
         (Outcome.DUPLICATE, "stem", Placed("stem", duplicate=True)),
         (Outcome.FAILED, "why", NotPlaced("why")),
         (Outcome.FULL, "why", NotPlaced("why", full=True)),
+        (Outcome.AWAY, "why", NotPlaced("why", away=True)),
     ],
 )
 def test_whoever_asks_is_told_the_outcome(run, outcome, text, told):
