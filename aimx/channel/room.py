@@ -19,6 +19,9 @@ class Room:
     @asynccontextmanager
     async def taken(self, amount: int) -> AsyncIterator[None]:
         """Wait until there is so much, and hold it. Who asks for more than all gets all."""
+        if not amount:
+            yield
+            return
         amount = min(amount, self._most)
         # Who waits here keeps the others behind it, so that small wishes do not starve a large one.
         async with self._turn:

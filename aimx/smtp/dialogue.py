@@ -8,7 +8,6 @@ import secrets
 import ssl
 import traceback
 from collections.abc import Callable, Coroutine
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -208,7 +207,7 @@ class Dialogue(Connection):
 
     async def _receive(self, transaction: Transaction, arrival: Arrival) -> None:
         try:
-            async with self.service.large if arrival.on_disk else nullcontext():
+            async with self.service.memory.taken(arrival.on_disk):
                 reply = await self.service.receive(self._received(transaction, arrival.content()))
         except Exception as error:  # noqa: BLE001 - the boundary of one client
             reply = self._unexpected(error)

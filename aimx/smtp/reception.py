@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
 
-from aimx.mail.author import author
 from aimx.mail.reading import Reading, read
 from aimx.mail.stored import Judged, stored
 from aimx.placing.client import NotPlaced, Placed, Placement, Placing, PlacingClient
@@ -21,8 +20,11 @@ from aimx.verify.judge import Judge
 from aimx.verify.trust import decide
 from aimx.verify.verdict import Verdicts
 
-# Reading a message of more octets takes so long that other sessions would notice.
+# A message of more octets takes so long to read that other sessions would notice.
 _LARGE = 256 * 1024
+# Reading a large message takes several times its size in memory, and each copy once more.
+_LARGE_AT_ONCE = 2
+_COPIES_AT_ONCE = 4
 
 log = structlog.get_logger()
 
@@ -33,6 +35,7 @@ class Reception:
 
     judge: Judge
     placements: PlacingClient
+    _large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_LARGE_AT_ONCE))
 
     async def receive(self, received: Received) -> Reply:
         """Keep a message for all of its recipients, or say why not.
@@ -42,21 +45,34 @@ class Reception:
         duplicate when the client comes again.
         """
         verdicts = await self.judge.verdicts(received.incoming)
-        reading = await _read(received)
-        copies = [
-            _copy(received, reading, verdicts, route, recipients)
-            for route, recipients in _mailboxes(received)
-        ]
-        outcomes = await asyncio.gather(*map(self.placements.place, copies))
+        if len(received.incoming.content) > _LARGE:
+            # Not before: a stranger's DNS may take its time.
+            async with self._large:
+                outcomes = await self._kept_large(received, verdicts)
+        else:
+            outcomes = await self._kept(received, verdicts)
         reply = _reply(outcomes)
         _tell(received, verdicts, outcomes, reply)
         return reply
 
+    async def _kept(self, received: Received, verdicts: Verdicts) -> Sequence[Placing]:
+        reading = read(received.incoming)
+        copies = [_copy(received, reading, verdicts, *each) for each in _mailboxes(received)]
+        return await asyncio.gather(*map(self.placements.place, copies))
 
-async def _read(received: Received) -> Reading:
-    if len(received.incoming.content) > _LARGE:
-        return await asyncio.to_thread(read, received.incoming)
-    return read(received.incoming)
+    async def _kept_large(self, received: Received, verdicts: Verdicts) -> Sequence[Placing]:
+        """The same in threads, and with few copies in memory at a time."""
+        reading = await asyncio.to_thread(read, received.incoming)
+        few = asyncio.Semaphore(_COPIES_AT_ONCE)
+
+        async def one(route: Route, recipients: Sequence[str]) -> Placing:
+            async with few:
+                copy = await asyncio.to_thread(
+                    _copy, received, reading, verdicts, route, recipients
+                )
+                return await self.placements.place(copy)
+
+        return await asyncio.gather(*(one(*each) for each in _mailboxes(received)))
 
 
 def _mailboxes(received: Received) -> list[tuple[Route, list[str]]]:
@@ -90,13 +106,12 @@ def _copy(
 
 
 def _judged(received: Received, verdicts: Verdicts, route: Route) -> Judged:
-    incoming = received.incoming
     trusted = decide(
         route.trust,
         route.trusted_senders,
-        author(incoming.content),
+        verdicts.author,
         verdicts,
-        incoming.received_at,
+        received.incoming.received_at,
         timedelta(seconds=received.snapshot.max_signature_age),
     )
     return Judged(
@@ -114,7 +129,9 @@ def _reply(outcomes: Sequence[Placing]) -> Reply:
         return replies.ACCEPTED
     if len(missing) < len(outcomes):
         return replies.PARTLY_KEPT
-    return replies.MAILBOX_FULL if all(outcome.full for outcome in missing) else replies.NOT_KEPT
+    if all(outcome.full for outcome in missing):
+        return replies.MAILBOX_FULL
+    return replies.MAILBOX_AWAY if all(outcome.away for outcome in missing) else replies.NOT_KEPT
 
 
 def _tell(

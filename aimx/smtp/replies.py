@@ -53,7 +53,6 @@ ACCEPTED = Reply(250, "2.0.0", "OK message accepted")
 START_CONTENT = Reply(354, "", "Start mail input; end with <CRLF>.<CRLF>")
 START_TLS = Reply(220, "2.0.0", "Ready to start TLS")
 CANNOT_VERIFY = Reply(252, "2.0.0", "Cannot VRFY user, but will accept message for delivery")
-ACCEPTED = Reply(250, "2.0.0", "OK message accepted")
 HELP = Reply(214, "2.0.0", "Commands: EHLO HELO MAIL RCPT DATA RSET NOOP VRFY STARTTLS QUIT")
 BYE = Reply(221, "2.0.0", "Bye")
 
@@ -75,10 +74,8 @@ OWNER_MISSING = Reply(450, "4.2.1", "Mailbox has no owner at present, try again 
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients")
 NOT_KEPT = Reply(451, "4.3.0", "Temporary failure, please retry")
 PARTLY_KEPT = Reply(451, "4.3.0", "Temporary failure on partial accept; please retry")
-MAILBOX_FULL = Reply(452, "4.2.2", "Mailbox full, try again later")
-NOT_KEPT = Reply(451, "4.3.0", "Temporary failure, please retry")
-PARTLY_KEPT = Reply(451, "4.3.0", "Temporary failure on partial accept; please retry")
 MAILBOX_FULL = Reply(452, "4.2.2", "Mailbox full")
+MAILBOX_AWAY = Reply(451, "4.2.1", "Mailbox is not available at present, try again later")
 STORAGE_FULL = Reply(452, "4.3.1", "Insufficient system storage")
 
 # A command that is not one, or not of ours.

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from aimx.channel.room import Room
 from aimx.mail.envelope import Incoming
 from aimx.smtp.replies import Reply
 from aimx.snapshot import Route, Snapshot
 
-# Messages that may be out of the spool and in memory at a time, over all sessions.
-_LARGE_AT_ONCE = 2
+# Octets of messages that may be out of the spool and in memory at a time, over all sessions.
+_MEMORY = 128 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,4 +35,4 @@ class Service:
     receive: Callable[[Received], Awaitable[Reply]]  # Takes responsibility, or says why not.
     closed: Callable[[str], None]  # A client is gone, and its last message settled; by its address.
     spool: int  # The descriptor of a directory for what is too large for memory.
-    large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_LARGE_AT_ONCE))
+    memory: Room = field(default_factory=lambda: Room(_MEMORY))

@@ -28,8 +28,9 @@ class Spool:
         self._size = 0
 
     @property
-    def on_disk(self) -> bool:
-        return self._file is not None
+    def on_disk(self) -> int:
+        """Octets that wait there; 0 while they are in memory."""
+        return 0 if self._file is None else self._size
 
     def keep(self, piece: bytes) -> None:
         self._size += len(piece)

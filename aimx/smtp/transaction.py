@@ -59,7 +59,8 @@ class Arrival:
         return self._content.refusal or (replies.STORAGE_FULL if self._failed else None)
 
     @property
-    def on_disk(self) -> bool:
+    def on_disk(self) -> int:
+        """Octets that wait on disk; 0 where it is all in memory."""
         return self._spool.on_disk
 
     def feed(self, block: bytes) -> bytes | Malformed | None:

@@ -12,6 +12,7 @@ from aimx.verify.signed import Field, Signed
 from aimx.verify.verdict import Signature
 
 MOST_SIGNATURES = 5  # Each costs a look-up and a verification: a stranger's choice.
+LARGE = 256 * 1024  # Octets of a body whose digest takes so long that others would notice.
 MOST_KEYS = 3  # RFC 6376 6.1.2 lets us choose among several records of one name.
 
 
@@ -50,7 +51,11 @@ async def _signature(message: Signed, field: Field, now: datetime, resolver: Res
 async def _verify(message: Signed, field: Field, claim: Claim, resolver: Resolver) -> None:
     """Raises SignatureError unless one of the key records verifies the signature."""
     failure = SignatureError("permerror", f"there is no key at {claim.key_name}")
-    for record in await _records(claim.key_name, resolver):
+    records = await _records(claim.key_name, resolver)
+    if records and len(message.body) > LARGE:
+        # It is remembered for when it is compared.
+        await asyncio.to_thread(message.body_digest, claim)
+    for record in records:
         try:
             return _verify_with(key.read(record), message, field, claim)
         except SignatureError as trouble:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+from aimx.mail.author import Author, NoAuthor
+
 SpfVerdict: TypeAlias = Literal[
     "none", "neutral", "pass", "fail", "softfail", "temperror", "permerror"
 ]
@@ -15,6 +17,8 @@ DkimVerdict: TypeAlias = Literal[
 ]
 DmarcVerdict: TypeAlias = Literal["none", "pass", "fail", "temperror", "permerror"]
 Policy: TypeAlias = Literal["", "none", "quarantine", "reject"]
+
+_UNREAD = NoAuthor("Nobody has looked who the author is.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ class Verdicts:
     dmarc: Dmarc
     # The organizational domain of each domain whose signature passes, where it could be found out.
     organizations: Mapping[str, str] = field(default_factory=dict)
+    author: Author | NoAuthor = _UNREAD
 
     @property
     def spf_verdict(self) -> SpfVerdict:

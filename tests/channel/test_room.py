@@ -48,6 +48,15 @@ def test_a_small_wish_does_not_overtake_a_large_one():
     assert asyncio.run(run()) == [2, 3, 1]
 
 
+def test_who_needs_nothing_waits_for_nobody():
+    async def run() -> None:
+        room = Room(1)
+        async with room.taken(1), room.taken(0):
+            pass
+
+    asyncio.run(asyncio.wait_for(run(), 5))
+
+
 def test_who_asks_for_more_than_there_is_gets_all():
     async def run() -> None:
         async with Room(3).taken(1000):

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aimx.mail.author import Author
 from aimx.mail.envelope import Client, Envelope, Incoming
 from aimx.testing.zone import Zone, ZoneResolver
 from aimx.verify.judge import Judge
@@ -67,6 +68,50 @@ def test_verdicts_name_the_organization_of_each_signer_that_passes(ed25519_signe
 
     assert found.organizations == {"example.com": "example.com"}
     assert found.dmarc.organizational_domain == "example.com"
+
+
+def test_a_zone_that_takes_too_long_is_a_temporary_error_and_no_fault_of_ours(
+    capsys, ed25519_signer
+):
+    class Slow:
+        """Answers about keys at once, and about policies never."""
+
+        async def lookup(self, name: str, record: str) -> Answer:
+            if name.startswith("_dmarc."):
+                await asyncio.Event().wait()
+            return await ZoneResolver(Zone(ed25519_signer.zone)).lookup(name, record)
+
+    signed = incoming(ed25519_signer.sign(MESSAGE))
+    found = asyncio.run(Judge(Slow(), longest=0.01).verdicts(signed))
+
+    assert (found.dkim_verdict, found.dmarc_verdict) == ("pass", "temperror")
+    assert found.organizations == {}
+    assert "Traceback" not in capsys.readouterr().out
+
+
+def test_a_large_body_keeps_nobody_else_waiting(ed25519_signer):
+    signed = incoming(ed25519_signer.sign(MESSAGE + b"word  \tword \r\n" * 1_000_000))
+
+    async def work() -> tuple[str, int]:
+        judging = asyncio.create_task(
+            Judge(ZoneResolver(Zone(ed25519_signer.zone))).verdicts(signed)
+        )
+        turns = 0
+        while not judging.done():
+            turns += 1
+            await asyncio.sleep(0)
+        return (await judging).dkim_verdict, turns
+
+    verdict, turns = asyncio.run(work())
+
+    assert verdict == "pass"
+    assert turns > 100
+
+
+def test_verdicts_name_the_author():
+    assert judged(ZoneResolver(Zone({})), MESSAGE).author == Author(
+        "alice@example.com", "example.com"
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"\r\n", b"\r\n\r\n", b"From", b"From:\r\n\r\n"])

@@ -1,0 +1,83 @@
+"""What becomes of a message that has come whole."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+
+from aimx.mail.envelope import Client, Envelope, Incoming
+from aimx.placing.client import NotPlaced, Placed, Placement, Placing
+from aimx.smtp.reception import Reception
+from aimx.smtp.replies import Reply
+from aimx.smtp.service import Received
+from aimx.snapshot import Route, Snapshot, SnapshotId
+from aimx.testing.zone import Zone, ZoneResolver
+from aimx.verify.judge import Judge
+
+MESSAGE = b"From: a@example.org\r\nSubject: hello\r\n\r\n"
+LARGE = MESSAGE + b"word\r\n" * 100_000
+
+
+@dataclass
+class Placements:
+    """Tells for each mailbox, in order, what it was given to tell."""
+
+    outcomes: list[Placing]
+    placed: list[Placement] = field(default_factory=list)
+    at_once: int = 0
+    most_at_once: int = 0
+
+    async def place(self, placement: Placement) -> Placing:
+        outcome = self.outcomes[len(self.placed)]
+        self.placed.append(placement)
+        self.at_once += 1
+        self.most_at_once = max(self.at_once, self.most_at_once)
+        await asyncio.sleep(0)
+        self.at_once -= 1
+        return outcome
+
+
+def received(content: bytes, mailboxes: int) -> Received:
+    addresses = tuple(f"m{number}@example.com" for number in range(mailboxes))
+    routes = {address: Route(address, "example.com", address[:-12], 1) for address in addresses}
+    envelope = Envelope("a@example.org", addresses, Client("192.0.2.1", "mx.example.org"))
+    return Received(
+        Incoming(envelope, content, datetime(2026, 1, 2, tzinfo=UTC)),
+        tuple(routes.items()),
+        Snapshot(SnapshotId(1), "mx.example.com", ("example.com",), routes),
+    )
+
+
+def answer(placements: Placements, content: bytes = MESSAGE) -> Reply:
+    reception = Reception(Judge(ZoneResolver(Zone({}))), placements)
+    return asyncio.run(reception.receive(received(content, len(placements.outcomes))))
+
+
+KEPT, FULL, AWAY = Placed("stem"), NotPlaced("why", full=True), NotPlaced("why", away=True)
+BROKEN = NotPlaced("why")
+
+
+@pytest.mark.parametrize("content", [MESSAGE, LARGE], ids=["small", "large"])
+@pytest.mark.parametrize(
+    ("outcomes", "reply"),
+    [
+        pytest.param([KEPT], "250 2.0.0", id="kept"),
+        pytest.param([KEPT, KEPT], "250 2.0.0", id="kept-twice"),
+        pytest.param([KEPT, FULL], "451 4.3.0", id="kept-in-part"),
+        pytest.param([FULL, FULL], "452 4.2.2", id="full"),
+        pytest.param([AWAY], "451 4.2.1", id="retired-meanwhile"),
+        pytest.param([AWAY, BROKEN], "451 4.3.0", id="nowhere"),
+    ],
+)
+def test_the_reply_tells_what_became_of_all_copies(content, outcomes, reply):
+    assert str(answer(Placements(outcomes), content)).startswith(reply)
+
+
+def test_of_a_large_message_few_copies_are_made_at_a_time():
+    placements = Placements([KEPT] * 20)
+
+    assert answer(placements, LARGE).accepts
+
+    assert {placement.name for placement in placements.placed} == {f"m{n}" for n in range(20)}
+    assert placements.most_at_once <= 4
