@@ -23,7 +23,7 @@ import tomli
 from aimx.doors.socket import client
 from aimx.testing.zone import Zone, serve_in_thread
 
-PATIENCE = 60.0  # Seconds for what takes a fraction of one; only a failure waits so long.
+PATIENCE = 10.0  # Seconds for what takes a fraction of one; only a failure waits so long.
 AIMX = [sys.executable, "-m", "aimx"]
 
 
