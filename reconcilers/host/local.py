@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from reconcilers.host import keys, removal
+from reconcilers.host import removal
 from reconcilers.host.anchors import Anchors
 from reconcilers.host.descriptors import opened, read_all, require_file, write_all
 from reconcilers.host.host import (
@@ -206,10 +206,14 @@ class LocalHost:
                 os.fsync(parent)
 
     def new_private_key(self) -> bytes:
-        return keys.new_private_key()
+        from reconcilers.host.keys import new_private_key  # A plan does without its library.
+
+        return new_private_key()
 
     def new_certificate(self, hostname: str, private_key: bytes) -> bytes:
-        return keys.new_certificate(hostname, private_key, self.now())
+        from reconcilers.host.keys import new_certificate
+
+        return new_certificate(hostname, private_key, self.now())
 
     def now(self) -> datetime:
         return datetime.now(UTC)
