@@ -76,8 +76,8 @@ class _Survey:
         """Why nothing else can be planned."""
         for each in self.unsettled:
             if each.address == _FOUNDATION:
-                remedy = "make it readable, then apply again"
-                return Blocked("layout-unseen", each.reason, remedy)
+                remedy = "when it can be looked at, apply again"
+                return Blocked("layout-unseen", each.reason.removesuffix("."), remedy)
         blocked = (change.blocked for change in self.changes if change.address == _FOUNDATION)
         return next(blocked, None)
 
