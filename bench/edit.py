@@ -108,8 +108,10 @@ def _watcher(directory: Path) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watcher:
         assert watcher.stdout is not None
         watcher.stdout.readline()  # It watches.
-        yield watcher
-        watcher.terminate()
+        try:
+            yield watcher
+        finally:
+            watcher.terminate()
 
 
 def _heard(directory: Path, watcher: subprocess.Popen[str]) -> float:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +16,8 @@ from usage import TICKS, cpu_seconds
 
 @contextmanager
 def machine() -> Iterator[None]:
-    """Say it before and after."""
+    """Say it before and after. A run that is told to end still ends what it started."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to end"))
     cores = os.cpu_count() or 1
     print(f"{cores} cores, Linux {platform.release()}, Python {platform.python_version()}")
     begun, busy, ours = time.monotonic(), _busy_seconds(), cpu_seconds(os.getpid())

@@ -66,6 +66,8 @@ def _running(port: int, *command: str | Path) -> Iterator[int]:
     running = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         until(lambda: running.poll() is not None or greets(port), f"{command[0]} to greet")
+        if running.poll() is not None:
+            raise SystemExit(f"{command[0]} ended with {running.poll()} before it greeted")
         yield running.pid
     finally:
         running.send_signal(signal.SIGTERM)
