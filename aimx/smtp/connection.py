@@ -133,6 +133,8 @@ class Connection(SMTP, asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self._congested = False
+        if self._yielding:
+            self.loop.call_soon(self._go_on)
         self._balance()
 
     # Going on.
@@ -170,9 +172,13 @@ class Connection(SMTP, asyncio.BufferedProtocol):
             return
         self.arrived.clear()
         # From here to the handshake's end no byte reaches us: the TLS layer stands between.
-        self.transport = await self.loop.start_tls(
-            plain, self, context, server_side=True, ssl_handshake_timeout=_HANDSHAKE
-        )
+        try:
+            self.transport = await self.loop.start_tls(
+                plain, self, context, server_side=True, ssl_handshake_timeout=_HANDSHAKE
+            )
+        except BaseException:
+            plain.abort()  # Not every failure has closed it.
+            raise
 
     def watch_deadline(self, seconds: float) -> None:
         """The content must have ended by then."""
@@ -190,6 +196,8 @@ class Connection(SMTP, asyncio.BufferedProtocol):
         self.ended()
 
     def _go_on(self) -> None:
+        if self._congested:
+            return  # More replies would pile up; `resume_writing` comes back here.
         self._yielding = False
         if self.transport is not None and not self.busy:
             self.work()

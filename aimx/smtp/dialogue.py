@@ -171,6 +171,8 @@ class Dialogue(Connection):
         except OSError as failure:
             reason = str(failure) or type(failure).__name__
             log.info("no TLS session", peer=self.peer, reason=reason)
+        except Exception as error:  # noqa: BLE001 - the boundary of one client
+            self._unexpected(error)
         self.session = self._create_session()
         self.encrypted = True
         self.resume()

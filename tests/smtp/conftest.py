@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from aimx.channel.room import Room
 from aimx.smtp.greeter import Greeter
 from aimx.smtp.replies import OK, Reply
 from aimx.smtp.service import Received, Service
@@ -96,6 +97,7 @@ class Server:
 
     snapshot: Snapshot
     tls: ssl.SSLContext | None
+    memory: Room = field(default_factory=lambda: Room(1 << 30))
     receive: Callable[[Received], Awaitable[Reply]] | None = None  # None: keep and say OK.
     received: list[Received] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
@@ -149,6 +151,7 @@ def serve(spool: int, server_context: ssl.SSLContext):
                 receive=server.keep,
                 closed=server.closed.append,
                 spool=spool,
+                memory=server.memory,
             )
         )
         accepting = asyncio.create_task(accept(listener, server.greeter))

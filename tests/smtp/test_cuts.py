@@ -127,6 +127,25 @@ def test_a_flood_of_commands_lets_others_have_their_turn():
     assert asyncio.run(run()) == [500, 1000, 1200]
 
 
+def test_a_flood_of_commands_waits_while_nobody_reads_the_replies():
+    async def run() -> list[int]:
+        session, wire = connected(None)
+        said = []
+        feed(session, b"NOOP\r\n" * 1200)
+        session.pause_writing()
+        for _ in range(5):
+            await asyncio.sleep(0)
+            said.append(wire.said.count(b"250 2.0.0 OK"))
+        session.resume_writing()
+        while said[-1] < 1200:
+            await asyncio.sleep(0)
+            said.append(wire.said.count(b"250 2.0.0 OK"))
+        session.connection_lost(None)
+        return said
+
+    assert asyncio.run(run()) == [500] * 5 + [1000, 1200]
+
+
 def test_a_flood_ends_with_its_client():
     async def run() -> None:
         session, wire = connected(None)

@@ -118,3 +118,17 @@ def test_a_client_that_is_gone_before_the_handshake_is_counted(serve):
             assert server.closed == ["127.0.0.1"]
 
     asyncio.run(run())
+
+
+def test_a_context_that_cannot_be_used_ends_the_connection_and_is_counted(serve, capsys):
+    async def run() -> None:
+        async with serve() as server, server.client() as client:
+            server.tls = object()
+            await client.ask(b"EHLO client.example.org")
+            assert (await client.ask(b"STARTTLS")).startswith("220")
+            assert await client.rest() == []
+            while not server.closed:
+                await asyncio.sleep(0)
+
+    asyncio.run(run())
+    assert "unexpected error" in capsys.readouterr().out
