@@ -1,6 +1,8 @@
 import asyncio
+import contextlib
 import os
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path, PurePosixPath
 
@@ -151,6 +153,103 @@ def test_one_user_cannot_take_every_connection(tmp_path: Path) -> None:
 
     assert one_too_many.startswith(b"AIMX/1 ERR TEMP too many connections")
     assert afterwards.startswith(b"AIMX/1 OK")
+
+
+async def everybody_is_gone(door: Door) -> None:
+    while door.inside.total():
+        await asyncio.sleep(0.001)
+
+
+def test_who_is_turned_away_cannot_stay_by_talking_on(tmp_path: Path) -> None:
+    async def session() -> bytes:
+        door = Door(repeat, inside=Counter({os.geteuid(): MAX_CONNECTIONS_PER_UID}))
+        path = PurePosixPath(tmp_path / "s")
+        await door.open(path)
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        heard = asyncio.create_task(reader.readline())
+        while not heard.done():
+            with contextlib.suppress(ConnectionError):
+                writer.write(b"x")
+                await writer.drain()
+            await asyncio.sleep(0.001)
+        writer.close()
+        await door.close()
+        return heard.result()
+
+    reply = asyncio.run(asyncio.wait_for(session(), 20))
+
+    assert reply.startswith(b"AIMX/1 ERR TEMP too many connections")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"AIMX/1 SEND\nContent-Length: 10\n\nhello", id="half-a-request"),
+        pytest.param(b"AIMX/1 VERSION\n\n", id="all-and-reads-nothing"),
+    ],
+)
+def test_a_client_that_keeps_us_waiting_is_let_go(tmp_path: Path, said: bytes) -> None:
+    async def much(request: Request, caller: Caller, body: int) -> bytes:
+        return b"x" * 10_000_000
+
+    async def session() -> None:
+        door = Door(much, patience=0.05)
+        path = PurePosixPath(tmp_path / "s")
+        await door.open(path)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            client.sendall(said)
+            while not door.inside.total():
+                await asyncio.sleep(0)
+            await everybody_is_gone(door)
+        await door.close()
+
+    asyncio.run(asyncio.wait_for(session(), 20))
+
+
+def test_receiving_and_reading_are_timed_and_not_what_we_do(tmp_path: Path) -> None:
+    async def slowly(request: Request, caller: Caller, body: int) -> bytes:
+        await asyncio.sleep(0.2)
+        return frames.ok()
+
+    async def session() -> bytes:
+        door = Door(slowly, patience=0.1)
+        path = PurePosixPath(tmp_path / "s")
+        await door.open(path)
+        reply = await saying(b"AIMX/1 VERSION\n\n")(path)
+        await door.close()
+        return reply
+
+    assert asyncio.run(session()) == b"AIMX/1 OK\n"
+
+
+def test_one_user_cannot_fill_our_memory(tmp_path: Path) -> None:
+    arrived, leave = asyncio.Event(), asyncio.Event()
+    frame = b"AIMX/1 SEND\nContent-Length: 6\n\n123456"
+
+    async def hold(request: Request, caller: Caller, body: int) -> bytes:
+        arrived.set()
+        await leave.wait()
+        return frames.ok()
+
+    async def session() -> tuple[bytes, bytes, bytes]:
+        door = Door(hold, most_held=10)
+        path = PurePosixPath(tmp_path / "s")
+        await door.open(path)
+        first = asyncio.create_task(saying(frame)(path))
+        await arrived.wait()
+        second = await saying(frame)(path)
+        leave.set()
+        replies = await first, second, await saying(frame)(path)
+        assert not door.held
+        await door.close()
+        return replies
+
+    first, second, third = asyncio.run(session())
+
+    assert (first, third) == (b"AIMX/1 OK\n", b"AIMX/1 OK\n")
+    assert second.startswith(b"AIMX/1 ERR TEMP too much is being sent at a time")
 
 
 def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:

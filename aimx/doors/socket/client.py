@@ -54,12 +54,14 @@ def call(path: str, verb: str, headers: Mapping[str, str], body: bytes = b"") ->
 
 
 def _everything(connection: socket.socket) -> bytes:
-    chunks = []
+    chunks: list[bytes] = []
     try:
         while chunk := connection.recv(_CHUNK):
             chunks.append(chunk)
     except OSError as cause:
-        raise ReplyError(f"the daemon hung up: {cause.strerror}") from cause
+        # It may have answered before it had read all, and that is what counts.
+        if not chunks:
+            raise ReplyError(f"the daemon hung up: {cause.strerror}") from cause
     return b"".join(chunks)
 
 

@@ -11,7 +11,7 @@ import os
 import socket
 import struct
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -23,9 +23,11 @@ from aimx.doors.socket.frames import Code, FrameError, Request
 
 MAX_CONNECTIONS = 64
 MAX_CONNECTIONS_PER_UID = 16
+MAX_HELD_PER_UID = 64 * 1024 * 1024  # Octets of requests in memory.
 REQUEST_SECONDS = 30.0
 _CHUNK = 1 << 16
-_DRAIN_SECONDS = 0.05
+_LULL = 0.05  # Seconds of silence after which a client has said what it had to say.
+_LAST_SECONDS = 5.0  # That a client has for reading what is left of the reply.
 
 log = structlog.get_logger()
 
@@ -39,7 +41,10 @@ class Door:
     """The listening socket and who is in."""
 
     answer: Answer
+    most_held: int = MAX_HELD_PER_UID
+    patience: float = REQUEST_SECONDS  # For sending a request, and for reading the reply.
     inside: Counter[int] = field(default_factory=Counter)  # Connections by uid.
+    held: Counter[int] = field(default_factory=Counter)  # Octets of requests by uid.
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
     _server: asyncio.AbstractServer | None = None
 
@@ -82,11 +87,16 @@ class Door:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, caller: Caller
     ) -> None:
         if not self._admits(caller.uid):
-            await _refuse(reader, writer, FrameError(Code.TEMP, "too many connections, try again"))
+            fault = FrameError(Code.TEMP, "too many connections, try again")
+            # Nobody counts it, so it must be gone at once.
+            await _refuse(reader, writer, fault, _LULL)
             return
         self.inside[caller.uid] += 1
         try:
-            await self._exchange(reader, writer, caller)
+            async with asyncio.timeout(self.patience) as until:
+                await self._exchange(reader, writer, caller, until)
+        except TimeoutError:
+            log.warning("socket client timed out", uid=caller.uid)
         finally:
             self.inside -= Counter({caller.uid: 1})  # Forgets who has none left.
 
@@ -97,29 +107,41 @@ class Door:
         return not full
 
     async def _exchange(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, caller: Caller
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        caller: Caller,
+        until: asyncio.Timeout,
     ) -> None:
-        body = -1
+        """`until` limits what the client does, and not what we do for it."""
         try:
-            async with asyncio.timeout(REQUEST_SECONDS):
-                request = await _head(reader)
-                if request is None:
-                    return
+            request = await _head(reader)
+            if request is None:
+                return
+            with self._holding(caller.uid, request.body_length):
                 body = await _body(reader, request.body_length)
-        except TimeoutError:
-            log.warning("socket request timed out", uid=caller.uid)
-            return
+                until.reschedule(None)
+                reply = await self._answered(request, caller, body)
         except FrameError as fault:
-            await _refuse(reader, writer, fault)
+            await _refuse(reader, writer, fault, self.patience)
             return
+        until.reschedule(asyncio.get_running_loop().time() + self.patience)
+        writer.write(reply)
+        await writer.drain()
+
+    @contextlib.contextmanager
+    def _holding(self, uid: int, octets: int) -> Iterator[None]:
+        """Count what a user has us hold in memory; raises `FrameError` where it is too much."""
+        if octets and self.held[uid] + octets > self.most_held:
+            raise FrameError(Code.TEMP, "too much is being sent at a time, try again")
+        self.held[uid] += octets
         try:
-            writer.write(await self._answered(request, caller, body))
-            await writer.drain()
+            yield
         finally:
-            if body >= 0:
-                os.close(body)
+            self.held -= Counter({uid: octets})
 
     async def _answered(self, request: Request, caller: Caller, body: int) -> bytes:
+        """The reply; the body is closed."""
         try:
             return await self.answer(request, caller, body)
         except FrameError as fault:
@@ -128,6 +150,9 @@ class Door:
             mark = os.urandom(4).hex()
             log.exception("socket request failed", verb=request.verb, uid=caller.uid, mark=mark)
             return frames.error(Code.IO, f"internal error; the log has it under {mark}")
+        finally:
+            if body >= 0:
+                os.close(body)
 
 
 def _caller(writer: asyncio.StreamWriter) -> Caller:
@@ -180,23 +205,26 @@ async def _fill(body: int, reader: asyncio.StreamReader, length: int) -> None:
 
 
 async def _refuse(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, fault: FrameError
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, fault: FrameError, seconds: float
 ) -> None:
-    await _drain(reader)
+    await _drain(reader, seconds)
     writer.write(frames.error(fault.code, str(fault)))
     await writer.drain()
 
 
-async def _drain(reader: asyncio.StreamReader) -> None:
-    """Read on for a moment, so that the client sees the reply and not a reset."""
-    try:
-        while await asyncio.wait_for(reader.read(_CHUNK), _DRAIN_SECONDS):
-            pass
-    except (TimeoutError, OSError):
-        pass
+async def _drain(reader: asyncio.StreamReader, seconds: float) -> None:
+    """Read on until the client pauses, so that it sees the reply and not a reset."""
+    with contextlib.suppress(TimeoutError, OSError):
+        async with asyncio.timeout(seconds):
+            while await asyncio.wait_for(reader.read(_CHUNK), _LULL):
+                pass
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:
     writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
+    try:
+        # What the client has not read yet goes out first.
+        async with asyncio.timeout(_LAST_SECONDS):
+            await writer.wait_closed()
+    except (TimeoutError, OSError):
+        writer.transport.abort()

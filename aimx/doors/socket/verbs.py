@@ -96,6 +96,8 @@ class Verbs:
         return frames.ok_json(document)
 
     async def _send(self, request: Request, caller: Caller, body: int) -> bytes:
+        if body < 0:
+            raise frames.malformed("SEND comes with a message")
         submitted = Submitted(
             content=body,
             content_length=request.content_length,
