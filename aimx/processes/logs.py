@@ -5,12 +5,25 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 
+_DESCRIPTOR = 2
 _VARIABLE = "AIMX_LOG"  # `<format>:<level>`, from the supervisor to its workers.
 _LEVELS = {name: getattr(logging, name.upper()) for name in ("debug", "info", "warning", "error")}
+
+
+class _StandardError:
+    """Takes a line a write. One that cannot be written is lost, and stops nobody's mail."""
+
+    def write(self, line: str) -> None:
+        with suppress(OSError):
+            os.write(_DESCRIPTOR, line.encode(errors="backslashreplace"))
+
+    def flush(self) -> None:
+        """Nothing waits."""
 
 
 def configure(level: str = "", form: str | None = None) -> None:
@@ -29,7 +42,7 @@ def configure(level: str = "", form: str | None = None) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             _LEVELS.get(chosen_level, logging.INFO)
         ),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _StandardError())),
         cache_logger_on_first_use=True,
     )
 
