@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import pytest
 import tomli
@@ -23,7 +23,7 @@ import tomli
 from aimx.doors.socket import client
 from aimx.testing.zone import Zone, serve_in_thread
 
-PATIENCE = 10.0  # Seconds for what takes a fraction of one; only a failure waits so long.
+PATIENCE = 60.0  # Seconds for what takes a fraction of one; only a failure waits so long.
 AIMX = [sys.executable, "-m", "aimx"]
 
 
@@ -165,16 +165,12 @@ class Instance:
         done = self.aimx("apply", "--yes", *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
 
-    def start(self) -> None:
-        """Start the daemon and wait for nothing."""
-        with self._log.open("ab") as log:
-            self.daemon = subprocess.Popen(
-                [*AIMX, "serve"], env=self.environment, stdout=log, stderr=log
-            )
-
-    def serve(self) -> None:
+    def serve(self, log: IO[bytes] | None = None) -> None:
         """Start the daemon and wait until all its doors are open."""
-        self.start()
+        with log or self._log.open("ab") as stream:
+            self.daemon = subprocess.Popen(
+                [*AIMX, "serve"], env=self.environment, stdout=stream, stderr=stream
+            )
         until(self._is_ready, "the daemon to be ready")
 
     def _is_ready(self) -> bool:

@@ -223,6 +223,22 @@ def test_a_daemon_that_is_told_to_stop_lets_a_message_finish(instance, until):
     assert '"level": "error"' not in instance.log
 
 
+def test_a_daemon_whose_log_nobody_reads_goes_on(instance):
+    read, write = os.pipe()
+    instance.declare("info@example.com")
+    instance.serve(os.fdopen(write, "wb"))
+    children = instance.processes()
+
+    os.close(read)
+
+    for number in range(10):
+        assert instance.deliver(message(f"unread-{number}"), "info@example.com") == 250
+    assert instance.rcpt("nobody@example.com") == 550
+    assert instance.has("Ready", "True")
+    assert instance.processes() == children
+    assert instance.stop() == 0
+
+
 def is_closed(instance) -> bool:
     try:
         with instance.session():

@@ -4,6 +4,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -100,6 +101,50 @@ def test_a_daemon_that_is_told_to_look_repairs_what_was_broken(served, until):
     owner = pwd.getpwuid(sent.stat().st_uid).pw_name
     assert f'owner = "{owner}"' in served.manifest.read_text()
     until(lambda: served.has("Converged", "True"), "convergence")
+
+
+def test_another_port_is_served_without_a_restart(served, until):
+    before, processes = served.port, served.processes()
+    with served.session() as open_before:
+        served.port = free_port()
+        served.write(served.manifest.read_text().replace(f":{before}", f":{served.port}"))
+        until(lambda: is_open(served.port), "the new port to be open")
+
+        assert open_before.noop()[0] == 250
+    until(lambda: not is_open(before), "the old port to be closed")
+    assert served.accepts("info@example.com")
+    assert served.processes() == processes
+
+
+def test_a_port_that_is_taken_leaves_everything_as_it_was(served, until):
+    before, text = served.status()["generation"], served.manifest.read_text()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        served.write(text.replace(f":{served.port}", f":{other.getsockname()[1]}"))
+        until(lambda: served.has("Converged", "False"), "the plan to fail")
+
+        assert "address already in use" in served.condition("Converged")["message"]
+        assert served.status()["engine_generation"] == before
+        assert served.accepts("info@example.com")
+
+        served.write(text)
+        until(lambda: served.has("Converged", "True"), "convergence")
+    assert served.status()["generation"] == before
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def is_open(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 60).close()
+    except ConnectionError:
+        return False
+    return True
 
 
 def inodes(directory: Path) -> dict[int, bytes]:

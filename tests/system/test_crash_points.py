@@ -1,0 +1,44 @@
+"""An apply that is struck at a system call, from outside: a few points of the many.
+
+`./dev/crash` strikes all of them, which takes an hour.
+"""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CRASH = Path(__file__).parents[2] / "dev" / "crash.py"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def traceable() -> None:
+    """Not every machine has strace, and not every container lets it work."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not there")
+    done = subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("nothing may be traced here")
+
+
+@pytest.mark.parametrize(
+    ("scenario", "fault"),
+    [
+        ("create", "kill"),
+        ("remove", "kill"),
+        ("add", "enospc"),
+        ("drift", "eio"),
+    ],
+)
+def test_what_a_struck_apply_leaves_is_finished_by_the_next(scenario: str, fault: str) -> None:
+    done = subprocess.run(
+        [sys.executable, CRASH, "--scenario", scenario, "--fault", fault, "--budget", "2"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith("0 failed\n")
