@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from aimx.channel.control import Connection
+from aimx.channel.packets import MalformedError
 from aimx.processes.crew import Crew, least_busy
 from aimx.processes.gate import Gate, reduced
 from aimx.processes.worker import Worker, WorkerGoneError
@@ -49,7 +50,9 @@ class Acceptance:
             await self.leave(listener)
 
     def closed(self, worker: Worker, peer: str) -> None:
-        """A client has left."""
+        """A client has left; raises `MalformedError` where it was not there."""
+        if worker.connections[peer] <= 0:
+            raise MalformedError("a worker has lost a client that it was not given")
         worker.connections[peer] -= 1
         if worker.connections[peer] <= 0:
             del worker.connections[peer]

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import re
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TextIO, cast
 
 import structlog
+from structlog.typing import EventDict, WrappedLogger
 
+# What changes how the text around it looks, or ends a line for somebody.
+_UNSAFE = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 _DESCRIPTOR = 2
 _VARIABLE = "AIMX_LOG"  # `<format>:<level>`, from the supervisor to its workers.
 _LEVELS = {name: getattr(logging, name.upper()) for name in ("debug", "info", "warning", "error")}
@@ -50,6 +58,21 @@ def configure(level: str = "", form: str | None = None) -> None:
 def _rendering(form: str) -> list[Any]:
     if form == "text":
         colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-        return [structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=32)]
-    # JSON escapes whatever a stranger put into a value, so that nobody can forge a line.
-    return [structlog.processors.JSONRenderer(sort_keys=False, ensure_ascii=False)]
+        return [_tamed, structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=32)]
+    return [structlog.processors.JSONRenderer(serializer=_json)]
+
+
+def _json(event: EventDict, default: Callable[[Any], Any]) -> str:
+    """One line, whatever strangers put into it: JSON alone escapes no more than it must."""
+    return _escaped(json.dumps(event, default=default, ensure_ascii=False))
+
+
+def _tamed(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """The renderer shows text as it is, unless it has a space in it."""
+    return {
+        name: _escaped(value) if isinstance(value, str) else value for name, value in event.items()
+    }
+
+
+def _escaped(text: str) -> str:
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

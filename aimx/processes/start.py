@@ -27,7 +27,7 @@ from aimx.processes.privileges import PrivilegeError, drop, harden
 
 # A worker gets these variables, and none that might hold a secret of the operator.
 _VARIABLES = re.compile(
-    r"PATH|TZ|LANG|LC_[A-Z]+|LD_LIBRARY_PATH|SSL_CERT_(FILE|DIR)|AIMX_[A-Z_]+"
+    r"PATH|TZ|LANG|LC_[A-Z]+|LD_LIBRARY_PATH|SSL_CERT_(FILE|DIR)|AIMX_(LOG|TEST_MAIL_DROP)"
     r"|PYTHON(HOME|PATH|WARNINGS|DEVMODE|MALLOC|UNBUFFERED)"
 )
 _ARGUMENT = re.compile(r"([a-z][a-z-]*)=(\d+)")
