@@ -29,7 +29,6 @@ def traceable() -> None:
         ("create", "kill"),
         ("remove", "kill"),
         ("add", "enospc"),
-        ("drift", "eio"),
     ],
 )
 def test_what_a_struck_apply_leaves_is_finished_by_the_next(scenario: str, fault: str) -> None:
