@@ -39,14 +39,21 @@ def header(raw: bytes) -> Header | None:
 
 def render(desired: Desired, generation: int) -> bytes:
     """The config, the same bytes for the same desired state."""
-    lines = [
-        "# aimx engine config: compiled by `aimx apply`; edit the manifest instead.",
-        f"# generation {generation}, manifest sha256:{desired.digest}",
-        *_top(desired),
-        *_tables(desired),
-        *_resources(desired),
-    ]
+    return headed(desired, generation, body(desired))
+
+
+def body(desired: Desired) -> bytes:
+    """The config without its header: all that the engine runs on."""
+    lines = [*_top(desired), *_tables(desired), *_resources(desired)]
     return ("\n".join(lines) + "\n").encode()
+
+
+def headed(desired: Desired, generation: int, body: bytes) -> bytes:
+    """The config of this body, with the header that names its generation and its manifest."""
+    return (
+        b"# aimx engine config: compiled by `aimx apply`; edit the manifest instead.\n"
+        b"# generation %d, manifest sha256:%s\n%s" % (generation, desired.digest.encode(), body)
+    )
 
 
 def _top(desired: Desired) -> Iterator[str]:

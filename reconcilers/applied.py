@@ -20,7 +20,7 @@ def what_was_applied(desired: Desired, host: Reading, roots: Roots) -> World:
     """The world that a plan is made from."""
     recorded = _recorded(host, roots)
     generation, forgotten = recorded[0] if recorded else 0, ""
-    compiled = body(engine_config.render(desired, 0))
+    compiled = engine_config.body(desired)
     for path in (roots.engine_config, *(_record(roots, number) for number in recorded)):
         try:
             raw = host.read(path)

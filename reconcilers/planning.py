@@ -122,7 +122,13 @@ def _held_back(survey: _Survey, verdict: Verdict) -> Iterator[_Intent]:
         blocked = change.blocked or verdict.blocked.get(change.address) or _stopped(change, stopped)
         if blocked:
             stopped[change.address] = "which is blocked"
-        yield replace(intent, work=replace(intent.work, change=replace(change, blocked=blocked)))
+            yield _changed(intent, replace(change, blocked=blocked))
+        else:
+            yield intent
+
+
+def _changed(intent: _Intent, change: Change) -> _Intent:
+    return replace(intent, work=replace(intent.work, change=change))
 
 
 def _stopped(change: Change, stopped: Mapping[str, str]) -> Blocked | None:
@@ -137,10 +143,10 @@ def _stopped(change: Change, stopped: Mapping[str, str]) -> Blocked | None:
 def _placed(intents: Sequence[_Intent], world: World) -> Iterator[Change]:
     """The changes, each with the line of the manifest that asks for it."""
     for intent in intents:
-        where = None
         if intent.keys and len(intents) <= _PLACED:
-            where = world.desired.where(*intent.keys)
-        yield replace(intent.change, where=where)
+            yield replace(intent.change, where=world.desired.where(*intent.keys))
+        else:
+            yield intent.change
 
 
 def _config(work: Sequence[Work]) -> bytes | None:

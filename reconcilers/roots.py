@@ -112,4 +112,4 @@ class Roots:
 
     def mailbox(self, domain: str, folder: str, name: str) -> PurePosixPath:
         """The directory of a mailbox; `name` is the local part, or `catchall`."""
-        return self.data / domain / folder / name
+        return self.data.joinpath(domain, folder, name)

@@ -14,16 +14,21 @@ class ReadOnly:
     """A host whose every change is a defect of the caller.
 
     Chance and time are changes here as well: a plan that took from them would differ each time.
+    Users and listings are looked at once, since a plan is of one instant.
     """
 
     def __init__(self, host: Reading) -> None:
         self._seen = host
+        self._accounts: dict[str, Account | None] = {}
+        self._names: dict[PurePosixPath, tuple[str, ...] | None] = {}
 
     def user(self) -> Account:
         return self._seen.user()
 
     def account(self, name: str) -> Account | None:
-        return self._seen.account(name)
+        if name not in self._accounts:
+            self._accounts[name] = self._seen.account(name)
+        return self._accounts[name]
 
     def look(self, path: PurePosixPath) -> Entry | None:
         return self._seen.look(path)
@@ -34,7 +39,9 @@ class ReadOnly:
         return self._seen.look_within(directory, names)
 
     def names(self, directory: PurePosixPath) -> tuple[str, ...] | None:
-        return self._seen.names(directory)
+        if directory not in self._names:
+            self._names[directory] = self._seen.names(directory)
+        return self._names[directory]
 
     def read(self, path: PurePosixPath) -> bytes | None:
         return self._seen.read(path)

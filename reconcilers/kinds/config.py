@@ -73,7 +73,7 @@ class ConfigReconciler:
 
 
 def _compiled(world: World) -> bytes:
-    return engine_config.render(world.desired, world.generation + 1)
+    return engine_config.headed(world.desired, world.generation + 1, world.compiled)
 
 
 def _is_recorded(content: bytes, world: World) -> bool:

@@ -199,6 +199,8 @@ def _unowned(mailbox: Mailbox, world: World) -> Blocked | None:
 
 
 def _in_the_way(mailbox: Mailbox, observed: Directories, world: World) -> Blocked | None:
+    if observed == Directories():
+        return None
     account = world.host.account(mailbox.owner)
     here = (observed.inbox, observed.sent)
     standing = dict(zip(_paths(world, mailbox.address), here, strict=True))

@@ -6,7 +6,7 @@ import tomlkit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desired.engine_config import Header, header, render
+from desired.engine_config import Header, body, headed, header, render
 from desired.manifest import Reading, read
 from desired.problem import Source
 
@@ -152,3 +152,13 @@ def test_the_same_desired_state_has_one_config(reading: Read) -> None:
 )
 def test_a_config_that_nobody_compiled_has_no_header(text: bytes) -> None:
     assert header(text) is None
+
+
+def test_a_config_is_its_header_and_its_body():
+    desired = read([Source("m.toml", b'domains = ["a.com"]\n')]).desired
+
+    whole = render(desired, 7)
+
+    assert whole.endswith(body(desired))
+    assert headed(desired, 7, body(desired)) == whole
+    assert header(whole) == Header(7, desired.digest)
