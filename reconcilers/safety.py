@@ -25,12 +25,17 @@ class Verdict:
     refused: Blocked | None = None
 
 
+def removes(change: Change) -> bool:
+    """Whether something goes."""
+    return change.action in _REMOVING
+
+
 def judge(changes: Sequence[Change], world: World, allow_removals: int) -> Verdict:
     """Which changes the rules refuse. Nothing is judged where nothing was applied before."""
     before = world.applied
     if before is None:
         return Verdict({})
-    removing = [change for change in changes if change.action in _REMOVING]
+    removing = [change for change in changes if removes(change)]
     protected = {
         change.address: _protection(change)
         for change in removing

@@ -7,9 +7,10 @@ hashing the sources and looking at the machine. Nothing that goes wrong ends the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
@@ -24,8 +25,11 @@ from desired.manifest import Reading
 from desired.problem import ManifestError
 from reconcilers.generations import Who
 from reconcilers.host.host import ReconcileError
+from reconcilers.safety import removes
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -41,9 +45,10 @@ class Controller:
     _seen: str = ""  # The digest of the sources that were dealt with last.
     _failures: int = 0
     _due: float = 0.0  # When to look again though nothing changed, on the loop's clock.
+    _leaving: bool = False  # No step is begun any more.
 
     async def run(self, debounce: float) -> None:
-        """Turn at every hint, until cancelled."""
+        """Turn at every hint, until cancelled; then an apply under way ends with its step."""
         watch = Watch(self._watched, debounce, self.nudged)
         watching = asyncio.create_task(watch.run())
         try:
@@ -51,6 +56,7 @@ class Controller:
                 await self._hint()
                 await self.turn()
         finally:
+            self._leaving = True
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
 
@@ -124,7 +130,7 @@ class Controller:
             return
         consent = Consent(withheld=automatic == "safe")
         allowed = whole
-        if consent.withheld:
+        if consent.withheld and any(map(removes, whole.plan.changes)):
             allowed = await asyncio.to_thread(self.instance.review, reading, consent)
         due = self._is_due(reading, allowed)
         if due:
@@ -150,8 +156,9 @@ class Controller:
         return Who(user.uid, user.name, "watch")
 
     async def _applied(self, expected: str | None, who: Who, consent: Consent) -> Applied:
-        applied = await asyncio.to_thread(
-            self.instance.apply, expected, self.running, who, consent, Watched()
+        watched = Watched(stop=lambda: self._leaving)
+        applied = await self._to_its_end(
+            asyncio.to_thread(self.instance.apply, expected, self.running, who, consent, watched)
         )
         self.state.applied(applied)
         summary = applied.summary
@@ -166,6 +173,16 @@ class Controller:
         )
         await self._refresh()
         return applied
+
+    async def _to_its_end(self, work: Awaitable[T]) -> T:
+        """What a thread does, also when cancelled: it needs the engine until it is done."""
+        task = asyncio.ensure_future(work)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self._leaving = True
+            await asyncio.gather(task, return_exceptions=True)
+            raise
 
     async def _refresh(self) -> None:
         """The engine learns what is in no engine config: a key that is back, a new owner's uid."""
