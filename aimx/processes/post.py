@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -40,6 +40,7 @@ class UnloadableError(Exception):
 class Post(Generic[T]):
     """What every worker does alike. `load` makes of a generation what the worker runs on.
 
+    It runs in a thread, one at a time: a large generation takes seconds, in which mail goes on.
     `heard` gets every other message with its descriptors, which are its to close.
     """
 
@@ -58,6 +59,8 @@ class Post(Generic[T]):
         self._load = load
         self._placements = placements
         self._heard = heard
+        self._loading = asyncio.Lock()
+        self._wanted = 0  # The number of the last preparation that is still wanted.
         self._prepared: T | None = None
         self._current: T | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -82,7 +85,10 @@ class Post(Generic[T]):
 
     def post(self, message: object) -> None:
         """`say`, without waiting."""
-        task = asyncio.get_running_loop().create_task(self.say(message))
+        self._spawn(self.say(message))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -90,11 +96,12 @@ class Post(Generic[T]):
         message = self._understands.decode(packet.payload)
         match message:
             case Prepare():
-                self.post(self._prepare(packet.descriptors))
+                self._prepared, self._wanted = None, self._wanted + 1
+                self._spawn(self._prepare(packet.descriptors, self._wanted))
             case Commit():
                 self._swap()
             case Drop():
-                self._prepared = None
+                self._prepared, self._wanted = None, self._wanted + 1
             case Placements():
                 self._connect(packet.descriptors)
             case Leave():
@@ -102,18 +109,29 @@ class Post(Generic[T]):
             case _:
                 self._heard(message, packet.descriptors)
 
-    def _prepare(self, descriptors: tuple[int, ...]) -> Prepared | Refused:
-        """Load it aside, and say how that went."""
+    async def _prepare(self, descriptors: tuple[int, ...], number: int) -> None:
+        """Load it aside, and say how that went, if anybody still wants to know."""
+        try:
+            async with self._loading:
+                prepared = await asyncio.to_thread(self._loaded, descriptors)
+        except UnloadableError as cause:
+            if number == self._wanted:
+                await self.say(Refused(str(cause)))
+        except MalformedError as failure:
+            self._ended(str(failure))
+        else:
+            if number == self._wanted:
+                self._prepared = prepared
+                await self.say(Prepared())
+
+    def _loaded(self, descriptors: tuple[int, ...]) -> T:
         try:
             if len(descriptors) != 2:
                 raise MalformedError("a generation comes with its snapshot and its secrets")
             snapshot = Snapshot.from_bytes(unseal(descriptors[0], MOST_SNAPSHOT))
-            self._prepared = self._load(snapshot, unseal(descriptors[1], MOST_SECRETS))
-        except UnloadableError as cause:
-            return Refused(str(cause))
+            return self._load(snapshot, unseal(descriptors[1], MOST_SECRETS))
         finally:
             close_all(descriptors)
-        return Prepared()
 
     def _swap(self) -> None:
         if self._prepared is None:
