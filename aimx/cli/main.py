@@ -37,6 +37,7 @@ COMMANDS: dict[str, Listed] = {
     "validate": Listed(
         "desired state", "tell everything that is wrong with the manifest", "validate"
     ),
+    "fmt": Listed("desired state", "format the manifest, and keep its comments", "fmt"),
     "schema": Listed("desired state", "print the manifest's JSON Schema", "schema"),
     "plan": Listed("desired state", "show what would change on this machine", "plan"),
     "apply": Listed("desired state", "make the machine match the manifest", "apply"),
