@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
@@ -21,7 +22,7 @@ from reconcilers.host.host import Host, ReconcileError
 from reconcilers.host.local import LocalHost
 from reconcilers.host.read_only import ReadOnly
 from reconcilers.journal import Journal
-from reconcilers.locks import apply_lock
+from reconcilers.locks import LockHeldError, apply_lock
 from reconcilers.plan import Plan
 from reconcilers.planning import plan
 from reconcilers.receipt import Receipt, Tally, final
@@ -75,6 +76,10 @@ class StaleError(Exception):
         self.review = review  # What the plan is now.
 
 
+class MachineError(ReconcileError):
+    """The machine lets nobody begin; nothing was written."""
+
+
 @dataclass(frozen=True, slots=True)
 class Instance:
     """The directories of one instance, and the machine behind them."""
@@ -120,9 +125,10 @@ class Instance:
     ) -> Applied:
         """Carry out the plan of this id, or whatever the plan is now.
 
-        Raises `ManifestError`, `LockHeldError` or `StaleError`, and then nothing was written.
+        Raises `ManifestError`, `LockHeldError`, `StaleError` or `MachineError`, and then nothing
+        was written.
         """
-        with apply_lock(self.host, self.roots, who.origin):
+        with self._locked(who):
             review = self.review(self.read(self.sources()), consent)
             if expected is not None and review.id != expected:
                 raise StaleError(review)
@@ -135,6 +141,16 @@ class Instance:
             if summary.is_complete and summary.generation:
                 trouble = self._recorded(review, receipts, who, summary.generation) or trouble
         return Applied(review, receipts, summary, trouble)
+
+    @contextmanager
+    def _locked(self, who: Who) -> Iterator[None]:
+        try:
+            with apply_lock(self.host, self.roots, who.origin):
+                yield
+        except LockHeldError:
+            raise
+        except ReconcileError as cause:
+            raise MachineError(str(cause)) from cause
 
     def _carried_out(
         self, plan: Plan, activation: Activation, journal: Journal, watched: Watched

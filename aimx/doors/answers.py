@@ -8,13 +8,12 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from aimx.controller.instance import Applied, Review, StaleError
+from aimx.controller.instance import Applied, MachineError, Review, StaleError
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Answer, Wish
 from desired.manifest import Reading
 from desired.problem import ManifestError, Problem, render_problem
 from reconcilers.fingerprint import plan_id
-from reconcilers.host.host import ReconcileError
 from reconcilers.locks import LockHeldError
 from reconcilers.plan import Plan
 from reconcilers.report.document import written
@@ -76,7 +75,7 @@ def answering(wish: Wish) -> Iterator[list[Answer]]:
         answers.append(Answer(Exit.LOCKED, str(cause)))
     except StaleError as cause:
         answers.append(Answer(Exit.STALE, _stale(cause)))
-    except ReconcileError as cause:
+    except MachineError as cause:
         answers.append(Answer(Exit.ERROR, str(cause)))
 
 

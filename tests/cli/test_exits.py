@@ -193,3 +193,13 @@ def test_a_stopped_apply_says_what_it_did_not_begin(instance, monkeypatch):
     assert ended.exit == Exit.PARTIAL
     assert "0 done, 0 failed, 0 skipped" in ended.err
     assert "not started" in ended.err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
+def test_a_machine_that_lets_nobody_begin_is_told_in_a_sentence(instance):
+    instance.data.mkdir(mode=0o500)
+
+    ended = instance.run("apply", "--yes")
+
+    assert ended.exit == Exit.ERROR
+    assert "this user may not go there" in ended.err

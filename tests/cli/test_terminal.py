@@ -13,7 +13,8 @@ AIMX = [sys.executable, "-m", "aimx"]
 
 def aimx(script: str) -> subprocess.CompletedProcess[str]:
     """A shell's way to start the command, whose name is `$AIMX` there."""
-    environment = {"PATH": os.environ["PATH"], "AIMX": " ".join(AIMX)}
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    environment = {**kept, "AIMX": " ".join(AIMX)}
     ended = subprocess.run(
         ["/bin/sh", "-c", script], env=environment, capture_output=True, text=True, check=False
     )
