@@ -86,17 +86,19 @@ class Instance:
 
     roots: Roots
     host: Host
+    named: PurePosixPath  # The data directory as whoever started us named it.
 
     @classmethod
     def of(cls, roots: Roots) -> Instance:
-        return cls(roots, LocalHost(roots))
+        return cls(roots, LocalHost(roots), roots.data)
 
     def moved(self, desired: Desired) -> Instance:
         """The same instance, with its mail where a manifest of the older system says."""
         directory = desired.data_dir
         if directory is None:
             return self
-        return Instance.of(replace(self.roots, data=PurePosixPath(directory)))
+        roots = replace(self.roots, data=PurePosixPath(directory))
+        return Instance(roots, LocalHost(roots), self.named)
 
     def sources(self) -> tuple[Source, ...]:
         """The manifest as it is now; raises `ManifestError`."""
