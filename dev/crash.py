@@ -375,7 +375,11 @@ def report(trial: Trial, fault: str, tried: Sequence[Strike]) -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="./dev/crash", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="./dev/crash",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--scenario", action="append", choices=SCENARIOS)
     parser.add_argument("--fault", action="append", choices=FAULTS)
     parser.add_argument("--point", metavar="CALL:N", help="this one alone, with what it printed")
