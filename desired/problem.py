@@ -54,7 +54,7 @@ class Problem:
         return cls(Where(file), code, text, hint=hint)
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.severity}: {self.text} [{self.code}]"
+        return printable(f"{self.where}: {self.severity}: {self.text} [{self.code}]")
 
 
 class ManifestError(Exception):
@@ -77,8 +77,15 @@ def render_problem(problem: Problem) -> str:
             f"{margin} | {_blank(before)}{'^' * max(1, _columns(meant))}",
         ]
     if problem.hint:
-        shown.append(f"{margin} = {problem.hint}")
+        shown.append(f"{margin} = {printable(problem.hint)}")
     return "\n".join(shown)
+
+
+def printable(text: str) -> str:
+    """The text with what would move a cursor, hide or turn around written as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _window(problem: Problem) -> tuple[str, str, str]:

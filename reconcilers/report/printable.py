@@ -1,18 +1,13 @@
-"""Text that a terminal shows and never obeys, in lines that fit it."""
+"""Text in lines that fit a terminal, which shows it and never obeys it."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
 
+from desired.problem import printable
+
 _NARROWEST = 20
-
-
-def printable(text: str) -> str:
-    """The text with what would move a cursor, hide or turn around written as an escape."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def wrapped(text: str, columns: int, indent: str, first: str | None = None) -> Iterator[str]:

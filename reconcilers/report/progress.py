@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from desired.problem import printable
 from reconcilers.receipt import Outcome, Receipt, Tally, final
-from reconcilers.report.printable import printable, wrapped
+from reconcilers.report.printable import wrapped
 
 _WORDS = {
     Outcome.DONE: "done",

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from desired.problem import printable
 from reconcilers.plan import Plan
-from reconcilers.report.printable import printable
 from reconcilers.report.view import UNSEEN_SYMBOL, symbol
 
 _DRIFTED, _AS_LEFT = "#", "-"

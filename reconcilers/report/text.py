@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from desired.problem import printable
 from reconcilers.change import Change, Field
 from reconcilers.plan import Plan
-from reconcilers.report.printable import printable, wrapped
+from reconcilers.report.printable import wrapped
 from reconcilers.report.view import UNSEEN_SYMBOL, Advice, advice, legend, summary, symbol
 
 _INDENT = " " * 6

@@ -74,3 +74,15 @@ def test_what_is_desired_travels_between_processes() -> None:
 
     assert again == desired
     assert again.where("mailboxes", "info@a.com") == Where("manifest.toml", 2, 12)
+
+
+def test_a_problem_never_speaks_to_the_terminal() -> None:
+    problem = Problem(
+        Where("a\x1b.toml", 1, 1), "name", "'\x1b[2J\u202e\n' is no name", hint="not \x07"
+    )
+
+    shown = render_problem(problem)
+
+    assert shown == (
+        "a\\x1b.toml:1:1: error: '\\x1b[2J\\u202e\\n' is no name [name]\n  = not \\x07"
+    )
