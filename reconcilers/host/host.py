@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import Protocol
 
@@ -65,6 +66,7 @@ class Access:
 LARGEST_FILE = 16 * 2**20
 
 _PROVISIONAL = ".aimx-new"
+_LONGEST_NAME = 255  # Octets, of Linux's file systems.
 
 
 def provisional(name: str) -> str:
@@ -72,7 +74,10 @@ def provisional(name: str) -> str:
 
     Always the same one, so that the next try takes over what a killed one left behind.
     """
-    return f".{name}{_PROVISIONAL}"
+    new = f".{name}{_PROVISIONAL}"
+    if len(new.encode(errors="surrogateescape")) <= _LONGEST_NAME:
+        return new
+    return f".{sha256(name.encode(errors='surrogateescape')).hexdigest()}{_PROVISIONAL}"
 
 
 def is_provisional(name: str) -> bool:

@@ -57,6 +57,19 @@ def access(entry: Entry | None) -> Access | None:
     return None if entry is None else Access(entry.mode, entry.uid, entry.gid)
 
 
+@pytest.mark.parametrize("length", [1, 244, 245, 255])
+def test_a_name_of_any_length_that_is_legal_can_be_made(
+    host: Local | Memory, roots: Roots, length: int
+) -> None:
+    directory, file = roots.data / ("d" * length), roots.config / ("f" * length)
+
+    host.make_directory(directory, ours(0o700))
+    host.replace(file, b"content", ours(0o600))
+
+    assert host.names(roots.data) == (directory.name,)
+    assert host.read(file) == b"content"
+
+
 class TestLooking:
     def test_what_is_not_there_is_none(self, host: Host, roots: Roots) -> None:
         assert host.look(roots.data / "a/b/c") is None
