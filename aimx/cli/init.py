@@ -48,16 +48,22 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from desired.names import InvalidNameError
     from desired.schema import json_schema
 
     found = _places(options)
+    try:
+        text = _text(options)
+    except InvalidNameError as cause:
+        terminal.tell(f"aimx init: {cause}")
+        return Exit.USAGE
     manifest = Path(found["manifest"])
-    if manifest.exists():
+    if os.path.lexists(manifest):
         terminal.tell(f"aimx init: {manifest} is there already; it stays as it is.")
         return Exit.ERROR
     try:
         manifest.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-        _write(manifest, _text(options))
+        _write(manifest, text)
         _write(manifest.parent / "aimx.schema.json", _pretty(json_schema()))
         if options.directory:
             _write(Path(options.directory) / "env", _variables(found))
@@ -91,9 +97,12 @@ def _variables(found: dict[str, str]) -> str:
 
 
 def _text(options: argparse.Namespace) -> str:
+    """The manifest; raises `InvalidNameError` for a name that could not stand in it."""
+    from desired.names import Domain, Owner
+
     return TEMPLATE.format(
-        domain=options.domain,
-        owner=options.owner or _user(),
+        domain=Domain.parse(options.domain),
+        owner=Owner.parse(options.owner or _user()),
         rest=ROOTLESS if options.directory else "",
     )
 
@@ -102,8 +111,12 @@ def _user() -> str:
     """Who runs this, or `nobody` for root: root owns no mailbox."""
     import pwd
 
-    uid = int(os.environ.get("SUDO_UID", "0")) if os.geteuid() == 0 else os.geteuid()
-    return pwd.getpwuid(uid).pw_name if uid else "nobody"
+    asking = os.environ.get("SUDO_UID", "") if os.geteuid() == 0 else ""
+    uid = int(asking) if asking.isdecimal() else os.geteuid()
+    try:
+        return pwd.getpwuid(uid).pw_name if uid else "nobody"
+    except KeyError:  # Containers run under users that have no name.
+        return "nobody"
 
 
 def _pretty(document: object) -> str:
@@ -115,4 +128,5 @@ def _pretty(document: object) -> str:
 def _write(path: Path, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        os.fchmod(descriptor, 0o640)  # Whatever the umask says.
         file.write(text)
