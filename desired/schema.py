@@ -30,6 +30,7 @@ from desired.fields import (
     SelectorText,
     Size,
 )
+from desired.meanings import MEANINGS
 
 
 class Table(BaseModel):
@@ -298,6 +299,10 @@ def json_schema() -> dict[str, Any]:
     definitions = found.pop("$defs")
     schema = {"$schema": "http://json-schema.org/draft-07/schema#", **found}
     cleaned: dict[str, Any] = _without_null({**schema, "definitions": definitions})
+    for name, meanings in MEANINGS.items():
+        table = cleaned["definitions"].get(name, cleaned)
+        for key, meaning in meanings.items():
+            table["properties"][key]["description"] = meaning
     return cleaned
 
 

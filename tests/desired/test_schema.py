@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desired.manifest import Reading, read
+from desired.meanings import MEANINGS
 from desired.places import Places
 from desired.problem import ManifestError, Problem, Source
 from desired.schema import json_schema
@@ -94,6 +95,17 @@ def test_the_schema_is_one_that_editors_understand() -> None:
     assert SCHEMA["$schema"] == "http://json-schema.org/draft-07/schema#"
     assert "null" not in str(SCHEMA)
     assert "$defs" not in str(SCHEMA)
+
+
+@pytest.mark.parametrize("name", ["", *SCHEMA["definitions"]])
+def test_every_key_says_what_it_means(name: str) -> None:
+    table = SCHEMA["definitions"][name] if name else SCHEMA
+    # A table says so itself: beside a reference, draft-07 reads nothing.
+    keys = {key for key, part in table["properties"].items() if "$ref" not in part}
+
+    assert table["description"]
+    assert set(MEANINGS.get(name or "ManifestTable", ())) == keys
+    assert [key for key in keys if not table["properties"][key]["description"].endswith(".")] == []
 
 
 @given(fitting({**SCHEMA, "type": "object"}))
