@@ -71,8 +71,16 @@ def parse(reply: bytes) -> Ok | Err:
     words = head.decode("utf-8", "replace").split(" ", 3)
     if words[:2] == ["AIMX/1", "OK"]:
         length, _, body = rest.partition(b"\n\n")
-        document = json.loads(body) if length.startswith(b"Content-Length:") else None
-        return Ok(" ".join(words[2:]), document)
+        return Ok(
+            " ".join(words[2:]), _document(body) if length.startswith(b"Content-Length:") else None
+        )
     if words[:2] == ["AIMX/1", "ERR"] and len(words) >= 3:
         return Err(words[2], words[3] if len(words) > 3 else "")
     raise ReplyError("the daemon hung up without a reply" if not reply else "not an AIMX/1 reply")
+
+
+def _document(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError as cause:
+        raise ReplyError("the daemon hung up in the middle of its reply") from cause
