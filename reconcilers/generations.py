@@ -86,6 +86,13 @@ def record(host: Host, roots: Roots, generation: Generation) -> None:
     host.move(new, kept)
 
 
+def discard(host: Host, roots: Roots, keep: int) -> None:
+    """Let go of all but the latest, and of their journals; raises `ReconcileError`."""
+    for number in numbers(host, roots)[:-keep]:
+        host.remove_file(roots.journal / f"{number}.jsonl")
+        host.remove_tree(roots.generations / str(number))
+
+
 def numbers(host: Reading, roots: Roots) -> tuple[int, ...]:
     """The generations on record, oldest first; raises `UnseenError`."""
     names = host.names(roots.generations) or ()

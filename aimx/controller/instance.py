@@ -187,6 +187,8 @@ class Instance:
                 who=who,
             )
             generations.record(self.host, self.roots, kept)
+            keep = review.reading.desired.policy.keep_generations
+            generations.discard(self.host, self.roots, keep)
         except ReconcileError as cause:
             return f"generation {number} is not on record: {cause}"
         return ""

@@ -203,3 +203,14 @@ def test_a_machine_that_lets_nobody_begin_is_told_in_a_sentence(instance):
 
     assert ended.exit == Exit.ERROR
     assert "this user may not go there" in ended.err
+
+
+def test_no_more_generations_are_kept_than_the_policy_says(instance):
+    for number in range(4):
+        instance.declare(
+            "postmaster@example.com", f"x{number}@example.com", rest="[policy]\nkeep_generations=2"
+        )
+        assert instance.run("apply", "--yes", "--allow-removals", "9").exit == Exit.DONE
+
+    kept = (instance.data / ".aimx" / "generations").iterdir()
+    assert sorted(path.name for path in kept) == ["3", "4"]

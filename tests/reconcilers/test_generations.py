@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from desired.problem import Source
-from reconcilers.generations import Generation, Who, load, numbers, record
+from reconcilers.generations import Generation, Who, discard, load, numbers, record
 from reconcilers.host.faulty import Fault, Faulty, Killed
 from reconcilers.host.host import UnseenError
 from reconcilers.host.memory import MemoryHost
@@ -106,3 +106,16 @@ def test_a_record_of_something_else_is_refused(host: MemoryHost) -> None:
 
     with pytest.raises(UnseenError, match="42: is not a record that aimx wrote"):
         load(host, ROOTS, 42)
+
+
+@pytest.mark.parametrize(
+    ("keep", "left"), [(1, (3,)), (2, (2, 3)), (3, (1, 2, 3)), (50, (1, 2, 3))]
+)
+def test_the_latest_are_kept_with_their_journals(machine, keep, left):
+    for number in (1, 2, 3):
+        machine.apply(f'domains = ["a.com"]\nsignature = "{number}"\n')
+
+    discard(machine.host, machine.roots, keep)
+
+    assert numbers(machine.host, machine.roots) == left
+    assert machine.host.names(machine.roots.journal) == tuple(f"{n}.jsonl" for n in left)
