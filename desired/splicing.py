@@ -76,7 +76,9 @@ class Splicing:
         gone = set(self._below(path))
         for index in sorted(gone):
             if self._statements[index].kind in ("table", "element"):
-                gone |= self._attached(index) | self._block(index)
+                attached = self._attached(index)
+                # What begins the file speaks of the file.
+                gone |= self._block(index) | (attached if 0 not in attached else set())
         self._cut_out(gone)
 
     def append(self, path: KeyPath, item: Any) -> None:
@@ -154,9 +156,11 @@ class Splicing:
         return after if last else end
 
     def _attached(self, header: int) -> set[int]:
-        """The comments right above a header: they speak of it."""
+        """The comments right above a header: they speak of it, if they are no directives."""
         start = header
         while start and self._statements[start - 1].kind == "comment":
+            if self._statements[start - 1].text.startswith("#:"):
+                break
             start -= 1
         return set(range(start, header))
 
@@ -211,11 +215,7 @@ class Splicing:
             (i for i, found in enumerate(self._statements) if found.kind in ("table", "element")),
             len(self._statements),
         )
-        at = header - len(self._attached(header))
-        # A directive such as `#:schema` is one only in the first lines.
-        while at < header and self._statements[at].text.startswith("#:"):
-            at += 1
-        return at
+        return header - len(self._attached(header))
 
     def _add_block(self, path: KeyPath, text: str) -> None:
         """Add a header with its pairs behind the last of its kin; else at the end."""
@@ -260,7 +260,9 @@ def _rewritten(statement: Statement, path: KeyPath, change: Callable[[Any, Any],
 
 
 def _is_tables(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+    if not isinstance(value, list):
+        return False
+    return bool(value) and all(isinstance(item, dict) for item in value)
 
 
 def _nested(path: KeyPath, value: Any) -> Any:
@@ -276,13 +278,14 @@ def _indent(text: str) -> str:
 def block(path: KeyPath, table: Mapping[str, Any], *, element: bool = False) -> str:
     """A table with its header; arrays of tables below it have headers of their own."""
     opening, closing = ("[[", "]]") if element else ("[", "]")
-    inside = {name: value for name, value in table.items() if not _is_tables(value)}
-    text = f"{opening}{key(path)}{closing}\n"
-    text += "".join(line((name,), value) for name, value in inside.items())
-    for name in table.keys() - inside.keys():
-        for item in table[name]:
-            text += "\n" + block((*path, name), item, element=True)
-    return text
+    pairs = [line((name,), value) for name, value in table.items() if not _is_tables(value)]
+    blocks = [
+        "\n" + block((*path, name), item, element=True)
+        for name, value in table.items()
+        if _is_tables(value)
+        for item in value
+    ]
+    return f"{opening}{key(path)}{closing}\n" + "".join(pairs + blocks)
 
 
 def line(path: KeyPath, value: Any) -> str:

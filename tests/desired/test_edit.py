@@ -147,6 +147,18 @@ def test_an_edit_that_was_made_changes_nothing(change: Edit, before: str, after:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        pytest.param("#:schema a\n# b\n[smtp]\n", "#:schema a\n", id="a directive"),
+        pytest.param("# a\n\n# b\n[smtp]\n", "# a\n\n", id="a heading"),
+        pytest.param("# a\n# b\n[smtp]\n", "# a\n# b\n", id="a heading without a line below"),
+    ],
+)
+def test_what_introduces_the_file_stays_when_its_first_table_goes(text: str, expected: str) -> None:
+    assert changed(text, Delete(("smtp",))) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
         pytest.param("", 'domains = ["a.com"]\n', id="nothing"),
         pytest.param("# a", 'domains = ["a.com"]\n\n# a', id="a comment"),
         pytest.param("[smtp]", 'domains = ["a.com"]\n\n[smtp]', id="a table"),
