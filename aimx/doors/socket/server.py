@@ -214,10 +214,15 @@ async def _refuse(
 
 async def _drain(reader: asyncio.StreamReader, seconds: float) -> None:
     """Read on until the client pauses, so that it sees the reply and not a reset."""
+    now = asyncio.get_running_loop().time
+    end = now() + seconds
     with contextlib.suppress(TimeoutError, OSError):
-        async with asyncio.timeout(seconds):
-            while await asyncio.wait_for(reader.read(_CHUNK), _LULL):
-                pass
+        # Not `wait_for`: of a client that always has something to say it would forget the time.
+        async with asyncio.timeout(None) as until:
+            while now() < end:
+                until.reschedule(min(now() + _LULL, end))
+                if not await reader.read(_CHUNK):
+                    break
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:
