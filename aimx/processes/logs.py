@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,10 +13,6 @@ from typing import Any, TextIO, cast
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-# What changes how the text around it looks, or ends a line for somebody.
-_UNSAFE = re.compile(
-    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
 _DESCRIPTOR = 2
 _VARIABLE = "AIMX_LOG"  # `<format>:<level>`, from the supervisor to its workers.
 _LEVELS = {name: getattr(logging, name.upper()) for name in ("debug", "info", "warning", "error")}
@@ -75,4 +70,7 @@ def _tamed(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 
 
 def _escaped(text: str) -> str:
-    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    """What moves a cursor, hides or turns around is written as JSON may write it."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
