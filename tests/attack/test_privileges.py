@@ -13,7 +13,9 @@ ROLES = {
     "outbound": {"out", "lock", "keys.db", "keys.db-wal", "keys.db-shm"},
 }
 
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has something to give up")
+as_root = pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root has something to give up, and may look into a worker"
+)
 
 
 def status(pid: int) -> dict[str, str]:
@@ -47,12 +49,12 @@ def test_only_the_placer_is_root_and_with_four_capabilities(target):
         )
 
 
-@as_root
 def test_no_worker_can_be_looked_into_by_its_own_user(target):
     # What cannot be dumped belongs to root in /proc, whoever runs it (proc(5)).
     assert {Path(f"/proc/{pid}/fd").stat().st_uid for pid, _ in workers(target)} == {0}
 
 
+@as_root
 def test_a_worker_has_open_what_it_needs_and_no_more(target):
     for pid, role in workers(target):
         paths = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
@@ -68,12 +70,14 @@ def is_mailbox(target, path: str) -> bool:
     return Path(path).parent == target.mailbox("alice").parent
 
 
+@as_root
 def test_no_worker_is_told_a_secret(target):
     for pid, _ in workers(target):
         assert b"hunter2" not in Path(f"/proc/{pid}/environ").read_bytes()
         assert b"hunter2" not in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
+@as_root
 def test_no_descriptor_of_a_worker_ends_in_anothers_socket(target):
     """Only the two ends of a line are open, one in each of two processes."""
     holders: dict[str, set[int]] = {}
