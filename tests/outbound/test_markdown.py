@@ -74,6 +74,22 @@ def test_nothing_in_the_source_becomes_active(source: str) -> None:
     assert all(link.startswith("https://") for link in links)
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("opened", ["^[", "![", "[a](", "*a_ ", "`` "])
+def test_a_paragraph_of_nothing_but_beginnings_is_rendered_at_once(opened: str) -> None:
+    # Looked through for their ends, some of them would take an hour.
+    assert opened.strip() in markdown.html(opened * 100_000)
+
+
+def test_what_is_too_long_for_a_paragraph_is_shown_as_it_was_written() -> None:
+    long = "**word** " * markdown.LONGEST_PARAGRAPH
+
+    shown = bare(f"{long}\n\n**word**")
+
+    assert shown.startswith("<p>**word** **word**")
+    assert shown.endswith("<p><strong>word</strong></p>")
+
+
 @given(st.text(alphabet="ab \n[]()<>*_`~#|-^!:\\&\"'", max_size=200))
 def test_any_text_can_be_rendered(source: str) -> None:
     assert markdown.html(source).endswith("</html>")
