@@ -76,7 +76,7 @@ async def _serve(instance: Instance, *, may_move: bool) -> None:
 async def _served(instance: Instance, desired: Desired | None, stop: asyncio.Event) -> None:
     state = State(instance)
     if desired is not None and desired.controller.auto_apply != "none":
-        await asyncio.to_thread(_first_apply, instance, desired, state)
+        await asyncio.to_thread(_first_apply, instance, desired, state, Watched(stop.is_set))
     config = instance.host.read(instance.roots.engine_config)
     if config is None:
         raise UnservableError(Exit.REFUSED, "nothing has been applied yet; run `aimx apply` first")
@@ -144,14 +144,16 @@ def _desired(instance: Instance) -> Desired | None:
         return None
 
 
-def _first_apply(instance: Instance, desired: Desired, state: State) -> None:
+def _first_apply(instance: Instance, desired: Desired, state: State, watched: Watched) -> None:
     """Before anybody is served: nobody runs yet who would have to prepare or swap."""
     user = instance.host.user()
     consent = Consent(withheld=desired.controller.auto_apply == "safe")
     alone = Alone(instance.host, instance.roots)
     who = Who(user.uid, user.name, "aimx serve")
     try:
-        applied = instance.apply(None, alone, who, consent, Watched())
+        if instance.review(instance.read(instance.sources()), consent).plan.refused:
+            return  # Not even the lock is taken in a directory that the plan refuses.
+        applied = instance.apply(None, alone, who, consent, watched)
     except ManifestError:
         return  # It changed since it was read; the controller looks again at once.
     state.applied(applied)
