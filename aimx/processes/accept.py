@@ -1,4 +1,4 @@
-"""Accepting connections, and handing each to the least busy worker."""
+"""Accepting connections, and handing each to a worker."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import structlog
 
 from aimx.channel.control import Connection
 from aimx.channel.packets import MalformedError
-from aimx.processes.crew import Crew, least_busy
+from aimx.processes.crew import Crew, next_to_serve
 from aimx.processes.gate import Gate, reduced
 from aimx.processes.worker import Worker, WorkerGoneError
 from aimx.smtp.replies import SERVER_BUSY, TOO_MANY_CONNECTIONS
@@ -90,7 +90,7 @@ class Acceptance:
 
     async def _hand(self, connection: socket.socket, peer: str) -> bool:
         """Pass it on; False where nobody is there to take it."""
-        while (worker := least_busy(self.crew.of("inbound"))) is not None:
+        while (worker := next_to_serve(self.crew.of("inbound"))) is not None:
             worker.connections[peer] += 1
             try:
                 await worker.tell(Connection(peer), (connection.fileno(),))

@@ -33,6 +33,7 @@ from aimx.processes.worker import SilentError, Worker, WorkerGoneError
 ARRIVE_SECONDS = 60.0
 LEAVE_SECONDS = 30.0
 _PAUSES = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)  # Before each start after a death, in seconds.
+_ENOUGH = 16  # Connections that keep a worker busy.
 _CALM_SECONDS = 60.0  # Alive for so long, and earlier deaths are forgotten.
 
 _SPOKEN: dict[str, tuple[Vocabulary, Vocabulary]] = {
@@ -257,5 +258,13 @@ def workers(wanted: int | None) -> int:
     return min(max(len(os.sched_getaffinity(0)), 2), 4)
 
 
-def least_busy(candidates: Iterable[Worker]) -> Worker | None:
-    return min(candidates, key=lambda worker: worker.connections.total(), default=None)
+def next_to_serve(candidates: Iterable[Worker]) -> Worker | None:
+    """Who takes the next client: one worker until it has enough to do, then the least busy.
+
+    Waking two processes for what one could do costs more than it gains.
+    """
+    workers = sorted(candidates, key=lambda worker: worker.connections.total())
+    for worker in reversed(workers):
+        if worker.connections.total() < _ENOUGH:
+            return worker
+    return workers[0] if workers else None
