@@ -33,7 +33,6 @@ CREATE TABLE IF NOT EXISTS placed (
     placed INTEGER NOT NULL,
     hit REAL NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS placed_hit ON placed (hit);
 CREATE INDEX IF NOT EXISTS placed_open ON placed (placed) WHERE placed = 0;
 """
 _INSERT = "INSERT OR REPLACE INTO placed VALUES (?, ?, ?, ?, ?, ?, 0, ?)"
