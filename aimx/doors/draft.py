@@ -6,11 +6,12 @@ import mimetypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP
 from email.utils import format_datetime
 from pathlib import Path
+
+from aimx.mail import filenames
+from aimx.outbound import assembly
+from aimx.outbound.body import Attachment
 
 
 class DraftError(ValueError):
@@ -34,7 +35,6 @@ class Draft:
 
 def message(draft: Draft, message_id: str, now: datetime) -> bytes:
     """The draft as RFC 5322 bytes with CRLF line ends; raises `DraftError`."""
-    made = EmailMessage(policy=SMTP.clone(max_line_length=998))
     fields = [
         ("From", draft.author),
         ("To", draft.to),
@@ -46,27 +46,23 @@ def message(draft: Draft, message_id: str, now: datetime) -> bytes:
         ("In-Reply-To", _bracketed(draft.in_reply_to)),
         ("References", draft.references or _bracketed(draft.in_reply_to)),
     ]
-    for name, value in fields:
-        if "\r" in value or "\n" in value:
-            raise DraftError(f"Header '{name}' contains CRLF characters. Possible header injection")
-        if value or name == "Subject":
-            _add(made, name, value)
-    made.set_content(draft.body, cte="8bit" if _fits(draft.body) else "quoted-printable")
-    for path in draft.attachments:
-        _attach(made, path)
-    return made.as_bytes()
-
-
-def _add(made: EmailMessage, name: str, value: str) -> None:
-    # A bare local part means the default domain; the library would reject it as an address.
+    header = b"".join(_field(name, value) for name, value in fields if value or name == "Subject")
+    text = draft.body.replace("\r\n", "\n").replace("\r", "\n")
     try:
-        made[name] = Address(username=value) if name == "From" and _is_bare(value) else value
-    except (ValueError, IndexError) as cause:
-        raise DraftError(f"{name}: {value!r} cannot be read: {cause}") from cause
+        entity = assembly.entity(text, None, tuple(map(_attachment, draft.attachments)))
+    except UnicodeEncodeError:
+        raise DraftError("the body is not UTF-8") from None
+    return header + entity
 
 
-def _is_bare(value: str) -> bool:
-    return "@" not in value and "<" not in value and " " not in value
+def _field(name: str, value: str) -> bytes:
+    """The value as it was given: decoded here, an encoded word in it could end the line."""
+    if "\r" in value or "\n" in value:
+        raise DraftError(f"Header '{name}' contains CRLF characters. Possible header injection")
+    try:
+        return f"{name}: {value}\r\n".encode()
+    except UnicodeEncodeError:
+        raise DraftError(f"Header '{name}' is not UTF-8") from None
 
 
 def _bracketed(message_id: str) -> str:
@@ -74,16 +70,10 @@ def _bracketed(message_id: str) -> str:
     return stripped if not stripped or stripped.startswith("<") else f"<{stripped}>"
 
 
-def _fits(body: str) -> bool:
-    return all(len(line.encode()) <= 998 for line in body.splitlines())
-
-
-def _attach(made: EmailMessage, path: Path) -> None:
+def _attachment(path: Path) -> Attachment:
     if not path.exists():
         raise DraftError(f"Attachment file not found: {path}")
     if not path.is_file():
         raise DraftError(f"Attachment path is not a file: {path}")
     guessed = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    maintype, _, subtype = guessed.partition("/")
-    content = path.read_bytes()
-    made.add_attachment(content, maintype=maintype, subtype=subtype, filename=path.name)
+    return Attachment(filenames.safe(path.name), guessed, path.read_bytes())
