@@ -70,6 +70,8 @@ class Daemon:
 
 
 def _public(document: dict[str, Any]) -> dict[str, Any]:
-    """What anybody may know: that it runs, and how well; not why."""
+    """What anybody may know: that it runs, and how well; not why, nor with which manifest."""
     conditions = [{**each, "message": ""} for each in document["conditions"]]
-    return {**document, "conditions": conditions}
+    told = {**document, "conditions": conditions}
+    del told["last_applied"], told["last_attempted"]
+    return told

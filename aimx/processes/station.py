@@ -149,7 +149,10 @@ class Station:
         ours = self._host.user()
         if os.geteuid() != 0:
             return ours
-        return self._host.account(name) or self._host.account("nobody") or ours
+        found = self._host.account(name)
+        if found is None:
+            log.warning("service user is missing, nobody stands in", user=name)
+        return found or self._host.account("nobody") or ours
 
     @contextmanager
     def _opened(self, path: PurePosixPath) -> Iterator[int]:
