@@ -226,6 +226,7 @@ def test_status_tells_everybody_of_their_own_mailboxes_alone(served, uid, mailbo
     assert answer.document["mailboxes"] == mailboxes
     assert answer.document["resources"] == []
     assert {each["message"] for each in answer.document["conditions"]} == {""}
+    assert not answer.document.keys() & {"last_applied", "last_attempted"}
 
 
 def test_a_first_instance_is_made_with_three_commands(make):
