@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Any, TypeAlias
 
 import pytest
@@ -135,6 +136,14 @@ class Instance:
         beside.write_text(text)
         beside.replace(self.manifest)
 
+    def rehearse(self) -> Path:
+        """Let what it sends end in a directory; gives that."""
+        drop = self.base.with_suffix(".drop")
+        drop.mkdir()
+        drop.chmod(0o777)
+        self.variables["AIMX_TEST_MAIL_DROP"] = str(drop)
+        return drop
+
     # Commands and the daemon.
 
     @property
@@ -203,7 +212,9 @@ class Instance:
         return found
 
     def condition(self, kind: str) -> dict[str, str]:
-        found = {each["type"]: each for each in self.status()["conditions"]}
+        found: dict[str, dict[str, str]] = {
+            each["type"]: each for each in self.status()["conditions"]
+        }
         return found.get(kind, {"status": "", "reason": "", "message": ""})
 
     def has(self, kind: str, status: str) -> bool:
@@ -291,33 +302,31 @@ class Instance:
 Make: TypeAlias = Callable[..., Instance]
 
 
-def _open_up(directory: Path) -> None:
-    """Let service users through: root's pytest makes its directories 0700."""
-    for parent in (directory, *directory.parents):
-        if parent.stat().st_uid == os.geteuid() and not parent.stat().st_mode & 0o001:
-            parent.chmod(0o711)
-
-
 @contextmanager
-def _making(directory: Path, resolver: str) -> Iterator[Make]:
-    """Makes instances below the directory; ends their daemons afterwards."""
-    _open_up(directory)
+def _making(resolver: str) -> Iterator[Make]:
+    """Makes instances; ends their daemons afterwards.
+
+    Not below pytest's directory, which every run of pytest closes to the service users anew.
+    """
     made: list[Instance] = []
+    with TemporaryDirectory(prefix="aimx-") as directory:
+        Path(directory).chmod(0o755)
 
-    def one(name: str = "one", *, names: str = resolver, **variables: str) -> Instance:
-        instance = Instance(directory / name, names, variables)
-        made.append(instance)
-        return instance
+        def one(name: str = "one") -> Instance:
+            instance = Instance(Path(directory) / name, resolver)
+            made.append(instance)
+            return instance
 
-    try:
-        yield one
-    finally:
+        try:
+            yield one
+        finally:
+            for instance in made:
+                if instance.daemon is not None:
+                    instance.daemon.kill()
+                    instance.daemon.wait()
         for instance in made:
-            if instance.daemon is not None:
-                instance.daemon.kill()
-                instance.daemon.wait()
-    # Whatever happened, it was foreseen.
-    assert [each.log for each in made if "Traceback" in each.log] == []
+            if "Traceback" in instance.log:
+                pytest.fail(f"what was not foreseen:\n{instance.log}")
 
 
 @pytest.fixture(scope="session")
@@ -328,15 +337,15 @@ def nowhere() -> Iterator[str]:
 
 
 @pytest.fixture
-def make(tmp_path: Path, nowhere: str) -> Iterator[Make]:
-    with _making(tmp_path, nowhere) as made:
+def make(nowhere: str) -> Iterator[Make]:
+    with _making(nowhere) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def make_for_all(tmp_path_factory: pytest.TempPathFactory, nowhere: str) -> Iterator[Make]:
+def make_for_all(nowhere: str) -> Iterator[Make]:
     """As `make`, for an instance that all tests of a module share."""
-    with _making(tmp_path_factory.mktemp("shared"), nowhere) as made:
+    with _making(nowhere) as made:
         yield made
 
 

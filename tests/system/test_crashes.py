@@ -19,10 +19,9 @@ ROLES = ("placer", "inbound", "outbound", "supervisor")
 
 
 @pytest.fixture(scope="module")
-def shared(make_for_all, tmp_path_factory):
-    drop = tmp_path_factory.mktemp("drop")
-    drop.chmod(0o777)
-    instance = make_for_all(AIMX_TEST_MAIL_DROP=str(drop))
+def shared(make_for_all):
+    instance = make_for_all()
+    instance.rehearse()
     instance.declare(*(f"{role}@example.com" for role in ROLES), "info@example.com")
     return instance
 

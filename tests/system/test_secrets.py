@@ -38,10 +38,9 @@ def install(instance, hostname: str) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def served(make_for_all, tmp_path_factory):
-    drop = tmp_path_factory.mktemp("drop")
-    drop.chmod(0o777)
-    instance = make_for_all(AIMX_TEST_MAIL_DROP=str(drop))
+def served(make_for_all):
+    instance = make_for_all()
+    instance.rehearse()
     directory = instance.base / "certificate"
     files = f'cert = "{directory}/cert.pem"\nkey = "{directory}/key.pem"'
     install(instance, "first.example.com")

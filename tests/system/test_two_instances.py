@@ -222,11 +222,8 @@ def test_a_mailbox_of_somebody_else_looks_like_one_that_is_not_there(pair):
     assert not [e for e in pair.ours.letters(AGENT, "sent") if e.fields["subject"] == "as 1"]
 
 
-def test_a_rehearsal_sends_into_a_directory(make, tmp_path):
-    drop = tmp_path / "drop"
-    drop.mkdir()
-    drop.chmod(0o777)
-    instance = make(AIMX_TEST_MAIL_DROP=str(drop))
+def test_a_rehearsal_sends_into_a_directory(instance):
+    drop = instance.rehearse()
     instance.declare(AGENT, domains=(OURS,))
     instance.serve()
 
