@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import socket
 import ssl
 from contextlib import suppress
@@ -72,6 +73,9 @@ class Inbound:
         await self._post.arrived()
         waits = [asyncio.create_task(e.wait()) for e in (self._post.leaving, self._post.gone)]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        if self._post.gone.is_set():
+            # At once: what is in hand has got no 250, and half a process could only stumble.
+            os._exit(os.EX_OK)
         if not self._post.gone.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._greeter.drain(), _DRAIN_SECONDS)
