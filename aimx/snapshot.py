@@ -30,7 +30,7 @@ class Route:
     mailbox: str  # The mailbox's address; `*@domain` for a catchall.
     domain: str
     folder: str  # The directory's name: the local part, or `catchall`.
-    uid: int | None  # None: the owner does not exist on this host yet.
+    uid: int | None  # None: the owner, or the mailbox's directory, is not there yet.
     trust: Trust = "none"
     trusted_senders: tuple[str, ...] = ()
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import PurePosixPath
 
+from aimx.controller.housed import uids
 from aimx.snapshot import Delivery, Limits, Route, Signing, Snapshot, SnapshotId
 from desired.desired import Desired, Mailbox, ServerUsers
 from desired.engine_config import header
 from desired.manifest import read
 from desired.problem import ManifestError, Source
 from desired.quantities import Endpoint
-from reconcilers.host.host import Account, Reading, StepError, UnseenError
+from reconcilers.host.host import Reading, StepError, UnseenError
 from reconcilers.roots import Roots
 
 
@@ -38,7 +39,7 @@ def compiled(config: bytes, host: Reading, roots: Roots) -> Compiled:
     try:
         desired = read([Source(str(roots.engine_config), config)]).desired
         return Compiled(
-            snapshot=snapshot(desired, head.generation if head else 0, host.account),
+            snapshot=snapshot(desired, head.generation if head else 0, uids(desired, host, roots)),
             keys=dict(_keys(desired, host, roots)),
             certificate=_certificate(desired, host, roots),
             endpoints=desired.smtp.bind,
@@ -77,19 +78,16 @@ def _certificate(desired: Desired, host: Reading, roots: Roots) -> bytes | None:
     return b"\n".join(part for part in parts if part is not None)
 
 
-def snapshot(
-    desired: Desired, generation: int, account: Callable[[str], Account | None]
-) -> Snapshot:
-    """The snapshot of a generation, with each owner's uid as it is on this host now."""
-    uids = {owner: _uid(account(owner)) for owner in {m.owner for m in desired.mailboxes.values()}}
+def snapshot(desired: Desired, generation: int, uids: Mapping[str, int | None]) -> Snapshot:
+    """The snapshot of a generation, with the uid of each mailbox's owner as it is now."""
     return Snapshot(
         id=SnapshotId(generation),
         hostname=desired.smtp.hostname.ascii,
         domains=tuple(domain.name.ascii for domain in desired.domains),
         routes={
             address: route
-            for mailbox in desired.mailboxes.values()
-            for address, route in _routes(mailbox, uids[mailbox.owner])
+            for name, mailbox in desired.mailboxes.items()
+            for address, route in _routes(mailbox, uids[name])
         },
         subaddress=desired.smtp.subaddress,
         limits=_limits(desired),
@@ -106,10 +104,6 @@ def snapshot(
         dns_timeout=desired.dns.timeout.total_seconds(),
         max_signature_age=desired.policy.max_signature_age.total_seconds(),
     )
-
-
-def _uid(account: Account | None) -> int | None:
-    return None if account is None else account.uid
 
 
 def _routes(mailbox: Mailbox, uid: int | None) -> chain[tuple[str, Route]]:

@@ -4,7 +4,6 @@ from aimx.snapshot import Route, Snapshot, Unrouted
 from desired.desired import Desired
 from desired.manifest import read
 from desired.problem import Source
-from reconcilers.host.host import Account
 
 MANIFEST = """
 domains = ["a.example", "b.example"]
@@ -28,12 +27,9 @@ def desired(text: str) -> Desired:
     return read([Source("manifest.toml", text.encode())]).desired
 
 
-def account(name: str) -> Account | None:
-    return Account(name, 1000, 1000) if name == "alice" else None
-
-
 def made() -> Snapshot:
-    return snapshot(desired(MANIFEST), 7, account)
+    uids = {"info@a.example": 1000, "postmaster@a.example": 1000, "*@b.example": None}
+    return snapshot(desired(MANIFEST), 7, uids)
 
 
 def test_a_mailbox_and_its_aliases_lead_to_one_place() -> None:
