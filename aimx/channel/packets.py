@@ -99,11 +99,11 @@ class Channel:
 
     def _receive(self, flags: int) -> Packet | None:
         try:
-            size, ancillary, marks, _ = self._socket.recvmsg_into(
-                [self._room], _ANCILLARY, flags | socket.MSG_CMSG_CLOEXEC
-            )
+            size, ancillary, marks = self._received(flags)
         except ConnectionResetError:
-            return None  # The other end was closed while something of ours was still unread.
+            # The other end was closed while something of ours was still unread. The kernel says so
+            # once, before what that end had sent, which stands in the queue.
+            size, ancillary, marks = self._received(flags)
         descriptors = _passed(ancillary)
         try:
             payload = self._payload(size, marks) if size else None
@@ -114,6 +114,11 @@ class Channel:
             close_all(descriptors)
             return None
         return Packet(payload, descriptors)
+
+    def _received(self, flags: int) -> tuple[int, list[tuple[int, int, bytes]], int]:
+        return self._socket.recvmsg_into(
+            [self._room], _ANCILLARY, flags | socket.MSG_CMSG_CLOEXEC
+        )[:3]
 
     def _payload(self, size: int, marks: int) -> bytes:
         if marks & (socket.MSG_TRUNC | socket.MSG_CTRUNC):

@@ -130,12 +130,12 @@ class Placer:
     def _reply(self, worker: Worker, payload: bytes) -> None:
         if worker.channel.fileno() not in self._workers:
             return  # It went while its batch was on the way; its clients got no 250.
-        try:
-            worker.channel.send_now(payload)
-        except BlockingIOError:
-            self._reply_late(worker, payload)
-        except ConnectionError:
-            self._forget(worker)
+        # One that is gone is forgotten once all that it had asked for is taken.
+        with contextlib.suppress(ConnectionError):
+            try:
+                worker.channel.send_now(payload)
+            except BlockingIOError:
+                self._reply_late(worker, payload)
 
     def _reply_late(self, worker: Worker, payload: bytes) -> None:
         """Everybody waits while this worker does not read, so it has little time to begin."""
@@ -144,7 +144,7 @@ class Placer:
         room.poll(_ANSWER_MILLISECONDS)
         try:
             worker.channel.send_now(payload)
-        except (BlockingIOError, ConnectionError):
+        except BlockingIOError:
             self._dismiss(worker, "it does not read its replies")
 
     def _admit(self) -> bool:

@@ -55,6 +55,17 @@ def test_a_payload_arrives_as_it_was_sent(ends: Ends, size: int) -> None:
     assert ends[1].receive() == Packet(payload)
 
 
+def test_what_was_sent_before_an_end_is_received_before_the_end(ends: Ends) -> None:
+    ends[0].send(b"never read")
+    for payload in (b"one", b"two"):
+        ends[1].send(payload)
+    ends[1].close()
+
+    received = [ends[0].receive() for _ in range(3)]
+
+    assert received == [Packet(b"one"), Packet(b"two"), None]
+
+
 def test_packets_keep_their_borders_and_their_order(ends: Ends) -> None:
     for payload in (b"one", b"two"):
         ends[0].send(payload)

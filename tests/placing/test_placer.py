@@ -8,7 +8,8 @@ import re
 import select
 import signal
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import Popen
 
@@ -42,6 +43,7 @@ class Running:
         )
         theirs.close()
         os.close(data)
+        self._admitted: list[Channel] = []
 
     def heard(self) -> object:
         packet = self.control.receive()
@@ -50,14 +52,19 @@ class Running:
     def admit(
         self, role: Role = Role.INBOUND, uid: int | None = None, name: str = "one", room: int = 0
     ) -> Channel:
-        """A worker's end of a new channel, with little room for replies if so wanted."""
+        """A worker's end of a new channel, with little room for replies if so wanted.
+
+        Whoever does not close it before leaves that to the fixture.
+        """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         if room:
             theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, room)
         uid = os.getuid() if uid is None else uid
         self.control.send(PLACER.encode(Admit(name, role, uid)), (theirs.fileno(),))
         theirs.close()
-        return Channel(ours, Kind.PLACING)
+        channel = Channel(ours, Kind.PLACING)
+        self._admitted.append(channel)
+        return channel
 
     def kill(self) -> None:
         self.process.kill()
@@ -69,13 +76,37 @@ class Running:
         self.control.close()
         return self.process.wait()
 
+    def leave(self) -> None:
+        self.kill()
+        for channel in self._admitted:
+            channel.close()
+
 
 @pytest.fixture
-def placer(bare) -> Iterator[Running]:
-    running = Running(bare.root)
+def begin(bare) -> Iterator[Callable[[], Running]]:
+    """Starts placers; ends them afterwards, however the test ended."""
+    with contextlib.ExitStack() as leaving:
+
+        def one() -> Running:
+            running = Running(bare.root)
+            leaving.callback(running.leave)
+            return running
+
+        yield one
+
+
+@pytest.fixture
+def placer(begin) -> Running:
+    running = begin()
     assert running.heard() == Ready()
-    yield running
-    running.end()
+    return running
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        select.select([], [], [], 0.02)
 
 
 def request(number: int = 1, **changes: object) -> Request:
@@ -111,7 +142,6 @@ def test_what_waits_is_placed_and_answered(bare, placer):
         (number, Outcome.PLACED) for number in range(100)
     ]
     assert len(list(bare.inbox.iterdir())) == 100
-    channel.close()
 
 
 @pytest.mark.parametrize(
@@ -129,7 +159,6 @@ def test_a_role_places_only_where_it_may(bare, placer, role, folder, outcome):
     channel.send(pack_request(request(folder=folder)))
 
     assert [reply.outcome for reply in replies(channel, 1)] == [outcome]
-    channel.close()
 
 
 @pytest.mark.parametrize(
@@ -151,17 +180,15 @@ def test_a_worker_that_breaks_the_rules_is_dismissed_and_the_others_go_on(bare, 
     assert told.worker == "hostile"
     assert hostile.receive() is None
     assert [reply.outcome for reply in replies(good, 1)] == [Outcome.PLACED]
-    hostile.close()
-    good.close()
 
 
 def test_a_worker_that_does_not_read_its_replies_is_dismissed(bare, placer):
-    with contextlib.closing(placer.admit(room=40_000)) as channel:
-        with contextlib.suppress(ConnectionError):
-            while True:
-                channel.send(pack_request(request(name="nobody")))
+    channel = placer.admit(room=40_000)
+    with contextlib.suppress(ConnectionError):
+        while True:
+            channel.send(pack_request(request(name="nobody")))
 
-        assert placer.heard() == Dismissed("one", "it does not read its replies")
+    assert placer.heard() == Dismissed("one", "it does not read its replies")
 
 
 def test_a_worker_that_dies_loses_nothing_that_it_had_asked_for(bare, placer):
@@ -174,13 +201,20 @@ def test_a_worker_that_dies_loses_nothing_that_it_had_asked_for(bare, placer):
 
     replies(other, 1)
 
-    assert len(list(bare.inbox.iterdir())) == 51
-    other.close()
+    until(lambda: len(list(bare.inbox.iterdir())) == 51)
 
 
-def test_the_placer_leaves_with_its_supervisor_after_its_batch(bare):
-    placer = Running(bare.root)
-    assert placer.heard() == Ready()
+def test_a_worker_that_hears_no_replies_has_what_it_asks_placed(bare, placer):
+    channel = placer.admit()
+    with socket.socket(fileno=os.dup(channel.fileno())) as end:
+        end.shutdown(socket.SHUT_RD)
+
+    for number in range(3):
+        channel.send(pack_request(request(number)))
+        until(lambda placed=number + 1: len(list(bare.inbox.iterdir())) == placed)
+
+
+def test_the_placer_leaves_with_its_supervisor_after_its_batch(bare, placer):
     channel = placer.admit()
     for number in range(50):
         channel.send(pack_request(request(number, fingerprint=b"%032d" % number)))
@@ -193,23 +227,15 @@ def test_the_placer_leaves_with_its_supervisor_after_its_batch(bare):
     assert len(list(bare.inbox.iterdir())) >= len(answered)
     bare.begin()
     assert bare.rows.unconfirmed() == []
-    channel.close()
 
 
 def test_what_is_placed_is_confirmed_within_seconds_though_nothing_follows(bare, placer):
     channel = placer.admit()
     channel.send(pack_request(request(fingerprint=b"1" * 32)))
     replies(channel, 1)
-    observer = bare.open_rows()
 
-    for _ in range(100):
-        if not observer.unconfirmed():
-            break
-        select.select([], [], [], 0.1)
-
-    assert observer.unconfirmed() == []
-    observer.close()
-    channel.close()
+    with contextlib.closing(bare.open_rows()) as observer:
+        until(lambda: observer.unconfirmed() == [])
 
 
 def test_signals_for_the_whole_group_do_not_end_the_placer(bare, placer):
@@ -219,13 +245,9 @@ def test_signals_for_the_whole_group_do_not_end_the_placer(bare, placer):
     channel.send(pack_request(request()))
 
     assert [reply.outcome for reply in replies(channel, 1)] == [Outcome.PLACED]
-    channel.close()
 
 
-def test_the_lock_is_held_for_life(bare):
-    placer = Running(bare.root)
-    assert placer.heard() == Ready()
-
+def test_the_lock_is_held_for_life(bare, placer):
     with (bare.placing / "lock").open() as lock:
         with pytest.raises(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -233,10 +255,10 @@ def test_the_lock_is_held_for_life(bare):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_a_successor_waits_for_the_lock(bare):
+def test_a_successor_waits_for_the_lock(bare, begin):
     with (bare.placing / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        placer = Running(bare.root)
+        placer = begin()
         left = bare.placing / "bundle-of-the-one-before"
         left.mkdir()
         waits = re.compile(r"flock|locks_lock_inode_wait")
@@ -250,16 +272,14 @@ def test_a_successor_waits_for_the_lock(bare):
 
     assert placer.heard() == Ready()
     assert not left.exists()
-    placer.end()
 
 
-def test_without_its_directory_the_placer_says_what_to_do(bare, capfd):
+def test_without_its_directory_the_placer_says_what_to_do(bare, begin, capfd):
     bare.placing.rmdir()
-    placer = Running(bare.root)
+    placer = begin()
 
     assert placer.process.wait() == os.EX_CONFIG
     assert "`aimx apply` makes it" in capfd.readouterr().err
-    placer.end()
 
 
 def capabilities(process: Popen[bytes]) -> dict[str, int]:
@@ -303,7 +323,6 @@ def test_with_four_capabilities_every_step_works_for_another_user(bare, account,
     assert len(placed) == 4
     assert {path.stat().st_uid for path in placed} == {account.uid}
     os.close(passed)
-    channel.close()
 
 
 def message(number: int, bulk: int) -> Placement:
@@ -347,7 +366,7 @@ async def place_until_killed(
     return kept
 
 
-def test_a_placer_that_is_killed_keeps_each_message_once_and_nothing_half(bare):
+def test_a_placer_that_is_killed_keeps_each_message_once_and_nothing_half(bare, begin):
     rounds = int(os.environ.get("AIMX_KILLS", "4"))
     spool = os.open(bare.root / ".aimx/spool", os.O_RDONLY)
     todo, kept = list(range(rounds * 60)), {}
@@ -355,7 +374,7 @@ def test_a_placer_that_is_killed_keeps_each_message_once_and_nothing_half(bare):
     async def scenario() -> None:
         client = PlacingClient(spool)
         for number in range(rounds + 1):
-            running = Running(bare.root)
+            running = begin()
             assert await asyncio.to_thread(running.heard) == Ready()
             assert set(bare.left_over) <= {"lock"}
             client.connect(running.admit())
