@@ -6,7 +6,6 @@ import os
 import pwd
 import signal
 import smtplib
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from aimx.testing.ports import ReservedPort
 
 AIMX = Path(sys.executable).with_name("aimx")
 # On a disk, which /tmp need not be. And where many files come and go, as there, ext4 is slow to
@@ -28,12 +29,6 @@ LIMITS = "max_connections = 1000\nmax_connections_per_ip = 1000"
 def owner() -> str:
     """Who owns the mailboxes: whoever measures, and nobody for root."""
     return "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(holds: Callable[[], bool], what: str) -> None:
@@ -64,7 +59,11 @@ def ground() -> Iterator[Path]:
 @dataclass
 class Instance:
     base: Path
-    port: int = field(default_factory=free_port)
+    reserved: ReservedPort = field(default_factory=ReservedPort)  # As long as this lives.
+
+    @property
+    def port(self) -> int:
+        return self.reserved.number
 
     def __post_init__(self) -> None:
         for name in ("config", "data", "run"):

@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from instance import PATIENCE, Instance, free_port, greets, until
+from instance import PATIENCE, Instance, greets, until
 from load import RECIPIENT
+
+from aimx.testing.ports import ReservedPort
 
 PEER = Path(__file__).with_name("peer.py")
 SINK = Path("/usr/sbin/smtp-sink")
@@ -45,20 +47,23 @@ def ours(base: Path, resolver: str) -> Iterator[Server]:
 @contextmanager
 def peer(base: Path, durability: str) -> Iterator[Server]:
     """The handler of `peer.py`, which says what `durability` may be."""
-    directory, port = base / durability, free_port()
+    directory = base / durability
     directory.mkdir()
-    command = (sys.executable, PEER, str(port), directory, durability)
-    with _running(port, *command) as pid:
-        yield Server(port, pid, directory)
+    with ReservedPort() as port:
+        command = (sys.executable, PEER, str(port.number), directory, durability)
+        with _running(port.number, *command) as pid:
+            yield Server(port.number, pid, directory)
 
 
 @contextmanager
 def sink() -> Iterator[Server]:
     """Postfix's smtp-sink."""
-    port = free_port()
     user = ("-u", "nobody") if os.geteuid() == 0 else ()
-    with _running(port, SINK, *user, f"127.0.0.1:{port}", "1000") as pid:
-        yield Server(port, pid)
+    with (
+        ReservedPort() as port,
+        _running(port.number, SINK, *user, f"127.0.0.1:{port.number}", "1000") as pid,
+    ):
+        yield Server(port.number, pid)
 
 
 @contextmanager

@@ -8,13 +8,14 @@ import pwd
 import shutil
 import signal
 import smtplib
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from aimx.testing.ports import ReservedPort
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = ROOT / "demo"
@@ -62,7 +63,8 @@ def main() -> int:
     if not messages:
         parser.error(f"there is no .eml file in {options.mail}")
     try:
-        show(messages)
+        with ReservedPort() as port:
+            show(messages, port.number)
     except DemoError as failure:
         say(f"\nThe demo stopped: {failure}")
         return 1
@@ -76,8 +78,8 @@ class DemoError(Exception):
     """Something did not go as shown; says what, and where to look."""
 
 
-def show(messages: list[Path]) -> None:
-    owner, port = mailbox_owner(), free_port()
+def show(messages: list[Path], port: int) -> None:
+    owner = mailbox_owner()
     begin(owner, port)
     heading("1. The manifest says what should be: demo/config/manifest.toml")
     say(indented(MANIFEST.read_text()))
@@ -120,12 +122,6 @@ def begin(owner: str, port: int) -> None:
 def mailbox_owner() -> str:
     """Who runs this; root owns no mailbox, and a container may have nobody else."""
     return "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def environment() -> dict[str, str]:

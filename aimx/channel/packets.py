@@ -116,9 +116,9 @@ class Channel:
         return Packet(payload, descriptors)
 
     def _received(self, flags: int) -> tuple[int, list[tuple[int, int, bytes]], int]:
-        return self._socket.recvmsg_into(
-            [self._room], _ANCILLARY, flags | socket.MSG_CMSG_CLOEXEC
-        )[:3]
+        return self._socket.recvmsg_into([self._room], _ANCILLARY, flags | socket.MSG_CMSG_CLOEXEC)[
+            :3
+        ]
 
     def _payload(self, size: int, marks: int) -> bytes:
         if marks & (socket.MSG_TRUNC | socket.MSG_CTRUNC):

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import tomli
 
+from aimx.testing.ports import ReservedPort
 from aimx.testing.zone import Zone, serve_in_thread
 
 PATIENCE = 60.0  # Seconds for what takes a fraction of one; only a failure waits so long.
@@ -149,18 +150,19 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
             parent.chmod(0o711)
     for name in ("config", "data", "run"):
         (base / name).mkdir(mode=0o755)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     roots = {f"AIMX_{name.upper()}_DIR": str(base / name) for name in ("config", "data")}
     roots["AIMX_RUNTIME_DIR"] = str(base / "run")
-    with serve_in_thread(Zone({})) as resolver, (base / "serve.log").open("wb") as log:
-        (base / "config" / "manifest.toml").write_text(manifest(port, resolver))
+    with (
+        ReservedPort() as port,
+        serve_in_thread(Zone({})) as resolver,
+        (base / "serve.log").open("wb") as log,
+    ):
+        (base / "config" / "manifest.toml").write_text(manifest(port.number, resolver))
         variables = {**os.environ, **roots, "AIMX_RELAY_PASSWORD": "hunter2"}
         daemon = subprocess.Popen([*AIMX, "serve"], env=variables, stdout=log, stderr=log)
         try:
             until((base / "run" / "aimx.pid").exists, "the daemon to be ready")
-            yield Target(base, port, daemon)
+            yield Target(base, port.number, daemon)
         finally:
             daemon.terminate()
             daemon.wait(PATIENCE)
@@ -173,11 +175,3 @@ def _survives(target: Target) -> Iterator[None]:
     yield
     assert target.processes() == before
     assert target.deliver(b"From: a@example.org\r\nSubject: still there\r\n\r\n")[0] == 250
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """They share an instance, and so a process."""
-    for item in items:
-        if "target" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("attack"))

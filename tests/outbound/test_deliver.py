@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import repeat
 from random import Random
@@ -13,6 +14,7 @@ from aimx.outbound.delivery import Outgoing
 from aimx.outbound.dialogue import Manners, transparent
 from aimx.outbound.outcome import Attempt, Deferred, Delivered, Failed
 from aimx.testing.exchanger import DISCONNECT, GARBLED, OK, SILENCE, Exchanger, throwaway_tls
+from aimx.testing.ports import ReservedPort
 from aimx.testing.zone import Zone, ZoneResolver
 
 TABLE = {
@@ -54,6 +56,17 @@ def delivered(
             return await direct(exchanger.port, timeout=timeout, ipv6=ipv6).deliver(outgoing)
 
     return asyncio.run(run())
+
+
+@asynccontextmanager
+async def hosts_of_d(first: Script) -> AsyncIterator[tuple[Exchanger, Exchanger]]:
+    """The first host of d.example, which follows the script, and the second."""
+    with ReservedPort("127.0.0.2", "127.0.0.1") as port:
+        async with (
+            Exchanger(first, address="127.0.0.2", port=port.number) as one,
+            Exchanger(port=port.number) as other,
+        ):
+            yield one, other
 
 
 def to(*recipients: str) -> Outgoing:
@@ -170,8 +183,7 @@ def test_a_host_that_falls_silent_is_left_after_the_timeout(command: str) -> Non
 @pytest.mark.parametrize("answer", [DISCONNECT, "nonsense"])
 def test_a_message_that_may_have_been_taken_goes_to_no_other_host(answer: str) -> None:
     async def run() -> tuple[Attempt, int]:
-        first = Exchanger({"END": [answer]}, address="127.0.0.2")
-        async with first, Exchanger(port=first.port) as second:
+        async with hosts_of_d({"END": [answer]}) as (first, second):
             attempt = await direct(first.port).deliver(to("bob@d.example"))
             return attempt, second.connections
 
@@ -195,10 +207,7 @@ def test_a_message_that_may_have_been_taken_goes_to_no_other_host(answer: str) -
 )
 def test_after_a_host_that_defers_the_next_is_asked(script: Script) -> None:
     async def run() -> Attempt:
-        async with (
-            Exchanger(script, address="127.0.0.2") as first,
-            Exchanger(port=first.port),
-        ):
+        async with hosts_of_d(script) as (first, _):
             return await direct(first.port, timeout=0.3).deliver(to("bob@d.example"))
 
     assert asyncio.run(run()).outcomes == {
@@ -208,10 +217,7 @@ def test_after_a_host_that_defers_the_next_is_asked(script: Script) -> None:
 
 def test_after_a_host_that_refuses_no_other_is_asked() -> None:
     async def run() -> tuple[Attempt, int]:
-        async with (
-            Exchanger({"RCPT": ["550 5.1.1 No"]}, address="127.0.0.2") as first,
-            Exchanger(port=first.port) as second,
-        ):
+        async with hosts_of_d({"RCPT": ["550 5.1.1 No"]}) as (first, second):
             return await direct(first.port).deliver(to("bob@d.example")), second.connections
 
     attempt, connections = asyncio.run(run())
@@ -223,10 +229,7 @@ def test_after_a_host_that_refuses_no_other_is_asked() -> None:
 def test_only_those_who_wait_are_offered_to_the_next_host() -> None:
     async def run() -> tuple[Attempt, Exchanger]:
         script = {"RCPT": [OK, "450 4.2.0 Later", "550 5.1.1 No"]}
-        async with (
-            Exchanger(script, address="127.0.0.2") as first,
-            Exchanger(port=first.port) as second,
-        ):
+        async with hosts_of_d(script) as (first, second):
             outgoing = to("a@d.example", "b@d.example", "c@d.example")
             return await direct(first.port).deliver(outgoing), second
 
@@ -241,17 +244,16 @@ def test_only_those_who_wait_are_offered_to_the_next_host() -> None:
 
 
 def test_each_address_of_a_host_is_tried() -> None:
-    # Nobody listens on the first address.
-    attempt = delivered(Exchanger(), to("bob@two.example"))
+    with ReservedPort("127.0.0.2", "127.0.0.1") as port:  # Nobody listens on the first address.
+        attempt = delivered(Exchanger(port=port.number), to("bob@two.example"))
 
     assert attempt.outcomes == {"bob@two.example": Delivered("two.example", "", "250 2.0.0 Kept")}
 
 
 def test_where_nobody_listens_every_host_is_named() -> None:
     async def run() -> Attempt:
-        async with Exchanger() as exchanger:
-            port = exchanger.port
-        return await direct(port).deliver(to("bob@d.example"))
+        with ReservedPort("127.0.0.2", "127.0.0.1") as port:
+            return await direct(port.number).deliver(to("bob@d.example"))
 
     assert asyncio.run(run()).outcomes == {
         "bob@d.example": Deferred(

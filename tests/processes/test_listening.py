@@ -1,16 +1,21 @@
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
 from aimx.processes.listening import BindError, Listening
+from aimx.testing.ports import ReservedPort
 from desired.quantities import Endpoint
 
+Reserve = Callable[[], Endpoint]
 
-def endpoint() -> Endpoint:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return Endpoint("127.0.0.1", probe.getsockname()[1])
+
+@pytest.fixture
+def endpoint() -> Iterator[Reserve]:
+    """Gives endpoints that nobody else gets."""
+    with ExitStack() as held:
+        yield lambda: Endpoint("127.0.0.1", held.enter_context(ReservedPort()).number)
 
 
 @pytest.fixture
@@ -20,7 +25,9 @@ def listening() -> Iterator[Listening]:
     made.close()
 
 
-def test_a_socket_stays_bound_where_the_endpoint_stays(listening: Listening) -> None:
+def test_a_socket_stays_bound_where_the_endpoint_stays(
+    listening: Listening, endpoint: Reserve
+) -> None:
     kept, gone, new = endpoint(), endpoint(), endpoint()
     listening.prepare([kept, gone])
     listening.commit()
@@ -36,9 +43,12 @@ def test_a_socket_stays_bound_where_the_endpoint_stays(listening: Listening) -> 
     assert set(listening.bound) == {kept, new}
 
 
-def test_an_address_in_use_is_refused_with_what_to_do(listening: Listening) -> None:
+def test_an_address_in_use_is_refused_with_what_to_do(
+    listening: Listening, endpoint: Reserve
+) -> None:
     taken, free = endpoint(), endpoint()
     with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind((taken.host, taken.port))
         other.listen()
 
@@ -49,7 +59,7 @@ def test_an_address_in_use_is_refused_with_what_to_do(listening: Listening) -> N
     listening.prepare([free])
 
 
-def test_what_is_dropped_is_free_again(listening: Listening) -> None:
+def test_what_is_dropped_is_free_again(listening: Listening, endpoint: Reserve) -> None:
     wanted = endpoint()
     listening.prepare([wanted])
     listening.drop()

@@ -7,12 +7,11 @@ import os
 import pwd
 import signal
 import smtplib
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +21,7 @@ import pytest
 import tomli
 
 from aimx.doors.socket import client
+from aimx.testing.ports import ReservedPort
 from aimx.testing.zone import Zone, serve_in_thread
 
 PATIENCE = 60.0  # Seconds for what takes a fraction of one; only a failure waits so long.
@@ -31,12 +31,6 @@ AIMX = [sys.executable, "-m", "aimx"]
 def owner() -> str:
     """Who owns the mailboxes: the user who runs the tests, and nobody for root."""
     return "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(holds: Callable[[], Any], what: str) -> Any:
@@ -84,11 +78,17 @@ class Instance:
     base: Path
     resolver: str  # Who answers its questions about names.
     variables: dict[str, str] = field(default_factory=dict)
-    port: int = field(default_factory=free_port)
+    port: int = 0
     daemon: subprocess.Popen[bytes] | None = None
+    held: ExitStack = field(default_factory=ExitStack)
 
     def __post_init__(self) -> None:
+        self.reserve()
         self.lay_out()
+
+    def reserve(self) -> None:
+        """Take a port that nobody else gets; those before stay ours too."""
+        self.port = self.held.enter_context(ReservedPort()).number
 
     def lay_out(self) -> None:
         for name in ("config", "data", "run"):
@@ -321,6 +321,7 @@ def _making(resolver: str) -> Iterator[Make]:
             yield one
         finally:
             for instance in made:
+                instance.held.close()
                 if instance.daemon is not None:
                     instance.daemon.kill()
                     instance.daemon.wait()

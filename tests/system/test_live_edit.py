@@ -106,7 +106,7 @@ def test_a_daemon_that_is_told_to_look_repairs_what_was_broken(served, until):
 def test_another_port_is_served_without_a_restart(served, until):
     before, processes = served.port, served.processes()
     with served.session() as open_before:
-        served.port = free_port()
+        served.reserve()
         served.write(served.manifest.read_text().replace(f":{before}", f":{served.port}"))
         until(lambda: is_open(served.port), "the new port to be open")
 
@@ -131,12 +131,6 @@ def test_a_port_that_is_taken_leaves_everything_as_it_was(served, until):
         served.write(text)
         until(lambda: served.has("Converged", "True"), "convergence")
     assert served.status()["generation"] == before
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def is_open(port: int) -> bool:
