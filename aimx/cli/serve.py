@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 
 from aimx.cli import roots
 
@@ -12,6 +13,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    # It means "look", and must not end us before there is anybody to look.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
     from aimx.processes.supervisor import serve
 
     return serve(roots.chosen(options), may_move=not roots.data_is_chosen(options))

@@ -18,6 +18,7 @@ from aimx.controller.activation import EngineError, Running
 from aimx.controller.backoff import backoff
 from aimx.controller.compiled import Compiled, compiled
 from aimx.controller.instance import Applied, Consent, Instance, Review, Watched
+from aimx.controller.pulse import Pulse
 from aimx.controller.sources import digest, watched
 from aimx.controller.state import State
 from aimx.controller.watch import Watch
@@ -25,11 +26,15 @@ from desired.manifest import Reading
 from desired.problem import ManifestError
 from reconcilers.generations import Who
 from reconcilers.host.host import ReconcileError
+from reconcilers.receipt import Receipt
 from reconcilers.safety import removes
 
 log = structlog.get_logger()
 
 T = TypeVar("T")
+
+# However often the manifest asks for it, the machine is not looked at all the time.
+_SHORTEST_RESYNC = 1.0  # Seconds.
 
 
 @dataclass(slots=True)
@@ -40,9 +45,11 @@ class Controller:
     running: Running
     current: Callable[[], Compiled]  # What the engine runs on.
     state: State
+    pulse: Pulse = field(default_factory=Pulse)
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     nudged: asyncio.Event = field(default_factory=asyncio.Event)
     _seen: str = ""  # The digest of the sources that were dealt with last.
+    _complaint: str = ""  # What was wrong with the manifest when it was logged last.
     _failures: int = 0
     _due: float = 0.0  # When to look again though nothing changed, on the loop's clock.
     _leaving: bool = False  # No step is begun any more.
@@ -64,15 +71,16 @@ class Controller:
         """Deal with the sources as they are, if they changed or it is time."""
         try:
             async with self.changing:
-                await self._turn()
-        except ManifestError as cause:
-            self._invalid(cause)
+                await self._looked()
         except ReconcileError as cause:
             self._failed(str(cause))
         except Exception as cause:
             log.exception("controller failed")
             self._failed(f"internal error: {type(cause).__name__}; the log has it")
         await asyncio.to_thread(self.state.save)
+        self.pulse.beat()
+        if not self.nudged.is_set():
+            self.pulse.settled()
 
     async def apply(self, expected: str | None, who: Who, consent: Consent) -> Applied:
         """Carry out a plan that somebody has seen; raises what `Instance.apply` raises."""
@@ -95,14 +103,23 @@ class Controller:
         self.nudged.set()
 
     async def _hint(self) -> None:
-        """Wait for a hint, or until it is time to look again."""
-        left = max(self._due - asyncio.get_running_loop().time(), 0.0)
+        """Wait for a hint, or until it is time to look again, or only to show that we could."""
+        left = max(self._due - _now(), 0.0)
         try:
-            async with asyncio.timeout(left):
+            async with asyncio.timeout(min(left, self.pulse.every)):
                 await self.nudged.wait()
         except TimeoutError:
-            self._seen = ""
+            if _now() >= self._due:
+                self._seen = ""
         self.nudged.clear()
+
+    async def _looked(self) -> None:
+        try:
+            await self._turn()
+        except ManifestError as cause:
+            self._invalid(cause)
+            # The last good generation goes on, with the certificate as it is by now.
+            await self._refresh()
 
     async def _turn(self) -> None:
         try:
@@ -116,7 +133,9 @@ class Controller:
         self._seen = found
         reading = await asyncio.to_thread(self.instance.read, sources)
         self.state.valid(reading)
-        self._due = _now() + reading.desired.controller.resync.total_seconds()
+        self._complaint = ""
+        resync = reading.desired.controller.resync.total_seconds()
+        self._due = _now() + max(resync, _SHORTEST_RESYNC)
         whole = await asyncio.to_thread(self.instance.review, reading, Consent())
         await self._act(reading, whole)
 
@@ -156,7 +175,12 @@ class Controller:
         return Who(user.uid, user.name, "watch")
 
     async def _applied(self, expected: str | None, who: Who, consent: Consent) -> Applied:
-        watched = Watched(stop=lambda: self._leaving)
+        loop = asyncio.get_running_loop()
+
+        def stepped(receipt: Receipt, number: int, steps: int) -> None:
+            loop.call_soon_threadsafe(self.pulse.beat)
+
+        watched = Watched(lambda: self._leaving, stepped)
         applied = await self._to_its_end(
             asyncio.to_thread(self.instance.apply, expected, self.running, who, consent, watched)
         )
@@ -203,7 +227,9 @@ class Controller:
             self.state.active(wanted)
 
     def _invalid(self, cause: ManifestError) -> None:
-        log.error("manifest is invalid", problems=len(cause.problems))
+        if str(cause) != self._complaint:
+            self._complaint = str(cause)
+            log.error("manifest is invalid", problems=len(cause.problems))
         self.state.invalid(cause)
         self._due = _now() + 3600.0
 

@@ -18,6 +18,15 @@ from reconcilers.host.host import Access, ReconcileError
 
 log = structlog.get_logger()
 
+# What a service manager shows beside the generation.
+_TROUBLES: tuple[tuple[Type, Status, str], ...] = (
+    ("ManifestValid", "False", "the manifest is invalid"),
+    ("EngineActive", "False", "the engine refused the newest"),
+    ("Ready", "False", "the default domain cannot send"),
+    ("Converged", "False", "not converged"),
+    ("PendingApproval", "True", "a change waits for approval"),
+)
+
 
 @dataclass(slots=True)
 class State:
@@ -98,6 +107,16 @@ class State:
 
     def inactive(self, reason: str) -> None:
         self._tell("EngineActive", "False", "Refused", reason)
+
+    @property
+    def sentence(self) -> str:
+        """All of it in one line, for a service manager."""
+        told = [f"generation {self.engine_generation}"]
+        for kind, status, text in _TROUBLES:
+            known = self.conditions.by_type.get(kind)
+            if known is not None and known.status == status:
+                told.append(text)
+        return ", ".join(told)
 
     def document(self, *, daemon: bool) -> dict[str, Any]:
         return {

@@ -108,11 +108,11 @@ def run(role: str, serve: Callable[[Arrival], None]) -> None:
 def arrive(role: str, arguments: Iterable[str] | None = None) -> Arrival:
     """Called first in a worker: what `start` gave it.
 
-    SIGINT and SIGTERM are the supervisor's to hear: a terminal and a service manager send them to
+    These signals are the supervisor's to hear: a terminal and a service manager send them to
     everybody, and a worker that left on its own would drop what the supervisor still drains.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     os.umask(0o077)
     words = [_ARGUMENT.fullmatch(word) for word in (arguments or sys.argv[1:])]
     numbers = {word[1]: int(word[2]) for word in words if word is not None}

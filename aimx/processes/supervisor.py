@@ -16,6 +16,7 @@ from aimx.controller.alone import Alone
 from aimx.controller.compiled import compiled
 from aimx.controller.instance import Consent, Instance, Watched
 from aimx.controller.loop import Controller
+from aimx.controller.pulse import Pulse
 from aimx.controller.state import State
 from aimx.doors.daemon import Daemon
 from aimx.doors.direct import named
@@ -26,7 +27,7 @@ from aimx.processes import logs
 from aimx.processes.activation import RefusedError
 from aimx.processes.engine import Running
 from aimx.processes.listening import BindError
-from aimx.processes.notify import notify
+from aimx.processes.notify import Service, service
 from aimx.processes.station import StationError
 from aimx.processes.worker import SilentError, WorkerGoneError
 from aimx.snapshot import Snapshot
@@ -74,18 +75,19 @@ async def _serve(instance: Instance, *, may_move: bool) -> None:
 
 
 async def _served(instance: Instance, desired: Desired | None, stop: asyncio.Event) -> None:
-    state = State(instance)
+    state, systemd = State(instance), service()
     if desired is not None and desired.controller.auto_apply != "none":
-        await asyncio.to_thread(_first_apply, instance, desired, state, Watched(stop.is_set))
+        watched = Watched(stop.is_set, lambda _, step, steps: systemd.starting(step, steps))
+        await asyncio.to_thread(_first_apply, instance, desired, state, watched)
     config = instance.host.read(instance.roots.engine_config)
     if config is None:
         raise UnservableError(Exit.REFUSED, "nothing has been applied yet; run `aimx apply` first")
     engine = Running(instance.roots, instance.host)
     try:
         await _begin(engine, instance, config)
-        await _attend(engine, instance, state, desired, stop)
+        await _attend(engine, instance, state, desired, stop, systemd)
     finally:
-        notify("STOPPING=1")
+        systemd.stopping()
         await engine.leave()
 
 
@@ -102,11 +104,13 @@ async def _attend(
     state: State,
     desired: Desired | None,
     stop: asyncio.Event,
+    systemd: Service,
 ) -> None:
     """The doors are open and the manifest is watched, until somebody says stop."""
     loop = asyncio.get_running_loop()
     activation = RunningActivation(engine, loop, instance.host, instance.roots)
-    controller = Controller(instance, activation, lambda: engine.current, state)
+    pulse = Pulse(systemd.every, systemd.beat, lambda: systemd.settled(state.sentence))
+    controller = Controller(instance, activation, lambda: engine.current, state, pulse)
     state.generation = engine.snapshot.id.generation
     state.active(engine.current)
     verbs = Verbs(
@@ -117,14 +121,16 @@ async def _attend(
     )
     door = Door(verbs.answer)
     await door.open(instance.roots.socket)
-    loop.add_signal_handler(signal.SIGHUP, controller.nudge)
+    loop.add_signal_handler(signal.SIGHUP, _reload, systemd, controller)
     debounce = desired.controller.debounce.total_seconds() if desired else 0.1
     watching = asyncio.create_task(controller.run(debounce))
     _say_ready(instance, engine.snapshot)
+    systemd.ready(state.sentence)
     try:
         await stop.wait()
         log.info("stopping")
     finally:
+        loop.add_signal_handler(signal.SIGHUP, _unheard)
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         await door.close()
@@ -164,16 +170,27 @@ def _first_apply(instance: Instance, desired: Desired, state: State, watched: Wa
 
 def _say_ready(instance: Instance, snapshot: Snapshot) -> None:
     user = instance.host.user()
-    instance.host.replace(
-        instance.roots.pid, f"{os.getpid()}\n".encode(), Access(0o644, user.uid, user.gid)
-    )
+    ours, access = f"{os.getpid()}\n".encode(), Access(0o644, user.uid, user.gid)
+    try:
+        instance.host.replace(instance.roots.pid, ours, access)
+    except ReconcileError as cause:  # Only people and scripts read it.
+        log.warning("pid not written", reason=str(cause))
     log.info("serving", generation=snapshot.id.generation, domains=snapshot.domains)
-    notify(f"READY=1\nSTATUS=generation {snapshot.id.generation}")
+
+
+def _reload(systemd: Service, controller: Controller) -> None:
+    systemd.reloading()
+    controller.nudge()
+
+
+def _unheard() -> None:
+    """SIGHUP before the doors are open, or after: everything is looked at, or nothing any more."""
 
 
 def _signals() -> asyncio.Event:
     """Set when somebody wants us to stop."""
-    stop = asyncio.Event()
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, _unheard)
     return stop

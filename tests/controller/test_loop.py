@@ -17,6 +17,7 @@ from aimx.controller.alone import Alone
 from aimx.controller.compiled import Compiled, compiled
 from aimx.controller.instance import Consent, Instance, StaleError, Watched
 from aimx.controller.loop import Controller
+from aimx.controller.pulse import Pulse
 from aimx.controller.state import State
 from reconcilers.generations import Who
 from reconcilers.roots import Roots
@@ -65,6 +66,7 @@ class Served:
     instance: Instance
     engine: Engine
     controller: Controller
+    beats: list[str]
 
     def declare(self, *names: str, top: str = "") -> None:
         manifest(self.base, *names, top=top)
@@ -110,8 +112,11 @@ def serving(tmp_path: Path) -> Callable[[Callable[[Served], Awaitable[None]]], N
         async def scened() -> None:
             engine = Engine(first)
             running = Running(engine, asyncio.get_running_loop(), instance.host, instance.roots)
-            controller = Controller(instance, running, lambda: engine.committed, State(instance))
-            await scene(Served(tmp_path, instance, engine, controller))
+            beats: list[str] = []
+            pulse = Pulse(0.02, lambda: beats.append("beat"), lambda: beats.append("settled"))
+            current, state = lambda: engine.committed, State(instance)
+            controller = Controller(instance, running, current, state, pulse)
+            await scene(Served(tmp_path, instance, engine, controller, beats))
 
         asyncio.run(scened())
 
@@ -269,6 +274,89 @@ def test_leaving_ends_an_apply_with_the_step_in_hand(serving):
         assert served.engine.told == ["prepare", "drop"]
         assert config.read_bytes() == before
         assert ended(served.base) == {"event": "end", "synced": False}
+
+    serving(scene)
+
+
+def test_the_watchdog_is_fed_by_every_turn_that_ends(serving):
+    async def scene(served: Served) -> None:
+        await served.controller.turn()
+        assert served.beats == ["beat", "settled"]
+
+        (served.base / "config" / "manifest.toml").unlink()
+        await served.controller.turn()
+        assert served.beats == ["beat", "settled"] * 2
+
+    serving(scene)
+
+
+def test_the_watchdog_is_fed_by_every_step_of_an_apply_that_takes_long(serving):
+    async def scene(served: Served) -> None:
+        served.declare("postmaster", "info")
+
+        await served.controller.turn()
+
+        assert served.beats.count("beat") > 3
+        assert served.beats[-2:] == ["beat", "settled"]
+
+    serving(scene)
+
+
+def test_a_turn_that_hangs_starves_the_watchdog(serving):
+    async def scene(served: Served) -> None:
+        served.declare("postmaster", "info")
+        served.engine.answering.clear()
+        running = asyncio.create_task(served.controller.run(0.05))
+        await served.engine.asked.wait()
+        await asyncio.sleep(0)
+        before = len(served.beats)
+
+        await asyncio.sleep(10 * served.controller.pulse.every)
+        assert len(served.beats) == before
+
+        served.engine.answering.set()
+        while "settled" not in served.beats:
+            await asyncio.sleep(0.01)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    serving(scene)
+
+
+def test_nothing_to_do_feeds_the_watchdog_in_time(serving):
+    async def scene(served: Served) -> None:
+        running = asyncio.create_task(served.controller.run(0.05))
+
+        while served.beats.count("settled") < 5:
+            await asyncio.sleep(0.01)
+
+        assert served.engine.told == []
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    serving(scene)
+
+
+def test_a_hint_that_comes_during_a_turn_is_not_settled_by_it(serving):
+    async def scene(served: Served) -> None:
+        served.controller.nudge()
+        await served.controller.turn()
+
+        assert served.beats == ["beat"]
+
+    serving(scene)
+
+
+def test_the_certificate_is_looked_at_where_the_manifest_is_invalid(serving):
+    async def scene(served: Served) -> None:
+        served.declare("postmaster", top="nonsense = \n")
+        tls = served.base / "config" / "tls"
+        (tls / "cert.pem").write_bytes((tls / "cert.pem").read_bytes() + b"\n")
+
+        await served.controller.turn()
+
+        assert served.engine.told == ["prepare", "commit"]
+        assert served.condition("ManifestValid")[0] == "False"
 
     serving(scene)
 

@@ -1,0 +1,20 @@
+"""Who hears that the loop goes round."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+def _nobody() -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """Whom a watchdog makes wait, and for how long."""
+
+    every: float = math.inf  # A turn is made at least so often, in seconds.
+    beat: Callable[[], None] = _nobody  # A turn, or a step of an apply, has come to its end.
+    settled: Callable[[], None] = _nobody  # A turn has ended, and nothing new has been hinted at.
