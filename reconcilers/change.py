@@ -53,13 +53,21 @@ class Blocked:
 
 
 @dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """Of what a change was planned from: it fits as long as neither half is another."""
+
+    desired: str = ""  # Of what the manifest asks for; empty where it asks for nothing.
+    observed: str = ""  # Of what the machine has; empty where it has nothing.
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """What a plan does to one resource, and why."""
 
     address: str  # `kind/name`, or the kind alone where there is one of it.
     action: Action
     why: str  # One sentence, lower-case start, no full stop.
-    fingerprint: str = ""  # Digest of the desired and observed values it was planned from.
+    fingerprint: Fingerprint = Fingerprint()
     fields: tuple[Field, ...] = ()
     where: Where | None = None  # The line of the manifest that asks for it.
     blocked: Blocked | None = None

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from reconcilers.host.host import Host, Reading, ReconcileError, StepError
+from reconcilers.host.host import Host, Reading, ReconcileError, StepError, UnseenError
 from reconcilers.receipt import Receipt
 from reconcilers.roots import Roots
 from reconcilers.state import make_state, private_file
@@ -34,12 +34,14 @@ class Interrupted:
 class Journal:
     """Written beside an apply. It never gets in its way: what cannot be written is missing."""
 
-    def __init__(self, host: Host, roots: Roots, generation: int) -> None:
+    def __init__(self, host: Host, roots: Roots, generation: int, mark: str = "") -> None:
+        """`mark`: of the saved plan that is applied, if it is one."""
         self._host = host
         self._roots = roots
         self._path = _path(roots, generation)
         self._access = private_file(host)
         self.generation = generation
+        self._mark = mark
         self.trouble = ""  # Why something is missing, for the report.
         self._outcomes = b""  # Written with what comes next: a line costs as much as a directory.
 
@@ -50,7 +52,8 @@ class Journal:
             make_state(self._host, self._roots, self._roots.journal)
         except StepError as failure:
             self._missing(str(failure))
-        self._write({"event": "begin", "generation": self.generation}, durably=True)
+        saved = {"saved_plan": self._mark} if self._mark else {}
+        self._write({"event": "begin", "generation": self.generation, **saved}, durably=True)
         if before and before.trouble:
             self._missing(before.trouble)
         return before
@@ -95,6 +98,25 @@ class Journal:
 
     def _missing(self, why: str) -> None:
         self.trouble = self.trouble or f"the journal is incomplete: {why}"
+
+
+def position(host: Reading, roots: Roots) -> str:
+    """How far the journal is: another after each apply. Empty where it cannot be seen."""
+    try:
+        generation = max(_generations(host, roots), default=0)
+        entry = host.look(_path(roots, generation))
+    except UnseenError:
+        return ""
+    return f"{generation}:{entry.size}" if entry else ""
+
+
+def is_applied(host: Reading, roots: Roots, mark: str, generation: int) -> bool:
+    """Whether an apply of the saved plan, which was made at a generation, was begun before."""
+    return any(
+        event.get("event") == "begin" and event.get("saved_plan") == mark
+        for number in (generation, generation + 1)
+        for event in _events((host.read(_path(roots, number)) or b"").splitlines())
+    )
 
 
 def unfinished(host: Reading, roots: Roots) -> bool:

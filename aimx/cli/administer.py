@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from aimx.doors.socket import client
 from aimx.doors.wish import Answer, Wish
 
 if TYPE_CHECKING:
+    from aimx.controller.instance import Watched
     from aimx.doors.direct import Direct
 
 # The daemon's word for "I serve other directories", after which we are on our own.
@@ -32,6 +34,7 @@ def wish(options: argparse.Namespace) -> Wish:
         color=terminal.color() and view == "text",
         allow_removals=getattr(options, "allow_removals", 0),
         advised=options.command == "plan",
+        out=shlex.quote(out) if (out := getattr(options, "out", None)) else "",
     )
 
 
@@ -40,10 +43,25 @@ def plan(options: argparse.Namespace) -> Answer:
     return _answer("PLAN", options, {**_headers(asked)}, lambda direct: direct.plan(asked))
 
 
+def apply_saved(options: argparse.Namespace, content: bytes) -> Answer:
+    """Carry out exactly the plan of this content, or refuse."""
+    asked = wish(options)
+    headers = {**_headers(asked), "Content-Length": str(len(content))}
+
+    def alone(direct: Direct) -> Answer:
+        return _attended(lambda watched: direct.apply_saved(asked, content, watched))
+
+    return _answer("APPLY", options, headers, alone, content)
+
+
 def apply(options: argparse.Namespace, plan_id: str) -> Answer:
     asked = wish(options)
     headers = {**_headers(asked), "Plan": plan_id}
-    return _answer("APPLY", options, headers, lambda direct: _applied(direct, asked, plan_id))
+
+    def alone(direct: Direct) -> Answer:
+        return _attended(lambda watched: direct.apply(asked, plan_id, watched))
+
+    return _answer("APPLY", options, headers, alone)
 
 
 def status(options: argparse.Namespace) -> dict[str, Any]:
@@ -56,11 +74,11 @@ def status(options: argparse.Namespace) -> dict[str, Any]:
     return _direct(options).status(asked)
 
 
-def _applied(direct: Direct, asked: Wish, plan_id: str) -> Answer:
+def _attended(apply: Callable[[Watched], Answer]) -> Answer:
     from aimx.cli.attended import attended
 
     with attended() as watched:
-        return direct.apply(asked, plan_id, watched)
+        return apply(watched)
 
 
 def _answer(
@@ -68,10 +86,11 @@ def _answer(
     options: argparse.Namespace,
     headers: dict[str, str],
     alone: Callable[[Direct], Answer],
+    body: bytes = b"",
 ) -> Answer:
     asked = wish(options)
     try:
-        reply = _daemon(verb, asked, headers)
+        reply = _daemon(verb, asked, headers, body)
     except client.ReplyError as cause:
         return Answer(Exit.ERROR, f"aimx: {cause}; `aimx status` tells how far it came")
     except KeyboardInterrupt:
@@ -87,11 +106,13 @@ def _answer(
             return alone(_direct(options))
 
 
-def _daemon(verb: str, asked: Wish, headers: dict[str, str]) -> client.Ok | client.Err | None:
+def _daemon(
+    verb: str, asked: Wish, headers: dict[str, str], body: bytes = b""
+) -> client.Ok | client.Err | None:
     """The daemon's reply; None where none runs, or one that serves other directories."""
     socket = os.path.join(asked.roots["runtime-dir"], "aimx.sock")
     try:
-        reply = client.call(socket, verb, headers)
+        reply = client.call(socket, verb, headers, body)
     except client.UnreachableError:
         return None
     if isinstance(reply, client.Err) and reply.code == OTHER_INSTANCE:
@@ -111,6 +132,7 @@ def _headers(asked: Wish) -> dict[str, str]:
         "Color": "true" if asked.color else "false",
         "Allow-Removals": str(asked.allow_removals),
         "Advised": "true" if asked.advised else "false",
+        **({"Out": asked.out} if asked.out else {}),
     }
 
 

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import argparse
 
-from aimx.cli import administer, terminal
+from aimx.cli import administer, saved, terminal
 from aimx.cli.plan import removals
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Answer
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "plan",
+        nargs="?",
+        metavar="FILE",
+        help="apply exactly the plan that `aimx plan --out FILE` saved, without asking",
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--json", action="store_true", help="the outcome as data")
     removals(parser)
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.plan is not None:
+        return _saved(options)
     planned = administer.plan(options)
     if planned.exit not in (Exit.DONE, Exit.REFUSED):
         return _told(options, planned)
@@ -31,6 +39,20 @@ def run(options: argparse.Namespace) -> int:
         terminal.tell("Nothing was applied.")
         return Exit.REFUSED
     return _told(options, administer.apply(options, planned.plan_id))
+
+
+def _saved(options: argparse.Namespace) -> int:
+    """Whoever saved the plan has seen it, so nobody is asked."""
+    if options.allow_removals:
+        terminal.tell("aimx apply: what may be removed is in the saved plan; plan again with it.")
+        return Exit.USAGE
+    try:
+        content = saved.read(options.plan)
+    except saved.FileError as cause:
+        terminal.tell(f"aimx apply: {cause}")
+        return Exit.ERROR
+    answer = administer.apply_saved(options, content)
+    return _told(options, answer)
 
 
 def _told(options: argparse.Namespace, answer: Answer) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from aimx.cli import administer, terminal
+from aimx.cli import administer, roots, saved, terminal
 from aimx.doors.exits import Exit
+from aimx.doors.wish import Answer
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,6 +14,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--detailed-exitcode", action="store_true", help="exit 2 when changes are pending"
     )
+    parser.add_argument("--out", metavar="FILE", help="save the plan, for `aimx apply FILE`")
     removals(parser)
 
 
@@ -29,12 +31,35 @@ def _number(text: str) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.out is not None:
+        try:
+            saved.check(options.out, roots.chosen(options))
+        except saved.FileError as cause:
+            terminal.tell(f"aimx plan: --out {cause}")
+            return Exit.USAGE
     answer = administer.plan(options)
     told = answer.exit in (Exit.DONE, Exit.REFUSED)
     as_data = options.json and answer.exit in administer.TOLD_AS_DATA
     (terminal.say if told or as_data else terminal.tell)(answer.output)
     if not told:
         return answer.exit
+    if options.out is not None:
+        kept = _kept(options.out, answer)
+        if kept is not Exit.DONE:
+            return kept
     if options.detailed_exitcode and (answer.pending or answer.blocked):
         return Exit.PENDING
+    return Exit.DONE
+
+
+def _kept(path: str, answer: Answer) -> Exit:
+    """Save the plan, unless all of it is refused."""
+    if not answer.saved:
+        terminal.tell(f"aimx plan: nothing is saved in {path}, since no apply would be let.")
+        return Exit.REFUSED
+    try:
+        saved.write(path, answer.saved.encode())
+    except saved.FileError as cause:
+        terminal.tell(f"aimx plan: the plan is not saved: {cause}")
+        return Exit.ERROR
     return Exit.DONE

@@ -21,12 +21,13 @@ from reconcilers.generations import Who, leads_to
 from reconcilers.host.host import Host, ReconcileError
 from reconcilers.host.local import LocalHost
 from reconcilers.host.read_only import ReadOnly
-from reconcilers.journal import Journal
+from reconcilers.journal import Journal, is_applied, position
 from reconcilers.locks import LockHeldError, apply_lock
 from reconcilers.plan import Plan
 from reconcilers.planning import plan
 from reconcilers.receipt import Receipt, Tally, final
 from reconcilers.report.document import written
+from reconcilers.report.saved import SavedPlan, load
 from reconcilers.roots import Roots
 from reconcilers.step import Activation, Hands
 
@@ -58,6 +59,9 @@ class Watched:
     progress: Callable[[Receipt, int, int], None] = lambda receipt, number, steps: None
 
 
+UNWATCHED = Watched()
+
+
 @dataclass(frozen=True, slots=True)
 class Applied:
     """What an apply came to."""
@@ -74,6 +78,10 @@ class StaleError(Exception):
     def __init__(self, review: Review) -> None:
         super().__init__("the machine or the manifest changed since this plan was made")
         self.review = review  # What the plan is now.
+
+
+class SpentError(Exception):
+    """The saved plan was applied before; nothing was written."""
 
 
 class MachineError(ReconcileError):
@@ -124,18 +132,22 @@ class Instance:
         who: Who,
         consent: Consent,
         watched: Watched,
+        saved: SavedPlan | None = None,
     ) -> Applied:
         """Carry out the plan of this id, or whatever the plan is now.
 
-        Raises `ManifestError`, `LockHeldError`, `StaleError` or `MachineError`, and then nothing
-        was written.
+        Raises `ManifestError`, `LockHeldError`, `StaleError`, `SpentError` or `MachineError`, and
+        then nothing was written.
         """
         with self._locked(who):
+            if saved is not None and self._is_spent(saved):
+                raise SpentError
             review = self.review(self.read(self.sources()), consent)
             if expected is not None and review.id != expected:
                 raise StaleError(review)
             began = self.host.now()
-            journal = Journal(self.host, self.roots, leads_to(review.plan))
+            mark = saved.mark if saved else ""
+            journal = Journal(self.host, self.roots, leads_to(review.plan), mark)
             receipts = self._carried_out(review.plan, activation, journal, watched)
             trouble = journal.trouble
             seconds = (self.host.now() - began).total_seconds()
@@ -143,6 +155,17 @@ class Instance:
             if summary.is_complete and summary.generation:
                 trouble = self._recorded(review, receipts, who, summary.generation) or trouble
         return Applied(review, receipts, summary, trouble)
+
+    def position(self) -> str:
+        """How far the journal is, for a plan that is to be saved."""
+        return position(self.host, self.roots)
+
+    def load(self, raw: bytes) -> SavedPlan:
+        """A saved plan for this instance; raises `SavedPlanError`."""
+        return load(raw, self.roots)
+
+    def _is_spent(self, saved: SavedPlan) -> bool:
+        return is_applied(self.host, self.roots, saved.mark, saved.generation)
 
     @contextmanager
     def _locked(self, who: Who) -> Iterator[None]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +18,7 @@ import structlog
 from aimx.controller.activation import EngineError, Running
 from aimx.controller.backoff import backoff
 from aimx.controller.compiled import Compiled, compiled
-from aimx.controller.instance import Applied, Consent, Instance, Review, Watched
+from aimx.controller.instance import UNWATCHED, Applied, Consent, Instance, Review, Watched
 from aimx.controller.pulse import Pulse
 from aimx.controller.sources import digest, watched
 from aimx.controller.state import State
@@ -27,6 +28,7 @@ from desired.problem import ManifestError
 from reconcilers.generations import Who
 from reconcilers.host.host import ReconcileError
 from reconcilers.receipt import Receipt
+from reconcilers.report.saved import SavedPlan
 from reconcilers.safety import removes
 
 log = structlog.get_logger()
@@ -82,10 +84,17 @@ class Controller:
         if not self.nudged.is_set():
             self.pulse.settled()
 
-    async def apply(self, expected: str | None, who: Who, consent: Consent) -> Applied:
+    async def apply(
+        self,
+        expected: str | None,
+        who: Who,
+        consent: Consent,
+        saved: SavedPlan | None = None,
+        watched: Watched = UNWATCHED,
+    ) -> Applied:
         """Carry out a plan that somebody has seen; raises what `Instance.apply` raises."""
         async with self.changing:
-            applied = await self._applied(expected, who, consent)
+            applied = await self._applied(expected, who, consent, saved, watched)
         self.nudge()
         return applied
 
@@ -174,16 +183,26 @@ class Controller:
         user = self.instance.host.user()
         return Who(user.uid, user.name, "watch")
 
-    async def _applied(self, expected: str | None, who: Who, consent: Consent) -> Applied:
+    async def _applied(
+        self,
+        expected: str | None,
+        who: Who,
+        consent: Consent,
+        saved: SavedPlan | None = None,
+        watched: Watched = UNWATCHED,
+    ) -> Applied:
         loop = asyncio.get_running_loop()
+
+        def stop() -> bool:
+            return self._leaving or watched.stop()
 
         def stepped(receipt: Receipt, number: int, steps: int) -> None:
             loop.call_soon_threadsafe(self.pulse.beat)
+            watched.progress(receipt, number, steps)
 
-        watched = Watched(lambda: self._leaving, stepped)
-        applied = await self._to_its_end(
-            asyncio.to_thread(self.instance.apply, expected, self.running, who, consent, watched)
-        )
+        minded = replace(watched, stop=stop, progress=stepped)
+        apply = partial(self.instance.apply, expected, self.running, who, consent, minded, saved)
+        applied = await self._to_its_end(asyncio.to_thread(apply))
         self.state.applied(applied)
         summary = applied.summary
         log.info(

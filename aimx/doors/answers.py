@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from aimx.controller.instance import Applied, MachineError, Review, StaleError
+from aimx.controller.instance import Applied, MachineError, Review, SpentError, StaleError
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Answer, Wish
 from desired.manifest import Reading
@@ -17,19 +17,42 @@ from reconcilers.fingerprint import plan_id
 from reconcilers.locks import LockHeldError
 from reconcilers.plan import Plan
 from reconcilers.report.document import written
+from reconcilers.report.printable import wrapped
 from reconcilers.report.progress import apply_text
+from reconcilers.report.saved import SavedPlan, SavedPlanError, saved
+from reconcilers.report.staleness import Stale, staleness
 from reconcilers.report.status import status_rows
 from reconcilers.report.text import plan_text
+from reconcilers.roots import Roots
 
 
-def planned(review: Review, wish: Wish, *, interrupted: bool = False) -> Answer:
-    """A plan as it was asked for."""
+class OutdatedError(Exception):
+    """A saved plan is not what an apply would do now."""
+
+    def __init__(self, reasons: tuple[Stale, ...]) -> None:
+        super().__init__("the saved plan does not fit any more")
+        self.reasons = reasons
+
+
+def planned(
+    review: Review, wish: Wish, roots: Roots, position: str, *, interrupted: bool = False
+) -> Answer:
+    """A plan as it was asked for; `position` is how far the journal was."""
     plan = review.plan
+    # What is refused as a whole can never be applied, so nobody needs to keep it.
+    kept = wish.out and not plan.refused
+    content = saved(plan, roots, position, wish.allow_removals).decode() if kept else ""
     if wish.view == "json":
         output = written(plan).decode()
     else:
         warnings = [render_problem(problem) for problem in review.reading.warnings]
-        told = plan_text(plan, columns=wish.columns, colour=wish.color, advised=wish.advised)
+        told = plan_text(
+            plan,
+            columns=wish.columns,
+            colour=wish.color,
+            advised=wish.advised,
+            saved=wish.out,
+        )
         output = "\n\n".join([*warnings, told])
     blocked = len(plan.blocked) + len(plan.unsettled)
     return Answer(
@@ -39,6 +62,7 @@ def planned(review: Review, wish: Wish, *, interrupted: bool = False) -> Answer:
         pending=0 if plan.refused else len(plan.pending),
         blocked=blocked,
         interrupted=interrupted,
+        saved=content,
     )
 
 
@@ -75,8 +99,36 @@ def answering(wish: Wish) -> Iterator[list[Answer]]:
         answers.append(Answer(Exit.LOCKED, str(cause)))
     except StaleError as cause:
         answers.append(Answer(Exit.STALE, _stale(cause)))
+    except OutdatedError as cause:
+        answers.append(Answer(Exit.STALE, outdated(cause.reasons, wish)))
+    except SpentError:
+        answers.append(Answer(Exit.STALE, _SPENT))
+    except SavedPlanError as cause:
+        answers.append(Answer(Exit.ERROR, f"The plan cannot be applied: {cause}"))
     except MachineError as cause:
         answers.append(Answer(Exit.ERROR, str(cause)))
+
+
+@contextmanager
+def against(saved: SavedPlan) -> Iterator[None]:
+    """Where the plan is another one now, it is told of what in the saved one."""
+    try:
+        yield
+    except StaleError as cause:
+        raise OutdatedError(staleness(saved, cause.review.plan)) from cause
+
+
+_SPENT = (
+    "Nothing was applied: this saved plan was applied before, and each is applied once. If that"
+    " apply did not get to its end, `aimx plan` shows what is left."
+)
+
+
+def outdated(reasons: tuple[Stale, ...], wish: Wish) -> str:
+    """Each resource that is not as it was when the plan was saved."""
+    told = [line for each in reasons for line in wrapped(str(each), wish.columns, "      ", "  ")]
+    first = "Nothing was applied: the saved plan does not fit any more."
+    return "\n".join([first, *told, "Run `aimx plan --out FILE` again, and look at it."])
 
 
 def _stale(cause: StaleError) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
 from aimx.controller.instance import Consent
 from aimx.controller.loop import Controller
-from aimx.doors.answers import answering, applied, planned, resources
+from aimx.doors.answers import against, answering, applied, planned, resources
 from aimx.doors.socket.frames import Code, FrameError
 from aimx.doors.wish import Answer, Wish
 from desired.problem import ManifestError
@@ -25,7 +26,9 @@ class Daemon:
         self._check(wish)
         with answering(wish) as answers:
             review = await self.controller.review(Consent(wish.allow_removals))
-            answers.append(planned(review, wish))
+            instance = self.controller.instance
+            position = await asyncio.to_thread(instance.position)
+            answers.append(planned(review, wish, instance.roots, position))
         return answers[0]
 
     async def apply(self, wish: Wish, plan_id: str | None, uid: int) -> Answer:
@@ -33,6 +36,17 @@ class Daemon:
         who = Who(uid, "", "aimx apply")
         with answering(wish) as answers:
             done = await self.controller.apply(plan_id, who, Consent(wish.allow_removals))
+            answers.append(applied(done, wish))
+        return answers[0]
+
+    async def apply_saved(self, wish: Wish, content: bytes, uid: int) -> Answer:
+        self._check(wish)
+        who = Who(uid, "", "aimx apply")
+        with answering(wish) as answers:
+            saved = await asyncio.to_thread(self.controller.instance.load, content)
+            with against(saved):
+                consent = Consent(saved.allow_removals)
+                done = await self.controller.apply(saved.plan_id, who, consent, saved)
             answers.append(applied(done, wish))
         return answers[0]
 

@@ -9,12 +9,13 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from aimx.controller.alone import Alone
-from aimx.controller.instance import Consent, Instance, Watched
-from aimx.doors.answers import answering, applied, invalid, planned, resources, valid
+from aimx.controller.instance import Applied, Consent, Instance, Watched
+from aimx.doors.answers import against, answering, applied, invalid, planned, resources, valid
 from aimx.doors.wish import Answer, Wish
 from desired.problem import ManifestError
 from reconcilers.generations import Who
 from reconcilers.journal import unfinished
+from reconcilers.report.saved import SavedPlan
 from reconcilers.roots import Roots
 
 
@@ -56,18 +57,38 @@ class Direct:
             reading = self.instance.read(self.instance.sources())
             review = self.instance.review(reading, Consent(wish.allow_removals))
             interrupted = unfinished(self.instance.host, self.instance.roots)
-            answers.append(planned(review, wish, interrupted=interrupted))
+            position = self.instance.position()
+            answers.append(
+                planned(review, wish, self.instance.roots, position, interrupted=interrupted)
+            )
         return answers[0]
 
     def apply(self, wish: Wish, plan_id: str | None, watched: Watched) -> Answer:
+        with answering(wish) as answers:
+            consent = Consent(wish.allow_removals)
+            answers.append(applied(self._applied(plan_id, consent, watched), wish))
+        return answers[0]
+
+    def apply_saved(self, wish: Wish, content: bytes, watched: Watched) -> Answer:
+        with answering(wish) as answers:
+            saved = self.instance.load(content)
+            with against(saved):
+                consent = Consent(saved.allow_removals)
+                done = self._applied(saved.plan_id, consent, watched, saved)
+            answers.append(applied(done, wish))
+        return answers[0]
+
+    def _applied(
+        self,
+        plan_id: str | None,
+        consent: Consent,
+        watched: Watched,
+        saved: SavedPlan | None = None,
+    ) -> Applied:
         alone = Alone(self.instance.host, self.instance.roots)
         user = self.instance.host.user()
         who = Who(user.uid, user.name, "aimx apply")
-        consent = Consent(wish.allow_removals)
-        with answering(wish) as answers:
-            done = self.instance.apply(plan_id, alone, who, consent, watched)
-            answers.append(applied(done, wish))
-        return answers[0]
+        return self.instance.apply(plan_id, alone, who, consent, watched, saved)
 
     def status(self, wish: Wish) -> dict[str, Any]:
         from aimx.controller.state import State  # Its log is the daemon's.

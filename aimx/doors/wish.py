@@ -17,6 +17,7 @@ class Wish:
     color: bool = False
     allow_removals: int = 0
     advised: bool = True  # Say what to type next.
+    out: str = ""  # Where the plan is to be saved, so that what to type next can name it.
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Answer:
     blocked: int = 0
     # An apply was killed: what is seen may not be on disk, and another apply makes sure of it.
     interrupted: bool = False
+    saved: str = ""  # The plan as a file, where it is to be saved.
 
     def document(self) -> dict[str, Any]:
         return asdict(self)
@@ -43,6 +45,9 @@ class Administration(Protocol):
 
     async def apply(self, wish: Wish, plan_id: str | None, uid: int) -> Answer:
         """Carry out exactly the plan of this id (None: whatever the plan is now), or refuse."""
+
+    async def apply_saved(self, wish: Wish, content: bytes, uid: int) -> Answer:
+        """Carry out exactly the plan that was saved with this content, or refuse."""
 
     async def status(self, wish: Wish, uid: int | None) -> dict[str, Any]:
         """The state as a document; with a uid, no more of it than is that user's."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import PurePosixPath
 
 from desired.desired import Desired, HostedDomain
@@ -44,6 +45,8 @@ class KeyPair:
     flaw: str  # Why the private key is of no use; empty where it is sound or not there.
     public: Standing
     follows: bool  # The public key is the private key's.
+    # Which key it is. Whichever is there is the desired one, so two that differ are equal.
+    known_by: str = field(default="", compare=False)
 
 
 class DkimReconciler:
@@ -160,7 +163,10 @@ def _with_files(pair: KeyPair, files: _Files, world: World) -> KeyPair:
     private, public = (file(world.host.look(path)) for path in (files.private, files.public))
     flaw, derived = _read(world, files.private) if isinstance(private, Access) else ("", None)
     follows = isinstance(public, Access) and world.host.read(files.public) == derived
-    return replace(pair, private=private, flaw=flaw, public=public, follows=follows)
+    known_by = sha256(derived).hexdigest()[:32] if derived else ""
+    return replace(
+        pair, private=private, flaw=flaw, public=public, follows=follows, known_by=known_by
+    )
 
 
 def _read(world: World, private: PurePosixPath) -> tuple[str, bytes | None]:

@@ -51,7 +51,7 @@ def _change(change: Change) -> dict[str, Any]:
         "needs": list(change.needs),
         "drifted": change.drifted,
         "unasked": change.unasked,
-        "fingerprint": change.fingerprint,
+        "fingerprint": _parts(change.fingerprint),
         "blocked": _parts(change.blocked),
     }
 

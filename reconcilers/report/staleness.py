@@ -3,36 +3,82 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from reconcilers.fingerprint import plan_id
 from reconcilers.plan import Plan
-from reconcilers.report.document import FORMAT, document
+from reconcilers.report.saved import SavedPlan, resource
 
 
-def staleness(saved: Mapping[str, Any], now: Plan) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """One thing that is not as it was."""
+
+    address: str  # Of the resource; `generation` where it is none's.
+    changed: str  # `manifest`, `machine`, `both`, `guard`, `generation` or `release`.
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.address}: {self.reason}"
+
+
+_BOTH = "both"
+_SAID = {
+    "manifest": "the manifest asks for something else than when the plan was made",
+    "machine": "it is not as it was on the machine when the plan was made",
+    _BOTH: "manifest and machine both changed since the plan was made",
+}
+
+
+def staleness(saved: SavedPlan, now: Plan) -> tuple[Stale, ...]:
     """One sentence for each thing that changed since; empty where the saved plan still fits."""
-    if saved.get("format") != FORMAT:
-        return ("this is not a saved plan",)
-    current = document(now)
-    if saved.get("plan_id") == current["plan_id"]:
+    if saved.plan_id == plan_id(now):
         return ()
-    reasons = tuple(_resources(_by_address(saved), _by_address(current)))
-    return reasons or (f"the machine is at generation {now.generation}, and was at another",)
-
-
-def _by_address(told: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-    return {change["address"]: change for change in told.get("changes", ())}
+    before = {change["address"]: change for change in saved.changes}
+    current = {change.address: resource(change) for change in now.changes}
+    whys = {change.address: change.why for change in now.changes}
+    same_manifest = saved.manifest_digest == now.desired_digest
+    found = tuple(_resources(before, current, whys, same_manifest=same_manifest))
+    if saved.generation != now.generation:
+        reason = f"the machine is at generation {now.generation}, and was at {saved.generation}"
+        return (Stale("generation", "generation", reason), *found)
+    if found:
+        return found
+    # Equal changes with other steps: another release makes another plan of them.
+    return (Stale("plan", "release", "it was made by another release of aimx"),)
 
 
 def _resources(
-    saved: Mapping[str, Mapping[str, Any]], now: Mapping[str, Mapping[str, Any]]
-) -> Iterator[str]:
+    saved: Mapping[str, Mapping[str, Any]],
+    now: Mapping[str, Mapping[str, Any]],
+    whys: Mapping[str, str],
+    *,
+    same_manifest: bool,
+) -> Iterator[Stale]:
+    anywhere = "machine" if same_manifest else _BOTH
     for address in sorted(saved.keys() | now.keys()):
         if address not in now:
-            yield f"{address}: there is nothing to {saved[address]['action']} any more"
+            reason = f"there is nothing to {saved[address]['action']} any more"
+            yield Stale(address, anywhere, reason)
         elif address not in saved:
-            yield f"{address}: to {now[address]['action']} now, since {now[address]['why']}"
-        elif saved[address]["fingerprint"] != now[address]["fingerprint"]:
-            yield f"{address}: it is not as it was when the plan was made"
-        elif saved[address]["blocked"] != now[address]["blocked"]:
-            yield f"{address}: what blocks it is not the same any more"
+            reason = f"to {now[address]['action']} now, since {whys[address]}"
+            yield Stale(address, anywhere, reason)
+        elif changed := _changed(saved[address], now[address]):
+            yield Stale(address, changed, _SAID[changed])
+        elif saved[address] != now[address]:
+            yield Stale(address, "guard", _otherwise(saved[address], now[address]))
+
+
+def _changed(saved: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Which half of the fingerprint is another; empty where neither is."""
+    desired, observed = (saved[half] != now[half] for half in ("desired", "observed"))
+    if desired and observed:
+        return _BOTH
+    return "manifest" if desired else "machine" if observed else ""
+
+
+def _otherwise(saved: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    if saved["blocked"] != now["blocked"]:
+        return "what blocks it is not the same any more"
+    return f"to {now['action']} now, and not to {saved['action']}"

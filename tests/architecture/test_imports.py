@@ -29,6 +29,7 @@ THIN = {
     "aimx.cli.main",
     "aimx.cli.plan",
     "aimx.cli.roots",
+    "aimx.cli.saved",
     "aimx.cli.send",
     "aimx.cli.status",
     "aimx.cli.terminal",

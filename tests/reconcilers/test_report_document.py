@@ -29,7 +29,7 @@ def test_the_document_says_what_the_plan_says(machine):
         "needs": ["domain/a.com"],
         "drifted": False,
         "unasked": False,
-        "fingerprint": plan.changes[4].fingerprint,
+        "fingerprint": {"desired": plan.changes[4].fingerprint.desired, "observed": ""},
         "blocked": None,
     }
 

@@ -64,7 +64,7 @@ def _names(*names: str) -> frozenset[str]:
 
 
 ROOTS = _names("config-dir", "data-dir", "runtime-dir", "manifest")
-VIEW = _names("format", "columns", "color", "allow-removals", "advised")
+VIEW = _names("format", "columns", "color", "allow-removals", "advised", "out")
 
 VERBS: Mapping[str, Shape] = {
     "SEND": Shape(
@@ -75,7 +75,7 @@ VERBS: Mapping[str, Shape] = {
     "VERSION": Shape(bare=True),
     "STATUS": Shape(optional=ROOTS),
     "PLAN": Shape(optional=ROOTS | VIEW),
-    "APPLY": Shape(optional=ROOTS | VIEW | _names("plan")),
+    "APPLY": Shape(optional=ROOTS | VIEW | _names("plan"), body=True),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -74,14 +75,17 @@ class Verbs:
             case "STATUS":
                 return await self._status(request, caller)
             case _:
-                return await self._administer(request, caller)
+                return await self._administer(request, caller, body)
 
-    async def _administer(self, request: Request, caller: Caller) -> bytes:
+    async def _administer(self, request: Request, caller: Caller, body: int) -> bytes:
         if not self._permits(request, caller, Action.SYSTEM):
             return frames.error(Code.EACCES, "not authorized")
         wish = _wish(request)
         if request.verb == "PLAN":
             answer = await self.administration.plan(wish)
+        elif body >= 0:
+            content = os.pread(body, request.content_length, 0)
+            answer = await self.administration.apply_saved(wish, content, caller.uid)
         else:
             plan_id = request.headers.get("plan")
             answer = await self.administration.apply(wish, plan_id, caller.uid)
@@ -154,4 +158,5 @@ def _wish(request: Request) -> Wish:
         color=request.flag("color"),
         allow_removals=request.number("allow-removals", 0),
         advised=request.headers.get("advised") != "false",
+        out=request.headers.get("out", ""),
     )

@@ -1,0 +1,200 @@
+"""A plan in a file: applied exactly and once, or refused with the reason."""
+
+import json
+import os
+import stat
+
+import pytest
+
+from aimx.doors.exits import Exit
+
+
+@pytest.fixture
+def applied(instance):
+    assert instance.run("apply", "--yes").exit == Exit.DONE
+    return instance
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "next.plan"
+
+
+def test_a_saved_plan_is_applied_without_a_question(instance, file):
+    planned = instance.run("plan", "--out", str(file))
+    done = instance.run("apply", str(file))
+
+    assert planned.exit == Exit.DONE
+    assert f"aimx apply {file}" in planned.out
+    assert done.exit == Exit.DONE
+    assert "Apply complete" in done.out
+    assert instance.run("plan", "--detailed-exitcode").exit == Exit.DONE
+
+
+def test_a_saved_plan_is_for_its_owner_alone(instance, file):
+    before = os.umask(0)
+    try:
+        instance.run("plan", "--out", str(file))
+    finally:
+        os.umask(before)
+
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [path.name for path in file.parent.iterdir()] == ["config", "next.plan"]
+
+
+def test_a_plan_is_applied_once(instance, file):
+    instance.run("plan", "--out", str(file))
+    instance.run("apply", str(file))
+    before = (instance.data / "README.md").stat()
+
+    again = instance.run("apply", str(file))
+
+    assert again.exit == Exit.STALE
+    assert "was applied before" in again.err
+    assert (instance.data / "README.md").stat() == before
+
+
+def test_the_same_drift_a_second_time_needs_another_plan(applied, file):
+    readme = applied.data / "README.md"
+    readme.chmod(0o600)
+    applied.run("plan", "--out", str(file))
+    assert applied.run("apply", str(file)).exit == Exit.DONE
+    readme.chmod(0o600)
+
+    spent = applied.run("apply", str(file))
+    applied.run("plan", "--out", str(file))
+    again = applied.run("apply", str(file))
+
+    assert (spent.exit, again.exit) == (Exit.STALE, Exit.DONE)
+
+
+def test_a_sibling_of_an_applied_plan_is_refused(applied, file):
+    sibling = file.with_name("sibling.plan")
+    applied.declare("postmaster@example.com", "info@example.com")
+    applied.run("plan", "--out", str(file))
+    applied.run("plan", "--out", str(sibling))
+    assert sibling.read_bytes() == file.read_bytes()
+    applied.run("apply", str(file))
+
+    assert applied.run("apply", str(sibling)).exit == Exit.STALE
+
+
+def test_an_edit_after_the_plan_is_not_applied(applied, file):
+    applied.declare("postmaster@example.com", "info@example.com")
+    applied.run("plan", "--out", str(file))
+    applied.declare("postmaster@example.com", "other@example.com")
+    before = applied.tree()
+
+    ended = applied.run("apply", str(file))
+
+    assert ended.exit == Exit.STALE
+    assert "mailbox/info@example.com: there is nothing to create any more" in ended.err
+    assert "mailbox/other@example.com: to create now" in ended.err
+    assert {k: v for k, v in applied.tree().items() if ".holder" not in k} == before
+
+
+def test_a_first_plan_does_not_fit_once_the_records_are_gone(instance, file):
+    instance.run("plan", "--out", str(file))
+    instance.run("apply", str(file))
+    for path in sorted((instance.data / ".aimx").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+
+    assert instance.run("apply", str(file)).exit == Exit.STALE
+
+
+def test_the_consent_is_in_the_plan(applied, file):
+    boxes = [f"box{number}@example.com" for number in range(9)]
+    applied.declare("postmaster@example.com", *boxes)
+    applied.run("apply", "--yes")
+    applied.declare("postmaster@example.com")
+
+    refused = applied.run("plan", "--out", str(file))
+    assert (refused.exit, file.exists()) == (Exit.REFUSED, False)
+    applied.run("plan", "--allow-removals", "9", "--out", str(file))
+    twice = applied.run("apply", str(file), "--allow-removals", "9")
+    done = applied.run("apply", str(file))
+
+    assert (twice.exit, done.exit) == (Exit.USAGE, Exit.DONE)
+
+
+def garbage(file):
+    file.write_bytes(os.urandom(999))
+
+
+def truncated(file):
+    file.write_bytes(file.read_bytes()[:-99])
+
+
+def missing(file):
+    file.unlink()
+
+
+def directory(file):
+    file.unlink()
+    file.mkdir()
+
+
+def fifo(file):
+    file.unlink()
+    os.mkfifo(file)
+
+
+def huge(file):
+    os.truncate(file, 1 << 40)
+
+
+def empty(file):
+    os.truncate(file, 0)
+
+
+@pytest.mark.parametrize(
+    "spoil", [garbage, truncated, missing, directory, fifo, huge, empty], ids=lambda f: f.__name__
+)
+def test_what_is_no_plan_is_refused_in_a_sentence(instance, file, spoil):
+    instance.run("plan", "--out", str(file))
+    spoil(file)
+    before = instance.data.exists()
+
+    ended = instance.run("apply", str(file))
+
+    assert ended.exit == Exit.ERROR
+    assert ended.err.count("\n") == 1
+    assert instance.data.exists() == before
+
+
+def test_a_dash_is_no_file(instance):
+    assert instance.run("apply", "-").exit == Exit.ERROR
+
+
+def test_a_plan_for_another_instance_is_refused(instance, file, tmp_path):
+    instance.run("plan", "--out", str(file))
+    other = type(instance)(tmp_path / "other", instance.capture)
+    other.declare("postmaster@example.com")
+
+    ended = other.run("apply", str(file))
+
+    assert ended.exit == Exit.ERROR
+    assert "--config-dir" in ended.err
+
+
+@pytest.mark.parametrize("name", ["config/manifest.toml", "config"])
+def test_a_plan_never_takes_the_place_of_what_is_the_instances(instance, name):
+    before = instance.tree()
+
+    assert instance.run("plan", "--out", str(instance.base / name)).exit == Exit.USAGE
+    assert instance.tree() == before
+
+
+def test_a_plan_takes_the_place_of_any_other_file(instance, file):
+    file.write_text("an earlier plan, or something else")
+
+    assert instance.run("plan", "--out", str(file)).exit == Exit.DONE
+    assert json.loads(file.read_bytes())["format"] == "aimx.saved-plan"
+
+
+def test_a_plan_that_cannot_be_kept_is_an_error(instance, tmp_path):
+    assert instance.run("plan", "--out", str(tmp_path / "no" / "x")).exit == Exit.ERROR
+
+
+def test_an_out_that_would_break_a_frame_is_refused(instance, tmp_path):
+    assert instance.run("plan", "--out", f"{tmp_path}/x\nPlan: y").exit == Exit.USAGE
