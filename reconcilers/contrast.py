@@ -19,11 +19,19 @@ _NOT_TOLD = frozenset({"digest", "sources", "spellings", "moved", "removed"})
 _RESOURCES = frozenset({"domains", "mailboxes"})
 
 
-def contrast(before: Desired | None, after: Desired) -> tuple[Field, ...]:
+def contrast(
+    before: Desired | None, after: Desired, *, most: int | None = _TOLD
+) -> tuple[Field, ...]:
     """The settings that differ, but for those of resources that come and go."""
     if before is None or before is after:
         return ()
-    return tuple(islice(_differing("", before, after), _TOLD))
+    return tuple(islice(_differing("", before, after), most))
+
+
+def settings(value: Any) -> tuple[Field, ...]:
+    """All that a value of the desired state sets, by name."""
+    named = _fields(value) or {}
+    return tuple(Field(name, "", _text(part)) for name, part in named.items() if name != "name")
 
 
 def _differing(path: str, before: Any, after: Any) -> Iterator[Field]:

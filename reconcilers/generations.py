@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
+from typing import Any
 
 from desired.problem import Source
 from reconcilers.host.host import Host, Reading, UnseenError, provisional
@@ -99,27 +100,68 @@ def numbers(host: Reading, roots: Roots) -> tuple[int, ...]:
     return tuple(sorted(int(name) for name in names if name.isdecimal()))
 
 
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is known of a generation without reading what it was made of."""
+
+    at: datetime
+    who: Who
+    resumed: bool
+    sources: tuple[str, ...]  # The names of the manifest's files.
+
+
+def about(host: Reading, roots: Roots, number: int) -> About:
+    """Of a generation that is on record; raises `UnseenError` where its record is damaged."""
+    kept = roots.generations / str(number)
+    try:
+        said = json.loads(_content(host, kept / "record.json"))
+        return About(
+            datetime.fromisoformat(said["at"]),
+            Who(**said["who"]),
+            said["resumed"],
+            tuple(map(str, said["sources"])),
+        )
+    except (ValueError, KeyError, TypeError) as cause:
+        raise _damaged(kept) from cause
+
+
+def planned(host: Reading, roots: Roots, number: int) -> dict[str, Any]:
+    """The document of its plan; raises `UnseenError` where that is none."""
+    kept = roots.generations / str(number)
+    try:
+        found = json.loads(_content(host, kept / "plan.json"))
+    except ValueError as cause:
+        raise _damaged(kept) from cause
+    if not isinstance(found, dict):
+        raise _damaged(kept)
+    return found
+
+
 def load(host: Reading, roots: Roots, number: int) -> Generation | None:
     """The generation as it was recorded, or None where it is not; raises `UnseenError`."""
     kept = roots.generations / str(number)
     if host.look(kept) is None:
         return None
+    known = about(host, roots, number)
     try:
-        about = json.loads(_content(host, kept / "record.json"))
         return Generation(
             number,
-            datetime.fromisoformat(about["at"]),
-            Who(**about["who"]),
-            _sources(host, kept, about["sources"]),
+            known.at,
+            known.who,
+            _sources(host, kept, known.sources),
             _content(host, kept / "config.toml"),
             _content(host, kept / "plan.json"),
             tuple(map(_receipt, json.loads(_content(host, kept / "receipts.json")))),
-            about["resumed"],
+            known.resumed,
         )
     except (ValueError, KeyError, TypeError) as cause:
-        raise UnseenError(
-            f"{kept}: is not a record that aimx wrote. Restore it from a backup, or move it away."
-        ) from cause
+        raise _damaged(kept) from cause
+
+
+def _damaged(kept: PurePosixPath) -> UnseenError:
+    return UnseenError(
+        f"{kept}: is not a record that aimx wrote. Restore it from a backup, or move it away."
+    )
 
 
 def _files(generation: Generation) -> Iterator[tuple[str, bytes]]:
@@ -144,7 +186,7 @@ def _file(number: int, name: str) -> str:
     return f"sources/{number}-{PurePosixPath(name).name}"
 
 
-def _sources(host: Reading, kept: PurePosixPath, names: list[str]) -> tuple[Source, ...]:
+def _sources(host: Reading, kept: PurePosixPath, names: Iterable[str]) -> tuple[Source, ...]:
     return tuple(
         Source(name, _content(host, kept / _file(number, name)))
         for number, name in enumerate(names, start=1)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aimx.cli import roots, terminal
 from aimx.doors.exits import Exit
 from aimx.doors.socket import client
-from aimx.doors.wish import Answer, Wish
+from aimx.doors.wish import Answer, Question, Wish
 
 if TYPE_CHECKING:
     from aimx.controller.instance import Watched
@@ -26,7 +26,7 @@ TOLD_AS_DATA = (Exit.DONE, Exit.REFUSED, Exit.PARTIAL, Exit.INVALID)
 
 def wish(options: argparse.Namespace) -> Wish:
     """What the options ask for."""
-    view = "json" if getattr(options, "json", False) else "text"
+    view = "json" if getattr(options, "json", False) else getattr(options, "view", "text")
     return Wish(
         roots=roots.chosen(options),
         view=view,
@@ -62,6 +62,20 @@ def apply(options: argparse.Namespace, plan_id: str) -> Answer:
         return _attended(lambda watched: direct.apply(asked, plan_id, watched))
 
     return _answer("APPLY", options, headers, alone)
+
+
+def report(options: argparse.Namespace, question: Question) -> Answer:
+    """What is asked, told."""
+    asked = wish(options)
+    headers = {**_headers(asked), **question.headers()}
+    return _answer(question.verb, options, headers, lambda direct: direct.report(asked, question))
+
+
+def tell(answer: Answer) -> int:
+    """Print a report, and what kept it from being made where that belongs; gives the exit code."""
+    told = answer.exit == Exit.DONE or answer.exit == Exit.PENDING
+    (terminal.say if told else terminal.tell)(answer.output)
+    return answer.exit
 
 
 def status(options: argparse.Namespace) -> dict[str, Any]:

@@ -116,6 +116,16 @@ class Instance:
         """What they desire; raises `ManifestError` with everything that is wrong."""
         return read(sources, owner_exists=lambda name: self.host.account(name) is not None)
 
+    @contextmanager
+    def looking(self) -> Iterator[ReadOnly]:
+        """The machine, to be looked at alone; raises `MachineError` where that cannot be."""
+        try:
+            yield ReadOnly(self.host)
+        except MachineError:
+            raise
+        except ReconcileError as cause:
+            raise MachineError(str(cause)) from cause
+
     def review(self, reading: Reading, consent: Consent) -> Review:
         """What it would change. The host that it looks at cannot be written to."""
         host, desired = ReadOnly(self.host), reading.desired

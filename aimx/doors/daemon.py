@@ -10,8 +10,9 @@ from typing import Any
 from aimx.controller.instance import Consent
 from aimx.controller.loop import Controller
 from aimx.doors.answers import against, answering, applied, planned, resources
+from aimx.doors.reports import reported
 from aimx.doors.socket.frames import Code, FrameError
-from aimx.doors.wish import Answer, Wish
+from aimx.doors.wish import Answer, Question, Wish
 from desired.problem import ManifestError
 from reconcilers.generations import Who
 
@@ -49,6 +50,10 @@ class Daemon:
                 done = await self.controller.apply(saved.plan_id, who, consent, saved)
             answers.append(applied(done, wish))
         return answers[0]
+
+    async def report(self, wish: Wish, question: Question) -> Answer:
+        self._check(wish)
+        return await asyncio.to_thread(reported, self.controller.instance, wish, question)
 
     async def status(self, wish: Wish, uid: int | None) -> dict[str, Any]:
         self._check(wish)

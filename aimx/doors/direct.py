@@ -11,7 +11,8 @@ from typing import Any
 from aimx.controller.alone import Alone
 from aimx.controller.instance import Applied, Consent, Instance, Watched
 from aimx.doors.answers import against, answering, applied, invalid, planned, resources, valid
-from aimx.doors.wish import Answer, Wish
+from aimx.doors.reports import reported
+from aimx.doors.wish import Answer, Question, Wish
 from desired.problem import ManifestError
 from reconcilers.generations import Who
 from reconcilers.journal import unfinished
@@ -89,6 +90,9 @@ class Direct:
         user = self.instance.host.user()
         who = Who(user.uid, user.name, "aimx apply")
         return self.instance.apply(plan_id, alone, who, consent, watched, saved)
+
+    def report(self, wish: Wish, question: Question) -> Answer:
+        return reported(self.instance, wish, question)
 
     def status(self, wish: Wish) -> dict[str, Any]:
         from aimx.controller.state import State  # Its log is the daemon's.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,12 +12,27 @@ class Wish:
     """How to look at the plan, and for which instance it is meant."""
 
     roots: Mapping[str, str] = field(default_factory=dict)  # By flag name: `data-dir` and so on.
-    view: str = "text"  # Or `json`.
+    view: str = "text"  # Or `json`; of a graph `mermaid` or `dot`.
     columns: int = 80
     color: bool = False
     allow_removals: int = 0
     advised: bool = True  # Say what to type next.
     out: str = ""  # Where the plan is to be saved, so that what to type next can name it.
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be told, and changes nothing; each is a verb of the socket."""
+
+    verb: Literal["EXPLAIN", "GRAPH", "DIFF", "HISTORY"]
+    address: str = ""  # Of the resource that is meant.
+    generations: tuple[int, ...] = ()  # The one that is meant, or the two.
+
+    def headers(self) -> dict[str, str]:
+        """Itself, as a frame says it."""
+        names = ("From", "To") if self.verb == "DIFF" else ("Generation",)
+        numbers = {name: str(number) for name, number in zip(names, self.generations, strict=False)}
+        return {**({"Address": self.address} if self.address else {}), **numbers}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +63,9 @@ class Administration(Protocol):
 
     async def apply_saved(self, wish: Wish, content: bytes, uid: int) -> Answer:
         """Carry out exactly the plan that was saved with this content, or refuse."""
+
+    async def report(self, wish: Wish, question: Question) -> Answer:
+        """Tell what is asked, and change nothing."""
 
     async def status(self, wish: Wish, uid: int | None) -> dict[str, Any]:
         """The state as a document; with a uid, no more of it than is that user's."""

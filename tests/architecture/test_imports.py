@@ -26,6 +26,10 @@ THIN = {
     "aimx.cli",
     "aimx.cli.administer",
     "aimx.cli.apply",
+    "aimx.cli.diff",
+    "aimx.cli.explain",
+    "aimx.cli.graph",
+    "aimx.cli.history",
     "aimx.cli.main",
     "aimx.cli.plan",
     "aimx.cli.roots",
@@ -67,7 +71,8 @@ def imported(modules: str, arguments: list[str]) -> set[str]:
         pytest.param("sys", ["--help"], id="help"),
         pytest.param("sys", ["plan", "--help"], id="plan-help"),
         pytest.param(
-            "aimx.cli.plan, aimx.cli.apply, aimx.cli.status, aimx.cli.send",
+            "aimx.cli.plan, aimx.cli.apply, aimx.cli.status, aimx.cli.send, aimx.cli.diff,"
+            " aimx.cli.explain, aimx.cli.graph, aimx.cli.history",
             ["status", "--help"],
             id="commands-that-ask-the-daemon",
         ),

@@ -27,7 +27,10 @@ def test_a_send_without_a_message_is_malformed():
     assert refused.value.code is Code.MALFORMED
 
 
-@pytest.mark.parametrize("verb", [b"PLAN", b"APPLY"])
+ADMINISTRATIVE = (b"PLAN", b"APPLY", b"GRAPH", b"DIFF", b"HISTORY", b"EXPLAIN\nAddress: layout")
+
+
+@pytest.mark.parametrize("verb", ADMINISTRATIVE)
 @pytest.mark.parametrize("header", [b"", b"Manifest: /etc/shadow\n", b"Format: nonsense\n"])
 def test_who_may_not_administer_learns_nothing_else(verb, header):
     assert answer(b"AIMX/1 " + verb + b"\n" + header) == frames.error(Code.EACCES, "not authorized")

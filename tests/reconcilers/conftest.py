@@ -21,6 +21,7 @@ from reconcilers.journal import Journal
 from reconcilers.plan import Plan
 from reconcilers.planning import plan
 from reconcilers.receipt import Outcome, Receipt, final
+from reconcilers.report.document import written
 from reconcilers.roots import Roots
 from reconcilers.step import Hands
 
@@ -107,7 +108,7 @@ class Machine:
         assert config is not None
         number = made.generation + (made.config is not None)
         who = Who(0, "root", "test")
-        kept = Generation(number, self.host.now(), who, (), config, b"{}", receipts)
+        kept = Generation(number, self.host.now(), who, (), config, written(made), receipts)
         record(self.host, self.roots, kept)
 
 

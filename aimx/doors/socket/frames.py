@@ -76,6 +76,10 @@ VERBS: Mapping[str, Shape] = {
     "STATUS": Shape(optional=ROOTS),
     "PLAN": Shape(optional=ROOTS | VIEW),
     "APPLY": Shape(optional=ROOTS | VIEW | _names("plan"), body=True),
+    "EXPLAIN": Shape(required=_names("address"), optional=ROOTS | VIEW),
+    "GRAPH": Shape(optional=ROOTS | VIEW),
+    "DIFF": Shape(optional=ROOTS | VIEW | _names("from", "to")),
+    "HISTORY": Shape(optional=ROOTS | VIEW | _names("generation")),
 }
 
 

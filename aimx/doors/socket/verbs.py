@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,7 +12,7 @@ import structlog
 from aimx.doors.authorize import Action, Caller, Decision, authorize
 from aimx.doors.socket import frames
 from aimx.doors.socket.frames import Code, Request
-from aimx.doors.wish import Administration, Wish
+from aimx.doors.wish import Administration, Question, Wish
 
 log = structlog.get_logger()
 
@@ -86,6 +87,8 @@ class Verbs:
         elif body >= 0:
             content = os.pread(body, request.content_length, 0)
             answer = await self.administration.apply_saved(wish, content, caller.uid)
+        elif question := _question(request):
+            answer = await self.administration.report(wish, question)
         else:
             plan_id = request.headers.get("plan")
             answer = await self.administration.apply(wish, plan_id, caller.uid)
@@ -144,11 +147,39 @@ def _record(verb: str, caller: Caller, decision: Decision) -> None:
     )
 
 
+# The forms of what a verb tells; the first one is told where none is named.
+_VIEWS: Mapping[str, tuple[str, ...]] = {"GRAPH": ("mermaid", "dot")}
+
+
+def _question(request: Request) -> Question | None:
+    """What the request wants to be told; None where it wants something else."""
+    match request.verb:
+        case "EXPLAIN":
+            return Question("EXPLAIN", address=request.headers["address"])
+        case "GRAPH":
+            return Question("GRAPH")
+        case "DIFF":
+            return Question("DIFF", generations=_numbers(request, "from", "to"))
+        case "HISTORY":
+            return Question("HISTORY", generations=_numbers(request, "generation"))
+        case _:
+            return None
+
+
+def _numbers(request: Request, *names: str) -> tuple[int, ...]:
+    """What the headers say: all of them or none."""
+    said = [name for name in names if name in request.headers]
+    if said and len(said) < len(names):
+        raise frames.malformed(f"{' and '.join(names)} come together")
+    return tuple(request.number(name, 0) for name in said)
+
+
 def _wish(request: Request) -> Wish:
     """The request's headers as a wish; raises `FrameError` for one that makes no sense."""
-    view = request.headers.get("format", "text")
-    if view not in ("text", "json"):
-        raise frames.malformed("format must be text or json")
+    views = _VIEWS.get(request.verb, ("text", "json"))
+    view = request.headers.get("format", views[0])
+    if view not in views:
+        raise frames.malformed(f"format must be {' or '.join(views)}")
     return Wish(
         roots={
             name: request.headers[name] for name in sorted(frames.ROOTS) if name in request.headers

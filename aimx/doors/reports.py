@@ -1,0 +1,111 @@
+"""What is only told: looked up the same way by the daemon and by a command of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from aimx.controller.instance import Consent, Instance, MachineError
+from aimx.doors.answers import answering
+from aimx.doors.exits import Exit
+from aimx.doors.wish import Answer, Question, Wish
+from desired.problem import printable
+from reconcilers.drift import drift, stated
+from reconcilers.generations import Generation, load, planned
+from reconcilers.history import history
+from reconcilers.inspection import Unknown, explained
+from reconcilers.report.comparison import compared, comparison_document, comparison_text
+from reconcilers.report.drift import drift_document, drift_text
+from reconcilers.report.explanation import explanation_document, explanation_text
+from reconcilers.report.graph import LANGUAGES
+from reconcilers.report.past import (
+    generation_document,
+    generation_text,
+    history_document,
+    history_text,
+    written,
+)
+
+
+def reported(instance: Instance, wish: Wish, question: Question) -> Answer:
+    """What is asked, told; what keeps it from being told is an answer, too."""
+    with answering(wish) as answers:
+        answers.append(_REPORTS[question.verb](instance, wish, question))
+    return answers[0]
+
+
+def _explain(instance: Instance, wish: Wish, question: Question) -> Answer:
+    reading = instance.read(instance.sources())
+    plan = instance.review(reading, Consent(wish.allow_removals)).plan
+    with instance.looking() as host:
+        found = explained(question.address, plan, reading.desired, host, instance.roots)
+    if isinstance(found, Unknown):
+        raise MachineError(printable(str(found)))
+    if wish.view == "json":
+        return Answer(Exit.DONE, written(explanation_document(found)))
+    return Answer(Exit.DONE, explanation_text(found, columns=wish.columns))
+
+
+def _graph(instance: Instance, wish: Wish, question: Question) -> Answer:
+    reading = instance.read(instance.sources())
+    plan = instance.review(reading, Consent(wish.allow_removals)).plan
+    return Answer(Exit.DONE, LANGUAGES[wish.view](plan))
+
+
+def _diff(instance: Instance, wish: Wish, question: Question) -> Answer:
+    if question.generations:
+        return _comparison(instance, wish, *question.generations)
+    with instance.looking() as host:
+        found = drift(host, instance.roots)
+    if wish.view == "json":
+        output = written(drift_document(found))
+    else:
+        output = drift_text(found, columns=wish.columns)
+    return Answer(Exit.DONE, output, pending=len(found.changes), blocked=len(found.unsettled))
+
+
+def _comparison(instance: Instance, wish: Wish, first: int, second: int) -> Answer:
+    before, after = _loaded(instance, first), _loaded(instance, second)
+    with instance.looking():
+        found = compared(before, stated(before.config, first), after, stated(after.config, second))
+    if wish.view == "json":
+        output = written(comparison_document(found))
+    else:
+        output = comparison_text(found, columns=wish.columns)
+    return Answer(Exit.DONE, output, pending=int(not found.is_none))
+
+
+def _loaded(instance: Instance, number: int) -> Generation:
+    with instance.looking() as host:
+        generation = load(host, instance.roots, number)
+    if generation is None:
+        raise MachineError(
+            f"generation {number} is not on record; `aimx history` lists those that are"
+        )
+    return generation
+
+
+def _history(instance: Instance, wish: Wish, question: Question) -> Answer:
+    if question.generations:
+        return _generation(instance, wish, question.generations[0])
+    with instance.looking() as host:
+        recorded = history(host, instance.roots)
+    if wish.view == "json":
+        return Answer(Exit.DONE, written(history_document(recorded)))
+    return Answer(Exit.DONE, history_text(recorded, columns=wish.columns))
+
+
+def _generation(instance: Instance, wish: Wish, number: int) -> Answer:
+    generation = _loaded(instance, number)
+    with instance.looking() as host:
+        plan = planned(host, instance.roots, number)
+    if wish.view == "json":
+        return Answer(Exit.DONE, written(generation_document(generation, plan)))
+    return Answer(Exit.DONE, generation_text(generation, plan, columns=wish.columns))
+
+
+_REPORTS: Mapping[str, Callable[[Instance, Wish, Question], Answer]] = {
+    "DIFF": _diff,
+    "EXPLAIN": _explain,
+    "GRAPH": _graph,
+    "HISTORY": _history,
+}

@@ -1,0 +1,99 @@
+"""The generations on record, as far as they can be read: one that is damaged hides no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from reconcilers.generations import About, about, numbers, planned
+from reconcilers.host.host import Reading, UnseenError
+from reconcilers.roots import Roots
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a list of generations tells of one."""
+
+    number: int
+    about: About
+    counts: Mapping[str, int]  # Of its plan, as the plan's summary has them.
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """A generation whose record cannot be read, and why."""
+
+    number: int
+    reason: str
+
+
+Recorded: TypeAlias = Entry | Damaged
+
+
+def history(host: Reading, roots: Roots) -> tuple[Recorded, ...]:
+    """All that is on record, oldest first; raises `UnseenError` where nobody can look."""
+    return tuple(_recorded(host, roots, number) for number in numbers(host, roots))
+
+
+def _recorded(host: Reading, roots: Roots, number: int) -> Recorded:
+    try:
+        counts = counted(planned(host, roots, number))
+        return Entry(number, about(host, roots, number), counts)
+    except UnseenError as cause:
+        return Damaged(number, str(cause))
+
+
+def counted(plan: Mapping[str, Any]) -> dict[str, int]:
+    """What the document of a plan counts; less where it is of another release."""
+    summary = plan.get("summary")
+    if not isinstance(summary, dict):
+        return {}
+    return {str(word): number for word, number in summary.items() if isinstance(number, int)}
+
+
+def changes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """What the document of a plan would change."""
+    found = plan.get("changes")
+    yield from (each for each in found or () if isinstance(each, dict))
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """The last generation that did something to a resource."""
+
+    number: int
+    about: About
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class Untouched:
+    """No generation on record did anything to it."""
+
+    oldest: int  # That could be asked; 0 where there is none.
+
+
+def last_touch(host: Reading, roots: Roots, address: str) -> Touched | Untouched:
+    """Who did something to the resource last; raises `UnseenError` where nobody can look.
+
+    A record that is damaged cannot say, and is passed over.
+    """
+    oldest = 0
+    for number in reversed(numbers(host, roots)):
+        try:
+            action = _done(planned(host, roots, number), address)
+            oldest = number
+            if action:
+                return Touched(number, about(host, roots, number), action)
+        except UnseenError:
+            continue
+    return Untouched(oldest)
+
+
+def _done(plan: Mapping[str, Any], address: str) -> str:
+    """What the plan did to the resource; empty where nothing, or where that was blocked."""
+    for change in changes(plan):
+        if change.get("address") == address and not change.get("blocked"):
+            return str(change.get("action", ""))
+    return ""
