@@ -17,17 +17,18 @@ from desired.problem import KeyPath
 
 Kind = Literal["table", "element", "pair", "comment", "blank"]
 
+# A group is not repeated possessively: Python 3.11.2, as Debian 12 has it, matches that wrongly.
 _STRINGS = (
-    r'"""(?:[^"\\]++|\\[\s\S]|"{1,2}+(?!"))*+""""{0,2}'
-    r"|'''(?:[^']++|'{1,2}+(?!'))*+''''{0,2}"
-    r'|"(?:[^"\\\n]++|\\.)*+"'
+    r'"""(?:[^"\\]++|\\[\s\S]|"(?!""))*""""{0,2}'
+    r"|'''(?:[^']++|'(?!''))*''''{0,2}"
+    r'|"(?:[^"\\\n]++|\\.)*"'
     r"|'[^'\n]*+'"
 )
 _COMMENT = r"#[^\n]*+"
 _BOUNDARY = re.compile(rf"{_STRINGS}|{_COMMENT}|[\[\]{{}}\n]")
 # What a value consists of. Blank space has no token.
 TOKEN = re.compile(rf"{_STRINGS}|{_COMMENT}|[\[\]{{}},=.\n]|[^\s\[\]{{}},=.#\"']++")
-_NAME = re.compile(r"[ \t]*([A-Za-z0-9_-]++|\"(?:[^\"\\\n]++|\\.)*+\"|'[^'\n]*+')[ \t]*")
+_NAME = re.compile(r"[ \t]*([A-Za-z0-9_-]++|\"(?:[^\"\\\n]++|\\.)*\"|'[^'\n]*+')[ \t]*")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
