@@ -189,12 +189,13 @@ def test_a_plan_of_yesterday_is_not_applied(served):
 
 
 def test_a_daemon_that_may_not_apply_says_what_waits(served, until):
-    until(lambda: served.has("PendingApproval", "True"), "the edit to be noticed")
+    def waiting() -> list[str]:
+        return served.condition("PendingApproval")["message"].splitlines()
 
-    waiting = served.condition("PendingApproval")["message"].splitlines()
+    until(lambda: "create mailbox/new@two.example" in waiting(), "the edit to be noticed")
 
-    assert "quarantine mailbox/gone@example.com" in waiting
-    assert "create mailbox/new@two.example" in waiting
+    assert served.has("PendingApproval", "True")
+    assert "quarantine mailbox/gone@example.com" in waiting()
 
 
 def test_a_request_for_another_instance_is_not_answered_by_this_one(served, instance):
