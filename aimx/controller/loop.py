@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import structlog
@@ -23,6 +22,7 @@ from aimx.controller.pulse import Pulse
 from aimx.controller.sources import digest, watched
 from aimx.controller.state import State
 from aimx.controller.watch import Watch
+from aimx.controller.whereabouts import Whereabouts
 from desired.manifest import Reading
 from desired.problem import ManifestError
 from reconcilers.generations import Who
@@ -260,7 +260,7 @@ class Controller:
         log.error("not converged", reason=reason, retry_seconds=round(wait, 1))
         self.state.failed(reason)
 
-    def _watched(self) -> frozenset[Path]:
+    def _watched(self) -> Whereabouts:
         return watched(self.instance.roots)
 
 

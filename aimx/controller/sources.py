@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from aimx.controller.whereabouts import Whereabouts, whereabouts
 from desired.problem import ManifestError, Problem, Source
 from reconcilers.roots import Roots
 
@@ -38,15 +39,9 @@ def digest(sources: Iterable[Source]) -> str:
     return total.hexdigest()
 
 
-def watched(roots: Roots) -> frozenset[Path]:
-    """The directories in which an event may mean another manifest.
-
-    The directory of every hop of a symbolic link is one of them: editors rename over the file,
-    and a ConfigMap changes by flipping a link beside it.
-    """
-    found = {hop.parent for path in _paths(roots) for hop in _hops(path)}
-    found.add(Path(roots.fragments))
-    return frozenset(directory for directory in found if directory.is_dir())
+def watched(roots: Roots) -> Whereabouts:
+    """Where an event may mean another manifest."""
+    return whereabouts(_paths(roots), Path(roots.fragments))
 
 
 def _paths(roots: Roots) -> Iterator[Path]:
@@ -62,21 +57,6 @@ def _paths(roots: Roots) -> Iterator[Path]:
 def _is_fragment(name: str) -> bool:
     # Editors keep locks and backups beside the file under names that begin with a dot.
     return name.endswith(".toml") and not name.startswith(".")
-
-
-def _hops(path: Path, limit: int = 40) -> Iterator[Path]:
-    """The path, and each path that it leads to by a symbolic link, in its parts as well."""
-    yield path
-    if not limit:
-        return
-    for part in (path, *path.parents):
-        try:
-            target = part.parent / os.readlink(part)
-        except OSError:
-            continue
-        yield part
-        yield from _hops(target / path.relative_to(part), limit - 1)
-        return
 
 
 def _source(path: Path, problems: list[Problem]) -> Source | None:

@@ -6,81 +6,82 @@ A missed hint costs until the next look, never correctness.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TypeAlias
 
 import structlog
 import watchfiles
+
+from aimx.controller.whereabouts import Whereabouts
 
 # How long the sources go unlooked-at where no event comes, in seconds.
 LOOK_SECONDS = 30.0
 # How long a burst of events pauses before it counts as over, in milliseconds.
 _STEP = 20
+# A directory that comes and goes all the time must not keep us busy.
+_BREATH = 0.1  # Seconds.
 
 log = structlog.get_logger()
+
+Bursts: TypeAlias = AsyncGenerator[set[watchfiles.main.FileChange], None]
 
 
 @dataclass(slots=True)
 class Watch:
-    """Sets `changed` for each burst of events and every `LOOK_SECONDS` at least."""
+    """Sets `changed` for each burst of events and every `every` seconds at least."""
 
-    directories: Callable[[], frozenset[Path]]
+    places: Callable[[], Whereabouts]
     debounce: float  # How long a burst may last, in seconds.
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    every: float = LOOK_SECONDS
+    _blind: str = ""  # Why no event comes, as it was told last.
 
     async def run(self) -> None:
-        """Watch until cancelled."""
+        """Watch until cancelled, anew every time that somebody looks.
+
+        Nothing tells of a watch that has gone blind: its directory may have been removed and
+        made again, under the same inode even.
+        """
         while True:
-            armed = _identities(self.directories())
-            stop = asyncio.Event()
+            armed, stop = self.places(), asyncio.Event()
             events = asyncio.create_task(self._events(armed, stop))
+            # Up to its first wait, which is where its watches stand.
+            await asyncio.sleep(0)
             # What happened while nobody watched is found by looking once more.
             self.changed.set()
             try:
-                await self._until_stale(armed, events)
+                await asyncio.wait({events}, timeout=self.every)
             finally:
                 stop.set()
                 await asyncio.gather(events, return_exceptions=True)
+            await asyncio.sleep(min(_BREATH, self.every))
 
-    async def _until_stale(
-        self, armed: frozenset[tuple[str, int]], events: asyncio.Task[None]
-    ) -> None:
-        """Return when other directories need watching: a replaced one is blind for ever."""
-        while _identities(self.directories()) == armed:
-            await asyncio.wait({events}, timeout=LOOK_SECONDS)
-            self.changed.set()
-            if events.done():
-                # A directory that comes and goes all the time must not keep us busy.
-                await asyncio.sleep(_STEP / 1000)
-                return
-
-    async def _events(self, armed: frozenset[tuple[str, int]], stop: asyncio.Event) -> None:
-        """Pass on events; return when the directories are no longer the ones that are armed."""
+    async def _events(self, armed: Whereabouts, stop: asyncio.Event) -> None:
+        """Pass on events; return when other places than those armed are to be watched."""
         try:
-            async for _ in watchfiles.awatch(
-                *(path for path, _ in armed),
-                watch_filter=None,
-                debounce=max(int(self.debounce * 1000), _STEP),
-                step=_STEP,
-                stop_event=stop,
-                recursive=False,
-            ):
-                self.changed.set()
-                if _identities(self.directories()) != armed:
-                    return
+            async with aclosing(self._bursts(armed, stop)) as bursts:
+                async for _ in bursts:
+                    self._blind = ""
+                    self.changed.set()
+                    if self.places() != armed:
+                        return
         except (OSError, RuntimeError) as cause:
             # No inotify left, or a directory that went away: looking on the timer is enough.
-            log.warning("cannot watch the manifest's directory", reason=str(cause))
-            await stop.wait()
+            if str(cause) != self._blind:
+                self._blind = str(cause)
+                log.warning("cannot watch the manifest", reason=self._blind, look_every=self.every)
+            if self.places() != armed:
+                return
+        await stop.wait()
 
-
-def _identities(directories: frozenset[Path]) -> frozenset[tuple[str, int]]:
-    """The directories with their inodes, so that a replaced one is another one."""
-    found = set()
-    for directory in directories:
-        try:
-            found.add((str(directory), directory.stat().st_ino))
-        except OSError:
-            continue
-    return frozenset(found)
+    def _bursts(self, armed: Whereabouts, stop: asyncio.Event) -> Bursts:
+        return watchfiles.awatch(
+            *armed.paths,
+            watch_filter=lambda _, path: armed.concerns(path),
+            debounce=max(int(self.debounce * 1000), _STEP),
+            step=_STEP,
+            stop_event=stop,
+            recursive=False,
+        )

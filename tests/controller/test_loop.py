@@ -6,11 +6,12 @@ import asyncio
 import json
 import os
 import pwd
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import pytest
+import watchfiles
 
 from aimx.controller.activation import EngineError, Running
 from aimx.controller.alone import Alone
@@ -361,17 +362,30 @@ def test_the_certificate_is_looked_at_where_the_manifest_is_invalid(serving):
     serving(scene)
 
 
+def test_what_no_event_tells_is_applied_at_the_next_look(serving, monkeypatch):
+    def refused(*paths: str, **options: object) -> None:
+        raise OSError(28, "OS file watch limit reached")
+
+    monkeypatch.setattr(watchfiles, "awatch", refused)
+
+    async def scene(served: Served) -> None:
+        served.declare("postmaster", top='[controller]\nresync = "1s"\n')
+        running = asyncio.create_task(served.controller.run(0.05))
+        while not served.beats:
+            await asyncio.sleep(0.01)
+
+        served.declare("postmaster", "info")
+
+        async with asyncio.timeout(60):
+            while served.routes != ["info", "postmaster"]:
+                await asyncio.sleep(0.01)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    serving(scene)
+
+
 def ended(base: Path) -> dict[str, object]:
     """The last line of the latest journal."""
     lines = (base / "data/.aimx/journal/2.jsonl").read_text().splitlines()
     return {key: value for key, value in json.loads(lines[-1]).items() if key != "at"}
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """What the loop logs is not what these tests are about."""
-    import structlog
-
-    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
-    yield
-    structlog.reset_defaults()

@@ -3,7 +3,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from aimx.controller.sources import digest, gather, watched
+from aimx.controller.sources import digest, gather
 from desired.problem import ManifestError, Source
 from reconcilers.roots import Roots
 
@@ -84,19 +84,3 @@ def test_the_digest_tells_sources_apart_that_run_together() -> None:
     other = digest([Source("a", b"bc"), Source("", b"d")])
 
     assert one != other
-
-
-def test_every_hop_of_a_link_is_watched(roots: Roots, tmp_path: Path) -> None:
-    # As a ConfigMap is mounted: manifest.toml -> ..data/manifest.toml, ..data -> ..1.
-    (tmp_path / "..1").mkdir()
-    (tmp_path / "..1" / "manifest.toml").write_text("")
-    (tmp_path / "..data").symlink_to("..1")
-    Path(roots.manifest).symlink_to("..data/manifest.toml")
-
-    assert watched(roots) == {tmp_path, tmp_path / "..data", tmp_path / "..1"}
-
-
-def test_a_manifest_that_links_in_a_circle_can_be_watched(roots: Roots, tmp_path: Path) -> None:
-    Path(roots.manifest).symlink_to("manifest.toml")
-
-    assert watched(roots) == {tmp_path}

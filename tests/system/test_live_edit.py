@@ -56,13 +56,37 @@ def by_flipped_link(instance, text: str) -> None:
             link.replace(instance.manifest)
 
 
+def with_a_backup(instance, text: str) -> None:
+    """As editors do that keep one: for a moment there is no manifest."""
+    instance.manifest.rename(instance.manifest.with_suffix(".toml~"))
+    instance.manifest.write_text(text)
+
+
+def while_its_directory_is_away(instance, text: str) -> None:
+    """Manifest, engine config and keys are gone, and back."""
+    here, away = instance.manifest.parent, instance.base / "away"
+    here.rename(away)
+    (away / "manifest.toml").write_text(text)
+    away.rename(here)
+
+
 def is_settled(instance) -> bool:
     """Whether the daemon has seen what is saved and has nothing left to do."""
     status = instance.status()
     return status["last_attempted"] == status["last_applied"] and instance.has("Converged", "True")
 
 
-@pytest.mark.parametrize("save", [by_rename, in_place, by_delete_and_create, by_flipped_link])
+@pytest.mark.parametrize(
+    "save",
+    [
+        by_rename,
+        in_place,
+        by_delete_and_create,
+        with_a_backup,
+        while_its_directory_is_away,
+        by_flipped_link,
+    ],
+)
 def test_a_domain_that_is_added_receives_mail_without_a_restart(served, until, save):
     domain = f"{save.__name__.replace('_', '-')}.example"
     before, processes = served.status()["generation"], served.processes()
