@@ -52,6 +52,14 @@ class Roots:
         return self.state / "status.json"
 
     @property
+    def pin(self) -> PurePosixPath:
+        return self.state / "pin.json"
+
+    @property
+    def suspension(self) -> PurePosixPath:
+        return self.state / "suspension.json"
+
+    @property
     def journal(self) -> PurePosixPath:
         return self.state / "journal"
 
