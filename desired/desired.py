@@ -17,6 +17,7 @@ from desired.quantities import Endpoint
 
 Trust = Literal["none", "verified"]
 Event = Literal["on_receive", "after_send"]
+AutoApply = Literal["safe", "all", "none"]
 Network = IPv4Network | IPv6Network
 
 DEFAULT_SELECTOR = Selector("aimx")
@@ -43,7 +44,7 @@ class HostedDomain:
     selector: Selector = DEFAULT_SELECTOR
     algorithms: tuple[str, ...] = ("rsa-sha256",)
     rotate_every: timedelta | None = None  # None: keys stay until someone replaces them.
-    protect: bool = False
+    protect: bool | None = None  # None: as it was applied last.
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Mailbox:
     trusted_senders: tuple[Glob, ...] = ()
     hooks: tuple[Hook, ...] = ()
     aliases: tuple[Address, ...] = ()
-    protect: bool = False
+    protect: bool | None = None  # None: as it was applied last.
     allow_root_catchall: bool = False
     limits: Limits = Limits()
 
@@ -154,7 +155,7 @@ class Controller:
 
     debounce: timedelta = timedelta(milliseconds=100)
     resync: timedelta = timedelta(minutes=5)
-    auto_apply: Literal["safe", "all", "none"] = "safe"
+    auto_apply: AutoApply = "safe"
     source: str | None = None  # A Git ref; None: the file.
     signers: str | None = None
 

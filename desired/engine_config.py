@@ -109,8 +109,8 @@ def _domain(domain: HostedDomain) -> Iterator[str]:
     yield from _table(
         f"{name}.dkim", algorithms=domain.algorithms, rotate_every=domain.rotate_every
     )
-    if domain.protect:
-        yield from _table(f"{name}.lifecycle", protect=True)
+    if domain.protect is not None:
+        yield from _table(f"{name}.lifecycle", protect=domain.protect)
 
 
 def _mailbox(
@@ -136,8 +136,8 @@ def _mailbox(
             timeout_secs=int(hook.timeout.total_seconds()),
             fire_on_untrusted=hook.fire_on_untrusted,
         )
-    if mailbox.protect:
-        yield from _table(f"{name}.lifecycle", protect=True)
+    if mailbox.protect is not None:
+        yield from _table(f"{name}.lifecycle", protect=mailbox.protect)
     if mailbox.limits != desired.limits:
         yield from _table(f"{name}.limits", **_fields(mailbox.limits))
 

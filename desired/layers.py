@@ -50,7 +50,7 @@ class Layers:
             trusted_senders=domain.trusted_senders if senders is None else tuple(senders),
             hooks=tuple(map(_hook, table.hooks)),
             aliases=tuple(table.aliases),
-            protect=bool(table.lifecycle and table.lifecycle.protect),
+            protect=table.lifecycle.protect if table.lifecycle else None,
             allow_root_catchall=table.allow_root_catchall,
             limits=replace(self.limits, **given(table.limits)) if table.limits else self.limits,
         )
@@ -69,7 +69,7 @@ class Layers:
             selector=table.dkim_selector or top.dkim_selector or values.DEFAULT_SELECTOR,
             algorithms=tuple(table.dkim.algorithms or ("rsa-sha256",)),
             rotate_every=table.dkim.rotate_every,
-            protect=bool(table.lifecycle.protect),
+            protect=table.lifecycle.protect,
         )
 
 

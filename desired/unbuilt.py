@@ -45,15 +45,6 @@ def _ed25519(value: Any) -> bool:
 _KEPT = "it is kept, and has no effect"
 
 UNBUILT = (
-    *(
-        Unbuilt(path, _is(unbuilt=True), "error", "remove it: nothing protects this resource yet")
-        for path in (
-            ("mailboxes", "*", "lifecycle", "protect"),
-            ("domain", "*", "lifecycle", "protect"),
-        )
-    ),
-    Unbuilt(("moved",), _set, "error", "remove it: the mail would stay at the old address"),
-    Unbuilt(("removed",), _set, "error", "remove it: a mailbox that leaves is set aside"),
     Unbuilt(("http", "acl"), _set, "error", "remove it: it would let everybody in"),
     Unbuilt(("smtp", "dmarc"), _is("enforce"), "error", 'write "record": nothing is refused yet'),
     Unbuilt(("outbound", "relay"), _set, "error", "remove it: mail goes straight to the MX"),

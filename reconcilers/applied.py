@@ -6,6 +6,7 @@ no key is made of which nobody can tell whether it was there before.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from desired import engine_config, manifest
@@ -30,12 +31,38 @@ def what_was_applied(desired: Desired, host: Reading, roots: Roots) -> World:
             generation = max(generation, header.generation if header else 0)
             before = desired if body(raw) == compiled else _read(raw, path)
             origin = header.digest if header else ""
-            return World(host, roots, desired, before, generation, compiled, "", origin)
+            kept = still_protected(desired, before)
+            if kept is not desired:
+                desired, compiled = kept, engine_config.body(kept)
+            complete = generation in recorded
+            return World(host, roots, desired, before, generation, compiled, "", origin, complete)
         except (UnseenError, ManifestError) as cause:
             forgotten = forgotten or str(cause).partition("\n")[0]
     if not forgotten and (recorded or _marked(host, roots)):
         forgotten = f"{roots.engine_config} is gone"
     return World(host, roots, desired, None, generation, compiled, forgotten)
+
+
+def still_protected(desired: Desired, before: Desired) -> Desired:
+    """The desired state, with the protection that was applied and that nobody has lifted.
+
+    It follows a mailbox that moves. Leaving out the line that says so is not lifting it.
+    """
+    boxes = {text for text, mailbox in before.mailboxes.items() if mailbox.protect}
+    boxes |= {str(moved.target) for moved in desired.moved if str(moved.source) in boxes}
+    names = {domain.name for domain in before.domains if domain.protect}
+    mailboxes = {
+        text: replace(desired.mailboxes[text], protect=True)
+        for text in sorted(boxes & desired.mailboxes.keys())
+        if desired.mailboxes[text].protect is None
+    }
+    domains = tuple(
+        replace(domain, protect=True) if domain.name in names and domain.protect is None else domain
+        for domain in desired.domains
+    )
+    if not mailboxes and domains == desired.domains:
+        return desired
+    return replace(desired, domains=domains, mailboxes={**desired.mailboxes, **mailboxes})
 
 
 def _read(raw: bytes, path: PurePosixPath) -> Desired:

@@ -28,6 +28,7 @@ class Plan:
     config: bytes | None = None  # The engine config that will be written; None: it stays.
     unsettled: tuple[Unsettled, ...] = ()
     refused: Blocked | None = None  # A safety rule refuses the whole; then there are no steps.
+    notes: tuple[str, ...] = ()  # What the operator should know of the manifest, a sentence each.
 
     @property
     def pending(self) -> tuple[Change, ...]:

@@ -8,7 +8,8 @@ from typing import Any
 
 from desired.desired import Desired
 from reconcilers.applied import what_was_applied
-from reconcilers.change import Blocked, Change
+from reconcilers.blocks import spent
+from reconcilers.change import Action, Blocked, Change
 from reconcilers.difference import Surplus, diff
 from reconcilers.fingerprint import fingerprint
 from reconcilers.host.host import Reading, UnseenError
@@ -18,7 +19,7 @@ from reconcilers.ordering import Work, order
 from reconcilers.plan import Plan, Unsettled
 from reconcilers.reconciler import Keys, Reconciler, World
 from reconcilers.roots import Roots
-from reconcilers.safety import Verdict, judge
+from reconcilers.safety import Verdict, judge, removes
 
 # Where it is blocked or unseen, nobody can tell what the rest would mean.
 _FOUNDATION = "layout"
@@ -32,7 +33,7 @@ def plan(desired: Desired, host: Reading, roots: Roots, *, allow_removals: int =
     survey = _survey(world)
     unfounded = survey.unfounded
     verdict = Verdict({}, unfounded) if unfounded else judge(survey.changes, world, allow_removals)
-    intents = list(_held_back(survey, verdict))
+    intents = _led_by_config(list(_held_back(survey, verdict)))
     work = [] if verdict.refused else [each.work for each in intents if not each.change.blocked]
     config = _config(work)
     return Plan(
@@ -44,6 +45,7 @@ def plan(desired: Desired, host: Reading, roots: Roots, *, allow_removals: int =
         config=config,
         unsettled=tuple(survey.unsettled),
         refused=verdict.refused,
+        notes=tuple(spent(world)),
     )
 
 
@@ -125,6 +127,25 @@ def _held_back(survey: _Survey, verdict: Verdict) -> Iterator[_Intent]:
             yield _changed(intent, replace(change, blocked=blocked))
         else:
             yield intent
+
+
+def _led_by_config(intents: list[_Intent]) -> list[_Intent]:
+    """Nothing moves or goes while the engine goes on with a config that knows it."""
+    config = next((each.change for each in intents if each.change.kind == "config"), None)
+    if config is None or config.blocked is None:
+        return intents
+    waiting = Blocked(
+        "needs-another",
+        "the engine config that follows from it is blocked",
+        "see what is said of config",
+    )
+    return [
+        _changed(intent, replace(intent.change, blocked=waiting))
+        if intent.change.blocked is None
+        and (removes(intent.change) or intent.change.action is Action.MOVE)
+        else intent
+        for intent in intents
+    ]
 
 
 def _changed(intent: _Intent, change: Change) -> _Intent:

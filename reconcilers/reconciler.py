@@ -33,6 +33,7 @@ class World:
     # and nothing counts as new that would be made anew.
     forgotten: str = ""
     compiled_from: str = ""  # Digest of the manifest that the engine config says it is of.
+    complete: bool = True  # The generation is on record, which is the last thing of an apply.
 
     def keys_of_domain(self, name: str) -> Keys:
         """Where the manifest declares the domain."""

@@ -15,6 +15,7 @@ from itertools import count
 from pathlib import PurePosixPath
 
 from desired.names import CATCHALL_FOLDER, WILDCARD, Address, InvalidNameError
+from reconcilers.blocks import removing
 from reconcilers.change import Blocked
 from reconcilers.host.host import Nature, Reading
 from reconcilers.operations import MakeDirectory, RemoveTree, SetAside, WriteFile
@@ -101,7 +102,8 @@ def retirement(
     there = Record.read(host.read(retiring / RECORD))
     applied = world.applied.mailboxes.get(str(address)) if world.applied else None
     if applied is not None:
-        deleting = _is_to_be_deleted(world, address)
+        block = removing(world, str(address))
+        deleting = block is not None and block.data == "delete"
         record = Record(str(address), applied.owner, _free(world, name), deleting)
         begun, written = False, there == record
     else:
@@ -130,10 +132,6 @@ def under_way(host: Reading, roots: Roots) -> Iterator[Address]:
 def folder_name(address: Address) -> str:
     """The address as a file may be called."""
     return f"{address.folder}@{address.domain}"
-
-
-def _is_to_be_deleted(world: World, address: Address) -> bool:
-    return any(r.address == address and r.data == "delete" for r in world.desired.removed)
 
 
 def _free(world: World, name: str) -> str:

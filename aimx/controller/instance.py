@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from aimx.controller.sources import gather
-from aimx.controller.withheld import with_what_is_gone
-from desired.desired import Desired
+from aimx.controller.withheld import stricter, with_what_is_gone
+from desired.desired import AutoApply, Desired
 from desired.engine_config import header
 from desired.manifest import Reading, read
 from desired.problem import Source
@@ -134,6 +134,11 @@ class Instance:
             desired = with_what_is_gone(desired, applied)
         made = plan(desired, host, self.roots, allow_removals=consent.removals)
         return Review(reading, made, plan_id(made))
+
+    def automatic(self, desired: Desired) -> AutoApply:
+        """What may be carried out unasked: under the manifest, and under what was applied."""
+        applied = what_was_applied(desired, ReadOnly(self.host), self.roots).applied
+        return stricter(desired, applied)
 
     def apply(
         self,

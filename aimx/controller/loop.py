@@ -150,7 +150,7 @@ class Controller:
 
     async def _act(self, reading: Reading, whole: Review) -> None:
         """Carry out what may be carried out without being asked; the rest waits and is shown."""
-        automatic = reading.desired.controller.auto_apply
+        automatic = await asyncio.to_thread(self.instance.automatic, reading.desired)
         if automatic == "none":
             await self._refresh()
             self.state.pending(whole)

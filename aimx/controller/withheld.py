@@ -2,26 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
-from desired.desired import Desired
+from desired.desired import AutoApply, Desired, Mailbox
+
+# From the strictest to the laxest.
+_LAXITY: tuple[AutoApply, ...] = ("none", "safe", "all")
+
+
+def stricter(desired: Desired, applied: Desired | None) -> AutoApply:
+    """What may be done unasked under both manifests: none allows itself more in one go."""
+    asked = desired.controller.auto_apply
+    if applied is None:
+        return asked
+    return min(asked, applied.controller.auto_apply, key=_LAXITY.index)
 
 
 def with_what_is_gone(desired: Desired, applied: Desired | None) -> Desired:
-    """The desired state, with what was applied and is no longer declared declared as before."""
+    """The desired state, with what was applied and is no longer declared declared as before.
+
+    What moves is not gone. A block that removes what stays is left out, and so is whatever else
+    would contradict it: the engine config that is compiled of this must be readable as one.
+    """
     if applied is None:
         return desired
     declared = {domain.name for domain in desired.domains}
     domains = tuple(domain for domain in applied.domains if domain.name not in declared)
-    mailboxes = {
+    moved = {str(move.source) for move in desired.moved if str(move.target) in desired.mailboxes}
+    gone = {
         address: mailbox
         for address, mailbox in applied.mailboxes.items()
-        if address not in desired.mailboxes
+        if address not in desired.mailboxes and address not in moved
     }
-    if not domains and not mailboxes:
+    if not domains and not gone:
         return desired
     return replace(
         desired,
         domains=desired.domains + domains,
-        mailboxes={**desired.mailboxes, **mailboxes},
+        mailboxes={**_without_aliases(desired, gone), **_without_hooks(desired, gone)},
+        removed=tuple(block for block in desired.removed if str(block.address) not in gone),
     )
+
+
+def _without_aliases(desired: Desired, gone: Mapping[str, Mailbox]) -> Mapping[str, Mailbox]:
+    """The mailboxes that are declared, but for aliases that still are mailboxes or have them."""
+    taken = {*gone, *(str(alias) for mailbox in gone.values() for alias in mailbox.aliases)}
+    return {
+        address: replace(mailbox, aliases=left)
+        if len(left := tuple(alias for alias in mailbox.aliases if str(alias) not in taken))
+        < len(mailbox.aliases)
+        else mailbox
+        for address, mailbox in desired.mailboxes.items()
+    }
+
+
+def _without_hooks(desired: Desired, gone: Mapping[str, Mailbox]) -> Mapping[str, Mailbox]:
+    """What stays, but for hooks whose name another mailbox has by now."""
+    names = {hook.name for mailbox in desired.mailboxes.values() for hook in mailbox.hooks}
+    return {
+        address: replace(
+            mailbox,
+            hooks=tuple(hook for hook in mailbox.hooks if hook.name not in names),
+            aliases=tuple(each for each in mailbox.aliases if str(each) not in desired.mailboxes),
+        )
+        for address, mailbox in gone.items()
+    }

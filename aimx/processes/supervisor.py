@@ -76,7 +76,7 @@ async def _serve(instance: Instance, *, may_move: bool) -> None:
 
 async def _served(instance: Instance, desired: Desired | None, stop: asyncio.Event) -> None:
     state, systemd = State(instance), service()
-    if desired is not None and desired.controller.auto_apply != "none":
+    if desired is not None and instance.automatic(desired) != "none":
         watched = Watched(stop.is_set, lambda _, step, steps: systemd.starting(step, steps))
         await asyncio.to_thread(_first_apply, instance, desired, state, watched)
     config = instance.host.read(instance.roots.engine_config)
@@ -153,7 +153,7 @@ def _desired(instance: Instance) -> Desired | None:
 def _first_apply(instance: Instance, desired: Desired, state: State, watched: Watched) -> None:
     """Before anybody is served: nobody runs yet who would have to prepare or swap."""
     user = instance.host.user()
-    consent = Consent(withheld=desired.controller.auto_apply == "safe")
+    consent = Consent(withheld=instance.automatic(desired) == "safe")
     alone = Alone(instance.host, instance.roots)
     who = Who(user.uid, user.name, "aimx serve")
     try:

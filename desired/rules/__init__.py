@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 from desired.draft import Draft
 from desired.finding import Finding
-from desired.rules import domains, hooks, identities, mailboxes
+from desired.rules import domains, hooks, identities, mailboxes, renames
 
-RULES = (*domains.RULES, *mailboxes.RULES, *hooks.RULES, *identities.RULES)
+RULES = (*domains.RULES, *mailboxes.RULES, *hooks.RULES, *identities.RULES, *renames.RULES)
 
 
 def check(draft: Draft, owner_exists: Callable[[str], bool] | None) -> Iterator[Finding]:

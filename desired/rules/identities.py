@@ -1,4 +1,4 @@
-"""What must hold of identities, and of moves and removals that name mailboxes."""
+"""What must hold of identities."""
 
 from __future__ import annotations
 
@@ -79,32 +79,8 @@ def _is_safe(url: str) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
 
 
-def a_move_leads_to_a_declared_mailbox(draft: Draft) -> Iterator[Finding]:
-    """From an address that is declared no more to one that is."""
-    for move in draft.moved:
-        if str(move.table.source) in draft.addresses:
-            text = f"mailbox/{move.table.source} is moved away and still declared"
-            hint = f'remove [mailboxes."{move.table.source}"]'
-            yield Finding(move.source, (*move.path, "from"), "moved", text, hint)
-        if str(move.table.target) not in draft.addresses:
-            text = f"mailbox/{move.table.target} is moved to and not declared"
-            hint = f'declare [mailboxes."{move.table.target}"]'
-            yield Finding(move.source, (*move.path, "to"), "moved", text, hint)
-
-
-def a_removed_mailbox_is_declared_no_more(draft: Draft) -> Iterator[Finding]:
-    """Else the next apply would not know which of the two is meant."""
-    for removal in draft.removed:
-        if str(removal.table.address) in draft.addresses:
-            text = f"mailbox/{removal.table.address} is removed and still declared"
-            hint = f'remove [mailboxes."{removal.table.address}"]'
-            yield Finding(removal.source, (*removal.path, "address"), "removed", text, hint)
-
-
 RULES = (
     identities_use_declared_mailboxes,
     an_identity_is_declared_once,
     an_identity_is_reached_safely,
-    a_move_leads_to_a_declared_mailbox,
-    a_removed_mailbox_is_declared_no_more,
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from desired import engine_config
 from desired.desired import Desired, HostedDomain
+from reconcilers.blocks import moving
 from reconcilers.change import Action, Blocked, Change, Field
 from reconcilers.contrast import contrast
 from reconcilers.difference import Changed, Difference, Missing, Surplus
@@ -136,8 +137,7 @@ def _needs(world: World) -> Iterator[str]:
         return
     yield from (f"domain/{name}" for name in known if name not in _domains(after))
     yield from (f"mailbox/{name}" for name in before.mailboxes if name not in after.mailboxes)
-    arriving = (str(moved.target) for moved in after.moved)
-    yield from (f"mailbox/{name}" for name in arriving if name not in before.mailboxes)
+    yield from (f"mailbox/{name}" for name in moving(world))
 
 
 def _domains(desired: Desired) -> Mapping[str, HostedDomain]:

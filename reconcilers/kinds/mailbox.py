@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from desired.desired import Mailbox
 from desired.names import Address
+from reconcilers.blocks import moving, removing
 from reconcilers.change import Action, Blocked, Change, Field
 from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.host.host import Access
@@ -49,11 +50,11 @@ class MailboxReconciler:
         return {address: owned[mailbox.owner] for address, mailbox in mailboxes.items()}
 
     def observe(self, world: World) -> Mapping[str, Directories]:
-        desired, moving = world.desired.mailboxes, _moving(world)
+        desired, arriving = world.desired.mailboxes, moving(world)
         addresses = {address: mailbox.address for address, mailbox in desired.items()}
         seen = _look({**addresses, **_gone(world)}, world)
-        for target, source in moving.items():
-            left = seen.pop(str(source))
+        for target, source in arriving.items():
+            left = seen.pop(str(source), None) or _look({str(source): source}, world)[str(source)]
             if left != Directories():
                 seen[target] = seen[target]._replace(coming=left[:2])
         nothing = Directories()
@@ -123,21 +124,6 @@ def _look_at(
     return {name: directory(entry) for name, entry in entries.items()}
 
 
-def _moving(world: World) -> Mapping[str, Address]:
-    """Where a mailbox is to come from. A rename that was carried out is none any more."""
-    if world.applied is None:
-        return {}
-    before, after = world.applied.mailboxes, world.desired.mailboxes
-    return {
-        str(moved.target): moved.source
-        for moved in world.desired.moved
-        if str(moved.source) in before
-        and str(moved.source) not in after
-        and str(moved.target) in after
-        and str(moved.target) not in before
-    }
-
-
 def _gone(world: World) -> Mapping[str, Address]:
     """What a generation knew and the manifest does not: to be retired, or to be moved."""
     desired = world.desired.mailboxes
@@ -151,7 +137,7 @@ def _declared(name: str, desired: Directories, observed: Directories, world: Wor
     """What becomes of a mailbox that the manifest declares."""
     mailbox = world.desired.mailboxes[name]
     if observed.coming:
-        source = str(_moving(world)[name])
+        source = str(moving(world)[name])
         action, why = Action.MOVE, f"the manifest moves {source} here"
         told: tuple[Field, ...] = (Field("address", source, name),)
     elif observed == Directories():
@@ -205,11 +191,12 @@ def _in_the_way(mailbox: Mailbox, observed: Directories, world: World) -> Blocke
     here = (observed.inbox, observed.sent)
     standing = dict(zip(_paths(world, mailbox.address), here, strict=True))
     if observed.coming:
-        source = _moving(world)[str(mailbox.address)]
+        source = moving(world)[str(mailbox.address)]
         for path, there, coming in zip(standing, here, observed.coming, strict=True):
             if there is not None and coming is not None:
                 return _occupied(path, source)
-        standing |= zip(_paths(world, source), observed.coming, strict=True)
+        if unmovable := _unmovable(source, mailbox, observed.coming, world):
+            return unmovable
     for path, seen in standing.items():
         blocked = foreign_nature(path, seen) or (account and foreign_owner(path, seen, account))
         if blocked:
@@ -221,8 +208,39 @@ def _occupied(path: PurePosixPath, source: Address) -> Blocked:
     return Blocked(
         "move-target-exists",
         f"{path} is there already, and the mail of {source} is to come there",
-        f"look at what is in {path}, move it away, then apply again",
+        f"look at what is in {path}, move it away, then apply again; or take the [[moved]] block of"
+        f" {source} out, and its mail is set aside instead",
     )
+
+
+def _unmovable(
+    source: Address, mailbox: Mailbox, coming: tuple[Standing, ...], world: World
+) -> Blocked | None:
+    """Why the mail of another address cannot become this mailbox's by a rename."""
+    account = world.host.account(mailbox.owner)
+    for path, seen in zip(_paths(world, source), coming, strict=True):
+        if isinstance(seen, Access) and account and seen.uid != account.uid:
+            return Blocked(
+                "move-foreign-owner",
+                f"{path} belongs to uid {seen.uid}, and {mailbox.address} to {mailbox.owner}: a"
+                " move gives nobody another's mail",
+                f"declare {mailbox.address} with the owner that {source} has; if {mailbox.owner} is"
+                f" to have the mail, give it with `chown -R {mailbox.owner} {path}` first",
+            )
+        blocked = foreign_nature(path, seen)
+        if blocked:
+            return blocked
+        data = world.host.look(world.roots.data)
+        entry = world.host.look(path)
+        if data is not None and entry is not None and entry.device != data.device:
+            return Blocked(
+                "move-other-file-system",
+                f"{path} is on another file system than {world.roots.data}, and aimx never copies"
+                " mail",
+                f"bring both on one file system, or take the [[moved]] block of {source} out and"
+                " move the mail by hand while the daemon is stopped",
+            )
+    return None
 
 
 def _earlier_mail(mailbox: Mailbox, world: World) -> Iterator[str]:
@@ -243,15 +261,14 @@ def _corrected(
     wanted = _owned(world, mailbox.owner)
     sources: Iterable[PurePosixPath | None] = (None, None)
     if observed.coming:
-        moving = zip(
-            _paths(world, _moving(world)[str(mailbox.address)]), observed.coming, strict=True
-        )
-        sources = [path if seen is not None else None for path, seen in moving]
+        source = moving(world)[str(mailbox.address)]
+        coming = zip(_paths(world, source), observed.coming, strict=True)
+        sources = [path if seen is not None else None for path, seen in coming]
     here = (observed.inbox, observed.sent)
-    for path, seen, source in zip(_paths(world, mailbox.address), here, sources, strict=True):
-        if source is not None:
-            yield Phase.STORAGE, SetAccess(source, wanted)
-            yield Phase.RELOCATE, Move(source, path)
+    for path, seen, origin in zip(_paths(world, mailbox.address), here, sources, strict=True):
+        if origin is not None:
+            yield Phase.STORAGE, SetAccess(origin, wanted)
+            yield Phase.RELOCATE, Move(origin, path)
         elif seen is None:
             yield Phase.STORAGE, MakeDirectory(path, wanted)
         elif seen != wanted:
@@ -270,7 +287,7 @@ def _retired(name: str, observed: Directories, world: World) -> Change:
     if not retiring.anything:
         return Change(address, Action.FORGET, "it left the manifest, and has no mail here")
     begun = world.applied is None or name not in world.applied.mailboxes
-    named = any(str(removed.address) == name for removed in world.desired.removed)
+    named = removing(world, name) is not None
     if begun:
         why = "its removal was begun and is not finished"
     else:

@@ -41,9 +41,13 @@ def plan_text(
     for unsettled in plan.unsettled:
         lines.append(_head(UNSEEN_SYMBOL, unsettled.address, colour=colour))
         lines += wrapped(f"could not be looked at: {unsettled.reason}", columns, _INDENT)
-    if lines:
+    for note in plan.notes:
+        lines += wrapped(note, columns, " " * 2)
+    if plan.changes or plan.unsettled:
         signs = ", ".join(f"{sign} {meaning}" for sign, meaning in legend(plan).items())
         lines += ["", *wrapped(signs, columns, " " * 2), ""]
+    elif lines:
+        lines.append("")
     lines.append(summary(plan))  # Never broken: scripts look for it.
     for each in advice(plan, saved) if advised or plan.refused else ():
         lines += ["", *_advice(each, columns)]

@@ -113,3 +113,74 @@ def test_the_last_domain_is_never_removed(machine):
         "cannot remove 'a.com': it is the last configured domain. An AIMX install must have at"
         " least one domain. Use `aimx uninstall` for a full teardown."
     )
+
+
+PROTECTED = 'domains = ["a.com"]\n[mailboxes."m0@a.com"]\nowner = "alice"\nlifecycle.protect = {}\n'
+OTHERS = manifest(3, "").replace('[mailboxes."m0@a.com"]\nowner = "alice"\n', "")
+
+
+def with_protection(value):
+    return PROTECTED.format(value) + OTHERS
+
+
+def test_taking_the_line_out_does_not_lift_a_protection(machine):
+    machine.apply(with_protection("true"))
+    machine.apply(manifest(3))
+
+    plan = machine.plan('domains = ["a.com"]\n' + OTHERS, allow_removals=9)
+
+    blocked = {change.address: change.blocked.code for change in plan.blocked}
+    assert blocked == {"mailbox/m0@a.com": "protected", "config": "needs-another"}
+    assert plan.steps == ()
+
+
+def test_a_protection_is_lifted_by_a_manifest_that_says_so_and_was_applied(machine):
+    machine.apply(with_protection("true"))
+    machine.apply(with_protection("false"))
+
+    plan = machine.apply('domains = ["a.com"]\n' + OTHERS)
+
+    assert plan.count(Action.QUARANTINE) == 1
+
+
+def test_a_removed_block_does_not_lift_a_protection(machine):
+    machine.apply(with_protection("true"))
+    block = '[[removed]]\naddress = "mailbox/m0@a.com"\n'
+
+    change = machine.change('domains = ["a.com"]\n' + OTHERS + block, "mailbox/m0@a.com")
+
+    assert change.blocked.code == "protected"
+
+
+def test_a_protected_domain_cannot_leave(machine):
+    head = 'domains = ["a.com", "b.com"]\n'
+    machine.apply(head + '[domain."b.com"]\nlifecycle = { protect = true }\n' + manifest(2, ""))
+    machine.apply(head + manifest(2, ""))
+
+    change = machine.change(manifest(2), "domain/b.com", allow_removals=9)
+
+    assert change.blocked.code == "protected"
+
+
+def test_protection_follows_a_mailbox_that_moves(machine):
+    machine.apply(with_protection("true"))
+    hello = '[mailboxes."hello@a.com"]\nowner = "alice"\n'
+    block = '[[moved]]\nfrom = "mailbox/m0@a.com"\nto = "mailbox/hello@a.com"\n'
+    machine.apply('domains = ["a.com"]\n' + OTHERS + hello + block)
+
+    change = machine.change('domains = ["a.com"]\n' + OTHERS, "mailbox/hello@a.com")
+
+    assert change.blocked.code == "protected"
+
+
+def test_nothing_goes_while_another_removal_keeps_the_engine_config_as_it_is(machine):
+    machine.apply(with_protection("true"))
+
+    plan = machine.plan('domains = ["a.com"]\n[mailboxes."m2@a.com"]\nowner = "alice"\n')
+
+    assert {change.address: change.blocked.code for change in plan.blocked} == {
+        "mailbox/m0@a.com": "protected",
+        "mailbox/m1@a.com": "needs-another",
+        "config": "needs-another",
+    }
+    assert plan.steps == ()
