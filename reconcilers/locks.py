@@ -85,17 +85,21 @@ def _opened(roots: Roots, lock: PurePosixPath) -> Iterator[int]:
     with changing(lock), Anchors(roots).parent(lock) as (parent, name):
         descriptor = os.open(name, _OPENING, 0o600, dir_fd=parent)
     try:
-        os.fchmod(descriptor, 0o600)
+        with changing(lock):
+            os.fchmod(descriptor, 0o600)
         yield descriptor
     finally:
+        # A child between fork and exec has it too, and would keep the lock for that moment.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
 
 
 def _take(descriptor: int, host: Host, lock: PurePosixPath, record: PurePosixPath) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise LockHeldError(lock, _read(host, record)) from None
+    with changing(lock):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LockHeldError(lock, _read(host, record)) from None
 
 
 def _written(host: Host, command: str) -> bytes:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import os
+import pwd
 import stat
 import subprocess
 import sys
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from reconcilers.host.host import StepError
 from reconcilers.host.local import LocalHost
 from reconcilers.locks import LockHeldError, apply_lock, daemon_lock
 from reconcilers.roots import Roots
@@ -123,11 +126,39 @@ def test_it_is_free_at_once_when_its_holder_is_killed(host: LocalHost, roots: Ro
 
 
 def test_no_child_inherits_it(host: LocalHost, roots: Roots) -> None:
+    with (
+        apply_lock(host, roots, "aimx apply"),
+        subprocess.Popen(
+            ["/bin/cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, close_fds=False
+        ) as child,
+    ):
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(b"x\n")
+        assert child.stdout.readline() == b"x\n"
+        held = {os.readlink(entry) for entry in Path(f"/proc/{child.pid}/fd").iterdir()}
+
+    assert str(roots.lock) not in held
+
+
+def test_it_is_free_after_its_holder_though_a_child_has_yet_to_exec(
+    host: LocalHost, roots: Roots
+) -> None:
+    waits, go = os.pipe()
     with apply_lock(host, roots, "aimx apply"):
-        child = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, close_fds=False)
-    with apply_lock(host, roots, "aimx apply"):
-        pass
-    child.communicate()
+        child = os.fork()
+        if child == 0:
+            os.close(go)
+            os.read(waits, 1)
+            os._exit(0)
+
+    try:
+        with apply_lock(host, roots, "aimx apply"):
+            pass
+    finally:
+        os.close(go)
+        os.close(waits)
+        os.waitpid(child, 0)
 
 
 def test_serving_and_applying_are_two_locks(host: LocalHost, roots: Roots) -> None:
@@ -138,3 +169,25 @@ def test_serving_and_applying_are_two_locks(host: LocalHost, roots: Roots) -> No
             daemon_lock(host, roots, "aimx serve"),
         ):
             pass
+
+
+@pytest.mark.root
+def test_a_lock_of_somebody_else_is_refused_with_what_to_do() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    with TemporaryDirectory() as directory:
+        top = PurePosixPath(directory)
+        roots = Roots(top / "etc", top / "data", top / "run", top / "etc/manifest.toml")
+        with apply_lock(LocalHost(roots), roots, "aimx apply"):
+            os.chmod(roots.lock, 0o666)
+        os.chmod(directory, 0o755)
+
+        os.seteuid(pwd.getpwnam("nobody").pw_uid)
+        try:
+            with (
+                pytest.raises(StepError, match="Run as the user that the instance belongs to"),
+                apply_lock(LocalHost(roots), roots, "aimx apply"),
+            ):
+                pass
+        finally:
+            os.seteuid(0)
