@@ -1,6 +1,6 @@
 """An apply that is struck at a system call, from outside: a few points of the many.
 
-`./dev/crash` strikes all of them, which takes an hour.
+`./dev/crash` strikes all of them, which takes minutes.
 """
 
 import shutil
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 CRASH = Path(__file__).parents[2] / "dev" / "crash.py"
+SECONDS = "40"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -23,21 +24,15 @@ def traceable() -> None:
         pytest.skip("nothing may be traced here")
 
 
-@pytest.mark.parametrize(
-    ("scenario", "fault"),
-    [
-        ("create", "kill"),
-        ("remove", "kill"),
-        ("add", "enospc"),
-    ],
-)
-def test_what_a_struck_apply_leaves_is_finished_by_the_next(scenario: str, fault: str) -> None:
+def test_what_a_struck_apply_leaves_is_finished_by_the_next() -> None:
     done = subprocess.run(
-        [sys.executable, CRASH, "--scenario", scenario, "--fault", fault, "--budget", "2"],
+        [sys.executable, CRASH, "--sample", SECONDS, "--jobs", "1"],
         capture_output=True,
         text=True,
         check=False,
     )
 
+    if "nothing may be traced here" in done.stdout:
+        pytest.skip(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.endswith("0 failed\n")
+    assert done.stdout.endswith(" points tried, 0 failed\n")
