@@ -146,7 +146,7 @@ def test_another_port_is_served_without_a_restart(served, until):
 
 
 def test_a_port_that_is_taken_leaves_everything_as_it_was(served, until):
-    until(lambda: is_settled(served), "what was edited before to be applied")
+    until(lambda: is_at_rest(served), "what was edited before to be applied")
     before, text = served.status()["generation"], served.manifest.read_text()
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
