@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 
 from reconcilers.host.host import ReconcileError
 from reconcilers.journal import Interrupted, Journal
+from reconcilers.lanes import Lanes, OneLane
 from reconcilers.plan import Plan
 from reconcilers.receipt import Outcome, Receipt
 from reconcilers.step import Hands, Phase, Reversible, Step
@@ -18,21 +21,33 @@ _ADDING = {Phase.KEYS, Phase.STORAGE}
 _TOGETHER = {Phase.PREPARE, Phase.RELOCATE, Phase.CONFIG, Phase.COMMIT}
 
 
+# Where steps take long enough to be taken side by side: making a key is a tenth of a second of
+# computing, while a directory is made sooner than handed over.
+_SIDE_BY_SIDE = {Phase.KEYS}
+# How far ahead to look for a step that needs none of those under way.
+_AHEAD = 8  # Steps for each lane.
+
+
 def _never() -> bool:
     return False
 
 
 def apply(
-    plan: Plan, hands: Hands, journal: Journal, stop: Callable[[], bool] = _never
+    plan: Plan,
+    hands: Hands,
+    journal: Journal,
+    stop: Callable[[], bool] = _never,
+    lanes: Lanes[Receipt] | None = None,
 ) -> Iterator[Receipt]:
     """Take the plan's steps in order, and tell what became of each.
 
-    `stop` is asked before each step; once it says yes, the rest is not started. Every step gets a
-    receipt, some a second one that replaces it (`receipt.final`). Only a `ReconcileError` is a
-    failed step; anything else is a defect, and ends the apply as a kill would.
+    With several lanes, steps that need none of each other are taken at a time. `stop` is asked
+    before each step; once it says yes, the rest is not started. Every step gets a receipt, some a
+    second one that replaces it (`receipt.final`). Only a `ReconcileError` is a failed step;
+    anything else is a defect, and ends the apply as a kill would.
     """
     interrupted = journal.begin()
-    walk = _Walk(hands, journal, stop)
+    walk = _Walk(hands, journal, stop, lanes or OneLane())
     for phase in Phase:
         if phase is Phase.CONFIG and interrupted:
             walk.secure(interrupted)
@@ -43,12 +58,15 @@ def apply(
 class _Walk:
     """One apply under way."""
 
-    def __init__(self, hands: Hands, journal: Journal, stop: Callable[[], bool]) -> None:
+    def __init__(
+        self, hands: Hands, journal: Journal, stop: Callable[[], bool], lanes: Lanes[Receipt]
+    ) -> None:
         self.failure = ""  # What failed first, as the reason why others are not started.
         self.stopped = False
         self._hands = hands
         self._journal = journal
         self._stop = stop
+        self._lanes = lanes
         self._receipts: dict[str, Receipt] = {}
         self._blamed: dict[str, str] = {}  # By skipped step: the resource that failed.
         self._relocated: list[Step] = []
@@ -66,21 +84,41 @@ class _Walk:
     def through(self, phase: Phase, steps: Sequence[Step]) -> Iterator[Receipt]:
         """Each step of a phase at its turn, and then what has to be taken back."""
         refusal = "" if phase in _ADDING else self.failure
-        for step in steps:
-            receipt = self._turn(step, refusal)
+        lanes = self._lanes if phase in _SIDE_BY_SIDE else OneLane[Receipt]()
+        by_id = {step.id: step for step in steps}
+        left, under_way = deque(steps), 0
+        while left or under_way:
+            step = self._next(left, lanes) if under_way < lanes.number else None
+            receipt = self._turn(step, refusal, lanes) if step else lanes.ended()
+            under_way += (receipt is None) - (step is None)
+            if receipt is None:
+                continue
+            taken = by_id[receipt.step]
+            self._remember(taken, receipt)
             yield self._record(receipt)
             if receipt.outcome is Outcome.FAILED:
-                self._fail(f"{step.address} failed")
+                self._fail(f"{receipt.address} failed")
                 refusal = self.failure if phase in _TOGETHER else refusal
-                if step.closing:
+                if taken.closing:
                     yield from self._revoke(steps, receipt.reason)
         if phase is Phase.CONFIG and not self._leads_forward(steps):
             yield from self._take_back()
         if phase is Phase.COMMIT and self._awaits_commit:
             self._drop()
 
-    def _turn(self, step: Step, refusal: str) -> Receipt:
-        """Look whether what it needs is done, and whether anything may still start; take it."""
+    def _next(self, left: deque[Step], lanes: Lanes[Receipt]) -> Step | None:
+        """The first step that needs none of those under way; None where all of them do."""
+        for place, step in enumerate(islice(left, _AHEAD * lanes.number)):
+            if all(needed in self._receipts for needed in step.after):
+                del left[place]
+                return step
+        return None
+
+    def _turn(self, step: Step, refusal: str, lanes: Lanes[Receipt]) -> Receipt | None:
+        """Look whether what it needs is done, and whether anything may still start; begin it.
+
+        None where it is under way now.
+        """
         needed = None if step.closing else self._broken(step)
         if needed:
             self._blamed[step.id] = needed
@@ -91,17 +129,18 @@ class _Walk:
             return _receipt(step, Outcome.NOT_STARTED, "the apply was stopped")
         if refusal:
             return _receipt(step, Outcome.NOT_STARTED, refusal)
-        receipt = self._take(step)
-        match step.phase, receipt.outcome:
-            case Phase.PREPARE, Outcome.DONE:
-                self._awaits_commit = True
-            case Phase.RELOCATE, Outcome.DONE:
-                self._relocated.append(step)
-            case Phase.COMMIT, _:
-                self._awaits_commit = False
-            case _:
-                pass
-        return receipt
+        return self._begin(step, lanes)
+
+    def _begin(self, step: Step, lanes: Lanes[Receipt]) -> Receipt | None:
+        """What a lane does is the step alone; the journal is written here."""
+        try:
+            if step.operation.holds(self._hands):
+                return _receipt(step, Outcome.DONE)
+        except ReconcileError as failure:
+            return _receipt(step, Outcome.FAILED, str(failure))
+        self._journal.intend(step)
+        lanes.begin(lambda: _take(step, self._hands))
+        return None
 
     def _broken(self, step: Step) -> str | None:
         """The resource that failed, of those that the step needs, however far away."""
@@ -110,17 +149,17 @@ class _Walk:
                 return self._blamed.get(needed.step, needed.address)
         return None
 
-    def _take(self, step: Step) -> Receipt:
-        operation = step.operation
-        try:
-            if not operation.holds(self._hands):
-                self._journal.intend(step)
-                operation.take(self._hands)
-                if operation.holds(self._hands) is False:
-                    return _receipt(step, Outcome.FAILED, "taken, and not seen to hold afterwards")
-        except ReconcileError as failure:
-            return _receipt(step, Outcome.FAILED, str(failure))
-        return _receipt(step, Outcome.DONE)
+    def _remember(self, step: Step, receipt: Receipt) -> None:
+        """What may have to be taken back."""
+        match step.phase, receipt.outcome:
+            case Phase.PREPARE, Outcome.DONE:
+                self._awaits_commit = True
+            case Phase.RELOCATE, Outcome.DONE:
+                self._relocated.append(step)
+            case Phase.COMMIT, Outcome.DONE | Outcome.FAILED:
+                self._awaits_commit = False
+            case _:
+                pass
 
     def _revoke(self, steps: Sequence[Step], reason: str) -> Iterator[Receipt]:
         """What a closing step should have made durable was done in vain."""
@@ -171,6 +210,16 @@ class _Walk:
 
     def _fail(self, reason: str) -> None:
         self.failure = self.failure or reason
+
+
+def _take(step: Step, hands: Hands) -> Receipt:
+    try:
+        step.operation.take(hands)
+        if step.operation.holds(hands) is False:
+            return _receipt(step, Outcome.FAILED, "taken, and not seen to hold afterwards")
+    except ReconcileError as failure:
+        return _receipt(step, Outcome.FAILED, str(failure))
+    return _receipt(step, Outcome.DONE)
 
 
 def _receipt(step: Step, outcome: Outcome, reason: str = "") -> Receipt:

@@ -33,6 +33,7 @@ def wish(options: argparse.Namespace) -> Wish:
         columns=terminal.columns(),
         color=terminal.color() and view == "text",
         allow_removals=getattr(options, "allow_removals", 0),
+        parallelism=getattr(options, "parallelism", 0),
         advised=options.command == "plan",
         out=shlex.quote(out) if (out := getattr(options, "out", None)) else "",
     )
@@ -49,7 +50,7 @@ def apply_saved(options: argparse.Namespace, content: bytes) -> Answer:
     headers = {**_headers(asked), "Content-Length": str(len(content))}
 
     def alone(direct: Direct) -> Answer:
-        return _attended(lambda watched: direct.apply_saved(asked, content, watched))
+        return _attended(asked, lambda watched: direct.apply_saved(asked, content, watched))
 
     return _answer("APPLY", options, headers, alone, content)
 
@@ -59,7 +60,7 @@ def apply(options: argparse.Namespace, plan_id: str) -> Answer:
     headers = {**_headers(asked), "Plan": plan_id}
 
     def alone(direct: Direct) -> Answer:
-        return _attended(lambda watched: direct.apply(asked, plan_id, watched))
+        return _attended(asked, lambda watched: direct.apply(asked, plan_id, watched))
 
     return _answer("APPLY", options, headers, alone)
 
@@ -88,10 +89,10 @@ def status(options: argparse.Namespace) -> dict[str, Any]:
     return _direct(options).status(asked)
 
 
-def _attended(apply: Callable[[Watched], Answer]) -> Answer:
+def _attended(asked: Wish, apply: Callable[[Watched], Answer]) -> Answer:
     from aimx.cli.attended import attended
 
-    with attended() as watched:
+    with attended(asked.parallelism) as watched:
         return apply(watched)
 
 
@@ -146,6 +147,7 @@ def _headers(asked: Wish) -> dict[str, str]:
         "Color": "true" if asked.color else "false",
         "Allow-Removals": str(asked.allow_removals),
         "Advised": "true" if asked.advised else "false",
+        **({"Parallelism": str(asked.parallelism)} if asked.parallelism else {}),
         **({"Out": asked.out} if asked.out else {}),
     }
 

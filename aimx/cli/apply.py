@@ -7,7 +7,7 @@ import argparse
 from aimx.cli import administer, saved, terminal
 from aimx.cli.plan import removals
 from aimx.doors.exits import Exit
-from aimx.doors.wish import Answer
+from aimx.doors.wish import MOST_LANES, Answer
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--json", action="store_true", help="the outcome as data")
+    parser.add_argument(
+        "--parallelism",
+        type=_lanes,
+        default=0,
+        metavar="N",
+        help="take up to N independent steps at a time; 1: always in the same order",
+    )
     removals(parser)
+
+
+def _lanes(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= MOST_LANES):
+        raise argparse.ArgumentTypeError(f"'{text}' is no number from 1 to {MOST_LANES}")
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:

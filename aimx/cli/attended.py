@@ -20,7 +20,7 @@ _PATIENCE, _PACE = 1.0, 0.1  # Seconds.
 
 
 @contextmanager
-def attended() -> Iterator[Watched]:
+def attended(parallelism: int = 0) -> Iterator[Watched]:
     """Ctrl-C and SIGTERM let the step in hand end, and start no other. The second kills."""
     stopping: list[int] = []
 
@@ -32,7 +32,7 @@ def attended() -> Iterator[Watched]:
     before = {number: signal.signal(number, stop) for number in _STOPPING}
     progress = _Progress()
     try:
-        yield Watched(stop=lambda: bool(stopping), progress=progress.tell)
+        yield Watched(lambda: bool(stopping), progress.tell, parallelism)
     finally:
         progress.end()
         for number, answer in before.items():

@@ -21,6 +21,7 @@ from reconcilers.generations import Who, leads_to
 from reconcilers.host.host import Host, ReconcileError
 from reconcilers.host.local import LocalHost
 from reconcilers.host.read_only import ReadOnly
+from reconcilers.host.threads import Threads, usual
 from reconcilers.journal import Journal, is_applied, position
 from reconcilers.locks import LockHeldError, apply_lock
 from reconcilers.plan import Plan
@@ -57,6 +58,7 @@ class Watched:
     stop: Callable[[], bool] = lambda: False
     # What became of a step, which of how many it is.
     progress: Callable[[Receipt, int, int], None] = lambda receipt, number, steps: None
+    parallelism: int = 0  # How many steps at a time; 0: as suits the machine.
 
 
 UNWATCHED = Watched()
@@ -196,10 +198,12 @@ class Instance:
         self, plan: Plan, activation: Activation, journal: Journal, watched: Watched
     ) -> tuple[Receipt, ...]:
         receipts = []
-        for receipt in apply(plan, Hands(self.host, activation), journal, watched.stop):
-            receipts.append(receipt)
-            # A step that is taken back has a second receipt.
-            watched.progress(receipt, min(len(receipts), len(plan.steps)), len(plan.steps))
+        hands, steps = Hands(self.host, activation), len(plan.steps)
+        with Threads[Receipt](watched.parallelism or usual()) as lanes:
+            for receipt in apply(plan, hands, journal, watched.stop, lanes):
+                receipts.append(receipt)
+                # A step that is taken back has a second receipt.
+                watched.progress(receipt, min(len(receipts), steps), steps)
         return final(receipts)
 
     def _generation(self) -> int:

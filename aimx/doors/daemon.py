@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from aimx.controller.instance import Consent
+from aimx.controller.instance import Consent, Watched
 from aimx.controller.loop import Controller
 from aimx.doors.answers import against, answering, applied, planned, resources
 from aimx.doors.reports import reported
@@ -36,7 +36,8 @@ class Daemon:
         self._check(wish)
         who = Who(uid, "", "aimx apply")
         with answering(wish) as answers:
-            done = await self.controller.apply(plan_id, who, Consent(wish.allow_removals))
+            consent, watched = Consent(wish.allow_removals), Watched(parallelism=wish.parallelism)
+            done = await self.controller.apply(plan_id, who, consent, None, watched)
             answers.append(applied(done, wish))
         return answers[0]
 
@@ -47,7 +48,8 @@ class Daemon:
             saved = await asyncio.to_thread(self.controller.instance.load, content)
             with against(saved):
                 consent = Consent(saved.allow_removals)
-                done = await self.controller.apply(saved.plan_id, who, consent, saved)
+                watched = Watched(parallelism=wish.parallelism)
+                done = await self.controller.apply(saved.plan_id, who, consent, saved, watched)
             answers.append(applied(done, wish))
         return answers[0]
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
+MOST_LANES = 64  # Each is a thread of whoever applies.
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -17,6 +19,7 @@ class Wish:
     color: bool = False
     allow_removals: int = 0
     advised: bool = True  # Say what to type next.
+    parallelism: int = 0  # How many steps at a time; 0: as suits the machine.
     out: str = ""  # Where the plan is to be saved, so that what to type next can name it.
 
 

@@ -135,7 +135,15 @@ def test_a_machine_that_cannot_be_changed_is_told_in_a_sentence(instance):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("plan", "--no-such"), ("plan", "more"), ("plan", "--allow-removals", "-1"), ("no-such",)],
+    [
+        ("plan", "--no-such"),
+        ("plan", "more"),
+        ("plan", "--allow-removals", "-1"),
+        ("no-such",),
+        ("apply", "--parallelism", "0"),
+        ("apply", "--parallelism", "65"),
+        ("apply", "a", "b"),
+    ],
     ids=" ".join,
 )
 def test_a_command_line_that_makes_no_sense_never_reads_as_pending(instance, arguments):
@@ -180,6 +188,9 @@ def test_a_signal_stops_an_apply_before_its_next_step(number):
 
 def test_a_stopped_apply_says_what_it_did_not_begin(instance, monkeypatch):
     class Stopped:
+        def __init__(self, parallelism):
+            pass
+
         def __enter__(self):
             return Watched(stop=lambda: True)
 

@@ -198,3 +198,15 @@ def test_a_plan_that_cannot_be_kept_is_an_error(instance, tmp_path):
 
 def test_an_out_that_would_break_a_frame_is_refused(instance, tmp_path):
     assert instance.run("plan", "--out", f"{tmp_path}/x\nPlan: y").exit == Exit.USAGE
+
+
+@pytest.mark.parametrize("number", ["1", "3"])
+def test_as_many_steps_as_were_asked_for_are_taken_at_a_time(instance, number):
+    instance.manifest.write_text('domains = ["a.example", "b.example", "c.example"]\n')
+
+    done = instance.run("apply", "--yes", "--json", "--parallelism", number)
+
+    outcomes = [receipt["outcome"] for receipt in json.loads(done.out)["receipts"]]
+    assert done.exit == Exit.DONE
+    assert set(outcomes) == {"done"}
+    assert instance.run("plan", "--detailed-exitcode").exit == Exit.DONE

@@ -75,7 +75,7 @@ VERBS: Mapping[str, Shape] = {
     "VERSION": Shape(bare=True),
     "STATUS": Shape(optional=ROOTS),
     "PLAN": Shape(optional=ROOTS | VIEW),
-    "APPLY": Shape(optional=ROOTS | VIEW | _names("plan"), body=True),
+    "APPLY": Shape(optional=ROOTS | VIEW | _names("plan", "parallelism"), body=True),
     "EXPLAIN": Shape(required=_names("address"), optional=ROOTS | VIEW),
     "GRAPH": Shape(optional=ROOTS | VIEW),
     "DIFF": Shape(optional=ROOTS | VIEW | _names("from", "to")),

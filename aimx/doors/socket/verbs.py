@@ -12,7 +12,7 @@ import structlog
 from aimx.doors.authorize import Action, Caller, Decision, authorize
 from aimx.doors.socket import frames
 from aimx.doors.socket.frames import Code, Request
-from aimx.doors.wish import Administration, Question, Wish
+from aimx.doors.wish import MOST_LANES, Administration, Question, Wish
 
 log = structlog.get_logger()
 
@@ -174,6 +174,13 @@ def _numbers(request: Request, *names: str) -> tuple[int, ...]:
     return tuple(request.number(name, 0) for name in said)
 
 
+def _lanes(request: Request) -> int:
+    number = request.number("parallelism", 0)
+    if number > MOST_LANES:
+        raise frames.malformed(f"parallelism is {MOST_LANES} at most")
+    return number
+
+
 def _wish(request: Request) -> Wish:
     """The request's headers as a wish; raises `FrameError` for one that makes no sense."""
     views = _VIEWS.get(request.verb, ("text", "json"))
@@ -189,5 +196,6 @@ def _wish(request: Request) -> Wish:
         color=request.flag("color"),
         allow_removals=request.number("allow-removals", 0),
         advised=request.headers.get("advised") != "false",
+        parallelism=_lanes(request),
         out=request.headers.get("out", ""),
     )
