@@ -19,7 +19,7 @@ from desired.names import Domain, Glob, HookName
 from desired.problem import KeyPath, Source
 from desired.schema import DomainTable, HookTable, IdentityTable, Table
 
-_NO_OVERRIDE = DomainTable()
+_NO_OVERRIDE = DomainTable.model_construct()
 
 
 class Layers:

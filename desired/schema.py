@@ -36,7 +36,11 @@ from desired.meanings import MEANINGS
 class Table(BaseModel):
     """A TOML table: nothing is guessed, nothing is ignored."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", title=None)
+    # Only the manifest's own validator is ever needed, and it contains the others. So a default
+    # is constructed: making it by validation would build the validator of its table alone.
+    model_config = ConfigDict(
+        strict=True, frozen=True, extra="forbid", title=None, defer_build=True
+    )
 
 
 class Lifecycle(Table):
@@ -61,8 +65,8 @@ class DomainTable(Table):
     trusted_senders: list[GlobText] | None = None
     signature: str | None = None
     dkim_selector: SelectorText | None = None
-    lifecycle: Lifecycle = Lifecycle()
-    dkim: Dkim = Dkim()
+    lifecycle: Lifecycle = Lifecycle.model_construct()
+    dkim: Dkim = Dkim.model_construct()
 
 
 class HookTable(Table):
@@ -91,8 +95,9 @@ class MailboxTable(Table):
     address: str | None = None
     trust: Trust | None = None
     trusted_senders: list[GlobText] | None = None
-    hooks: list[HookTable] = []
-    aliases: list[AddressText] = []
+    # Pydantic would copy a default deeply, for each of ten thousand mailboxes.
+    hooks: list[HookTable] = Field(default_factory=list)
+    aliases: list[AddressText] = Field(default_factory=list)
     allow_root_catchall: bool = False
     lifecycle: Lifecycle | None = None
     limits: LimitsTable | None = None
@@ -202,7 +207,7 @@ class PolicyTable(Table):
     tombstone_retention: Retention = None
     max_signature_age: Duration | None = None
     keep_generations: Count | None = None
-    self_service: SelfServiceTable = SelfServiceTable()
+    self_service: SelfServiceTable = SelfServiceTable.model_construct()
 
 
 class MetricsTable(Table):
@@ -230,7 +235,7 @@ class UsersTable(Table):
 class ServerTable(Table):
     """The engine on its host."""
 
-    users: UsersTable = UsersTable()
+    users: UsersTable = UsersTable.model_construct()
 
 
 class UpgradeTable(Table):
@@ -279,17 +284,17 @@ class ManifestTable(Table):
     identities: dict[str, IdentityTable] = {}
     moved: list[MovedTable] = []
     removed: list[RemovedTable] = []
-    smtp: SmtpTable = SmtpTable()
-    tls: TlsTable = TlsTable()
-    outbound: OutboundTable = OutboundTable()
-    dns: DnsTable = DnsTable()
-    http: HttpTable = HttpTable()
-    controller: ControllerTable = ControllerTable()
-    policy: PolicyTable = PolicyTable()
-    limits: LimitsTable = LimitsTable()
-    metrics: MetricsTable = MetricsTable()
-    log: LogTable = LogTable()
-    server: ServerTable = ServerTable()
+    smtp: SmtpTable = SmtpTable.model_construct()
+    tls: TlsTable = TlsTable.model_construct()
+    outbound: OutboundTable = OutboundTable.model_construct()
+    dns: DnsTable = DnsTable.model_construct()
+    http: HttpTable = HttpTable.model_construct()
+    controller: ControllerTable = ControllerTable.model_construct()
+    policy: PolicyTable = PolicyTable.model_construct()
+    limits: LimitsTable = LimitsTable.model_construct()
+    metrics: MetricsTable = MetricsTable.model_construct()
+    log: LogTable = LogTable.model_construct()
+    server: ServerTable = ServerTable.model_construct()
     upgrade: UpgradeTable | None = None
 
 
