@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from typing import Any, Literal
 
@@ -128,22 +128,44 @@ class Snapshot:
         return found
 
     def to_bytes(self) -> bytes:
-        told = asdict(self)
-        del told["_hosted"]
-        return json.dumps(told, separators=(",", ":")).encode()
+        """A line of JSON for all but the routes, then one for each route.
+
+        So no call of the parser is long, and mail goes on beside the loading of a large one.
+        """
+        told = asdict(replace(self, routes={}))
+        del told["_hosted"], told["routes"]
+        routes = ((address, *_told(route)) for address, route in self.routes.items())
+        return "\n".join(map(_JSON.encode, (told, *routes))).encode()
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Snapshot:
         """The inverse of `to_bytes`; for bytes that our own supervisor made."""
-        found: dict[str, Any] = json.loads(raw)
+        head, *routes = raw.decode().split("\n")
+        found: dict[str, Any] = json.loads(head)
         found["id"] = SnapshotId(**found["id"])
         found["domains"] = tuple(found["domains"])
-        found["routes"] = {
-            address: Route(**{**route, "trusted_senders": tuple(route["trusted_senders"])})
-            for address, route in found["routes"].items()
-        }
+        found["routes"] = dict(map(_route, routes))
         found["limits"] = Limits(**found["limits"])
         found["signing"] = {d: Signing(**signing) for d, signing in found["signing"].items()}
         found["delivery"] = Delivery(**found["delivery"])
         found["resolvers"] = tuple(found["resolvers"])
         return cls(**found)
+
+
+_JSON = json.JSONEncoder(separators=(",", ":"))
+
+
+def _told(route: Route) -> tuple[object, ...]:
+    return (
+        route.mailbox,
+        route.domain,
+        route.folder,
+        route.uid,
+        route.trust,
+        route.trusted_senders,
+    )
+
+
+def _route(line: str) -> tuple[str, Route]:
+    address, mailbox, domain, folder, uid, trust, senders = json.loads(line)
+    return address, Route(mailbox, domain, folder, uid, trust, tuple(senders))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import shlex
 from collections.abc import Callable
@@ -153,6 +154,8 @@ def _headers(asked: Wish) -> dict[str, str]:
 
 
 def _direct(options: argparse.Namespace) -> Direct:
+    # This process ends with its answer: collecting would cost a quarter of it and free nothing.
+    gc.disable()
     from aimx.doors.direct import Direct
 
     return Direct.of(roots.chosen(options), may_move=not roots.data_is_chosen(options))

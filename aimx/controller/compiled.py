@@ -23,6 +23,7 @@ class Compiled:
     """A generation, ready to be handed to the processes: each gets only its part."""
 
     snapshot: Snapshot
+    told: bytes = field(repr=False)  # The snapshot as each process gets it, made but once.
     keys: Mapping[str, bytes] = field(repr=False)  # PEM by domain, for outbound alone.
     certificate: bytes | None = field(repr=False)  # PEM chain and key, for inbound; None: no TLS.
     endpoints: tuple[Endpoint, ...]
@@ -38,8 +39,10 @@ def compiled(config: bytes, host: Reading, roots: Roots) -> Compiled:
     head = header(config)
     try:
         desired = read([Source(str(roots.engine_config), config)]).desired
+        made = snapshot(desired, head.generation if head else 0, uids(desired, host, roots))
         return Compiled(
-            snapshot=snapshot(desired, head.generation if head else 0, uids(desired, host, roots)),
+            snapshot=made,
+            told=made.to_bytes(),
             keys=dict(_keys(desired, host, roots)),
             certificate=_certificate(desired, host, roots),
             endpoints=desired.smtp.bind,

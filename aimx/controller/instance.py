@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
+from aimx.controller.reader import Reader
 from aimx.controller.sources import gather
 from aimx.controller.withheld import stricter, with_what_is_gone
 from desired.desired import AutoApply, Desired
 from desired.engine_config import header
-from desired.manifest import Reading, read
+from desired.manifest import Reading
 from desired.problem import Source
 from reconcilers import generations
 from reconcilers.applied import what_was_applied
@@ -97,6 +98,7 @@ class Instance:
     roots: Roots
     host: Host
     named: PurePosixPath  # The data directory as whoever started us named it.
+    reader: Reader = field(default_factory=Reader, repr=False, compare=False)
 
     @classmethod
     def of(cls, roots: Roots) -> Instance:
@@ -108,7 +110,7 @@ class Instance:
         if directory is None:
             return self
         roots = replace(self.roots, data=PurePosixPath(directory))
-        return Instance(roots, LocalHost(roots), self.named)
+        return Instance(roots, LocalHost(roots), self.named, self.reader)
 
     def sources(self) -> tuple[Source, ...]:
         """The manifest as it is now; raises `ManifestError`."""
@@ -116,7 +118,7 @@ class Instance:
 
     def read(self, sources: tuple[Source, ...]) -> Reading:
         """What they desire; raises `ManifestError` with everything that is wrong."""
-        return read(sources, owner_exists=lambda name: self.host.account(name) is not None)
+        return self.reader.read(sources, lambda name: self.host.account(name) is not None)
 
     @contextmanager
     def looking(self) -> Iterator[ReadOnly]:

@@ -53,7 +53,7 @@ def parcel(role: str, compiled: Compiled) -> Parcel:
         secrets = json.dumps(keys).encode()
     else:
         secrets = compiled.certificate or b""
-    return Parcel(compiled.snapshot.id.generation, compiled.snapshot.to_bytes(), secrets)
+    return Parcel(compiled.snapshot.id.generation, compiled.told, secrets)
 
 
 async def prepare(worker: Worker, compiled: Compiled) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import Mapping
@@ -38,6 +39,9 @@ from reconcilers.host.host import Access, ReconcileError
 from reconcilers.locks import LockHeldError, daemon_lock
 
 log = structlog.get_logger()
+
+# What is large here, the manifest and what is made of it, has no cycles.
+_COLLECT = (20_000, 50, 100)
 
 
 class UnservableError(Exception):
@@ -85,6 +89,9 @@ async def _served(instance: Instance, desired: Desired | None, stop: asyncio.Eve
     engine = Running(instance.roots, instance.host)
     try:
         await _begin(engine, instance, config)
+        # A full collection would hold up accepting for as long as it takes to walk the manifest.
+        gc.freeze()
+        gc.set_threshold(*_COLLECT)
         await _attend(engine, instance, state, desired, stop, systemd)
     finally:
         systemd.stopping()
