@@ -68,6 +68,13 @@ def explained(
     )
 
 
+def addresses(desired: Desired, host: Reading, roots: Roots) -> tuple[str, ...]:
+    """All resources that are desired, or there and ours, in the order of a plan."""
+    world = what_was_applied(desired, host, roots)
+    kinds = [_Kind.of(reconciler, world) for reconciler in RECONCILERS]
+    return tuple(address for looked in kinds for address in looked.addresses())
+
+
 @dataclass(frozen=True, slots=True)
 class _Kind:
     """What one kind desires and observes."""

@@ -7,7 +7,7 @@ import gc
 import os
 import shlex
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aimx.cli import roots, terminal
 from aimx.doors.exits import Exit
@@ -36,6 +36,7 @@ def wish(options: argparse.Namespace) -> Wish:
         allow_removals=getattr(options, "allow_removals", 0),
         parallelism=getattr(options, "parallelism", 0),
         advised=options.command == "plan",
+        every=getattr(options, "every", False),
         out=shlex.quote(out) if (out := getattr(options, "out", None)) else "",
     )
 
@@ -80,14 +81,11 @@ def tell(answer: Answer) -> int:
     return answer.exit
 
 
-def status(options: argparse.Namespace) -> dict[str, Any]:
-    """The state as a document; raises `client.ReplyError` where the daemon cannot say."""
+def status(options: argparse.Namespace) -> Answer:
+    """How machine and manifest stand."""
     asked = wish(options)
-    reply = _daemon("STATUS", asked, _roots(asked))
-    if isinstance(reply, client.Ok):
-        found: dict[str, Any] = reply.document
-        return found
-    return _direct(options).status(asked)
+    headers = {**_headers(asked), "Every": "true" if asked.every else "false"}
+    return _answer("STATUS", options, headers, lambda direct: direct.status(asked))
 
 
 def _attended(asked: Wish, apply: Callable[[Watched], Answer]) -> Answer:

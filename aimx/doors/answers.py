@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -157,7 +157,8 @@ def _problems(problems: tuple[Problem, ...]) -> str:
     return json.dumps([asdict(problem) for problem in problems], indent=2)
 
 
-def resources(plan: Plan) -> dict[str, Any]:
+def resources(plan: Plan, every: Iterable[str] = ()) -> dict[str, Any]:
+    """How they stand, for a status: with all addresses, also those that are as they should be."""
     rows = [
         {
             "drift": "#" if row.drifted else "",
@@ -165,6 +166,6 @@ def resources(plan: Plan) -> dict[str, Any]:
             "address": row.address,
             "why": row.why,
         }
-        for row in status_rows(plan)
+        for row in status_rows(plan, every)
     ]
     return {"resources": rows, "unchanged": plan.unchanged, "plan_id": plan_id(plan)}

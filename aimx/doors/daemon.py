@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
 from aimx.controller.instance import Consent, Watched
 from aimx.controller.loop import Controller
-from aimx.doors.answers import against, answering, applied, planned, resources
-from aimx.doors.reports import reported
+from aimx.doors.answers import against, answering, applied, planned
+from aimx.doors.reports import reported, standing, told
 from aimx.doors.socket.frames import Code, FrameError
 from aimx.doors.wish import Answer, Question, Wish
 from desired.problem import ManifestError
@@ -66,7 +67,11 @@ class Daemon:
             review = await self.controller.review(Consent())
         except ManifestError:
             return {**document, "resources": [], "unchanged": 0}
-        return {**document, **resources(review.plan)}
+        told = await asyncio.to_thread(standing, self.controller.instance, review, wish)
+        return {**document, **told}
+
+    def told(self, document: Mapping[str, Any], wish: Wish) -> Answer:
+        return told(document, wish)
 
     def _own(self, uid: int) -> dict[str, Any]:
         """The caller's mailboxes; nobody learns of another's."""

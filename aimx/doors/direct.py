@@ -10,8 +10,8 @@ from typing import Any
 
 from aimx.controller.alone import Alone
 from aimx.controller.instance import Applied, Consent, Instance, Watched
-from aimx.doors.answers import against, answering, applied, invalid, planned, resources, valid
-from aimx.doors.reports import reported
+from aimx.doors.answers import against, answering, applied, invalid, planned, valid
+from aimx.doors.reports import reported, standing, told
 from aimx.doors.wish import Answer, Question, Wish
 from desired.problem import ManifestError
 from reconcilers.generations import Who
@@ -94,7 +94,12 @@ class Direct:
     def report(self, wish: Wish, question: Question) -> Answer:
         return reported(self.instance, wish, question)
 
-    def status(self, wish: Wish) -> dict[str, Any]:
+    def status(self, wish: Wish) -> Answer:
+        with answering(wish) as answers:
+            answers.append(told(self._status(wish), wish))
+        return answers[0]
+
+    def _status(self, wish: Wish) -> dict[str, Any]:
         from aimx.controller.state import State  # Its log is the daemon's.
 
         state = State(self.instance)
@@ -106,4 +111,4 @@ class Direct:
         review = self.instance.review(reading, Consent())
         state.valid(reading)
         state.pending(review)
-        return {**state.document(daemon=False), **resources(review.plan)}
+        return {**state.document(daemon=False), **standing(self.instance, review, wish)}

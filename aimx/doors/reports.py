@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
-from aimx.controller.instance import Consent, Instance, MachineError
-from aimx.doors.answers import answering
+from aimx.controller.instance import Consent, Instance, MachineError, Review
+from aimx.doors.answers import answering, resources
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Answer, Question, Wish
 from desired.problem import printable
 from reconcilers.drift import drift, stated
 from reconcilers.generations import Generation, load, planned
 from reconcilers.history import history
-from reconcilers.inspection import Unknown, explained
+from reconcilers.inspection import Unknown, addresses, explained
 from reconcilers.report.comparison import compared, comparison_document, comparison_text
 from reconcilers.report.drift import drift_document, drift_text
 from reconcilers.report.explanation import explanation_document, explanation_text
@@ -24,6 +25,7 @@ from reconcilers.report.past import (
     history_text,
     written,
 )
+from reconcilers.report.standing import status_text
 
 
 def reported(instance: Instance, wish: Wish, question: Question) -> Answer:
@@ -31,6 +33,25 @@ def reported(instance: Instance, wish: Wish, question: Question) -> Answer:
     with answering(wish) as answers:
         answers.append(_REPORTS[question.verb](instance, wish, question))
     return answers[0]
+
+
+def standing(instance: Instance, review: Review, wish: Wish) -> dict[str, Any]:
+    """How the resources stand, as a status tells it."""
+    every: tuple[str, ...] = ()
+    if wish.every:
+        with instance.looking() as host:
+            every = addresses(review.reading.desired, host, instance.roots)
+    return resources(review.plan, every)
+
+
+def told(document: Mapping[str, Any], wish: Wish) -> Answer:
+    """A status as it was asked for."""
+    if wish.view == "json":
+        output = written(document)
+    else:
+        output = status_text(document, columns=wish.columns, every=wish.every)
+    pending = sum(bool(row["apply"]) for row in document["resources"])
+    return Answer(Exit.DONE, output, pending=pending)
 
 
 def _explain(instance: Instance, wish: Wish, question: Question) -> Answer:

@@ -20,6 +20,7 @@ class Wish:
     allow_removals: int = 0
     advised: bool = True  # Say what to type next.
     parallelism: int = 0  # How many steps at a time; 0: as suits the machine.
+    every: bool = False  # Tell of resources that are as they should be, too.
     out: str = ""  # Where the plan is to be saved, so that what to type next can name it.
 
 
@@ -72,3 +73,6 @@ class Administration(Protocol):
 
     async def status(self, wish: Wish, uid: int | None) -> dict[str, Any]:
         """The state as a document; with a uid, no more of it than is that user's."""
+
+    def told(self, document: Mapping[str, Any], wish: Wish) -> Answer:
+        """A state, in the form that was asked for."""

@@ -102,7 +102,8 @@ class ReadmeReconciler:
         match difference:
             case Missing():
                 why = "agents have nothing to tell them how to read their mail"
-                return Change("readme", Action.CREATE, why, needs=needs)
+                drifted = world.applied is not None
+                return Change("readme", Action.CREATE, why, needs=needs, drifted=drifted)
             case Changed(_, desired, observed):
                 outdated = observed.version != desired.version
                 version = Field("version", observed.version, desired.version)

@@ -5,13 +5,11 @@ The first says whether the machine drifted since the last apply, the second what
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from desired.problem import printable
 from reconcilers.plan import Plan
 from reconcilers.report.view import UNSEEN_SYMBOL, symbol
-
-_DRIFTED, _AS_LEFT = "#", "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +17,16 @@ class StatusRow:
     """How a resource stands."""
 
     drifted: bool
-    symbol: str  # What an apply would do.
+    symbol: str  # What an apply would do; empty where it is as it should be.
     address: str
     why: str
 
-    def __str__(self) -> str:
-        drift = _DRIFTED if self.drifted else _AS_LEFT
-        return f"{drift}{self.symbol} {printable(self.address)}  {printable(self.why)}"
 
+def status_rows(plan: Plan, every: Iterable[str] = ()) -> tuple[StatusRow, ...]:
+    """The resources that an apply would change, or that could not be looked at.
 
-def status_rows(plan: Plan) -> tuple[StatusRow, ...]:
-    """The resources that an apply would change, or that could not be looked at."""
+    With the addresses of all there are, those that are as they should be come last.
+    """
     changes = (
         StatusRow(
             change.drifted,
@@ -43,4 +40,11 @@ def status_rows(plan: Plan) -> tuple[StatusRow, ...]:
         StatusRow(drifted=False, symbol=UNSEEN_SYMBOL, address=each.address, why=each.reason)
         for each in plan.unsettled
     )
-    return (*changes, *unseen)
+    told = (*changes, *unseen)
+    known = {row.address for row in told}
+    settled = (
+        StatusRow(drifted=False, symbol="", address=address, why="")
+        for address in every
+        if address not in known
+    )
+    return (*told, *settled)

@@ -10,7 +10,7 @@ from reconcilers.plan import Plan
 
 UNSEEN_SYMBOL = "?"
 
-_MEANINGS = {
+MEANINGS = {
     "+": "create",
     "~": "update or repair",
     ">": "move, mail untouched",
@@ -62,7 +62,7 @@ def legend(plan: Plan) -> dict[str, str]:
     used = {symbol(change) for change in plan.changes}
     if plan.unsettled:
         used.add(UNSEEN_SYMBOL)
-    return {sign: meaning for sign, meaning in _MEANINGS.items() if sign in used}
+    return {sign: meaning for sign, meaning in MEANINGS.items() if sign in used}
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,3 +162,18 @@ def test_a_graph_is_in_the_language_that_is_asked_for(instance, language):
 
     assert told.exit == Exit.DONE
     assert told.out.startswith({"mermaid": "flowchart TD\n", "dot": "digraph plan {\n"}[language])
+
+
+def test_a_status_lists_everything_where_that_is_asked_for(applied):
+    some, everything = applied.run("status"), applied.run("status", "--all")
+
+    assert "mailbox/" not in some.out
+    assert "\n     mailbox/new@example.com\n" in everything.out
+    assert "8 resources, all as the manifest says.\n" in everything.out
+
+
+def test_a_status_is_pending_where_that_is_asked_for(applied):
+    settled = applied.run("status", "--detailed-exitcode").exit
+    (applied.data / "README.md").unlink()
+
+    assert (settled, applied.run("status", "--detailed-exitcode").exit) == (Exit.DONE, Exit.PENDING)

@@ -105,6 +105,25 @@ def test_a_question_that_makes_no_sense_is_malformed(instance, verb, head, reaso
         through_the_socket(instance, head, verb, os.geteuid())
 
 
+@pytest.mark.parametrize("head", [{"Format": "text"}, {"Format": "json", "Every": "true"}])
+def test_a_status_comes_in_the_form_that_is_asked_for(instance, head):
+    reply = through_the_socket(instance, {**head, "Columns": "60"}, "STATUS", os.geteuid())
+
+    assert reply.document["exit"] == 0
+    assert reply.document["pending"] == 0
+    if head["Format"] == "json":
+        rows = json.loads(reply.document["output"])["resources"]
+        assert {"layout", "config", MAILBOX} <= {row["address"] for row in rows}
+    else:
+        assert "resources, all as the manifest says." in reply.document["output"]
+
+
+def test_a_status_without_a_form_is_the_document(instance):
+    reply = through_the_socket(instance, {}, "STATUS", os.geteuid())
+
+    assert (reply.document["format"], reply.document["resources"]) == ("aimx.status", [])
+
+
 def test_the_documents_name_their_format(instance):
     formats = {
         json.loads(Direct(instance).report(Wish(view="json"), question).output)["format"]

@@ -12,12 +12,17 @@ def test_the_columns_tell_drift_apart_from_what_an_apply_would_do(machine):
 
     rows = status_rows(machine.plan(HEAD + INFO + new))
 
-    assert [str(row) for row in rows] == [
-        "#~ layout  what the last apply left here has changed",
-        "-! mailbox/late@a.com  there is no user carol on this machine, so the mailbox stays"
-        " inactive and its mail is answered with 450",
-        "-+ mailbox/new@a.com  the manifest declares it",
-        "-~ config  the manifest changed",
+    assert [(row.drifted, row.symbol, row.address, row.why) for row in rows] == [
+        (True, "~", "layout", "what the last apply left here has changed"),
+        (
+            False,
+            "!",
+            "mailbox/late@a.com",
+            "there is no user carol on this machine, so the mailbox stays inactive and its mail is"
+            " answered with 450",
+        ),
+        (False, "+", "mailbox/new@a.com", "the manifest declares it"),
+        (False, "~", "config", "the manifest changed"),
     ]
 
 
@@ -34,3 +39,16 @@ def test_a_machine_as_it_should_be_has_no_rows(machine):
     machine.apply(HEAD + INFO)
 
     assert status_rows(machine.plan(HEAD + INFO)) == ()
+
+
+def test_with_all_addresses_those_that_are_as_they_should_be_come_last(machine):
+    machine.apply(HEAD + INFO)
+    machine.host.set_access(machine.roots.marker, Access(0o600, 0, 0))
+
+    rows = status_rows(machine.plan(HEAD + INFO), ("layout", "readme", "config"))
+
+    assert [(row.symbol, row.address) for row in rows] == [
+        ("~", "layout"),
+        ("", "readme"),
+        ("", "config"),
+    ]

@@ -73,7 +73,7 @@ VERBS: Mapping[str, Shape] = {
         body=True,
     ),
     "VERSION": Shape(bare=True),
-    "STATUS": Shape(optional=ROOTS),
+    "STATUS": Shape(optional=ROOTS | VIEW | _names("every")),
     "PLAN": Shape(optional=ROOTS | VIEW),
     "APPLY": Shape(optional=ROOTS | VIEW | _names("plan", "parallelism"), body=True),
     "EXPLAIN": Shape(required=_names("address"), optional=ROOTS | VIEW),

@@ -97,9 +97,12 @@ class Verbs:
     async def _status(self, request: Request, caller: Caller) -> bytes:
         self._permits(request, caller, Action.STATUS)
         is_administrator = caller.uid in (0, self.administrator)
+        wish = _wish(request)
         document: dict[str, Any] = await self.administration.status(
-            _wish(request), None if is_administrator else caller.uid
+            wish, None if is_administrator else caller.uid
         )
+        if "format" in request.headers:
+            return frames.ok_json(self.administration.told(document, wish).document())
         return frames.ok_json(document)
 
     async def _send(self, request: Request, caller: Caller, body: int) -> bytes:
@@ -195,6 +198,7 @@ def _wish(request: Request) -> Wish:
         columns=request.number("columns", 80),
         color=request.flag("color"),
         allow_removals=request.number("allow-removals", 0),
+        every=request.flag("every"),
         advised=request.headers.get("advised") != "false",
         parallelism=_lanes(request),
         out=request.headers.get("out", ""),
