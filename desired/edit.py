@@ -14,7 +14,7 @@ from desired.finding import dotted
 from desired.places import locate
 from desired.problem import BYTE_ORDER_MARK, KeyPath, ManifestError, Problem, Source
 from desired.splicing import Splicing, UnsafeError, block, line, rendered
-from desired.tables import Tables, load
+from desired.tables import Tables, load, same
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def edit(source: Source, change: Edit) -> Source | Unsafe:
         raise ManifestError([tables])
     try:
         wanted = _changed(tables, change)
-        if wanted == tables:
+        if same(wanted, tables):
             return source
         edited = Source(source.name, _spliced(source.raw, tables, change))
         _verify(edited, change, wanted)
@@ -84,7 +84,7 @@ def _verify(edited: Source, change: Edit, wanted: Tables) -> None:
     if isinstance(change, Delete | Remove) and not isinstance(found, Problem):
         # An empty table means what none means, and may stay behind or go along.
         wanted, found = _pruned(wanted, change.path), _pruned(found, change.path)
-    if found != wanted:
+    if not same(found, wanted):
         raise UnsafeError("it is written in a way that cannot be edited")
 
 
@@ -100,7 +100,7 @@ def _spliced(raw: bytes, tables: Tables, change: Edit) -> bytes:
             splicing.append(path, item)
         case Remove(path, item):
             items = _at(tables, path)
-            splicing.remove(path, items.index(item))
+            splicing.remove(path, _positions(items, item)[0])
     return mark + splicing.text().encode("utf-8")
 
 
@@ -112,10 +112,12 @@ def _changed(tables: Tables, change: Edit) -> Any:
 
     def append(items: Any, item: Any) -> Any:
         items = [] if items is _ABSENT else _array(items)
-        return items if item in items else [*items, item]
+        return items if _positions(items, item) else [*items, item]
 
     def remove(items: Any, item: Any) -> Any:
-        return items if items is _ABSENT else [other for other in _array(items) if other != item]
+        if items is _ABSENT:
+            return items
+        return [other for other in _array(items) if not same(other, item)]
 
     match change:
         case Put(path, value):
@@ -126,6 +128,10 @@ def _changed(tables: Tables, change: Edit) -> Any:
             return _replaced(tables, path, lambda items: append(items, item))
         case Remove(path, item):
             return _replaced(tables, path, lambda items: remove(items, item))
+
+
+def _positions(items: list[Any], item: Any) -> list[int]:
+    return [index for index, other in enumerate(items) if same(other, item)]
 
 
 def _array(value: Any) -> list[Any]:

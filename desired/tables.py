@@ -29,6 +29,17 @@ def load(source: Source) -> Tables | Problem:
         return Problem.of_file(source.name, "syntax", f"a number is too long: {cause}")
 
 
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are written alike: to Python 1 is `true`, 1.0 is 1, and nan is no nan."""
+    if one is other:
+        return True
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return type(one) is type(other) and (one == other or one != one)
+
+
 def _not_text(name: str, raw: bytes, start: int) -> Problem:
     begin = raw.rfind(b"\n", 0, start) + 1
     before = raw[begin:start].decode("utf-8", "replace")

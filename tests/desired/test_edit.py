@@ -265,6 +265,24 @@ def test_a_text_that_is_no_toml_is_not_edited() -> None:
         changed("a = [", Delete(("a",)))
 
 
+@pytest.mark.parametrize(
+    ("change", "before", "after"),
+    [
+        (Put(("smtp", "keep_raw"), True), "[smtp]\nkeep_raw = 1\n", "[smtp]\nkeep_raw = true\n"),
+        (Put(("a",), 0), "a = false\n", "a = 0\n"),
+        (Put(("a",), [True]), "a = [1]\n", "a = [true]\n"),
+        (Put(("a", "b"), 1), "a = {b = 1.0}\n", "a = {b = 1}\n"),
+        (Append(("a",), 1), "a = [true]\n", "a = [true, 1]\n"),
+        (Remove(("a",), 1), "a = [true, 1]\n", "a = [true]\n"),
+        (Remove(("a",), 1), "a = [true]\n", "a = [true]\n"),
+    ],
+)
+def test_what_is_equal_only_to_python_is_not_the_same(
+    change: Edit, before: str, after: str
+) -> None:
+    assert changed(before, change) == after
+
+
 _names = st.sampled_from(["owner", "trust", "trusted_senders", "signature", "a b"])
 _tables = st.sampled_from(
     [(), ("smtp",), ("mailboxes", "x@a.com"), ("mailboxes", "n@a.com"), ("domain", "b.com")]
