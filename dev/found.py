@@ -83,13 +83,13 @@ def keys(base: Path) -> frozenset[bytes]:
     )
 
 
-def mail(base: Path) -> dict[int, str]:
+def mail(base: Path, below: str = "data") -> frozenset[tuple[int, str]]:
     """The messages' inodes, wherever they are, and what they hold."""
-    return {
-        path.lstat().st_ino: hashlib.sha256(content).hexdigest()
-        for path in base.glob("data/**/*")
+    return frozenset(
+        (path.lstat().st_ino, hashlib.sha256(content).hexdigest())
+        for path in base.glob(f"{below}/**/*")
         if path.is_file() and (content := path.read_bytes()).startswith(MESSAGE)
-    }
+    )
 
 
 def lasting(there: dict[str, Found]) -> dict[str, Found]:
@@ -114,8 +114,12 @@ def _brief(found: Found | None) -> str:
     return f"{found.nature} {found.uid}:{found.gid} {str(found.content)[:60]}"
 
 
-def engine_problems(base: Path) -> Iterator[str]:
-    """Why the engine could not start here and now, where it would find a config."""
+def engine_problems(base: Path, *, moving: str = "") -> Iterator[str]:
+    """Why the engine could not start here and now, where it would find a config.
+
+    The mail of one that is moving may be at the new place already: until the next apply, which the
+    engine's start is, mail for it is refused for now.
+    """
     from aimx.controller.compiled import compiled
     from aimx.controller.probe import probe
     from reconcilers.host.host import StepError
@@ -137,7 +141,8 @@ def engine_problems(base: Path) -> Iterator[str]:
     for domain in sorted(set(ready.snapshot.domains) - ready.keys.keys()):
         yield f"the engine config names {domain}, which has no key"
     for route in ready.snapshot.routes.values():
-        if not (base / "data" / route.domain / "inbox" / route.folder).is_dir():
+        there = (base / "data" / route.domain / "inbox" / route.folder).is_dir()
+        if not there and str(route.mailbox) != moving:
             yield f"the engine config names {route.mailbox}, which has no directory"
 
 

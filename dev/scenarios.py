@@ -13,12 +13,22 @@ from commands import run
 from found import MESSAGE
 
 OWNER = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-APPLY = ("apply", "--yes")
+APPLY = ("apply", "--yes", "--parallelism", "1")
 
 
 def manifest(domains: Sequence[str], *mailboxes: str, rest: str = "") -> str:
     tables = (f'[mailboxes."{name}"]\nowner = "{OWNER}"\n' for name in mailboxes)
     return f"domains = {json.dumps(list(domains))}\n" + "".join(tables) + rest
+
+
+def block(kind: str, mailbox: str, **what: str) -> str:
+    """A `[[moved]]` or a `[[removed]]`."""
+    named = {"moved": "from", "removed": "address"}[kind]
+    fields = {named: mailbox, **what}
+    for name in (named, "to"):
+        if name in fields:
+            fields[name] = f"mailbox/{fields[name]}"
+    return f"[[{kind}]]\n" + "".join(f'{name} = "{value}"\n' for name, value in fields.items())
 
 
 ONE, TWO = ("a.example",), ("a.example", "b.example")
@@ -33,6 +43,8 @@ class Scenario:
     after: str
     command: tuple[str, ...] = APPLY
     befell: Callable[[Path], None] = lambda base: None
+    moving: str = ""  # The mailbox that is on its way elsewhere.
+    deleted: str = ""  # The directory whose mail is to go.
 
 
 def _drift(base: Path) -> None:
@@ -44,14 +56,25 @@ def _drift(base: Path) -> None:
     (base / "data/README.md").unlink()
 
 
+ALL = manifest(TWO, INFO, OPS, REST)
 SCENARIOS = {
-    "create": Scenario((), manifest(TWO, INFO, OPS, REST)),
+    "create": Scenario((), ALL),
     "add": Scenario((manifest(ONE, INFO),), manifest(TWO, INFO, REST)),
-    "remove": Scenario(
-        (manifest(TWO, INFO, OPS, REST),),
-        manifest(TWO, INFO, REST),
-        (*APPLY, "--allow-removals", "1"),
+    "move": Scenario(
+        (ALL,),
+        manifest(TWO, INFO, "ops@b.example", REST, rest=block("moved", OPS, to="ops@b.example")),
+        moving=OPS,
     ),
+    "remove": Scenario(
+        (ALL,), manifest(TWO, INFO, REST, rest=block("removed", OPS, data="tombstone"))
+    ),
+    "delete": Scenario(
+        (ALL,),
+        manifest(TWO, INFO, REST, rest=block("removed", OPS, data="delete")),
+        deleted="data/a.example/inbox/ops",
+    ),
+    # A domain with its key, and its mailbox.
+    "leave": Scenario((ALL,), manifest(ONE, INFO, OPS), (*APPLY, "--allow-removals", "2")),
     "drift": Scenario((manifest(TWO, INFO, REST),), manifest(TWO, INFO, REST), befell=_drift),
 }
 
