@@ -67,7 +67,7 @@ class Instance:
 
     def __post_init__(self) -> None:
         for name in ("config", "data", "run"):
-            (self.base / name).mkdir(parents=True, mode=0o755)
+            (self.base / name).mkdir(parents=True, exist_ok=True, mode=0o755)
         self.base.chmod(0o755)
 
     @property

@@ -1,24 +1,29 @@
-"""How long `aimx plan` takes with nothing to do, without a daemon, beside the least it could do.
+"""How long `aimx plan` takes with nothing to do, and `aimx apply` for a thousand new mailboxes.
 
-The peer is a bare process that parses the same manifest and looks at the same paths, once each.
+The peers, in turn with it. For a plan: a bare process that parses the same manifest and looks at
+the same paths, once each; and `systemd-tmpfiles --create` over the same directories, where there is
+one. For an apply: a bare process that makes the same directories and flushes each of their parents
+once; and `systemd-tmpfiles --create`, which flushes nothing.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
+import pwd
+import shutil
 import sys
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from figures import CELLS, Series, ratio, table
-from instance import AIMX, Instance, ground
+from figures import table
+from instance import AIMX, Instance, ground, owner
 from machine import machine
+from whole import HEADS, Whole
 
-SIZES = [1_000, 10_000]
-DOMAINS = 10  # Each has a key, and making keys is most of the first apply's time.
+DOMAINS = [f"d{number}.example" for number in range(100)]
+NEW = 1_000  # Mailboxes that an apply makes.
 
 LEAST = """
 import os, sys, tomllib
@@ -30,40 +35,142 @@ for address in manifest["mailboxes"]:
         os.lstat(f"{sys.argv[2]}/{domain}/{folder}/{local}")
 """
 
+MAKE = """
+import os, pwd, sys, tomllib
+with open(sys.argv[1], "rb") as file:
+    manifest = tomllib.load(file)
+parents = set()
+for address, mailbox in manifest["mailboxes"].items():
+    local, _, domain = address.partition("@")
+    account = pwd.getpwnam(mailbox["owner"])
+    for folder in ("inbox", "sent"):
+        parent = f"{sys.argv[2]}/{domain}/{folder}"
+        os.makedirs(parent, exist_ok=True)
+        os.mkdir(f"{parent}/{local}", 0o700)
+        os.chown(f"{parent}/{local}", account.pw_uid, account.pw_gid)
+        parents.add(parent)
+for parent in parents:
+    descriptor = os.open(parent, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+"""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=10, help="runs of each (10)")
+    parser.add_argument("--rounds", type=int, default=7, help="runs of each (7)")
+    parser.add_argument(
+        "--large", action="store_true", help="with 100,000 mailboxes too, which takes minutes"
+    )
     options = parser.parse_args()
+    sizes = [1_000, 10_000, *([100_000] if options.large else [])]
     with machine(), ground() as base:
-        rows = [row for size in SIZES for row in _size(base, size, options.rounds)]
-        table("A plan with nothing to do", ["milliseconds", *CELLS, "ratio"], rows)
+        domains = _with_domains(base / "domains")
+        for size in sizes:
+            rows = _nothing_to_do(base, domains, _mailboxes(size), options.rounds)
+            table(f"A plan with nothing to do, {size:,} mailboxes", HEADS, rows)
+        rows = _to_make(base, domains, options.rounds)
+        table(f"An apply that makes {NEW:,} mailboxes", HEADS, rows)
 
 
-def _size(base: Path, size: int, rounds: int) -> list[list[str]]:
-    instance = Instance(base / str(size))
-    domains = [f"d{number}.example" for number in range(DOMAINS)]
-    mailboxes = [f"agent{number}@{domains[number % DOMAINS]}" for number in range(size)]
-    instance.declare(mailboxes, domains)
+def _mailboxes(size: int) -> list[str]:
+    return [f"agent{number}@{DOMAINS[number % len(DOMAINS)]}" for number in range(size)]
+
+
+def _with_domains(base: Path) -> Instance:
+    """All domains, and no mailbox: making a hundred keys is nothing that is to be measured."""
+    instance = Instance(base)
+    instance.declare([], DOMAINS)
     begun = time.perf_counter()
     instance.command("apply", "--yes")
-    print(f"{size:,} mailboxes made in {time.perf_counter() - begun:.1f} s", flush=True)
-    plan, least = Series(f"aimx plan, {size:,} mailboxes"), Series(f"the least, {size:,} mailboxes")
-    data = str(instance.base / "data")
-    command = [sys.executable, "-c", LEAST, str(instance.manifest), data]
+    print(f"{len(DOMAINS)} domains made in {time.perf_counter() - begun:.1f} s", flush=True)
+    return instance
+
+
+def _like(domains: Instance, base: Path) -> Instance:
+    """Another instance with the same domains and keys."""
+    shutil.copytree(domains.base, base)
+    return Instance(base)
+
+
+def _nothing_to_do(
+    base: Path, domains: Instance, mailboxes: Sequence[str], rounds: int
+) -> list[list[str]]:
+    instance = _like(domains, base / str(len(mailboxes)))
+    instance.declare(mailboxes, DOMAINS)
+    Whole("", [sys.executable, "-c", MAKE, instance.manifest, instance.base / "data"]).run()
+    instance.command("apply", "--yes")
+    least = _bare("parse and look", LEAST, instance)
+    alone = Whole("aimx plan, none runs", [AIMX, "plan"], instance.environment)
+    tmpfiles = _tmpfiles(mailboxes, instance.base / "data")
+    _in_turn([alone, least, *tmpfiles], rounds)
+    rows = [each.row(least) for each in (alone, least, *tmpfiles)]
+    again = _bare("parse and look, beside the daemon", LEAST, instance)
+    asking = Whole("aimx plan, a daemon runs", [AIMX, "plan"], instance.environment)
+    with instance.serving():
+        _in_turn([asking, again], rounds)
+    return [*rows, *(each.row(again) for each in (asking, again))]
+
+
+def _to_make(base: Path, domains: Instance, rounds: int) -> list[list[str]]:
+    """Each run makes the same directories in a fresh place."""
+    runs: dict[str, list[Whole]] = {}
+    for number in range(rounds):
+        for whole in _makers(base / f"make{number}", domains):
+            whole.run()
+            runs.setdefault(whole.name, []).append(whole)
+    told = [_together(each) for each in runs.values()]
+    return [whole.row(told[1]) for whole in told]
+
+
+def _makers(base: Path, domains: Instance) -> list[Whole]:
+    mailboxes = _mailboxes(NEW)
+    places = [_like(domains, base / name) for name in ("aimx", "bare", "tmpfiles")]
+    for instance in places:
+        instance.declare(mailboxes, DOMAINS)
+    apply = Whole("aimx apply --yes", [AIMX, "apply", "--yes"], places[0].environment)
+    bare = _bare("mkdir, and fsync of each parent", MAKE, places[1])
+    return [apply, bare, *_tmpfiles(mailboxes, places[2].base / "data")]
+
+
+def _together(runs: Sequence[Whole]) -> Whole:
+    first = runs[0]
+    for each in runs[1:]:
+        first.milliseconds.values += each.milliseconds.values
+        first.megabytes = max(first.megabytes, each.megabytes)
+    return first
+
+
+def _bare(name: str, program: str, instance: Instance) -> Whole:
+    command = [sys.executable, "-c", program, str(instance.manifest), str(instance.base / "data")]
+    return Whole(name, command)
+
+
+def _tmpfiles(mailboxes: Sequence[str], data: Path) -> list[Whole]:
+    """The same directories, made by systemd's own tool; none where it is not installed."""
+    program = shutil.which("systemd-tmpfiles")
+    if program is None:
+        return []
+    account = pwd.getpwnam(owner())
+    lines = [
+        f"d {data}/{domain}/{folder}/{local} 0700 {account.pw_uid} {account.pw_gid}\n"
+        for local, _, domain in (address.partition("@") for address in mailboxes)
+        for folder in ("inbox", "sent")
+    ]
+    with tempfile.NamedTemporaryFile(
+        "w", dir=data.parent, suffix=".conf", delete=False
+    ) as configuration:
+        configuration.writelines(lines)
+    return [Whole("systemd-tmpfiles --create", [program, "--create", configuration.name])]
+
+
+def _in_turn(all_of_them: Sequence[Whole], rounds: int) -> None:
+    for whole in all_of_them:  # What the file system does not know yet.
+        whole.run()
+        whole.milliseconds.values.clear()
     for _ in range(rounds):
-        plan.add(_timed([str(AIMX), "plan"], instance.environment))
-        least.add(_timed(command, os.environ))
-    return [[plan.name, *plan.cells(), ratio(plan, least)], [least.name, *least.cells(), "1.00"]]
-
-
-def _timed(command: Sequence[str], environment: Mapping[str, str]) -> float:
-    begun = time.perf_counter()
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    taken = time.perf_counter() - begun
-    if ended.returncode != 0:
-        raise SystemExit(f"{command[0]}: {ended.stdout}{ended.stderr}")
-    return taken * 1000
+        for whole in all_of_them:
+            whole.run()
 
 
 if __name__ == "__main__":
