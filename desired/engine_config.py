@@ -153,17 +153,13 @@ def _fields(value: Any, *but: str) -> dict[str, Any]:
     return {f.name: getattr(value, f.name) for f in fields(value) if f.name not in but}
 
 
-def _table(name: str, /, **pairs: Any) -> Iterator[str]:
-    yield ""
-    yield f"[{name}]"
-    yield from _pairs(**pairs)
+def _table(name: str, /, **pairs: Any) -> list[str]:
+    return ["", f"[{name}]", *_pairs(**pairs)]
 
 
-def _pairs(**pairs: Any) -> Iterator[str]:
+def _pairs(**pairs: Any) -> list[str]:
     """A line for each key that has a value; TOML has no way to write None."""
-    for key, value in pairs.items():
-        if value is not None:
-            yield f"{key} = {_value(value)}"
+    return [f"{key} = {_value(value)}" for key, value in pairs.items() if value is not None]
 
 
 def _value(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import gc
 import os
 import shlex
@@ -152,8 +153,10 @@ def _headers(asked: Wish) -> dict[str, str]:
 
 
 def _direct(options: argparse.Namespace) -> Direct:
-    # This process ends with its answer: collecting would cost a quarter of it and free nothing.
+    # This process ends with its answer: looking for cycles would take a quarter of its time, the
+    # last time when it ends, and free nothing.
     gc.disable()
+    atexit.register(gc.freeze)
     from aimx.doors.direct import Direct
 
     return Direct.of(roots.chosen(options), may_move=not roots.data_is_chosen(options))
