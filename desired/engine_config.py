@@ -85,7 +85,7 @@ def _resources(desired: Desired) -> Iterator[str]:
     domains = {domain.name: domain for domain in desired.domains}
     for domain in desired.domains:
         yield from _domain(domain)
-    for address, mailbox in desired.mailboxes.items():
+    for address, mailbox in sorted(desired.mailboxes.items()):
         yield from _mailbox(address, mailbox, domains[mailbox.address.domain], desired)
     for identity in desired.identities.values():
         yield from _identity(identity)

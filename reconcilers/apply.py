@@ -32,22 +32,28 @@ def _never() -> bool:
     return False
 
 
+def _ignored(step: Step) -> None:
+    pass
+
+
 def apply(
     plan: Plan,
     hands: Hands,
     journal: Journal,
     stop: Callable[[], bool] = _never,
     lanes: Lanes[Receipt] | None = None,
+    started: Callable[[Step], None] = _ignored,
 ) -> Iterator[Receipt]:
     """Take the plan's steps in order, and tell what became of each.
 
     With several lanes, steps that need none of each other are taken at a time. `stop` is asked
     before each step; once it says yes, the rest is not started. Every step gets a receipt, some a
-    second one that replaces it (`receipt.final`). Only a `ReconcileError` is a failed step;
-    anything else is a defect, and ends the apply as a kill would.
+    second one that replaces it (`receipt.final`); `started` is told of those that are taken. Only
+    a `ReconcileError` is a failed step; anything else is a defect, and ends the apply as a kill
+    would.
     """
     interrupted = journal.begin()
-    walk = _Walk(hands, journal, stop, lanes or OneLane())
+    walk = _Walk(hands, journal, stop, lanes or OneLane(), started)
     for phase in Phase:
         if phase is Phase.CONFIG and interrupted:
             walk.secure(interrupted)
@@ -59,7 +65,12 @@ class _Walk:
     """One apply under way."""
 
     def __init__(
-        self, hands: Hands, journal: Journal, stop: Callable[[], bool], lanes: Lanes[Receipt]
+        self,
+        hands: Hands,
+        journal: Journal,
+        stop: Callable[[], bool],
+        lanes: Lanes[Receipt],
+        started: Callable[[Step], None],
     ) -> None:
         self.failure = ""  # What failed first, as the reason why others are not started.
         self.stopped = False
@@ -67,6 +78,7 @@ class _Walk:
         self._journal = journal
         self._stop = stop
         self._lanes = lanes
+        self._started = started
         self._receipts: dict[str, Receipt] = {}
         self._blamed: dict[str, str] = {}  # By skipped step: the resource that failed.
         self._relocated: list[Step] = []
@@ -139,6 +151,7 @@ class _Walk:
         except ReconcileError as failure:
             return _receipt(step, Outcome.FAILED, str(failure))
         self._journal.intend(step)
+        self._started(step)
         lanes.begin(lambda: _take(step, self._hands))
         return None
 

@@ -16,6 +16,7 @@ from aimx.doors.socket import client
 from aimx.doors.wish import Answer, Question, Wish
 
 if TYPE_CHECKING:
+    from aimx.cli.events import Events
     from aimx.controller.instance import Watched
     from aimx.doors.direct import Direct
 
@@ -47,23 +48,25 @@ def plan(options: argparse.Namespace) -> Answer:
     return _answer("PLAN", options, {**_headers(asked)}, lambda direct: direct.plan(asked))
 
 
-def apply_saved(options: argparse.Namespace, content: bytes) -> Answer:
+def apply_saved(
+    options: argparse.Namespace, content: bytes, events: Events | None = None
+) -> Answer:
     """Carry out exactly the plan of this content, or refuse."""
     asked = wish(options)
     headers = {**_headers(asked), "Content-Length": str(len(content))}
 
     def alone(direct: Direct) -> Answer:
-        return _attended(asked, lambda watched: direct.apply_saved(asked, content, watched))
+        return _attended(asked, events, lambda watched: direct.apply_saved(asked, content, watched))
 
     return _answer("APPLY", options, headers, alone, content)
 
 
-def apply(options: argparse.Namespace, plan_id: str) -> Answer:
+def apply(options: argparse.Namespace, plan_id: str, events: Events | None = None) -> Answer:
     asked = wish(options)
     headers = {**_headers(asked), "Plan": plan_id}
 
     def alone(direct: Direct) -> Answer:
-        return _attended(asked, lambda watched: direct.apply(asked, plan_id, watched))
+        return _attended(asked, events, lambda watched: direct.apply(asked, plan_id, watched))
 
     return _answer("APPLY", options, headers, alone)
 
@@ -89,10 +92,10 @@ def status(options: argparse.Namespace) -> Answer:
     return _answer("STATUS", options, headers, lambda direct: direct.status(asked))
 
 
-def _attended(asked: Wish, apply: Callable[[Watched], Answer]) -> Answer:
+def _attended(asked: Wish, events: Events | None, apply: Callable[[Watched], Answer]) -> Answer:
     from aimx.cli.attended import attended
 
-    with attended(asked.parallelism) as watched:
+    with attended(asked.parallelism, events) as watched:
         return apply(watched)
 
 

@@ -10,9 +10,11 @@ from time import monotonic
 from types import FrameType
 
 from aimx.cli import terminal
+from aimx.cli.events import Events
 from aimx.controller.instance import Watched
 from reconcilers.receipt import Receipt
 from reconcilers.report.progress import progress_line
+from reconcilers.step import Step
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 # What is over sooner needs no progress, and nobody reads faster.
@@ -20,7 +22,7 @@ _PATIENCE, _PACE = 1.0, 0.1  # Seconds.
 
 
 @contextmanager
-def attended(parallelism: int = 0) -> Iterator[Watched]:
+def attended(parallelism: int = 0, events: Events | None = None) -> Iterator[Watched]:
     """Ctrl-C and SIGTERM let the step in hand end, and start no other. The second kills."""
     stopping: list[int] = []
 
@@ -32,11 +34,17 @@ def attended(parallelism: int = 0) -> Iterator[Watched]:
     before = {number: signal.signal(number, stop) for number in _STOPPING}
     progress = _Progress()
     try:
-        yield Watched(lambda: bool(stopping), progress.tell, parallelism)
+        tell = events.finished if events else progress.tell
+        started = events.started if events else _ignored
+        yield Watched(lambda: bool(stopping), tell, started, parallelism)
     finally:
         progress.end()
         for number, answer in before.items():
             signal.signal(number, answer)
+
+
+def _ignored(step: Step) -> None:
+    pass
 
 
 @dataclass(slots=True)

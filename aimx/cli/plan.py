@@ -10,7 +10,16 @@ from aimx.doors.wish import Answer
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="the plan as data")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="the plan as data")
+    form.add_argument(
+        "--markdown",
+        action="store_const",
+        const="markdown",
+        default="text",
+        dest="view",
+        help="the plan as a comment below a proposed change",
+    )
     parser.add_argument(
         "--detailed-exitcode", action="store_true", help="exit 2 when changes are pending"
     )

@@ -32,7 +32,7 @@ from reconcilers.receipt import Receipt, Tally, final
 from reconcilers.report.document import written
 from reconcilers.report.saved import SavedPlan, load
 from reconcilers.roots import Roots
-from reconcilers.step import Activation, Hands
+from reconcilers.step import Activation, Hands, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,7 @@ class Watched:
     stop: Callable[[], bool] = lambda: False
     # What became of a step, which of how many it is.
     progress: Callable[[Receipt, int, int], None] = lambda receipt, number, steps: None
+    started: Callable[[Step], None] = lambda step: None
     parallelism: int = 0  # How many steps at a time; 0: as suits the machine.
 
 
@@ -203,7 +204,7 @@ class Instance:
         receipts = []
         hands, steps = Hands(self.host, activation), len(plan.steps)
         with _lanes(watched.parallelism or usual()) as lanes:
-            for receipt in apply(plan, hands, journal, watched.stop, lanes):
+            for receipt in apply(plan, hands, journal, watched.stop, lanes, watched.started):
                 receipts.append(receipt)
                 # A step that is taken back has a second receipt.
                 watched.progress(receipt, min(len(receipts), steps), steps)

@@ -17,6 +17,7 @@ from reconcilers.fingerprint import plan_id
 from reconcilers.locks import LockHeldError
 from reconcilers.plan import Plan
 from reconcilers.report.document import written
+from reconcilers.report.markdown import plan_markdown
 from reconcilers.report.printable import wrapped
 from reconcilers.report.progress import apply_text
 from reconcilers.report.saved import SavedPlan, SavedPlanError, saved
@@ -44,6 +45,8 @@ def planned(
     content = saved(plan, roots, position, wish.allow_removals).decode() if kept else ""
     if wish.view == "json":
         output = written(plan).decode()
+    elif wish.view == "markdown":
+        output = plan_markdown(plan, saved=wish.out)
     else:
         warnings = [render_problem(problem) for problem in review.reading.warnings]
         told = plan_text(

@@ -14,7 +14,7 @@ class Wish:
     """How to look at the plan, and for which instance it is meant."""
 
     roots: Mapping[str, str] = field(default_factory=dict)  # By flag name: `data-dir` and so on.
-    view: str = "text"  # Or `json`; of a graph `mermaid` or `dot`.
+    view: str = "text"  # Or `json`, of a plan also `markdown`; of a graph `mermaid` or `dot`.
     columns: int = 80
     color: bool = False
     allow_removals: int = 0

@@ -30,6 +30,7 @@ THIN = {
     "aimx.cli.explain",
     "aimx.cli.graph",
     "aimx.cli.history",
+    "aimx.cli.events",
     "aimx.cli.main",
     "aimx.cli.plan",
     "aimx.cli.roots",

@@ -188,7 +188,7 @@ def test_a_signal_stops_an_apply_before_its_next_step(number):
 
 def test_a_stopped_apply_says_what_it_did_not_begin(instance, monkeypatch):
     class Stopped:
-        def __init__(self, parallelism):
+        def __init__(self, *given):
             pass
 
         def __enter__(self):

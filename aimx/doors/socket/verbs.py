@@ -151,7 +151,10 @@ def _record(verb: str, caller: Caller, decision: Decision) -> None:
 
 
 # The forms of what a verb tells; the first one is told where none is named.
-_VIEWS: Mapping[str, tuple[str, ...]] = {"GRAPH": ("mermaid", "dot")}
+_VIEWS: Mapping[str, tuple[str, ...]] = {
+    "GRAPH": ("mermaid", "dot"),
+    "PLAN": ("text", "json", "markdown"),
+}
 
 
 def _question(request: Request) -> Question | None:
