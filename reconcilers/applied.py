@@ -43,6 +43,18 @@ def what_was_applied(desired: Desired, host: Reading, roots: Roots) -> World:
     return World(host, roots, desired, None, generation, compiled, forgotten)
 
 
+def last_applied(host: Reading, roots: Roots) -> tuple[int, Desired | None]:
+    """The generation of the engine config, and what it says; raises `UnseenError`."""
+    raw = host.read(roots.engine_config)
+    if raw is None:
+        return 0, None
+    header = engine_config.header(raw)
+    try:
+        return header.generation if header else 0, _read(raw, roots.engine_config)
+    except ManifestError:
+        return header.generation if header else 0, None
+
+
 def still_protected(desired: Desired, before: Desired) -> Desired:
     """The desired state, with the protection that was applied and that nobody has lifted.
 

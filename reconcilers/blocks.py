@@ -12,8 +12,7 @@ from desired.desired import Moved, Removed
 from desired.names import Address
 from reconcilers.host.host import UnseenError
 from reconcilers.reconciler import World
-
-_FOLDERS = ("inbox", "sent")
+from reconcilers.roots import FOLDERS
 
 
 def moving(world: World) -> Mapping[str, Address]:
@@ -62,9 +61,7 @@ def _asks(moved: Moved, world: World) -> bool:
 def _has_mail(address: Address, world: World) -> bool:
     domain, name = address.domain.ascii, address.folder
     try:
-        return any(
-            world.host.look(world.roots.mailbox(domain, folder, name)) for folder in _FOLDERS
-        )
+        return any(world.host.look(world.roots.mailbox(domain, folder, name)) for folder in FOLDERS)
     except UnseenError:
         return True  # The look that counts says why.
 

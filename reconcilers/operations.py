@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from reconcilers.certificates import belongs_to
 from reconcilers.host.host import Access, Host, Nature, Reading, StepError
+from reconcilers.inscription import RECORD, Record, amount
+from reconcilers.roots import FOLDERS
 from reconcilers.rsa import UnusableKeyError, public_half
 from reconcilers.standing import directory, file
+from reconcilers.state import private_file
 from reconcilers.step import Hands
 
 
@@ -236,7 +239,17 @@ class SetAside:
             return
         for source in self.sources:
             _move(hands.host, source, self.retiring / source.parent.name)
+        self._inscribe(hands.host)
         _move(hands.host, self.retiring, self.tombstone)
+
+    def _inscribe(self, host: Host) -> None:
+        """Nobody can add to the mail any more: the record says how much it is, and since when."""
+        record = Record.read(host.read(self.retiring / RECORD))
+        if record is None or record.delete:
+            return
+        found = amount(host, (self.retiring / folder for folder in FOLDERS))
+        told = replace(record, at=host.now().isoformat(timespec="seconds"), **found._asdict())
+        host.replace(self.retiring / RECORD, told.content, private_file(host))
 
     def holds(self, hands: Hands) -> bool:
         look = hands.host.look
@@ -244,6 +257,51 @@ class SetAside:
 
     def __str__(self) -> str:
         return f"set aside {', '.join(map(str, self.sources))} as {self.tombstone}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reattach:
+    """Mail that was set aside is a mailbox's again, whose own directory is empty: one rename."""
+
+    source: PurePosixPath
+    target: PurePosixPath
+    access: Access
+
+    def take(self, hands: Hands) -> None:
+        host = hands.host
+        if host.look(self.source) is not None:
+            host.remove_directory(self.target)  # Refused where mail has come meanwhile.
+            host.move(self.source, self.target)
+        host.set_access(self.target, self.access)
+
+    def holds(self, hands: Hands) -> bool:
+        look = hands.host.look
+        return look(self.source) is None and directory(look(self.target)) == self.access
+
+    def undo(self, hands: Hands) -> None:
+        if hands.host.look(self.source) is None:
+            hands.host.move(self.target, self.source)
+            hands.host.make_directory(self.target, self.access)
+
+    def __str__(self) -> str:
+        return f"move {self.source} to {self.target}, which is empty"
+
+
+@dataclass(frozen=True, slots=True)
+class ClearTombstone:
+    """A tombstone without mail goes; where anything else is in it, it stays."""
+
+    path: PurePosixPath
+
+    def take(self, hands: Hands) -> None:
+        hands.host.remove_file(self.path / RECORD)
+        hands.host.remove_directory(self.path)
+
+    def holds(self, hands: Hands) -> bool:
+        return hands.host.look(self.path) is None
+
+    def __str__(self) -> str:
+        return f"remove the empty tombstone {self.path}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,50 +6,30 @@ that the next apply finishes what a killed one began; the record then stands in 
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from hashlib import sha256
 from itertools import count
 from pathlib import PurePosixPath
 
 from desired.names import CATCHALL_FOLDER, WILDCARD, Address, InvalidNameError
 from reconcilers.blocks import removing
 from reconcilers.change import Blocked
-from reconcilers.host.host import Nature, Reading
+from reconcilers.host.host import Reading
+from reconcilers.inscription import RECORD, Record, amount
 from reconcilers.operations import MakeDirectory, RemoveTree, SetAside, WriteFile
 from reconcilers.reconciler import World
-from reconcilers.roots import Roots
+from reconcilers.roots import FOLDERS, Roots
 from reconcilers.standing import access
 from reconcilers.step import Operation, Phase
 
-RECORD = "tombstone.json"
+# Names have 255 octets; what is appended to this one takes up to 50.
+_ROOM, _LEFT = 200, 150
+# In no domain, so that no other address has the name.
+_SHORTENED = "~"
 # No address has a comma: what bears this is being deleted, and is nobody's mail any more.
-_DELETING = ",deleting"
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """Whose mail a tombstone is, for whoever restores it."""
-
-    address: str
-    owner: str
-    tombstone: str  # The tombstone's name.
-    delete: bool = False  # Somebody asked for the mail to go as well.
-
-    @classmethod
-    def read(cls, content: bytes | None) -> Record | None:
-        """The record, or None where there is none that can be read."""
-        try:
-            return cls(**json.loads(content)) if content else None
-        except (ValueError, TypeError):
-            return None
-
-    @property
-    def content(self) -> bytes:
-        return json.dumps(asdict(self), indent=2).encode() + b"\n"
+DELETING = ",deleting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +53,8 @@ class Retirement:
             yield Phase.STORAGE, WriteFile(path, self.record.content, readable)
         yield Phase.RETIRE, SetAside(self.directories, self.retiring, self.aside)
         if self.record.delete:
+            if is_shortened(self.aside.name):  # The record says whose it is, and goes last.
+                yield from ((Phase.RETIRE, RemoveTree(self.aside / each)) for each in FOLDERS)
             yield Phase.RETIRE, RemoveTree(self.aside)
 
     def obstacle(self, host: Reading) -> Blocked | None:
@@ -88,7 +70,7 @@ class Retirement:
         return None
 
     def notes(self, host: Reading) -> Iterator[str]:
-        yield _count(host, self.directories)
+        yield f"It holds {amount(host, self.directories)}, unread unknown."
         if not self.record.delete:
             yield f"Its mail becomes the tombstone {self.record.tombstone}; nothing is deleted."
 
@@ -98,13 +80,16 @@ def retirement(
 ) -> Retirement:
     """What is to become of the mail, as an earlier apply wrote it down, or as it is now asked."""
     host, roots, name = world.host, world.roots, folder_name(address)
-    retiring, discarded = roots.retiring / name, roots.retiring / f"{name}{_DELETING}"
+    retiring, discarded = roots.retiring / name, roots.retiring / f"{name}{DELETING}"
     there = Record.read(host.read(retiring / RECORD))
     applied = world.applied.mailboxes.get(str(address)) if world.applied else None
     if applied is not None:
         block = removing(world, str(address))
         deleting = block is not None and block.data == "delete"
-        record = Record(str(address), applied.owner, _free(world, name), deleting)
+        uid, number = _uid(host, directories), world.generation + 1
+        record = Record(
+            str(address), applied.owner, _free(world, name), deleting, uid=uid, generation=number
+        )
         begun, written = False, there == record
     else:
         # The engine has let go of it. Without a record it was being deleted, which takes it first.
@@ -124,14 +109,32 @@ def retirement(
 def under_way(host: Reading, roots: Roots) -> Iterator[Address]:
     """The mailboxes whose removal was begun and not finished."""
     for name in host.names(roots.retiring) or ():
-        local, at, domain = name.removesuffix(_DELETING).rpartition("@")
+        if is_shortened(name):
+            record = Record.read(host.read(roots.retiring / name / RECORD))
+            if record is not None:
+                yield Address.parse(record.address)
+            continue
+        local, at, domain = name.removesuffix(DELETING).rpartition("@")
         with suppress(InvalidNameError):  # What somebody else put there is theirs.
             yield Address.parse(f"{WILDCARD if local == CATCHALL_FOLDER else local}{at}{domain}")
 
 
 def folder_name(address: Address) -> str:
-    """The address as a file may be called."""
-    return f"{address.folder}@{address.domain}"
+    """The address as a file may be called: shortened where a file system has no room for it."""
+    name = f"{address.folder}@{address.domain}"
+    if len(name) <= _ROOM:
+        return name
+    return f"{name[:_LEFT]}{_SHORTENED}{sha256(name.encode()).hexdigest()[:32]}"
+
+
+def is_shortened(name: str) -> bool:
+    """Whether the name of a directory does not say the whole address."""
+    return _SHORTENED in name.partition("@")[2]
+
+
+def _uid(host: Reading, directories: tuple[PurePosixPath, ...]) -> int:
+    entries = (host.look(directory) for directory in directories)
+    return next((entry.uid for entry in entries if entry is not None), -1)
 
 
 def _free(world: World, name: str) -> str:
@@ -141,26 +144,3 @@ def _free(world: World, name: str) -> str:
     if wanted not in names:
         return wanted
     return next(free for n in count(2) if (free := f"{wanted}-{n}") not in names)
-
-
-def _count(host: Reading, directories: tuple[PurePosixPath, ...]) -> str:
-    """How much mail it is, from names and sizes alone."""
-    messages = octets = 0
-    newest = ""
-    for directory in directories:
-        names = host.names(directory) or ()
-        for name, entry in (host.look_within(directory, names) or {}).items():
-            bundle = entry is not None and entry.nature is Nature.DIRECTORY
-            if entry is None or not (bundle or name.endswith(".md")):
-                continue
-            messages += 1
-            octets += _bundled(host, directory / name) if bundle else entry.size
-            newest = max(newest, name[:10] if _DATE.match(name) else "")
-    received = f", newest {newest}" if newest else ""
-    plural = "" if messages == 1 else "s"
-    return f"It holds {messages} message{plural}, {octets} octets{received}, unread unknown."
-
-
-def _bundled(host: Reading, bundle: PurePosixPath) -> int:
-    entries = host.look_within(bundle, host.names(bundle) or ()) or {}
-    return sum(entry.size for entry in entries.values() if entry is not None)

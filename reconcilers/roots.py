@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+FOLDERS = ("inbox", "sent")  # Of each mailbox.
+
 
 @dataclass(frozen=True, slots=True)
 class Roots:

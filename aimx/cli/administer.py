@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from aimx.cli import roots, terminal
 from aimx.doors.exits import Exit
 from aimx.doors.socket import client
-from aimx.doors.wish import Answer, Question, Wish
+from aimx.doors.wish import Answer, Errand, Question, Wish
 
 if TYPE_CHECKING:
     from aimx.cli.events import Events
@@ -76,6 +76,17 @@ def report(options: argparse.Namespace, question: Question) -> Answer:
     asked = wish(options)
     headers = {**_headers(asked), **question.headers()}
     return _answer(question.verb, options, headers, lambda direct: direct.report(asked, question))
+
+
+def tombstones(options: argparse.Namespace, errand: Errand, plan_id: str | None = None) -> Answer:
+    """Show what there is or would be done, or carry out exactly the plan of this id."""
+    asked = wish(options)
+    headers = {**_headers(asked), **errand.headers(), **({"Plan": plan_id} if plan_id else {})}
+
+    def alone(direct: Direct) -> Answer:
+        return _attended(asked, lambda watched: direct.tombstones(asked, errand, plan_id, watched))
+
+    return _answer("TOMBSTONES", options, headers, alone)
 
 
 def tell(answer: Answer) -> int:

@@ -46,6 +46,9 @@ COMMANDS: dict[str, Listed] = {
     "explain": Listed("desired state", "show how one resource stands, and why", "explain"),
     "graph": Listed("desired state", "draw the steps of the plan", "graph"),
     "history": Listed("desired state", "show what was applied, when and by whom", "history"),
+    "tombstones": Listed(
+        "desired state", "list, restore or delete the mail of removed mailboxes", "tombstones"
+    ),
     "send": Listed("mail", "send a message from a mailbox of yours", "send"),
     "serve": Listed("server", "run the mail engine and watch the manifest", "serve"),
     "version": Listed("server", "print the version", "version"),

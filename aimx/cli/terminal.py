@@ -51,10 +51,19 @@ def can_ask() -> bool:
 
 def confirmed(question: str) -> bool:
     """Whether a person typed `yes` in full."""
-    sys.stderr.write(f"{question} Only 'yes' is accepted: ")
+    return _answered(f"{question} Only 'yes' is accepted: ", "yes")
+
+
+def typed(warning: str, word: str) -> bool:
+    """Whether a person typed the word, which says what they are about to lose."""
+    return _answered(f"{warning} Type {word} to go on: ", word)
+
+
+def _answered(question: str, word: str) -> bool:
+    sys.stderr.write(question)
     sys.stderr.flush()
     try:
-        return sys.stdin.readline().strip() == "yes"
+        return sys.stdin.readline().strip() == word
     except KeyboardInterrupt:
         return False
 

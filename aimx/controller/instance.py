@@ -77,12 +77,22 @@ class Applied:
     trouble: str = ""  # What is missing from the records of it.
 
 
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What came of a plan that no manifest asks for."""
+
+    plan: Plan
+    receipts: tuple[Receipt, ...]
+    summary: Tally
+    trouble: str = ""
+
+
 class StaleError(Exception):
     """Something changed since the plan was made; nothing was written."""
 
-    def __init__(self, review: Review) -> None:
+    def __init__(self, plan: Plan) -> None:
         super().__init__("the machine or the manifest changed since this plan was made")
-        self.review = review  # What the plan is now.
+        self.plan = plan  # What it is now.
 
 
 class SpentError(Exception):
@@ -165,7 +175,7 @@ class Instance:
                 raise SpentError
             review = self.review(self.read(self.sources()), consent)
             if expected is not None and review.id != expected:
-                raise StaleError(review)
+                raise StaleError(review.plan)
             began = self.host.now()
             mark = saved.mark if saved else ""
             journal = Journal(self.host, self.roots, leads_to(review.plan), mark)
@@ -176,6 +186,29 @@ class Instance:
             if summary.is_complete and summary.generation:
                 trouble = self._recorded(review, receipts, who, summary.generation) or trouble
         return Applied(review, receipts, summary, trouble)
+
+    def run(
+        self,
+        planned: Callable[[], Plan],
+        expected: str,
+        activation: Activation,
+        who: Who,
+        watched: Watched,
+    ) -> Errand:
+        """Carry out a plan that no manifest asks for, if it is still the one of this id.
+
+        Raises what `apply` raises, and whatever `planned` does; then nothing was written.
+        """
+        with self._locked(who):
+            made = planned()
+            if plan_id(made) != expected:
+                raise StaleError(made)
+            began = self.host.now()
+            journal = Journal(self.host, self.roots, made.generation)
+            receipts = self._carried_out(made, activation, journal, watched)
+            seconds = (self.host.now() - began).total_seconds()
+            summary = Tally.of(receipts, seconds, made.generation)
+        return Errand(made, receipts, summary, journal.trouble)
 
     def position(self) -> str:
         """How far the journal is, for a plan that is to be saved."""

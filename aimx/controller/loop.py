@@ -17,7 +17,7 @@ import structlog
 from aimx.controller.activation import EngineError, Running
 from aimx.controller.backoff import backoff
 from aimx.controller.compiled import Compiled, compiled
-from aimx.controller.instance import UNWATCHED, Applied, Consent, Instance, Review, Watched
+from aimx.controller.instance import UNWATCHED, Applied, Consent, Errand, Instance, Review, Watched
 from aimx.controller.pulse import Pulse
 from aimx.controller.sources import digest, watched
 from aimx.controller.state import State
@@ -27,6 +27,7 @@ from desired.manifest import Reading
 from desired.problem import ManifestError
 from reconcilers.generations import Who
 from reconcilers.host.host import ReconcileError
+from reconcilers.plan import Plan
 from reconcilers.receipt import Receipt
 from reconcilers.report.saved import SavedPlan
 from reconcilers.safety import removes
@@ -97,6 +98,18 @@ class Controller:
             applied = await self._applied(expected, who, consent, saved, watched)
         self.nudge()
         return applied
+
+    async def carry_out(self, planned: Callable[[], Plan], expected: str, who: Who) -> Errand:
+        """Carry out a plan that no manifest asks for; raises what `Instance.run` raises."""
+
+        def stop() -> bool:
+            return self._leaving
+
+        run = partial(self.instance.run, planned, expected, self.running, who, Watched(stop))
+        async with self.changing:
+            errand = await self._to_its_end(asyncio.to_thread(run))
+        self.nudge()
+        return errand
 
     async def review(self, consent: Consent) -> Review:
         """What an apply would do now; raises `ManifestError`."""

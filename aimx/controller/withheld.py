@@ -37,10 +37,13 @@ def with_what_is_gone(desired: Desired, applied: Desired | None) -> Desired:
     }
     if not domains and not gone:
         return desired
+    mailboxes = {**_without_aliases(desired, gone), **_without_hooks(desired, gone)}
+    # In the order in which they were applied, so that nothing but a removal changes nothing.
+    known = {address: mailboxes[address] for address in applied.mailboxes if address in mailboxes}
     return replace(
         desired,
         domains=desired.domains + domains,
-        mailboxes={**_without_aliases(desired, gone), **_without_hooks(desired, gone)},
+        mailboxes={**known, **mailboxes},
         removed=tuple(block for block in desired.removed if str(block.address) not in gone),
     )
 

@@ -118,7 +118,7 @@ def against(saved: SavedPlan) -> Iterator[None]:
     try:
         yield
     except StaleError as cause:
-        raise OutdatedError(staleness(saved, cause.review.plan)) from cause
+        raise OutdatedError(staleness(saved, cause.plan)) from cause
 
 
 _SPENT = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -13,7 +14,8 @@ from aimx.controller.loop import Controller
 from aimx.doors.answers import against, answering, applied, planned
 from aimx.doors.reports import reported, standing, told
 from aimx.doors.socket.frames import Code, FrameError
-from aimx.doors.wish import Answer, Question, Wish
+from aimx.doors.tombstones import finished, plan_of, shown
+from aimx.doors.wish import Answer, Errand, Question, Wish
 from desired.problem import ManifestError
 from reconcilers.generations import Who
 
@@ -57,6 +59,20 @@ class Daemon:
     async def report(self, wish: Wish, question: Question) -> Answer:
         self._check(wish)
         return await asyncio.to_thread(reported, self.controller.instance, wish, question)
+
+    async def tombstones(self, wish: Wish, errand: Errand, plan_id: str | None, uid: int) -> Answer:
+        self._check(wish)
+        instance = self.controller.instance
+        with answering(wish) as answers:
+            if plan_id is None:
+                answers.append(await asyncio.to_thread(shown, instance, wish, errand))
+            else:
+                who = Who(uid, "", f"aimx tombstones {errand.does}")
+                planned = partial(plan_of, instance, errand)
+                answers.append(
+                    finished(await self.controller.carry_out(planned, plan_id, who), wish)
+                )
+        return answers[0]
 
     async def status(self, wish: Wish, uid: int | None) -> dict[str, Any]:
         self._check(wish)

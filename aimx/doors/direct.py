@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -12,7 +13,8 @@ from aimx.controller.alone import Alone
 from aimx.controller.instance import Applied, Consent, Instance, Watched
 from aimx.doors.answers import against, answering, applied, invalid, planned, valid
 from aimx.doors.reports import reported, standing, told
-from aimx.doors.wish import Answer, Question, Wish
+from aimx.doors.tombstones import finished, plan_of, shown
+from aimx.doors.wish import Answer, Errand, Question, Wish
 from desired.problem import ManifestError
 from reconcilers.generations import Who
 from reconcilers.journal import unfinished
@@ -93,6 +95,22 @@ class Direct:
 
     def report(self, wish: Wish, question: Question) -> Answer:
         return reported(self.instance, wish, question)
+
+    def tombstones(
+        self, wish: Wish, errand: Errand, plan_id: str | None, watched: Watched
+    ) -> Answer:
+        with answering(wish) as answers:
+            if plan_id is None:
+                answers.append(shown(self.instance, wish, errand))
+            else:
+                planned = partial(plan_of, self.instance, errand)
+                alone = Alone(self.instance.host, self.instance.roots)
+                user = self.instance.host.user()
+                who = Who(user.uid, user.name, f"aimx tombstones {errand.does}")
+                answers.append(
+                    finished(self.instance.run(planned, plan_id, alone, who, watched), wish)
+                )
+        return answers[0]
 
     def status(self, wish: Wish) -> Answer:
         with answering(wish) as answers:

@@ -40,6 +40,18 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Errand:
+    """What is to be done about mail that was set aside."""
+
+    does: Literal["list", "restore", "purge"]
+    name: str = ""  # Of a tombstone, or an address that has one.
+
+    def headers(self) -> dict[str, str]:
+        """Itself, as a frame says it."""
+        return {"Do": self.does, **({"Name": self.name} if self.name else {})}
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What to print, and what the exit code is to say."""
 
@@ -51,6 +63,7 @@ class Answer:
     # An apply was killed: what is seen may not be on disk, and another apply makes sure of it.
     interrupted: bool = False
     saved: str = ""  # The plan as a file, where it is to be saved.
+    typed: str = ""  # What a person has to type for it to be carried out; empty: yes.
 
     def document(self) -> dict[str, Any]:
         return asdict(self)
@@ -70,6 +83,9 @@ class Administration(Protocol):
 
     async def report(self, wish: Wish, question: Question) -> Answer:
         """Tell what is asked, and change nothing."""
+
+    async def tombstones(self, wish: Wish, errand: Errand, plan_id: str | None, uid: int) -> Answer:
+        """List them, show what would be done about one, or carry out exactly that plan."""
 
     async def status(self, wish: Wish, uid: int | None) -> dict[str, Any]:
         """The state as a document; with a uid, no more of it than is that user's."""

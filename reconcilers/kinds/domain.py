@@ -11,6 +11,7 @@ from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.host.host import Access, Entry
 from reconcilers.operations import MakeDirectory
 from reconcilers.reconciler import Keys, World
+from reconcilers.roots import FOLDERS
 from reconcilers.standing import (
     Standing,
     access,
@@ -20,8 +21,6 @@ from reconcilers.standing import (
     foreign_owner,
 )
 from reconcilers.step import Operation, Phase
-
-FOLDERS = ("inbox", "sent")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,10 @@ from reconcilers.blocks import moving, removing
 from reconcilers.change import Action, Blocked, Change, Field
 from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.host.host import Access
-from reconcilers.kinds.domain import FOLDERS
 from reconcilers.operations import MakeDirectory, Move, SetAccess
 from reconcilers.reconciler import Keys, World
-from reconcilers.retirement import Retirement, folder_name, retirement, under_way
+from reconcilers.retirement import DELETING, Retirement, folder_name, retirement, under_way
+from reconcilers.roots import FOLDERS
 from reconcilers.standing import Standing, access, directory, fields, foreign_nature, foreign_owner
 from reconcilers.step import Operation, Phase
 
@@ -247,11 +247,10 @@ def _earlier_mail(mailbox: Mailbox, world: World) -> Iterator[str]:
     """Mail that an earlier mailbox of this address left is offered, never attached by itself."""
     name = folder_name(mailbox.address)
     for tombstone in world.host.names(world.roots.tombstones) or ():
-        if tombstone.rpartition(".")[0] == name:
+        if tombstone.rpartition(".")[0] == name and not tombstone.endswith(DELETING):
             yield (
-                f"An earlier mailbox of this address left its mail, and it stays in"
-                f" {world.roots.tombstones / tombstone}: to have it again, move what is in"
-                " its inbox and sent into those of the new one."
+                "An earlier mailbox of this address left its mail, which stays set aside: to have"
+                f" it again, run `aimx tombstones restore {tombstone}` after this apply."
             )
 
 

@@ -38,6 +38,7 @@ THIN = {
     "aimx.cli.send",
     "aimx.cli.status",
     "aimx.cli.terminal",
+    "aimx.cli.tombstones",
     "aimx.doors",
     "aimx.doors.exits",
     "aimx.doors.socket",
@@ -73,7 +74,7 @@ def imported(modules: str, arguments: list[str]) -> set[str]:
         pytest.param("sys", ["plan", "--help"], id="plan-help"),
         pytest.param(
             "aimx.cli.plan, aimx.cli.apply, aimx.cli.status, aimx.cli.send, aimx.cli.diff,"
-            " aimx.cli.explain, aimx.cli.graph, aimx.cli.history",
+            " aimx.cli.explain, aimx.cli.graph, aimx.cli.history, aimx.cli.tombstones",
             ["status", "--help"],
             id="commands-that-ask-the-daemon",
         ),

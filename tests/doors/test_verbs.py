@@ -27,7 +27,15 @@ def test_a_send_without_a_message_is_malformed():
     assert refused.value.code is Code.MALFORMED
 
 
-ADMINISTRATIVE = (b"PLAN", b"APPLY", b"GRAPH", b"DIFF", b"HISTORY", b"EXPLAIN\nAddress: layout")
+ADMINISTRATIVE = (
+    b"PLAN",
+    b"APPLY",
+    b"GRAPH",
+    b"DIFF",
+    b"HISTORY",
+    b"EXPLAIN\nAddress: layout",
+    b"TOMBSTONES\nDo: list",
+)
 
 
 @pytest.mark.parametrize("verb", ADMINISTRATIVE)

@@ -152,6 +152,12 @@ def test_a_removed_mailbox_becomes_a_tombstone_with_all_its_mail(machine):
         "owner": "alice",
         "tombstone": "info@a.com.2",
         "delete": False,
+        "uid": 1000,
+        "generation": 2,
+        "at": machine.host.now().isoformat(timespec="seconds"),
+        "messages": 2,
+        "octets": 13,
+        "newest": "2026-02-03",
     }
     assert machine.host.names(machine.roots.retiring) == ()
     assert machine.host.look(machine.roots.mailbox("a.com", "inbox", "info")) is None
@@ -196,9 +202,8 @@ def test_an_address_that_comes_back_is_offered_its_mail_and_gets_none_of_it(mach
     machine.apply(BOTH)
 
     assert change.notes == (
-        "An earlier mailbox of this address left its mail, and it stays in"
-        " /var/lib/aimx/.aimx/tombstones/info@a.com.2: to have it again, move what is in its"
-        " inbox and sent into those of the new one.",
+        "An earlier mailbox of this address left its mail, which stays set aside: to have it again,"
+        " run `aimx tombstones restore info@a.com.2` after this apply.",
     )
     assert machine.host.names(machine.roots.mailbox("a.com", "inbox", "info")) == ()
 

@@ -79,6 +79,7 @@ VERBS: Mapping[str, Shape] = {
     "EXPLAIN": Shape(required=_names("address"), optional=ROOTS | VIEW),
     "GRAPH": Shape(optional=ROOTS | VIEW),
     "DIFF": Shape(optional=ROOTS | VIEW | _names("from", "to")),
+    "TOMBSTONES": Shape(required=_names("do"), optional=ROOTS | VIEW | _names("name", "plan")),
     "HISTORY": Shape(optional=ROOTS | VIEW | _names("generation")),
 }
 

@@ -12,7 +12,7 @@ import structlog
 from aimx.doors.authorize import Action, Caller, Decision, authorize
 from aimx.doors.socket import frames
 from aimx.doors.socket.frames import Code, Request
-from aimx.doors.wish import MOST_LANES, Administration, Question, Wish
+from aimx.doors.wish import MOST_LANES, Administration, Errand, Question, Wish
 
 log = structlog.get_logger()
 
@@ -87,6 +87,9 @@ class Verbs:
         elif body >= 0:
             content = os.pread(body, request.content_length, 0)
             answer = await self.administration.apply_saved(wish, content, caller.uid)
+        elif request.verb == "TOMBSTONES":
+            plan_id, errand = request.headers.get("plan"), _errand(request)
+            answer = await self.administration.tombstones(wish, errand, plan_id, caller.uid)
         elif question := _question(request):
             answer = await self.administration.report(wish, question)
         else:
@@ -170,6 +173,17 @@ def _question(request: Request) -> Question | None:
             return Question("HISTORY", generations=_numbers(request, "generation"))
         case _:
             return None
+
+
+def _errand(request: Request) -> Errand:
+    does, name = request.headers["do"], request.headers.get("name", "")
+    match does:
+        case "list" if "plan" not in request.headers:
+            return Errand(does)
+        case "restore" | "purge" if name:
+            return Errand(does, name)
+        case _:
+            raise frames.malformed("do must be list, or restore or purge with a name")
 
 
 def _numbers(request: Request, *names: str) -> tuple[int, ...]:

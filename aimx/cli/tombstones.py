@@ -1,0 +1,41 @@
+"""`aimx tombstones`: mail of removed mailboxes, listed, restored or deleted for good."""
+
+from __future__ import annotations
+
+import argparse
+
+from aimx.cli import administer, terminal
+from aimx.doors.exits import Exit
+from aimx.doors.wish import Answer, Errand
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", choices=("list", "restore", "purge"), help="what to do")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="a tombstone's, or an address")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--json", action="store_true", help="the same as data")
+    parser.set_defaults(usage=parser.error)
+
+
+def run(options: argparse.Namespace) -> int:
+    if (options.what == "list") != (options.name is None):
+        options.usage("`restore` and `purge` take the name of a tombstone, or an address")
+    errand = Errand(options.what, options.name or "")
+    shown = administer.tombstones(options, errand)
+    if errand.does == "list" or not shown.pending:
+        return administer.tell(shown)
+    if not options.json:
+        terminal.say(shown.output)
+    if not options.yes and not terminal.can_ask():
+        terminal.tell("aimx tombstones: there is no terminal to ask on. Add --yes to do this.")
+        return Exit.REFUSED
+    if not options.yes and not _agreed(shown):
+        terminal.tell("Nothing was done.")
+        return Exit.REFUSED
+    return administer.tell(administer.tombstones(options, errand, shown.plan_id))
+
+
+def _agreed(shown: Answer) -> bool:
+    if shown.typed:
+        return terminal.typed("This mail cannot be had back.", shown.typed)
+    return terminal.confirmed("Restore this mail?")
