@@ -84,7 +84,9 @@ def tombstones(options: argparse.Namespace, errand: Errand, plan_id: str | None 
     headers = {**_headers(asked), **errand.headers(), **({"Plan": plan_id} if plan_id else {})}
 
     def alone(direct: Direct) -> Answer:
-        return _attended(asked, lambda watched: direct.tombstones(asked, errand, plan_id, watched))
+        return _attended(
+            asked, None, lambda watched: direct.tombstones(asked, errand, plan_id, watched)
+        )
 
     return _answer("TOMBSTONES", options, headers, alone)
 
