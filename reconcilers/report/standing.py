@@ -46,7 +46,8 @@ def _table(document: Mapping[str, Any], columns: int, most: int | None) -> Itera
         return
     shown = rows[:most]
     width = min(max(len(printable(row["address"])) for row in shown), _WIDEST_ADDRESS)
-    yield from (_row(row, width, columns) for row in shown)
+    results = document.get("results", {})
+    yield from (_row(row, results.get(row["address"], {}), width, columns) for row in shown)
     if len(shown) < len(rows):
         more = f"and {len(rows) - len(shown):,} more, which `aimx status --all` lists"
         yield from wrapped(more, columns, " " * 4)
@@ -54,20 +55,20 @@ def _table(document: Mapping[str, Any], columns: int, most: int | None) -> Itera
     yield from wrapped(_legend(shown), columns, "  ")
 
 
-def _row(row: Mapping[str, Any], width: int, columns: int) -> str:
+def _row(row: Mapping[str, Any], last: Mapping[str, Any], width: int, columns: int) -> str:
     """A line for each resource, which never breaks: its address whole, the rest as it fits."""
     head = f"  {row['drift'] or ' '}{row['apply'] or ' '} {printable(row['address']):<{width}}"
-    left = columns - len(head) - 2
-    told = _shortened(printable(_told(row)), left)
-    return f"{head}  {told}".rstrip()
+    told = ": ".join(filter(None, (_last(last, settled=not row["apply"]), row["why"])))
+    return f"{head}  {_shortened(printable(told), columns - len(head) - 2)}".rstrip()
 
 
-def _told(row: Mapping[str, Any]) -> str:
-    """What became of it last and when it is tried again, where that is known, and why."""
-    last, retry = row.get("last_result", ""), row.get("next_retry", "")
-    known = [last] if last else []
-    known += [f"again at {retry}"] if retry else []
-    return f"[{', '.join(known)}] {row['why']}" if known else str(row["why"])
+def _last(last: Mapping[str, Any], *, settled: bool) -> str:
+    """What became of a resource last, and when it is tried again, where that is known."""
+    outcome = last.get("outcome", "")
+    if outcome == "done":
+        return f"done {last['at']}" if settled else ""
+    retry = f", again at {last['next_retry']}" if last.get("next_retry") else ""
+    return f"{outcome}{retry}"
 
 
 def _shortened(text: str, columns: int) -> str:
@@ -117,7 +118,20 @@ def _summary(document: Mapping[str, Any], columns: int) -> Iterator[str]:
     if document["daemon"] and document["engine_generation"] != document["generation"]:
         yield f"The engine is at generation {document['engine_generation']}."
     if "mailboxes" not in document:
+        yield from _pinned(document.get("pin"), columns)
         yield from wrapped(_counted(document), columns, "")
+
+
+def _pinned(pin: Mapping[str, Any] | None, columns: int) -> Iterator[str]:
+    """Which manifest is in force, where it is not the one on disk."""
+    if not pin:
+        return
+    reason = f": {pin['reason']}" if pin["reason"] else "."
+    told = f"Pinned to the manifest of generation {pin['generation']} until {pin['until']}{reason}"
+    yield from wrapped(told, columns, "")
+    if pin["manifest_changed"]:
+        edited = "The manifest was edited since; `aimx resume` puts it in force."
+        yield from wrapped(edited, columns, "")
 
 
 def _counted(document: Mapping[str, Any]) -> str:

@@ -3,9 +3,9 @@ import pytest
 from reconcilers.report.standing import status_text
 
 
-def row(name, apply="+", drift="", why="the manifest declares it", **parts):
+def row(name, apply="+", drift="", why="the manifest declares it"):
     address = f"mailbox/{name}@example.com"
-    return {"drift": drift, "apply": apply, "address": address, "why": why, **parts}
+    return {"drift": drift, "apply": apply, "address": address, "why": why}
 
 
 def condition(kind, status="True", reason="", message=""):
@@ -120,12 +120,36 @@ def test_a_long_address_is_kept_whole_and_its_reason_gives_way():
     assert told.splitlines()[0] == f"   + mailbox/{'a' * 64}@example.com"
 
 
-def test_what_became_of_a_resource_last_is_told_where_it_is_known():
-    known = row("info", last_result="failed", next_retry="03:04:05Z")
+AT = "2026-01-02T03:04:05Z"
+LAST = {"reason": "", "at": AT, "failures": 0, "next_retry": None}
 
-    told = status_text(document(known), columns=100)
 
-    assert "[failed, again at 03:04:05Z] the manifest declares it" in told
+@pytest.mark.parametrize(
+    ("apply", "last", "told"),
+    [
+        ("+", {"outcome": "failed", "next_retry": AT}, f"failed, again at {AT}: why"),
+        ("+", {"outcome": "skipped"}, "skipped: why"),
+        ("+", {"outcome": "done"}, "why"),
+        ("", {"outcome": "done"}, f"done {AT}: why"),
+    ],
+)
+def test_what_became_of_a_resource_last_is_told(apply, last, told):
+    one = row("info", apply, why="why")
+
+    text = status_text(document(one, results={one["address"]: LAST | last}), every=True)
+
+    assert text.splitlines()[0] == f"   {apply or ' '} {one['address']}  {told}"
+
+
+def test_a_pin_is_told_with_its_end_and_its_reason():
+    pin = {"generation": 3, "until": AT, "reason": "a bad day", "manifest_changed": True}
+
+    assert status_text(document(unchanged=1, pin=pin)).splitlines() == [
+        "Generation 42, daemon running.",
+        f"Pinned to the manifest of generation 3 until {AT}: a bad day",
+        "The manifest was edited since; `aimx resume` puts it in force.",
+        "1 resource, all as the manifest says.",
+    ]
 
 
 def test_nothing_that_a_terminal_would_obey_is_in_a_status():
