@@ -9,8 +9,8 @@ from desired import engine_config, manifest
 from desired.desired import Desired
 from desired.problem import ManifestError, Source
 from reconcilers.change import Action, Change
-from reconcilers.generations import numbers, planned
-from reconcilers.history import changes
+from reconcilers.generations import numbers
+from reconcilers.history import changes, plan_of
 from reconcilers.host.host import Reading, UnseenError
 from reconcilers.plan import Plan
 from reconcilers.planning import plan
@@ -79,7 +79,7 @@ def _drifted(left: Plan, blocked_then: frozenset[str]) -> Iterator[Change]:
 def _blocked_then(host: Reading, roots: Roots, number: int) -> frozenset[str]:
     """What the generation could not bring about, and so never left."""
     try:
-        document = planned(host, roots, number)
+        document = plan_of(host, roots, number)
     except UnseenError:
         return frozenset()
     return frozenset(str(each.get("address")) for each in changes(document) if each.get("blocked"))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Any
 
 from desired.problem import Source
 from reconcilers.host.host import Host, Reading, UnseenError, provisional
@@ -15,6 +16,9 @@ from reconcilers.plan import Plan
 from reconcilers.receipt import Outcome, Receipt, final
 from reconcilers.roots import Roots
 from reconcilers.state import make_state, private_directory, private_file
+
+# No file is read that is larger than `LARGEST_FILE`, and the plan of ten thousand mailboxes is.
+_PLAIN, _QUICK = 1 << 20, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +126,12 @@ def about(host: Reading, roots: Roots, number: int) -> About:
             tuple(map(str, said["sources"])),
         )
     except (ValueError, KeyError, TypeError) as cause:
-        raise _damaged(kept) from cause
+        raise damaged(kept) from cause
 
 
-def planned(host: Reading, roots: Roots, number: int) -> dict[str, Any]:
-    """The document of its plan; raises `UnseenError` where that is none."""
-    kept = roots.generations / str(number)
-    try:
-        found = json.loads(_content(host, kept / "plan.json"))
-    except ValueError as cause:
-        raise _damaged(kept) from cause
-    if not isinstance(found, dict):
-        raise _damaged(kept)
-    return found
+def planned(host: Reading, roots: Roots, number: int) -> bytes:
+    """The document of its plan; raises `UnseenError` where it cannot be read."""
+    return _record(host, roots.generations / str(number), "plan.json")
 
 
 def load(host: Reading, roots: Roots, number: int) -> Generation | None:
@@ -150,15 +147,16 @@ def load(host: Reading, roots: Roots, number: int) -> Generation | None:
             known.who,
             _sources(host, kept, known.sources),
             _content(host, kept / "config.toml"),
-            _content(host, kept / "plan.json"),
-            tuple(map(_receipt, json.loads(_content(host, kept / "receipts.json")))),
+            _record(host, kept, "plan.json"),
+            tuple(map(_receipt, json.loads(_record(host, kept, "receipts.json")))),
             known.resumed,
         )
     except (ValueError, KeyError, TypeError) as cause:
-        raise _damaged(kept) from cause
+        raise damaged(kept) from cause
 
 
-def _damaged(kept: PurePosixPath) -> UnseenError:
+def damaged(kept: PurePosixPath) -> UnseenError:
+    """What to raise for a record that makes no sense."""
     return UnseenError(
         f"{kept}: is not a record that aimx wrote. Restore it from a backup, or move it away."
     )
@@ -169,8 +167,8 @@ def _files(generation: Generation) -> Iterator[tuple[str, bytes]]:
     for number, source in enumerate(generation.sources, start=1):
         yield _file(number, source.name), source.raw
     yield "config.toml", generation.config
-    yield "plan.json", generation.plan
-    yield "receipts.json", _json([asdict(receipt) for receipt in generation.receipts])
+    yield _kept("plan.json", generation.plan)
+    yield _kept("receipts.json", _json([asdict(receipt) for receipt in generation.receipts]))
     about = {
         "generation": generation.number,
         "at": generation.at.isoformat(),
@@ -184,6 +182,26 @@ def _files(generation: Generation) -> Iterator[tuple[str, bytes]]:
 def _file(number: int, name: str) -> str:
     """Where a source is kept: numbered, since two directories may hold files of one name."""
     return f"sources/{number}-{PurePosixPath(name).name}"
+
+
+def _kept(name: str, content: bytes) -> tuple[str, bytes]:
+    """As it is, for whoever looks with `cat`; what grows with the machine, compressed."""
+    if len(content) <= _PLAIN:
+        return name, content
+    return f"{name}.gz", gzip.compress(content, _QUICK, mtime=0)
+
+
+def _record(host: Reading, kept: PurePosixPath, name: str) -> bytes:
+    content = host.read(kept / name)
+    if content is not None:
+        return content
+    packed = host.read(kept / f"{name}.gz")
+    if packed is None:
+        return _content(host, kept / name)
+    try:
+        return gzip.decompress(packed)
+    except (OSError, EOFError, zlib.error) as cause:
+        raise damaged(kept) from cause
 
 
 def _sources(host: Reading, kept: PurePosixPath, names: Iterable[str]) -> tuple[Source, ...]:

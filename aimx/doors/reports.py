@@ -11,8 +11,8 @@ from aimx.doors.exits import Exit
 from aimx.doors.wish import Answer, Question, Wish
 from desired.problem import printable
 from reconcilers.drift import drift, stated
-from reconcilers.generations import Generation, load, planned
-from reconcilers.history import history
+from reconcilers.generations import Generation, load
+from reconcilers.history import history, plan_of
 from reconcilers.inspection import Unknown, addresses, explained
 from reconcilers.report.comparison import compared, comparison_document, comparison_text
 from reconcilers.report.drift import drift_document, drift_text
@@ -118,7 +118,7 @@ def _history(instance: Instance, wish: Wish, question: Question) -> Answer:
 def _generation(instance: Instance, wish: Wish, number: int) -> Answer:
     generation = _loaded(instance, number)
     with instance.looking() as host:
-        plan = planned(host, instance.roots, number)
+        plan = plan_of(host, instance.roots, number)
     if wish.view == "json":
         return Answer(Exit.DONE, written(generation_document(generation, plan)))
     return Answer(Exit.DONE, generation_text(generation, plan, columns=wish.columns))

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from desired.problem import Source
-from reconcilers.generations import About, Generation, Who, load, planned, record
-from reconcilers.history import Damaged, Entry, Touched, Untouched, history, last_touch
-from reconcilers.host.host import UnseenError
+from reconcilers.generations import About, Generation, Who, load, record
+from reconcilers.history import Damaged, Entry, Touched, Untouched, history, last_touch, plan_of
+from reconcilers.host.host import LARGEST_FILE, UnseenError
 from reconcilers.receipt import Outcome, Receipt
 from reconcilers.report.past import (
     generation_document,
@@ -64,7 +64,7 @@ def test_a_plan_that_is_no_document_is_a_damaged_record(kept, content):
 
     assert [type(each) for each in history(kept.host, kept.roots)] == [Entry, Damaged, Damaged]
     with pytest.raises(UnseenError):
-        planned(kept.host, kept.roots, 3)
+        plan_of(kept.host, kept.roots, 3)
 
 
 def test_the_last_generation_that_did_something_to_a_resource_is_known(kept):
@@ -140,7 +140,7 @@ def test_one_generation_is_told_in_full(machine):
 
     loaded = load(machine.host, machine.roots, 4)
 
-    assert generation_text(loaded, planned(machine.host, machine.roots, 4)).splitlines() == [
+    assert generation_text(loaded, plan_of(machine.host, machine.roots, 4)).splitlines() == [
         "Generation 4, applied 2026-01-02 03:04:05Z by root (uid 0) through aimx apply.",
         "Manifest: manifest.toml (20 octets)",
         "",
@@ -175,3 +175,28 @@ def test_nothing_that_a_terminal_would_obey_is_in_a_history(machine):
     told += generation_text(hostile, json.loads(hostile.plan))
 
     assert all(character.isprintable() or character == "\n" for character in told)
+
+
+def test_the_record_of_ten_thousand_resources_can_be_read(machine):
+    names = [f"mailbox/m{number}@a.com" for number in range(10_000)]
+    many = generation(
+        1,
+        *(change(name, note="x" * 2000) for name in names),
+        receipts=tuple(Receipt(f"{name}#1", name, Outcome.DONE) for name in names),
+    )
+    assert len(many.plan) > LARGEST_FILE
+
+    record(machine.host, machine.roots, many)
+
+    assert load(machine.host, machine.roots, 1) == many
+    assert history(machine.host, machine.roots) == (entry(1, create=10_000),)
+    assert last_touch(machine.host, machine.roots, names[7]) == Touched(1, entry(1).about, "create")
+
+
+@pytest.mark.parametrize("content", [b"", b"not packed", b"\x1f\x8b\x08\x00"])
+def test_a_packed_record_that_cannot_be_unpacked_is_damaged(kept, content):
+    home = kept.roots.generations / "3"
+    kept.host.remove_file(home / "plan.json")
+    kept.host.plant_file(home / "plan.json.gz", content)
+
+    assert isinstance(history(kept.host, kept.roots)[-1], Damaged)
