@@ -24,6 +24,7 @@ def traceable() -> None:
         pytest.skip("nothing may be traced here")
 
 
+@pytest.mark.timeout(1200)  # Beside other programs it takes long to lay out what is struck.
 def test_what_a_struck_apply_leaves_is_finished_by_the_next() -> None:
     done = subprocess.run(
         [sys.executable, CRASH, "--sample", SECONDS, "--jobs", "1"],
