@@ -7,7 +7,7 @@ the certificate's DER is looked for there, which needs neither a parser nor Open
 from __future__ import annotations
 
 import re
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from binascii import Error
 
 from reconcilers.rsa import UnusableKeyError, public_half
@@ -22,6 +22,13 @@ def belongs_to(cert: bytes, key: bytes, hostname: str) -> bool:
     # RFC 5280 4.2.1.6: a dNSName is the element [2] of a GeneralName.
     named = bytes((0x82, len(name))) + name
     return bool(public) and public in certificate and named in certificate
+
+
+def stand_in_for(hostname: str, key: bytes) -> bytes:
+    """No certificate, but what `belongs_to` looks for in one: for predictions."""
+    name = hostname.encode()
+    content = b64encode(_public(key) + bytes((0x82, len(name))) + name)
+    return b"-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----\n" % content
 
 
 def _public(key: bytes) -> bytes:

@@ -129,3 +129,15 @@ def _element(tag: int, content: bytes) -> bytes:
 
 def _integer(number: int) -> bytes:
     return _element(_INTEGER, number.to_bytes(number.bit_length() // 8 + 1))
+
+
+def _pem(p: int, q: int, e: int) -> bytes:
+    """RFC 8017 A.1.2 in PEM."""
+    d = pow(e, -1, (p - 1) * (q - 1))
+    numbers = (0, p * q, e, d, p, q, d % (p - 1), d % (q - 1), pow(q, -1, p))
+    text = base64.b64encode(_element(_SEQUENCE, b"".join(map(_integer, numbers))))
+    return b"-----BEGIN RSA PRIVATE KEY-----\n%s\n-----END RSA PRIVATE KEY-----\n" % text
+
+
+# Of two Mersenne primes, so that everybody knows it: what a prediction has in a new key's place.
+STAND_IN = _pem(2**1279 - 1, 2**607 - 1, 65537)

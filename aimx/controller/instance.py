@@ -18,6 +18,7 @@ from reconcilers import generations
 from reconcilers.applied import what_was_applied
 from reconcilers.apply import apply
 from reconcilers.fingerprint import plan_id
+from reconcilers.foresight import check
 from reconcilers.generations import Who, leads_to
 from reconcilers.host.host import Host, ReconcileError
 from reconcilers.host.local import LocalHost
@@ -209,6 +210,14 @@ class Instance:
             seconds = (self.host.now() - began).total_seconds()
             summary = Tally.of(receipts, seconds, made.generation)
         return Errand(made, receipts, summary, journal.trouble)
+
+    def foresee(self, review: Review) -> None:
+        """Raises `UnsettledPlanError` where another plan would follow this one.
+
+        Asked where somebody is shown a plan, and not where the daemon goes on by itself: a
+        defect of ours shall not keep it from starting.
+        """
+        check(review.plan, review.reading.desired, self.host, self.roots)
 
     def position(self) -> str:
         """How far the journal is, for a plan that is to be saved."""

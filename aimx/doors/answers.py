@@ -14,6 +14,7 @@ from aimx.doors.wish import Answer, Wish
 from desired.manifest import Reading
 from desired.problem import ManifestError, Problem, render_problem
 from reconcilers.fingerprint import plan_id
+from reconcilers.foresight import UnsettledPlanError
 from reconcilers.locks import LockHeldError
 from reconcilers.plan import Plan
 from reconcilers.report.document import written
@@ -108,7 +109,7 @@ def answering(wish: Wish) -> Iterator[list[Answer]]:
         answers.append(Answer(Exit.STALE, _SPENT))
     except SavedPlanError as cause:
         answers.append(Answer(Exit.ERROR, f"The plan cannot be applied: {cause}"))
-    except MachineError as cause:
+    except (MachineError, UnsettledPlanError) as cause:
         answers.append(Answer(Exit.ERROR, str(cause)))
 
 

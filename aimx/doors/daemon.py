@@ -31,6 +31,7 @@ class Daemon:
         with answering(wish) as answers:
             review = await self.controller.review(Consent(wish.allow_removals))
             instance = self.controller.instance
+            await asyncio.to_thread(instance.foresee, review)
             position = await asyncio.to_thread(instance.position)
             answers.append(planned(review, wish, instance.roots, position))
         return answers[0]

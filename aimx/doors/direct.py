@@ -59,6 +59,7 @@ class Direct:
         with answering(wish) as answers:
             reading = self.instance.read(self.instance.sources())
             review = self.instance.review(reading, Consent(wish.allow_removals))
+            self.instance.foresee(review)
             interrupted = unfinished(self.instance.host, self.instance.roots)
             position = self.instance.position()
             answers.append(

@@ -1,0 +1,67 @@
+"""Whether a plan, once applied, leaves nothing to do: tried in memory before anybody is asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from desired.desired import Desired
+from reconcilers.change import Change
+from reconcilers.generations import leads_to
+from reconcilers.host.host import Access, Reading, ReconcileError
+from reconcilers.host.predicted import Predicted
+from reconcilers.host.read_only import ReadOnly
+from reconcilers.plan import Plan
+from reconcilers.planning import plan
+from reconcilers.roots import Roots
+from reconcilers.step import Hands
+
+# To plan a second time takes half as long again; beyond this the reader would notice.
+_MOST = 2000
+
+
+class UnsettledPlanError(ReconcileError):
+    """A defect of ours: after the plan there would be another."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Nobody:
+    """No engine hears of a prediction."""
+
+    def prepare(self, config: bytes) -> None:
+        pass
+
+    def commit(self) -> None:
+        pass
+
+    def drop(self) -> None:
+        pass
+
+
+def check(made: Plan, desired: Desired, host: Reading, roots: Roots) -> None:
+    """Raises `UnsettledPlanError` where the plan would not be the last one."""
+    if not made.steps or max(len(made.steps), made.unchanged) > _MOST:
+        return
+    left = remaining(made, desired, host, roots)
+    if left:
+        first = left[0]
+        raise UnsettledPlanError(
+            f"internal error: once this plan is applied, {first.address} would still be to"
+            f" {first.action}, since {first.why}. Nothing was changed; please report it with the"
+            " manifest."
+        )
+
+
+def remaining(made: Plan, desired: Desired, host: Reading, roots: Roots) -> tuple[Change, ...]:
+    """What would still be done on the machine that the plan leads to."""
+    predicted = Predicted(host)
+    hands = Hands(predicted, _Nobody())
+    try:
+        for step in made.steps:
+            if not step.operation.holds(hands):
+                step.operation.take(hands)
+    except ReconcileError:
+        return ()  # What is in its way is told by the apply.
+    user = host.user()
+    record = roots.generations / str(leads_to(made))
+    predicted.make_directory(record, Access(0o700, user.uid, user.gid))
+    return plan(desired, ReadOnly(predicted), roots).pending

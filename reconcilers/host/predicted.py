@@ -1,0 +1,182 @@
+"""The machine as it will be: what steps write stays in memory, the rest is what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import TypeAlias
+
+from reconcilers.certificates import stand_in_for
+from reconcilers.host.host import Access, Entry, Nature, Reading, StepError, is_provisional
+from reconcilers.host.read_only import ReadOnly
+from reconcilers.rsa import STAND_IN
+
+# When it will be, nobody knows, and no plan asks.
+_ONCE = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """What will be at a path."""
+
+    entry: Entry
+    content: bytes = b""
+    origin: PurePosixPath | None = None  # Where what is in it is now; None: it is new.
+
+
+# What will be there, or where it is now, or nothing.
+_Found: TypeAlias = _Node | PurePosixPath | None
+
+
+class Predicted(ReadOnly):
+    """Nothing is as slow as on the machine, and nothing fails as it does there."""
+
+    def __init__(self, host: Reading) -> None:
+        super().__init__(host)
+        self._nodes: dict[PurePosixPath, _Node | None] = {}  # None: it will be gone.
+        self._below: dict[PurePosixPath, dict[str, _Node | None]] | None = None
+        self._made_so_far = 0
+
+    def look(self, path: PurePosixPath) -> Entry | None:
+        found = self._find(path)
+        if isinstance(found, _Node):
+            return found.entry
+        return self._seen.look(found) if found else None
+
+    def look_within(
+        self, directory: PurePosixPath, names: Iterable[str]
+    ) -> Mapping[str, Entry | None] | None:
+        found, wanted = self._find(directory), tuple(names)
+        if found is None:
+            return None
+        now = found.origin if isinstance(found, _Node) else found
+        there = dict(self._seen.look_within(now, wanted) or {}) if now else {}
+        new = self._changed(directory)
+        for name in wanted:
+            if name in new:
+                node = new[name]
+                there[name] = node.entry if node else None
+            else:
+                there.setdefault(name, None)
+        return there
+
+    def names(self, directory: PurePosixPath) -> tuple[str, ...] | None:
+        found = self._find(directory)
+        if found is None:
+            return None
+        now = found.origin if isinstance(found, _Node) else found
+        new = self._changed(directory)
+        there = self._seen.names(now) if now else ()
+        kept = {name for name in there or () if name not in new}
+        made = {name for name, node in new.items() if node and not is_provisional(name)}
+        return None if there is None and not made else tuple(sorted(kept | made))
+
+    def read(self, path: PurePosixPath) -> bytes | None:
+        found = self._find(path)
+        if isinstance(found, _Node):
+            return self._seen.read(found.origin) if found.origin else found.content
+        return self._seen.read(found) if found else None
+
+    def make_directory(self, path: PurePosixPath, access: Access) -> None:
+        if self.look(path) is None:
+            self._put(path, _Node(self._entry(path, Nature.DIRECTORY, access, 0)))
+        else:
+            self.set_access(path, access)
+
+    def set_access(self, path: PurePosixPath, access: Access) -> None:
+        node = self._node(path)
+        entry = node.entry._replace(mode=access.mode, uid=access.uid, gid=access.gid)
+        self._put(path, replace(node, entry=entry))
+
+    def replace(self, path: PurePosixPath, content: bytes, access: Access) -> None:
+        self._put(path, _Node(self._entry(path, Nature.FILE, access, len(content)), content))
+
+    def link(self, source: PurePosixPath, target: PurePosixPath) -> None:
+        self._put(target, self._node(source))
+
+    def move(self, source: PurePosixPath, target: PurePosixPath) -> None:
+        moved = self._node(source)
+        below = {path: self._nodes.pop(path) for path in self._all_below(source)}
+        self._put(source, None)
+        self._put(target, moved)
+        for path, node in below.items():
+            self._put(target / path.relative_to(source), node)
+
+    def remove_file(self, path: PurePosixPath) -> None:
+        self.remove_tree(path)
+
+    def remove_directory(self, path: PurePosixPath) -> None:
+        self.remove_tree(path)
+
+    def remove_tree(self, path: PurePosixPath) -> None:
+        for below in self._all_below(path):
+            del self._nodes[below]
+        self._put(path, None)
+
+    def sync(self, directory: PurePosixPath) -> None:
+        pass
+
+    def sync_everything(self) -> None:
+        pass
+
+    def append(
+        self, path: PurePosixPath, lines: bytes, access: Access, *, durably: bool = True
+    ) -> None:
+        pass
+
+    def new_private_key(self) -> bytes:
+        return STAND_IN
+
+    def new_certificate(self, hostname: str, private_key: bytes) -> bytes:
+        return stand_in_for(hostname, private_key)
+
+    def now(self) -> datetime:
+        return _ONCE
+
+    def _find(self, path: PurePosixPath) -> _Found:
+        if not self._nodes:
+            return path
+        for above in (path, *path.parents):
+            if above not in self._nodes:
+                continue
+            node = self._nodes[above]
+            if node is None or above == path:
+                return node
+            return node.origin and node.origin / path.relative_to(above)
+        return path
+
+    def _node(self, path: PurePosixPath) -> _Node:
+        """What is to be changed there; raises `StepError` where there is nothing."""
+        found = self._find(path)
+        if isinstance(found, _Node):
+            return found
+        entry = self._seen.look(found) if found else None
+        if entry is None:
+            raise StepError(f"{path}: will not be there")
+        return _Node(entry, origin=found)
+
+    def _put(self, path: PurePosixPath, node: _Node | None) -> None:
+        self._nodes[path] = node
+        self._below = None
+        self._names.clear()
+
+    def _changed(self, directory: PurePosixPath) -> Mapping[str, _Node | None]:
+        """What will be otherwise in a directory."""
+        if self._below is None:
+            self._below = {}
+            for path, node in self._nodes.items():
+                self._below.setdefault(path.parent, {})[path.name] = node
+        return self._below.get(directory, {})
+
+    def _all_below(self, path: PurePosixPath) -> list[PurePosixPath]:
+        return [each for each in self._nodes if path in each.parents]
+
+    def _entry(self, path: PurePosixPath, nature: Nature, access: Access, size: int) -> Entry:
+        self._made_so_far += 1
+        above = self.look(path.parent)
+        device = above.device if above else 0
+        # No inode of a file system is negative.
+        inode = -self._made_so_far
+        return Entry(nature, access.mode, access.uid, access.gid, size, inode, device)
