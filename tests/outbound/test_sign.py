@@ -1,3 +1,4 @@
+import base64
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -121,6 +122,21 @@ def test_a_key_that_cannot_sign_is_refused(pem: bytes) -> None:
     for unusable, reason in [(b"", "PEM"), (pem[:200], "PEM"), (curve, "not an RSA key")]:
         with pytest.raises(KeyUnusableError, match=reason):
             Signer(unusable, "s", "a.example")
+
+
+@pytest.mark.parametrize("flipped", [4, 1], ids=["another-modulus", "an-even-modulus"])
+def test_a_key_whose_numbers_do_not_fit_is_found_before_it_signs_mail(
+    key: rsa.RSAPrivateKey, flipped: int
+) -> None:
+    modulus = key.public_key().public_numbers().n
+    raw, damaged = modulus.to_bytes(256), (modulus ^ flipped).to_bytes(256)
+    der = key.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    text = base64.encodebytes(der.replace(raw, damaged, 1))
+    title = b"RSA PRIVATE KEY-----\n"
+    signer = Signer(b"-----BEGIN " + title + text + b"-----END " + title, "s", "a.example")
+
+    with pytest.raises(KeyUnusableError, match=r"does not verify|no RSA key"):
+        signer.probe()
 
 
 def test_a_published_key_is_recognised(signer: Signer, key: rsa.RSAPrivateKey) -> None:
