@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import functools
 import importlib
 import json
 import os
@@ -53,15 +52,11 @@ def import_for(base: Path, command: Sequence[str]) -> None:
 
 
 def make_keys(number: int) -> None:
-    """Make private keys beforehand, and parse them once: most of a command's time went there."""
-    from aimx.outbound import sign
+    """Make private keys beforehand, where most of a command's time would go."""
     from reconcilers.host import keys as making
 
     _MADE.extend(making.new_private_key() for _ in range(number))
     making.new_private_key = _MADE.pop
-    sign.load_pem_private_key = functools.cache(sign.load_pem_private_key)
-    for key in _MADE:
-        sign.load_pem_private_key(key, password=None)
 
 
 def run(base: Path, command: Sequence[str], strace: Sequence[str] = ()) -> Done:
