@@ -20,7 +20,8 @@ class Whole:
     command: Sequence[str | Path]
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     milliseconds: Series = field(init=False)
-    megabytes: float = 0.0  # The most that any run had.
+    # The most that any run had. The kernel counts from the fork, so no less than this process had.
+    megabytes: float = 0.0
 
     def __post_init__(self) -> None:
         self.milliseconds = Series(self.name)
