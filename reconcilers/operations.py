@@ -305,6 +305,22 @@ class ClearTombstone:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoveFile:
+    """A file of ours goes."""
+
+    path: PurePosixPath
+
+    def take(self, hands: Hands) -> None:
+        hands.host.remove_file(self.path)
+
+    def holds(self, hands: Hands) -> bool:
+        return hands.host.look(self.path) is None
+
+    def __str__(self) -> str:
+        return f"remove {self.path}"
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveTree:
     """A directory that somebody asked to delete goes, with the mail below it."""
 

@@ -10,16 +10,18 @@ from desired.desired import Desired
 from reconcilers.applied import what_was_applied
 from reconcilers.blocks import spent
 from reconcilers.change import Action, Blocked, Change
+from reconcilers.consent import agreed, witness
 from reconcilers.difference import Surplus, diff
 from reconcilers.fingerprint import fingerprint
 from reconcilers.host.host import Reading, UnseenError
 from reconcilers.kinds.table import RECONCILERS
-from reconcilers.operations import WriteFile
+from reconcilers.operations import RemoveFile, WriteFile
 from reconcilers.ordering import Work, order
 from reconcilers.plan import Plan, Unsettled
 from reconcilers.reconciler import Keys, Reconciler, World
 from reconcilers.roots import Roots
 from reconcilers.safety import Verdict, judge, removes
+from reconcilers.step import Phase
 
 # Where it is blocked or unseen, nobody can tell what the rest would mean.
 _FOUNDATION = "layout"
@@ -32,10 +34,13 @@ def plan(desired: Desired, host: Reading, roots: Roots, *, allow_removals: int =
     world = what_was_applied(desired, host, roots)
     survey = _survey(world)
     unfounded = survey.unfounded
-    verdict = Verdict({}, unfounded) if unfounded else judge(survey.changes, world, allow_removals)
+    verdict = Verdict({}, unfounded) if unfounded else _judged(survey, world, allow_removals)
     intents = _led_by_config(list(_held_back(survey, verdict)))
     work = [] if verdict.refused else [each.work for each in intents if not each.change.blocked]
     config = _config(work)
+    work = [
+        _witnessed(each, work, world) if each.change.kind == "config" else each for each in work
+    ]
     return Plan(
         generation=world.generation,
         desired_digest=desired.digest,
@@ -148,6 +153,20 @@ def _led_by_config(intents: list[_Intent]) -> list[_Intent]:
     ]
 
 
+def _judged(survey: _Survey, world: World, allow_removals: int) -> Verdict:
+    return judge(survey.changes, world, allow_removals, agreed(world))
+
+
+def _witnessed(config: Work, work: Sequence[Work], world: World) -> Work:
+    """The engine config's steps, between writing down what may go and forgetting that."""
+    going = [each.change.address for each in work if removes(each.change)]
+    first = ((Phase.KEYS, witness(world, going)),) if going and config.deeds else ()
+    if not first and world.host.look(world.roots.consent) is None:
+        return config
+    deeds = (*first, *config.deeds, (Phase.MARKER, RemoveFile(world.roots.consent)))
+    return replace(config, deeds=deeds, activates=config.activates and bool(config.deeds))
+
+
 def _changed(intent: _Intent, change: Change) -> _Intent:
     return replace(intent, work=replace(intent.work, change=change))
 
@@ -174,8 +193,8 @@ def _config(work: Sequence[Work]) -> bytes | None:
     """The engine config that will be written."""
     for each in work:
         if each.change.kind == "config":
-            for _, operation in each.deeds:
-                if isinstance(operation, WriteFile):
+            for phase, operation in each.deeds:
+                if phase is Phase.CONFIG and isinstance(operation, WriteFile):
                     return operation.content
     return None
 

@@ -83,6 +83,10 @@ class Roots:
         return self.state / "retiring"
 
     @property
+    def consent(self) -> PurePosixPath:
+        return self.state / "consent.json"
+
+    @property
     def placing(self) -> PurePosixPath:
         return self.state / "placing"
 

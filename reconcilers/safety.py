@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from desired.desired import Desired
@@ -30,8 +30,16 @@ def removes(change: Change) -> bool:
     return change.action in _REMOVING
 
 
-def judge(changes: Sequence[Change], world: World, allow_removals: int) -> Verdict:
-    """Which changes the rules refuse. Nothing is judged where nothing was applied before."""
+def judge(
+    changes: Sequence[Change],
+    world: World,
+    allow_removals: int,
+    agreed: Set[str] = frozenset(),
+) -> Verdict:
+    """Which changes the rules refuse. Nothing is judged where nothing was applied before.
+
+    `agreed` are the addresses that somebody has let go already.
+    """
     before = world.applied
     if before is None:
         return Verdict({})
@@ -41,7 +49,7 @@ def judge(changes: Sequence[Change], world: World, allow_removals: int) -> Verdi
         for change in removing
         if change.address in _protected(before)
     }
-    unasked = [change for change in removing if change.unasked]
+    unasked = [each for each in removing if each.unasked and each.address not in agreed]
     reason = _last_domain(world.desired, before) or (
         _too_many(unasked, before, world.desired) if len(unasked) > allow_removals else None
     )

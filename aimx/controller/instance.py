@@ -17,6 +17,7 @@ from desired.problem import Source
 from reconcilers import generations
 from reconcilers.applied import what_was_applied
 from reconcilers.apply import apply
+from reconcilers.consent import agreed
 from reconcilers.fingerprint import plan_id
 from reconcilers.foresight import check
 from reconcilers.generations import Who, leads_to
@@ -147,8 +148,8 @@ class Instance:
         """What it would change. The host that it looks at cannot be written to."""
         host, desired = ReadOnly(self.host), reading.desired
         if consent.withheld:
-            applied = what_was_applied(desired, host, self.roots).applied
-            desired = with_what_is_gone(desired, applied)
+            world = what_was_applied(desired, host, self.roots)
+            desired = with_what_is_gone(desired, world.applied, agreed(world))
         made = plan(desired, host, self.roots, allow_removals=consent.removals)
         return Review(reading, made, plan_id(made))
 

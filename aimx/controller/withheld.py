@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import replace
 
 from desired.desired import AutoApply, Desired, Mailbox
@@ -19,21 +19,28 @@ def stricter(desired: Desired, applied: Desired | None) -> AutoApply:
     return min(asked, applied.controller.auto_apply, key=_LAXITY.index)
 
 
-def with_what_is_gone(desired: Desired, applied: Desired | None) -> Desired:
+def with_what_is_gone(
+    desired: Desired, applied: Desired | None, agreed: Set[str] = frozenset()
+) -> Desired:
     """The desired state, with what was applied and is no longer declared declared as before.
 
-    What moves is not gone. A block that removes what stays is left out, and so is whatever else
-    would contradict it: the engine config that is compiled of this must be readable as one.
+    What moves is not gone, and what somebody agreed to let go may go. A block that removes what
+    stays is left out, and so is whatever else would contradict it: the engine config that is
+    compiled of this must be readable as one.
     """
     if applied is None:
         return desired
     declared = {domain.name for domain in desired.domains}
-    domains = tuple(domain for domain in applied.domains if domain.name not in declared)
+    domains = tuple(
+        domain
+        for domain in applied.domains
+        if domain.name not in declared and f"domain/{domain.name}" not in agreed
+    )
     moved = {str(move.source) for move in desired.moved if str(move.target) in desired.mailboxes}
     gone = {
         address: mailbox
         for address, mailbox in applied.mailboxes.items()
-        if address not in desired.mailboxes and address not in moved
+        if address not in desired.mailboxes.keys() | moved and f"mailbox/{address}" not in agreed
     }
     if not domains and not gone:
         return desired

@@ -184,3 +184,44 @@ def test_nothing_goes_while_another_removal_keeps_the_engine_config_as_it_is(mac
         "config": "needs-another",
     }
     assert plan.steps == ()
+
+
+def killed_early(machine):
+    """An apply that was allowed to let seven of nine go, killed before anything was written."""
+    machine.apply(manifest(9))
+    allowed = machine.plan(manifest(2), allow_removals=7)
+    first = next(step for step in allowed.steps if step.address != "config")
+    machine.take_until(allowed, first.id)
+
+
+def test_what_was_allowed_is_written_down_before_anything_else_is_done(machine):
+    killed_early(machine)
+
+    plan = machine.apply(manifest(2))
+
+    assert plan.refused is None
+    assert plan.count(Action.QUARANTINE) == 7
+    assert machine.host.look(machine.roots.consent) is None
+    assert machine.plan(manifest(2)).is_empty
+
+
+def test_what_was_allowed_of_one_manifest_is_not_of_another(machine):
+    killed_early(machine)
+
+    assert machine.plan(manifest(1)).refused is not None
+
+
+def test_a_consent_ends_with_its_generation(machine):
+    killed_early(machine)
+    machine.apply(manifest(2))
+    machine.apply(manifest(9))
+
+    assert machine.plan(manifest(2)).refused is not None
+
+
+def test_a_consent_that_cannot_be_read_permits_nothing(machine):
+    killed_early(machine)
+    private = machine.host.tree()[machine.roots.consent][1]
+    machine.host.replace(machine.roots.consent, b"{", private)
+
+    assert machine.plan(manifest(2)).refused is not None
