@@ -17,6 +17,7 @@ import structlog
 from aimx.controller.activation import EngineError, Running
 from aimx.controller.backoff import backoff
 from aimx.controller.compiled import Compiled, compiled
+from aimx.controller.good import last_good
 from aimx.controller.instance import UNWATCHED, Applied, Consent, Errand, Instance, Review, Watched
 from aimx.controller.pulse import Pulse
 from aimx.controller.sources import digest, watched
@@ -243,10 +244,10 @@ class Controller:
     async def _refresh(self) -> None:
         """The engine learns what is in no engine config: a key that is back, a new owner's uid."""
         roots, host = self.instance.roots, self.instance.host
-        config = await asyncio.to_thread(host.read, roots.engine_config)
-        if config is None:
+        good = await asyncio.to_thread(last_good, host, roots)
+        if good is None or good.gone:
             return
-        wanted = await asyncio.to_thread(compiled, config, host, roots)
+        wanted = await asyncio.to_thread(compiled, good.config, host, roots)
         if wanted == self.current():
             self.state.active(wanted)
             return

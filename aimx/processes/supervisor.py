@@ -15,6 +15,7 @@ import structlog
 from aimx.controller.activation import Running as RunningActivation
 from aimx.controller.alone import Alone
 from aimx.controller.compiled import compiled
+from aimx.controller.good import last_good
 from aimx.controller.instance import Consent, Instance, Watched
 from aimx.controller.loop import Controller
 from aimx.controller.pulse import Pulse
@@ -36,6 +37,7 @@ from desired.desired import Desired
 from desired.problem import ManifestError, render_problem
 from reconcilers.generations import Who
 from reconcilers.host.host import Access, ReconcileError
+from reconcilers.kinds.layout import VERSION
 from reconcilers.locks import LockHeldError, daemon_lock
 
 log = structlog.get_logger()
@@ -79,13 +81,13 @@ async def _serve(instance: Instance, *, may_move: bool) -> None:
 
 
 async def _served(instance: Instance, desired: Desired | None, stop: asyncio.Event) -> None:
+    _require_our_layout(instance)
     state, systemd = State(instance), service()
+    obstacle = None
     if desired is not None and instance.automatic(desired) != "none":
         watched = Watched(stop.is_set, lambda _, step, steps: systemd.starting(step, steps))
-        await asyncio.to_thread(_first_apply, instance, desired, state, watched)
-    config = instance.host.read(instance.roots.engine_config)
-    if config is None:
-        raise UnservableError(Exit.REFUSED, "nothing has been applied yet; run `aimx apply` first")
+        obstacle = await asyncio.to_thread(_first_apply, instance, desired, state, watched)
+    config = _config(instance, obstacle)
     engine = Running(instance.roots, instance.host)
     try:
         await _begin(engine, instance, config)
@@ -96,6 +98,32 @@ async def _served(instance: Instance, desired: Desired | None, stop: asyncio.Eve
     finally:
         systemd.stopping()
         await engine.leave()
+
+
+def _require_our_layout(instance: Instance) -> None:
+    """What an unknown layout means for where mail belongs, nobody can tell."""
+    marker = instance.roots.marker
+    remedy = f"if {instance.roots.data} is of this release, write {VERSION} into it"
+    try:
+        said = instance.host.read(marker)
+    except ReconcileError as cause:
+        raise UnservableError(Exit.REFUSED, f"{cause} Then, {remedy}.") from cause
+    if said is not None and said.strip() != VERSION.encode():
+        shown = said[:40].decode("ascii", "backslashreplace")
+        text = f"{marker} says {shown!r} where only {VERSION!r} is known; {remedy}"
+        raise UnservableError(Exit.REFUSED, text)
+
+
+def _config(instance: Instance, obstacle: ReconcileError | None) -> bytes:
+    """What to start from: the last good generation, whatever kept the newest from being applied."""
+    good = last_good(instance.host, instance.roots)
+    if good is None and obstacle is not None:
+        raise obstacle
+    if good is None:
+        raise UnservableError(Exit.REFUSED, "nothing has been applied yet; run `aimx apply` first")
+    if good.trouble:
+        log.error("engine config is damaged, its record is used", reason=good.trouble)
+    return good.config
 
 
 async def _begin(engine: Running, instance: Instance, config: bytes) -> None:
@@ -151,28 +179,41 @@ def _desired(instance: Instance) -> Desired | None:
         return instance.read(instance.sources()).desired
     except ManifestError as cause:
         told = "\n\n".join(render_problem(problem) for problem in cause.problems)
-        if instance.host.look(instance.roots.engine_config) is None:
+        try:
+            good = last_good(instance.host, instance.roots)
+        except ReconcileError as lost:
+            raise UnservableError(Exit.INVALID, f"{told}\n\n{lost}") from cause
+        if good is None:
             raise UnservableError(Exit.INVALID, told) from cause
         log.error("manifest is invalid, the last good generation goes on", problems=told)
         return None
 
 
-def _first_apply(instance: Instance, desired: Desired, state: State, watched: Watched) -> None:
-    """Before anybody is served: nobody runs yet who would have to prepare or swap."""
+def _first_apply(
+    instance: Instance, desired: Desired, state: State, watched: Watched
+) -> ReconcileError | None:
+    """Before anybody is served: nobody runs yet who would have to prepare or swap.
+
+    Gives what kept it from beginning. That is no reason not to serve what was applied before.
+    """
     user = instance.host.user()
     consent = Consent(withheld=instance.automatic(desired) == "safe")
     alone = Alone(instance.host, instance.roots)
     who = Who(user.uid, user.name, "aimx serve")
     try:
         if instance.review(instance.read(instance.sources()), consent).plan.refused:
-            return  # Not even the lock is taken in a directory that the plan refuses.
+            return None  # Not even the lock is taken in a directory that the plan refuses.
         applied = instance.apply(None, alone, who, consent, watched)
     except ManifestError:
-        return  # It changed since it was read; the controller looks again at once.
+        return None  # It changed since it was read; the controller looks again at once.
+    except ReconcileError as cause:
+        log.error("nothing could be applied", reason=str(cause))
+        return cause
     state.applied(applied)
     for receipt in applied.receipts:
         if receipt.reason:
             log.error("step not done", step=receipt.step, reason=receipt.reason)
+    return None
 
 
 def _say_ready(instance: Instance, snapshot: Snapshot) -> None:
