@@ -31,6 +31,16 @@ class Who:
 
 
 @dataclass(frozen=True, slots=True)
+class Rollback:
+    """That a generation goes by the manifest of an earlier one, which is pinned."""
+
+    former: int  # The generation that it was rolled back from.
+    to: int
+    reason: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Generation:
     """An applied desired state, with all that it takes to understand it, or to go back to it."""
 
@@ -42,6 +52,7 @@ class Generation:
     plan: bytes  # The plan's document, as `aimx plan --json` shows it.
     receipts: tuple[Receipt, ...]
     resumed: bool = False  # Its apply was killed, and another one finished it.
+    rollback: Rollback | None = None
 
 
 def leads_to(plan: Plan) -> int:
@@ -58,6 +69,7 @@ def applied(
     document: bytes,
     sources: Iterable[Source],
     who: Who,
+    rollback: Rollback | None = None,
 ) -> Generation:
     """What is to be recorded of a plan that was carried out to its end; raises `UnseenError`.
 
@@ -73,6 +85,7 @@ def applied(
         document,
         final(receipts),
         resumed=plan.config is None,
+        rollback=rollback,
     )
 
 
@@ -91,9 +104,11 @@ def record(host: Host, roots: Roots, generation: Generation) -> None:
     host.move(new, kept)
 
 
-def discard(host: Host, roots: Roots, keep: int) -> None:
-    """Let go of all but the latest, and of their journals; raises `ReconcileError`."""
+def discard(host: Host, roots: Roots, keep: int, pinned: int | None = None) -> None:
+    """Let go of all but the latest and the pinned, with their journals; raises `ReconcileError`."""
     for number in numbers(host, roots)[:-keep]:
+        if number == pinned:
+            continue
         host.remove_file(roots.journal / f"{number}.jsonl")
         host.remove_tree(roots.generations / str(number))
 
@@ -112,6 +127,7 @@ class About:
     who: Who
     resumed: bool
     sources: tuple[str, ...]  # The names of the manifest's files.
+    rollback: Rollback | None = None
 
 
 def about(host: Reading, roots: Roots, number: int) -> About:
@@ -124,6 +140,7 @@ def about(host: Reading, roots: Roots, number: int) -> About:
             Who(**said["who"]),
             said["resumed"],
             tuple(map(str, said["sources"])),
+            _rollback(said.get("rollback")),
         )
     except (ValueError, KeyError, TypeError) as cause:
         raise damaged(kept) from cause
@@ -150,6 +167,7 @@ def load(host: Reading, roots: Roots, number: int) -> Generation | None:
             _record(host, kept, "plan.json"),
             tuple(map(_receipt, json.loads(_record(host, kept, "receipts.json")))),
             known.resumed,
+            known.rollback,
         )
     except (ValueError, KeyError, TypeError) as cause:
         raise damaged(kept) from cause
@@ -176,7 +194,17 @@ def _files(generation: Generation) -> Iterator[tuple[str, bytes]]:
         "sources": names,
         "resumed": generation.resumed,
     }
+    if (back := generation.rollback) is not None:
+        about["rollback"] = {**asdict(back), "until": back.until.isoformat()}
     yield "record.json", _json(about)
+
+
+def _rollback(said: dict[str, Any] | None) -> Rollback | None:
+    """What records of before there was any do not say."""
+    if said is None:
+        return None
+    until = datetime.fromisoformat(said["until"])
+    return Rollback(said["former"], said["to"], said["reason"], until)
 
 
 def _file(number: int, name: str) -> str:

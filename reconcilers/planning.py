@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from desired.desired import Desired
@@ -27,15 +28,26 @@ from reconcilers.step import Phase
 _FOUNDATION = "layout"
 # Places are for readers, take longer than the plan, and nobody reads a report of thousands.
 _PLACED = 500
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-def plan(desired: Desired, host: Reading, roots: Roots, *, allow_removals: int = 0) -> Plan:
-    """What an apply would do now; the same inputs give an equal plan."""
+def plan(
+    desired: Desired,
+    host: Reading,
+    roots: Roots,
+    *,
+    allow_removals: int = 0,
+    held: Mapping[str, str] = _NOTHING,
+) -> Plan:
+    """What an apply would do now; the same inputs give an equal plan.
+
+    `held`: what is not tried now, by address, and why its last try failed.
+    """
     world = what_was_applied(desired, host, roots)
     survey = _survey(world)
     unfounded = survey.unfounded
     verdict = Verdict({}, unfounded) if unfounded else _judged(survey, world, allow_removals)
-    intents = _led_by_config(list(_held_back(survey, verdict)))
+    intents = _led_by_config(list(_held_back(survey, verdict, held)))
     work = [] if verdict.refused else [each.work for each in intents if not each.change.blocked]
     config = _config(work)
     work = [
@@ -121,12 +133,13 @@ def _settle(reconciler: Reconciler[Any], world: World) -> tuple[list[_Intent], i
     return intents, unchanged
 
 
-def _held_back(survey: _Survey, verdict: Verdict) -> Iterator[_Intent]:
+def _held_back(survey: _Survey, verdict: Verdict, held: Mapping[str, str]) -> Iterator[_Intent]:
     """The intents, with those blocked that safety refuses, or that need one that is blocked."""
     stopped = {each.address: "which could not be looked at" for each in survey.unsettled}
     for intent in survey.intents:
         change = intent.change
-        blocked = change.blocked or verdict.blocked.get(change.address) or _stopped(change, stopped)
+        blocked = change.blocked or verdict.blocked.get(change.address)
+        blocked = blocked or _backing_off(change, held) or _stopped(change, stopped)
         if blocked:
             stopped[change.address] = "which is blocked"
             yield _changed(intent, replace(change, blocked=blocked))
@@ -165,6 +178,16 @@ def _witnessed(config: Work, work: Sequence[Work], world: World) -> Work:
         return config
     deeds = (*first, *config.deeds, (Phase.MARKER, RemoveFile(world.roots.consent)))
     return replace(config, deeds=deeds, activates=config.activates and bool(config.deeds))
+
+
+def _backing_off(change: Change, held: Mapping[str, str]) -> Blocked | None:
+    if change.address not in held:
+        return None
+    return Blocked(
+        "backing-off",
+        f"its last try failed: {held[change.address]}",
+        "it is tried again by itself, later each time; `aimx apply` tries it now",
+    )
 
 
 def _changed(intent: _Intent, change: Change) -> _Intent:

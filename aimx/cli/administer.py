@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from aimx.cli import roots, terminal
 from aimx.doors.exits import Exit
 from aimx.doors.socket import client
-from aimx.doors.wish import Answer, Errand, Question, Wish
+from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
 
 if TYPE_CHECKING:
     from aimx.cli.events import Events
@@ -25,6 +25,9 @@ OTHER_INSTANCE = "ECONFLICT"
 
 # With `--json` they have a document; what else keeps a command from its work is a sentence.
 TOLD_AS_DATA = (Exit.DONE, Exit.REFUSED, Exit.PARTIAL, Exit.INVALID)
+
+
+_APPLYING = ("APPLY", "ROLLBACK", "APPROVE")
 
 
 def wish(options: argparse.Namespace) -> Wish:
@@ -69,6 +72,17 @@ def apply(options: argparse.Namespace, plan_id: str, events: Events | None = Non
         return _attended(asked, events, lambda watched: direct.apply(asked, plan_id, watched))
 
     return _answer("APPLY", options, headers, alone)
+
+
+def intend(options: argparse.Namespace, intent: Intent) -> Answer:
+    """Let it hold, with the plan that it takes; of a rollback without a plan only shown."""
+    asked = wish(options)
+    headers = {**_headers(asked), **intent.headers()}
+
+    def alone(direct: Direct) -> Answer:
+        return _attended(asked, None, lambda watched: direct.intend(asked, intent, watched))
+
+    return _answer(intent.verb, options, headers, alone)
 
 
 def report(options: argparse.Namespace, question: Question) -> Answer:
@@ -125,7 +139,7 @@ def _answer(
     except client.ReplyError as cause:
         return Answer(Exit.ERROR, f"aimx: {cause}; `aimx status` tells how far it came")
     except KeyboardInterrupt:
-        if verb == "APPLY":
+        if verb in _APPLYING:
             terminal.tell("\nThe daemon goes on with it; `aimx status` tells how far it came.")
         raise
     match reply:

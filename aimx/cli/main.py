@@ -49,6 +49,12 @@ COMMANDS: dict[str, Listed] = {
     "tombstones": Listed(
         "desired state", "list, restore or delete the mail of removed mailboxes", "tombstones"
     ),
+    "rollback": Listed(
+        "desired state", "go back to the manifest of an earlier generation", "rollback"
+    ),
+    "approve": Listed("desired state", "carry out the plan that waits for approval", "approve"),
+    "suspend": Listed("desired state", "let the daemon apply nothing for a while", "suspend"),
+    "resume": Listed("desired state", "end a suspension, and lift a pin", "resume"),
     "send": Listed("mail", "send a message from a mailbox of yours", "send"),
     "serve": Listed("server", "run the mail engine and watch the manifest", "serve"),
     "version": Listed("server", "print the version", "version"),

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Status = Literal["True", "False", "Unknown"]
-Type = Literal["Ready", "ManifestValid", "Converged", "EngineActive", "Drifted", "PendingApproval"]
-
-ORDER: tuple[Type, ...] = (
+Type = Literal[
     "Ready",
     "ManifestValid",
     "Converged",
     "EngineActive",
     "Drifted",
+    "Suspended",
     "PendingApproval",
-)
+]
+ORDER: tuple[Type, ...] = get_args(Type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ class Conditions:
     """All facts; a change gives new ones."""
 
     by_type: Mapping[Type, Condition] = field(default_factory=dict)
+    # What whoever ran before us told last: for how long a status has held.
+    before: Mapping[Type, Condition] = field(default_factory=dict)
 
     def told(
         self,
@@ -47,13 +49,30 @@ class Conditions:
         message: str = "",
     ) -> Conditions:
         """With this fact; `since` stays where the status does."""
-        known = self.by_type.get(kind)
+        known = self.by_type.get(kind) or self.before.get(kind)
         since = known.since if known and known.status == status else written(now)
         told = Condition(kind, status, reason, message, since)
         return replace(self, by_type={**self.by_type, kind: told})
 
     def documents(self) -> list[dict[str, Any]]:
         return [asdict(self.by_type[kind]) for kind in ORDER if kind in self.by_type]
+
+
+def remembered(documents: Any) -> Conditions:
+    """Nothing is told yet, and it is known since when what was told before holds.
+
+    What is no document of a condition is passed over: a wrong time is better than none at all.
+    """
+    found: dict[Type, Condition] = {}
+    for each in documents if isinstance(documents, list) else ():
+        try:
+            told = Condition(**each)
+            datetime.fromisoformat(told.since)
+        except (TypeError, ValueError):
+            continue
+        if told.type in ORDER:
+            found[told.type] = told
+    return Conditions(before=found)
 
 
 def written(now: datetime) -> str:

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
+from aimx.controller.pinned import Back, in_force, pinned
 from aimx.controller.reader import Reader
-from aimx.controller.sources import gather
+from aimx.controller.sources import digest, gather
 from aimx.controller.withheld import stricter, with_what_is_gone
 from desired.desired import AutoApply, Desired
 from desired.engine_config import header
 from desired.manifest import Reading
-from desired.problem import Source
-from reconcilers import generations
+from desired.problem import ManifestError, Source
+from reconcilers import generations, intents
 from reconcilers.applied import what_was_applied
 from reconcilers.apply import apply
 from reconcilers.consent import agreed
 from reconcilers.fingerprint import plan_id
 from reconcilers.foresight import check
-from reconcilers.generations import Who, leads_to
+from reconcilers.generations import Rollback, Who, leads_to
 from reconcilers.host.host import Host, ReconcileError
 from reconcilers.host.local import LocalHost
 from reconcilers.host.read_only import ReadOnly
 from reconcilers.host.threads import Threads, usual
+from reconcilers.intents import Damaged, Intents, Pin, Suspension
 from reconcilers.journal import Journal, is_applied, position
 from reconcilers.lanes import Lanes, OneLane
 from reconcilers.locks import LockHeldError, apply_lock
@@ -46,13 +48,33 @@ class Review:
     id: str
 
 
+_SHORT = 16  # Hexadecimal digits: more than chance hits, and a person can type them.
+
+
+def short(plan_id: str) -> str:
+    """A plan's id as a person types it."""
+    return plan_id.rpartition(":")[2][:_SHORT]
+
+
+def is_meant(said: str, plan_id: str) -> bool:
+    """Whether somebody who types this means this plan."""
+    digits = said.rpartition(":")[2]
+    return len(digits) >= _SHORT and plan_id.rpartition(":")[2].startswith(digits)
+
+
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What may go of what is missing from the manifest."""
+    """What may go of what is missing from the manifest, and what is not tried at all."""
 
     removals: int = 0  # How many more than the policy lets go unasked.
     # Nothing may go: it is planned for as if it were still declared.
     withheld: bool = False
+    # Resources that wait for their next try, and why the last one failed.
+    held: Mapping[str, str] = field(default_factory=dict)
+
+
+# As many as there are: whoever consents has seen each.
+EVERY = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +166,55 @@ class Instance:
         except ReconcileError as cause:
             raise MachineError(str(cause)) from cause
 
+    def intents(self) -> Intents:
+        """What is pinned or suspended now."""
+        return intents.load(self.host, self.roots, self.host.now())
+
+    def in_force(self, pin: Pin | None = None) -> Reading:
+        """The manifest that goes: on disk, or of a generation that is pinned.
+
+        Raises `ManifestError`, or `PinError` where it cannot be had.
+        """
+        said = pin or self.intents().pin
+        if said is None:
+            return self.read(self.sources())
+        return in_force(said, self.host, self.roots, self.read)
+
+    def back(self, back: Back) -> Pin:
+        """The pin that would go back to a generation, nothing written; raises `PinError`."""
+        try:
+            manifest = digest(self.sources())
+        except ManifestError:
+            manifest = ""  # One that is broken is what somebody may go back from.
+        return pinned(back, self.host, self.roots, self.read, manifest)
+
+    def holds(self, pin: Pin) -> bool:
+        """Whether this is what is pinned."""
+        return self.intents().pin == pin
+
+    def suspend(self, suspension: Suspension) -> None:
+        """The controller applies nothing by itself until then; raises `MachineError`."""
+        with self._writing():
+            intents.keep_suspension(self.host, self.roots, suspension)
+
+    def resume(self, who: Who) -> Intents:
+        """Nothing is pinned or suspended any more; gives what was. Raises as `apply` does."""
+        held = self.intents()
+        if held.pin is None:
+            with self._writing():
+                intents.end(self.host, self.roots.suspension)
+        else:
+            with self._locked(who):  # An apply under way goes by the pin.
+                intents.end(self.host, self.roots.pin, self.roots.suspension)
+        return held
+
     def review(self, reading: Reading, consent: Consent) -> Review:
         """What it would change. The host that it looks at cannot be written to."""
         host, desired = ReadOnly(self.host), reading.desired
         if consent.withheld:
             world = what_was_applied(desired, host, self.roots)
             desired = with_what_is_gone(desired, world.applied, agreed(world))
-        made = plan(desired, host, self.roots, allow_removals=consent.removals)
+        made = plan(desired, host, self.roots, allow_removals=consent.removals, held=consent.held)
         return Review(reading, made, plan_id(made))
 
     def automatic(self, desired: Desired) -> AutoApply:
@@ -166,8 +230,13 @@ class Instance:
         consent: Consent,
         watched: Watched,
         saved: SavedPlan | None = None,
+        pin: Pin | None = None,
     ) -> Applied:
         """Carry out the plan of this id, or whatever the plan is now.
+
+        `pin`: go by its generation from now on. It is written before anything else, so that
+        whoever finishes a killed apply goes the same way, and taken back where the engine config
+        is not written.
 
         Raises `ManifestError`, `LockHeldError`, `StaleError`, `SpentError` or `MachineError`, and
         then nothing was written.
@@ -175,13 +244,14 @@ class Instance:
         with self._locked(who):
             if saved is not None and self._is_spent(saved):
                 raise SpentError
-            review = self.review(self.read(self.sources()), consent)
+            review = self.review(self.in_force(pin), consent)
             if expected is not None and review.id != expected:
                 raise StaleError(review.plan)
             began = self.host.now()
             mark = saved.mark if saved else ""
             journal = Journal(self.host, self.roots, leads_to(review.plan), mark)
-            receipts = self._carried_out(review.plan, activation, journal, watched)
+            with self._pinning(pin, review.plan):
+                receipts = self._carried_out(review.plan, activation, journal, watched)
             trouble = journal.trouble
             seconds = (self.host.now() - began).total_seconds()
             summary = Tally.of(receipts, seconds, self._generation())
@@ -253,6 +323,28 @@ class Instance:
                 watched.progress(receipt, min(len(receipts), steps), steps)
         return final(receipts)
 
+    @contextmanager
+    def _pinning(self, pin: Pin | None, plan: Plan) -> Iterator[None]:
+        if pin is None or plan.refused:
+            yield
+            return
+        before = self.intents().pin
+        intents.keep_pin(self.host, self.roots, pin)
+        yield
+        if self._generation() >= leads_to(plan) or isinstance(before, Damaged):
+            return
+        if before is None:
+            intents.end(self.host, self.roots.pin)
+        else:
+            intents.keep_pin(self.host, self.roots, before)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except ReconcileError as cause:
+            raise MachineError(str(cause)) from cause
+
     def _generation(self) -> int:
         """What the machine is at, whatever became of the apply; 0 where nobody can tell."""
         try:
@@ -265,6 +357,10 @@ class Instance:
         self, review: Review, receipts: tuple[Receipt, ...], who: Who, number: int
     ) -> str:
         """Keep what a complete apply led to; gives why it could not be kept."""
+        pin = self.intents().pin
+        back = None
+        if isinstance(pin, Pin):
+            back = Rollback(pin.former, pin.generation, pin.reason, pin.until)
         try:
             kept = generations.applied(
                 self.host,
@@ -274,10 +370,11 @@ class Instance:
                 document=written(review.plan),
                 sources=review.reading.desired.sources,
                 who=who,
+                rollback=back,
             )
             generations.record(self.host, self.roots, kept)
             keep = review.reading.desired.policy.keep_generations
-            generations.discard(self.host, self.roots, keep)
+            generations.discard(self.host, self.roots, keep, back.to if back else None)
         except ReconcileError as cause:
             return f"generation {number} is not on record: {cause}"
         return ""

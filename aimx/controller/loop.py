@@ -7,7 +7,7 @@ hashing the sources and looking at the machine. Nothing that goes wrong ends the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
@@ -18,7 +18,19 @@ from aimx.controller.activation import EngineError, Running
 from aimx.controller.backoff import backoff
 from aimx.controller.compiled import Compiled, compiled
 from aimx.controller.good import last_good
-from aimx.controller.instance import UNWATCHED, Applied, Consent, Errand, Instance, Review, Watched
+from aimx.controller.instance import (
+    EVERY,
+    UNWATCHED,
+    Applied,
+    Consent,
+    Errand,
+    Instance,
+    Review,
+    StaleError,
+    Watched,
+    is_meant,
+)
+from aimx.controller.pinned import Back
 from aimx.controller.pulse import Pulse
 from aimx.controller.sources import digest, watched
 from aimx.controller.state import State
@@ -28,6 +40,7 @@ from desired.manifest import Reading
 from desired.problem import ManifestError
 from reconcilers.generations import Who
 from reconcilers.host.host import ReconcileError
+from reconcilers.intents import Intents, Pin, Suspension
 from reconcilers.plan import Plan
 from reconcilers.receipt import Receipt
 from reconcilers.report.saved import SavedPlan
@@ -52,7 +65,9 @@ class Controller:
     pulse: Pulse = field(default_factory=Pulse)
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     nudged: asyncio.Event = field(default_factory=asyncio.Event)
-    _seen: str = ""  # The digest of the sources that were dealt with last.
+    # What was dealt with last: the digest of the sources, and what somebody said about them.
+    _seen: tuple[str, Intents] | None = None
+    _manifest: str = ""  # The digest of the sources as they were last.
     _complaint: str = ""  # What was wrong with the manifest when it was logged last.
     _failures: int = 0
     _due: float = 0.0  # When to look again though nothing changed, on the loop's clock.
@@ -112,78 +127,162 @@ class Controller:
         self.nudge()
         return errand
 
-    async def review(self, consent: Consent) -> Review:
-        """What an apply would do now; raises `ManifestError`."""
+    async def review(self, consent: Consent, pin: Pin | None = None) -> Review:
+        """What an apply would do now; raises `ManifestError`, or `PinError`."""
 
         def look() -> Review:
-            return self.instance.review(self.instance.read(self.instance.sources()), consent)
+            return self.instance.review(self.instance.in_force(pin), consent)
 
         return await asyncio.to_thread(look)
 
+    async def roll_back(
+        self, back: Back, expected: str, who: Who, consent: Consent
+    ) -> tuple[Applied, Pin]:
+        """Carry out a way back that somebody has seen, and go by it from now on."""
+        async with self.changing:
+            pin = await asyncio.to_thread(self.instance.back, back)
+            applied = await self._applied(expected, who, consent, pin=pin)
+        self.nudge()
+        return applied, pin
+
+    async def approve(self, said: str, who: Who) -> Applied:
+        """Carry out the plan that waits, if this is the one; else raises `StaleError`."""
+        consent = Consent(EVERY)
+        async with self.changing:
+            review = await self.review(consent)
+            if not is_meant(said, review.id):
+                raise StaleError(review.plan)
+            applied = await self._applied(review.id, who, consent)
+        self.nudge()
+        return applied
+
+    async def suspend(self, suspension: Suspension) -> None:
+        """Apply nothing by ourselves until then; an apply under way goes on to its end."""
+        await asyncio.to_thread(self.instance.suspend, suspension)
+        self.nudge()
+
+    async def resume(self, who: Who) -> Intents:
+        """Nothing is pinned or suspended any more; gives what was."""
+        async with self.changing:
+            held = await asyncio.to_thread(self.instance.resume, who)
+        self.nudge()
+        return held
+
+    def next_look(self) -> float:
+        """In how many seconds it is time to look again, though nothing changes."""
+        return max(self._due - _now(), 0.0)
+
     def nudge(self) -> None:
         """Look now, whatever was seen before."""
-        self._seen = ""
+        self._seen = None
         self.nudged.set()
 
     async def _hint(self) -> None:
         """Wait for a hint, or until it is time to look again, or only to show that we could."""
-        left = max(self._due - _now(), 0.0)
         try:
-            async with asyncio.timeout(min(left, self.pulse.every)):
+            async with asyncio.timeout(min(self.next_look(), self.pulse.every)):
                 await self.nudged.wait()
         except TimeoutError:
             if _now() >= self._due:
-                self._seen = ""
+                self._seen = None
         self.nudged.clear()
 
     async def _looked(self) -> None:
+        intents = await asyncio.to_thread(self.instance.intents)
+        self.state.intended(intents)
         try:
-            await self._turn()
+            await self._turn(intents)
         except ManifestError as cause:
             self._invalid(cause)
-            # The last good generation goes on, with the certificate as it is by now.
-            await self._refresh()
+            if isinstance(intents.pin, Pin):
+                await self._converge(await asyncio.to_thread(self.instance.in_force), intents)
+            else:
+                # The last good generation goes on, with the certificate as it is by now.
+                await self._refresh()
 
-    async def _turn(self) -> None:
+    async def _turn(self, intents: Intents) -> None:
+        """Look at the manifest on disk, also where another is in force."""
         try:
             sources = await asyncio.to_thread(self.instance.sources)
         except ManifestError:
-            self._seen = ""  # Whatever can be read next is new, the same bytes as before too.
+            self._seen = None  # Whatever can be read next is new, the same bytes as before too.
+            self.state.known("")
             raise
         found = digest(sources)
-        if found == self._seen:
+        if (found, intents) == self._seen:
             return
-        self._seen = found
+        self._seen = found, intents
+        if found != self._manifest:
+            self._manifest = found
+            self.state.results = self.state.results.impatient()
+        self.state.known(found)
         reading = await asyncio.to_thread(self.instance.read, sources)
         self.state.valid(reading)
         self._complaint = ""
+        if intents.pin is not None:
+            reading = await asyncio.to_thread(self.instance.in_force)
+        await self._converge(reading, intents)
+
+    async def _converge(self, reading: Reading, intents: Intents) -> None:
+        """Do what may be done about the manifest that is in force."""
+        self.state.attempted(reading)
         resync = reading.desired.controller.resync.total_seconds()
         self._due = _now() + max(resync, _SHORTEST_RESYNC)
-        whole = await asyncio.to_thread(self.instance.review, reading, Consent())
-        await self._act(reading, whole)
+        held = self.state.results.held(self.instance.host.now())
+        whole = await asyncio.to_thread(self.instance.review, reading, Consent(EVERY, held=held))
+        await self._act(reading, whole, held, suspended=intents.suspension is not None)
+        self._wait_no_longer(intents)
 
-    async def _act(self, reading: Reading, whole: Review) -> None:
+    def _wait_no_longer(self, intents: Intents) -> None:
+        """Than until something is to be tried again, or allowed again."""
+        now = self.instance.host.now()
+        waits = [self.state.results.next(now)]
+        waits.append((intents.ends - now).total_seconds() if intents.ends else None)
+        left = (_now() + max(wait, 0.0) for wait in waits if wait is not None)
+        self._due = min([self._due, *left])
+
+    async def _act(
+        self, reading: Reading, whole: Review, held: Mapping[str, str], *, suspended: bool
+    ) -> None:
         """Carry out what may be carried out without being asked; the rest waits and is shown."""
         automatic = await asyncio.to_thread(self.instance.automatic, reading.desired)
-        if automatic == "none":
+        removing = any(map(removes, whole.plan.changes))
+        if suspended or automatic == "none":
             await self._refresh()
             self.state.pending(whole)
-            self.state.waiting(whole)
+            await self._ask(reading if automatic == "none" or removing else None)
             return
-        consent = Consent(withheld=automatic == "safe")
-        allowed = whole
-        if consent.withheld and any(map(removes, whole.plan.changes)):
+        consent, allowed = Consent(EVERY, held=held), whole
+        if removing:
+            consent = Consent(withheld=automatic == "safe", held=held)
             allowed = await asyncio.to_thread(self.instance.review, reading, consent)
         due = self._is_due(reading, allowed)
         if due:
             applied = await self._applied(allowed.id, self._who(), consent)
             if not applied.summary.is_complete:
-                self._failed(_first_reason(applied))
+                self._not_complete(applied, held)
                 return
         else:
             await self._refresh()
         self._failures = 0
-        self.state.settled(whole, allowed, applied=due)
+        self.state.settled(allowed, applied=due)
+        await self._ask(reading if whole.id != allowed.id else None)
+
+    async def _ask(self, reading: Reading | None) -> None:
+        """Show the plan that somebody may approve: all that is left, and all of it tried."""
+        waiting = None
+        if reading is not None:
+            waiting = await asyncio.to_thread(self.instance.review, reading, Consent(EVERY))
+        self.state.waiting(waiting)
+
+    def _not_complete(self, applied: Applied, held: Mapping[str, str]) -> None:
+        """What others do not stand on waits alone; for the rest all wait."""
+        now = self.state.results.held(self.instance.host.now())
+        if now.keys() - held.keys():
+            self.nudge()
+            self.state.failed(_first_reason(applied))
+        else:
+            self._failed(_first_reason(applied))
 
     def _is_due(self, reading: Reading, allowed: Review) -> bool:
         """Whether to apply: not where a rule refuses, or drift alone is only to be reported."""
@@ -204,6 +303,7 @@ class Controller:
         consent: Consent,
         saved: SavedPlan | None = None,
         watched: Watched = UNWATCHED,
+        pin: Pin | None = None,
     ) -> Applied:
         loop = asyncio.get_running_loop()
 
@@ -215,7 +315,9 @@ class Controller:
             watched.progress(receipt, number, steps)
 
         minded = replace(watched, stop=stop, progress=stepped)
-        apply = partial(self.instance.apply, expected, self.running, who, consent, minded, saved)
+        apply = partial(
+            self.instance.apply, expected, self.running, who, consent, minded, saved, pin
+        )
         applied = await self._to_its_end(asyncio.to_thread(apply))
         self.state.applied(applied)
         summary = applied.summary

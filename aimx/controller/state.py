@@ -9,12 +9,16 @@ from typing import Any
 import structlog
 
 from aimx.controller.compiled import Compiled
-from aimx.controller.conditions import Conditions, Status, Type
-from aimx.controller.instance import Applied, Instance, Review
+from aimx.controller.conditions import Conditions, Status, Type, remembered, written
+from aimx.controller.instance import Applied, Instance, Review, short
+from aimx.controller.results import Results
+from desired import engine_config
 from desired.manifest import Reading
 from desired.problem import ManifestError, render_problem
 from reconcilers.change import Change
+from reconcilers.generations import leads_to
 from reconcilers.host.host import Access, ReconcileError
+from reconcilers.intents import Damaged, Intents, Pin, Suspension
 
 log = structlog.get_logger()
 
@@ -24,6 +28,7 @@ _TROUBLES: tuple[tuple[Type, Status, str], ...] = (
     ("EngineActive", "False", "the engine refused the newest"),
     ("Ready", "False", "the default domain cannot send"),
     ("Converged", "False", "not converged"),
+    ("Suspended", "True", "suspended"),
     ("PendingApproval", "True", "a change waits for approval"),
 )
 
@@ -37,20 +42,65 @@ class State:
     engine_generation: int = 0  # What the processes run on.
     last_attempted: str = ""  # The digest of the manifest that was looked at last.
     last_applied: str = ""  # The digest of the manifest that was applied last.
+    desired_generation: int = 0  # What the machine would be at once nothing is left to do.
     conditions: Conditions = field(default_factory=Conditions)
+    results: Results = field(default_factory=Results)
+    pending_plan: str = ""  # Which waits for somebody's approval.
+    pin: Pin | None = None
+    manifest_changed: bool = False  # Since it was pinned that another one is in force.
     _saved: bytes = b""
 
-    def valid(self, reading: Reading) -> None:
+    @classmethod
+    def after(cls, instance: Instance) -> State:
+        """With what the last one left on disk, as far as it can be read."""
+        host, roots = instance.host, instance.roots
+        try:
+            known = json.loads(host.read(roots.status) or b"{}")
+            config = engine_config.header(host.read(roots.engine_config) or b"")
+        except (ReconcileError, ValueError, RecursionError):
+            return cls(instance)
+        told = known.get("conditions") if isinstance(known, dict) else None
+        applied = config.digest if config else ""
+        return cls(instance, last_applied=applied, conditions=remembered(told))
+
+    def intended(self, intents: Intents) -> None:
+        """What somebody said may not be done by itself, or should be done instead."""
+        self.pin = intents.pin if isinstance(intents.pin, Pin) else None
+        damaged = [it for it in (intents.pin, intents.suspension) if isinstance(it, Damaged)]
+        suspension = intents.suspension
+        if damaged:
+            self._tell("Suspended", "True", "Unreadable", "\n".join(map(str, damaged)))
+        elif isinstance(suspension, Suspension):
+            told = f"until {written(suspension.until)}, by uid {suspension.uid}"
+            reason = f": {suspension.reason}" if suspension.reason else ""
+            self._tell("Suspended", "True", "AskedFor", told + reason)
+        else:
+            self._tell("Suspended", "False")
+
+    def known(self, manifest: str) -> None:
+        """The digest of the manifest on disk, whether it is in force or not."""
+        pin = self.pin
+        changed = pin is not None and manifest != pin.manifest
+        if changed and pin is not None and not self.manifest_changed:
+            log.warning("manifest edited while another is pinned", pinned=pin.generation)
+        self.manifest_changed = changed
+
+    def attempted(self, reading: Reading) -> None:
+        """Of all manifests this one is in force."""
         self.last_attempted = reading.desired.digest
+
+    def valid(self, reading: Reading) -> None:
         warnings = [render_problem(problem) for problem in reading.warnings]
         self._tell("ManifestValid", "True", "Warnings" if warnings else "", "\n\n".join(warnings))
 
     def invalid(self, cause: ManifestError) -> None:
         told = "\n\n".join(render_problem(problem) for problem in cause.problems)
         self._tell("ManifestValid", "False", "LastGoodGenerationKept", told)
-        self._tell("Converged", "False", "ManifestInvalid")
+        if self.pin is None:
+            self._tell("Converged", "False", "ManifestInvalid")
 
     def applied(self, applied: Applied) -> None:
+        self.results = self.results.told(applied.receipts, self.instance.host.now())
         self.generation = applied.summary.generation
         if applied.summary.is_complete:
             self.last_applied = applied.review.reading.desired.digest
@@ -58,16 +108,18 @@ class State:
     def pending(self, review: Review) -> None:
         """What an apply would do has been looked at, and nothing more."""
         self.generation = review.plan.generation
+        self.desired_generation = leads_to(review.plan)
         self._tell("Drifted", "True" if _drifted(review) else "False", "", _drifted(review))
         if review.plan.is_empty:
             self._tell("Converged", "True")
         else:
             self._tell("Converged", "False", "ChangesPending", "`aimx plan` shows them")
 
-    def settled(self, whole: Review, done: Review, *, applied: bool) -> None:
-        """All that may be done is done; `whole` has what waits for somebody to say so."""
+    def settled(self, done: Review, *, applied: bool) -> None:
+        """All that may be done is done."""
         plan = done.plan
         self.generation = max(self.generation, plan.generation)
+        self.desired_generation = max(self.generation, 0 if applied else leads_to(plan))
         left = plan.blocked if applied else plan.changes
         drifted = "\n".join(change.address for change in left if change.drifted)
         self._tell("Drifted", "True" if drifted else "False", "", drifted)
@@ -77,20 +129,18 @@ class State:
             self._tell("Converged", "False", "Blocked", "\n".join(reasons))
         else:
             self._tell("Converged", "True")
-        if whole.id != done.id:
-            self.waiting(whole)
-        else:
-            self._tell("PendingApproval", "False")
 
-    def waiting(self, whole: Review) -> None:
-        changes = "\n".join(f"{change.action} {change.address}" for change in whole.plan.changes)
-        held = bool(whole.plan.changes)
-        self._tell(
-            "PendingApproval",
-            "True" if held else "False",
-            "RunApply" if held else "",
-            changes,
-        )
+    def waiting(self, whole: Review | None) -> None:
+        """A plan waits for somebody to approve it, or none does."""
+        if whole is None or not whole.plan.pending:
+            self.pending_plan = ""
+            self._tell("PendingApproval", "False")
+            return
+        self.pending_plan = whole.id
+        self.desired_generation = leads_to(whole.plan)
+        changes = [f"{change.action} {change.address}" for change in whole.plan.changes]
+        how = f"`aimx approve {short(whole.id)}` applies:"
+        self._tell("PendingApproval", "True", "RunApprove", "\n".join([how, *changes]))
 
     def failed(self, reason: str) -> None:
         self._tell("Converged", "False", "ApplyFailed", reason)
@@ -124,10 +174,28 @@ class State:
             "format_version": "1.0",
             "daemon": daemon,
             "generation": self.generation,
+            "desired_generation": max(self.desired_generation, self.generation),
             "engine_generation": self.engine_generation,
             "last_applied": self.last_applied,
             "last_attempted": self.last_attempted,
             "conditions": self.conditions.documents(),
+            "pending_plan": self.pending_plan,
+            "pin": self._pinned(),
+            "results": self.results.documents(),
+        }
+
+    def _pinned(self) -> dict[str, Any] | None:
+        pin = self.pin
+        if pin is None:
+            return None
+        return {
+            "generation": pin.generation,
+            "former": pin.former,
+            "reason": pin.reason,
+            "uid": pin.uid,
+            "since": written(pin.since),
+            "until": written(pin.until),
+            "manifest_changed": self.manifest_changed,
         }
 
     def save(self) -> None:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from aimx.controller.instance import Applied, MachineError, Review, SpentError, StaleError
+from aimx.controller.pinned import PinError
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Answer, Wish
 from desired.manifest import Reading
@@ -26,6 +27,7 @@ from reconcilers.report.staleness import Stale, staleness
 from reconcilers.report.status import status_rows
 from reconcilers.report.text import plan_text
 from reconcilers.roots import Roots
+from reconcilers.safety import removes
 
 
 class OutdatedError(Exception):
@@ -65,6 +67,7 @@ def planned(
         plan_id=review.id,
         pending=0 if plan.refused else len(plan.pending),
         blocked=blocked,
+        removals=0 if plan.refused else sum(map(removes, plan.pending)),
         interrupted=interrupted,
         saved=content,
     )
@@ -109,7 +112,7 @@ def answering(wish: Wish) -> Iterator[list[Answer]]:
         answers.append(Answer(Exit.STALE, _SPENT))
     except SavedPlanError as cause:
         answers.append(Answer(Exit.ERROR, f"The plan cannot be applied: {cause}"))
-    except (MachineError, UnsettledPlanError) as cause:
+    except (MachineError, PinError, UnsettledPlanError) as cause:
         answers.append(Answer(Exit.ERROR, str(cause)))
 
 

@@ -9,13 +9,16 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
-from aimx.controller.instance import Consent, Watched
+from aimx.controller.conditions import written
+from aimx.controller.instance import Consent, StaleError, Watched
 from aimx.controller.loop import Controller
+from aimx.controller.pinned import PinError
+from aimx.doors import intents
 from aimx.doors.answers import against, answering, applied, planned
 from aimx.doors.reports import reported, standing, told
 from aimx.doors.socket.frames import Code, FrameError
 from aimx.doors.tombstones import finished, plan_of, shown
-from aimx.doors.wish import Answer, Errand, Question, Wish
+from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
 from desired.problem import ManifestError
 from reconcilers.generations import Who
 
@@ -33,7 +36,9 @@ class Daemon:
             instance = self.controller.instance
             await asyncio.to_thread(instance.foresee, review)
             position = await asyncio.to_thread(instance.position)
-            answers.append(planned(review, wish, instance.roots, position))
+            shown = planned(review, wish, instance.roots, position)
+            said = await asyncio.to_thread(instance.intents)
+            answers.append(intents.noticed(shown, said, wish))
         return answers[0]
 
     async def apply(self, wish: Wish, plan_id: str | None, uid: int) -> Answer:
@@ -56,6 +61,41 @@ class Daemon:
                 done = await self.controller.apply(saved.plan_id, who, consent, saved, watched)
             answers.append(applied(done, wish))
         return answers[0]
+
+    async def intend(self, wish: Wish, intent: Intent, uid: int) -> Answer:
+        self._check(wish)
+        who = Who(uid, "", f"aimx {intent.verb.lower()}")
+        with answering(wish) as answers:
+            match intent.verb:
+                case "ROLLBACK" if intent.plan:
+                    answers.append(await self._gone_back(wish, intent, who))
+                case "ROLLBACK":
+                    instance = self.controller.instance
+                    pin = await asyncio.to_thread(instance.back, intents.back(intent, uid))
+                    review = await self.controller.review(Consent(wish.allow_removals), pin)
+                    answers.append(intents.way_back(review, pin, wish, instance))
+                case "SUSPEND":
+                    now = self.controller.instance.host.now()
+                    suspension = intents.suspension(intent, uid, now)
+                    await self.controller.suspend(suspension)
+                    answers.append(intents.suspended(suspension))
+                case "RESUME":
+                    answers.append(intents.resumed(await self.controller.resume(who)))
+                case "APPROVE":
+                    answers.append(await self._approved(wish, intent, who))
+        return answers[0]
+
+    async def _gone_back(self, wish: Wish, intent: Intent, who: Who) -> Answer:
+        consent, back = Consent(wish.allow_removals), intents.back(intent, who.uid)
+        done, pin = await self.controller.roll_back(back, intent.plan, who, consent)
+        holds = await asyncio.to_thread(self.controller.instance.holds, pin)
+        return intents.gone_back(applied(done, wish), pin, wish, holds=holds)
+
+    async def _approved(self, wish: Wish, intent: Intent, who: Who) -> Answer:
+        try:
+            return applied(await self.controller.approve(intent.plan, who), wish)
+        except StaleError as cause:
+            return intents.outdated(cause.plan, wish)
 
     async def report(self, wish: Wish, question: Question) -> Answer:
         self._check(wish)
@@ -82,10 +122,19 @@ class Daemon:
             return {**_public(document), **self._own(uid)}
         try:
             review = await self.controller.review(Consent())
-        except ManifestError:
+        except (ManifestError, PinError):
             return {**document, "resources": [], "unchanged": 0}
         told = await asyncio.to_thread(standing, self.controller.instance, review, wish)
-        return {**document, **told}
+        rows = [{**row, **self._tried(row["address"])} for row in told["resources"]]
+        return {**document, **told, "resources": rows}
+
+    def _tried(self, address: str) -> dict[str, str]:
+        """What became of a resource last, where that is not what the manifest asks for."""
+        result = self.controller.state.results.by_address.get(address)
+        if result is None or not result.failures:
+            return {}
+        retry = {} if result.retry is None else {"next_retry": written(result.retry)}
+        return {"last_result": str(result.outcome), **retry}
 
     def told(self, document: Mapping[str, Any], wish: Wish) -> Answer:
         return told(document, wish)
@@ -112,9 +161,10 @@ class Daemon:
                 raise FrameError(Code.ECONFLICT, f"this daemon's {name} is {ours[name][0]}")
 
 
+_PUBLIC = ("format", "format_version", "daemon", "generation", "engine_generation")
+
+
 def _public(document: dict[str, Any]) -> dict[str, Any]:
     """What anybody may know: that it runs, and how well; not why, nor with which manifest."""
     conditions = [{**each, "message": ""} for each in document["conditions"]]
-    told = {**document, "conditions": conditions}
-    del told["last_applied"], told["last_attempted"]
-    return told
+    return {**{name: document[name] for name in _PUBLIC}, "conditions": conditions}

@@ -10,11 +10,22 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from aimx.controller.alone import Alone
-from aimx.controller.instance import Applied, Consent, Instance, Watched
+from aimx.controller.instance import (
+    EVERY,
+    Applied,
+    Consent,
+    Instance,
+    StaleError,
+    Watched,
+    is_meant,
+)
+from aimx.controller.pinned import PinError
+from aimx.controller.sources import digest
+from aimx.doors import intents
 from aimx.doors.answers import against, answering, applied, invalid, planned, valid
 from aimx.doors.reports import reported, standing, told
 from aimx.doors.tombstones import finished, plan_of, shown
-from aimx.doors.wish import Answer, Errand, Question, Wish
+from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
 from desired.problem import ManifestError
 from reconcilers.generations import Who
 from reconcilers.journal import unfinished
@@ -57,14 +68,13 @@ class Direct:
 
     def plan(self, wish: Wish) -> Answer:
         with answering(wish) as answers:
-            reading = self.instance.read(self.instance.sources())
+            reading = self.instance.in_force()
             review = self.instance.review(reading, Consent(wish.allow_removals))
             self.instance.foresee(review)
             interrupted = unfinished(self.instance.host, self.instance.roots)
             position = self.instance.position()
-            answers.append(
-                planned(review, wish, self.instance.roots, position, interrupted=interrupted)
-            )
+            shown = planned(review, wish, self.instance.roots, position, interrupted=interrupted)
+            answers.append(intents.noticed(shown, self.instance.intents(), wish))
         return answers[0]
 
     def apply(self, wish: Wish, plan_id: str | None, watched: Watched) -> Answer:
@@ -94,6 +104,45 @@ class Direct:
         who = Who(user.uid, user.name, "aimx apply")
         return self.instance.apply(plan_id, alone, who, consent, watched, saved)
 
+    def intend(self, wish: Wish, intent: Intent, watched: Watched) -> Answer:
+        user = self.instance.host.user()
+        who = Who(user.uid, user.name, f"aimx {intent.verb.lower()}")
+        with answering(wish) as answers:
+            match intent.verb:
+                case "ROLLBACK":
+                    answers.append(self._gone_back(wish, intent, who, watched))
+                case "SUSPEND":
+                    now = self.instance.host.now()
+                    suspension = intents.suspension(intent, who.uid, now)
+                    self.instance.suspend(suspension)
+                    answers.append(intents.suspended(suspension))
+                case "RESUME":
+                    answers.append(intents.resumed(self.instance.resume(who)))
+                case "APPROVE":
+                    answers.append(self._approved(wish, intent, who, watched))
+        return answers[0]
+
+    def _gone_back(self, wish: Wish, intent: Intent, who: Who, watched: Watched) -> Answer:
+        instance, consent = self.instance, Consent(wish.allow_removals)
+        pin = instance.back(intents.back(intent, who.uid))
+        if not intent.plan:
+            review = instance.review(instance.in_force(pin), consent)
+            return intents.way_back(review, pin, wish, instance)
+        alone = Alone(instance.host, instance.roots)
+        done = instance.apply(intent.plan, alone, who, consent, watched, pin=pin)
+        return intents.gone_back(applied(done, wish), pin, wish, holds=instance.holds(pin))
+
+    def _approved(self, wish: Wish, intent: Intent, who: Who, watched: Watched) -> Answer:
+        instance, consent = self.instance, Consent(EVERY)
+        alone = Alone(instance.host, instance.roots)
+        review = instance.review(instance.in_force(), consent)
+        if not is_meant(intent.plan, review.id):
+            return intents.outdated(review.plan, wish)
+        try:
+            return applied(instance.apply(review.id, alone, who, consent, watched), wish)
+        except StaleError as cause:
+            return intents.outdated(cause.plan, wish)
+
     def report(self, wish: Wish, question: Question) -> Answer:
         return reported(self.instance, wish, question)
 
@@ -121,13 +170,19 @@ class Direct:
     def _status(self, wish: Wish) -> dict[str, Any]:
         from aimx.controller.state import State  # Its log is the daemon's.
 
-        state = State(self.instance)
+        state = State.after(self.instance)
+        state.intended(self.instance.intents())
         try:
-            reading = self.instance.read(self.instance.sources())
+            sources = self.instance.sources()
+            state.known(digest(sources))
+            state.valid(self.instance.read(sources))
         except ManifestError as cause:
             state.invalid(cause)
+        try:
+            reading = self.instance.in_force()
+        except (ManifestError, PinError):
             return {**state.document(daemon=False), "resources": [], "unchanged": 0}
         review = self.instance.review(reading, Consent())
-        state.valid(reading)
+        state.attempted(reading)
         state.pending(review)
         return {**state.document(daemon=False), **standing(self.instance, review, wish)}

@@ -55,7 +55,7 @@ def told(document: Mapping[str, Any], wish: Wish) -> Answer:
 
 
 def _explain(instance: Instance, wish: Wish, question: Question) -> Answer:
-    reading = instance.read(instance.sources())
+    reading = instance.in_force()
     plan = instance.review(reading, Consent(wish.allow_removals)).plan
     with instance.looking() as host:
         found = explained(question.address, plan, reading.desired, host, instance.roots)
@@ -67,7 +67,7 @@ def _explain(instance: Instance, wish: Wish, question: Question) -> Answer:
 
 
 def _graph(instance: Instance, wish: Wish, question: Question) -> Answer:
-    reading = instance.read(instance.sources())
+    reading = instance.in_force()
     plan = instance.review(reading, Consent(wish.allow_removals)).plan
     return Answer(Exit.DONE, LANGUAGES[wish.view](plan))
 

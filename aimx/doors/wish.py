@@ -39,6 +39,26 @@ class Question:
         return {**({"Address": self.address} if self.address else {}), **numbers}
 
 
+LASTING = "[1-9][0-9]{0,5}[smhd]"  # How long something is to hold.
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is to hold from now on, or no more; each is a verb of the socket."""
+
+    verb: Literal["ROLLBACK", "SUSPEND", "RESUME", "APPROVE"]
+    plan: str = ""  # The id that was shown; of a rollback empty: only show it.
+    generation: int | None = None  # To go back to; None: the one before.
+    lasting: str = ""  # `2h`; see `LASTING`.
+    reason: str = ""
+
+    def headers(self) -> dict[str, str]:
+        """Itself, as a frame says it."""
+        said = {"Plan": self.plan, "For": self.lasting, "Reason": self.reason}
+        number = {} if self.generation is None else {"Generation": str(self.generation)}
+        return {**{name: text for name, text in said.items() if text}, **number}
+
+
 @dataclass(frozen=True, slots=True)
 class Errand:
     """What is to be done about mail that was set aside."""
@@ -60,6 +80,7 @@ class Answer:
     plan_id: str = ""  # Of the plan that was shown; empty where there is nothing to apply.
     pending: int = 0  # Changes that an apply would carry out.
     blocked: int = 0
+    removals: int = 0  # Of those that are pending.
     # An apply was killed: what is seen may not be on disk, and another apply makes sure of it.
     interrupted: bool = False
     saved: str = ""  # The plan as a file, where it is to be saved.
@@ -80,6 +101,9 @@ class Administration(Protocol):
 
     async def apply_saved(self, wish: Wish, content: bytes, uid: int) -> Answer:
         """Carry out exactly the plan that was saved with this content, or refuse."""
+
+    async def intend(self, wish: Wish, intent: Intent, uid: int) -> Answer:
+        """Let it hold from now on, with the plan that it takes."""
 
     async def report(self, wish: Wish, question: Question) -> Answer:
         """Tell what is asked, and change nothing."""

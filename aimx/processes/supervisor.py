@@ -82,9 +82,10 @@ async def _serve(instance: Instance, *, may_move: bool) -> None:
 
 async def _served(instance: Instance, desired: Desired | None, stop: asyncio.Event) -> None:
     _require_our_layout(instance)
-    state, systemd = State(instance), service()
+    state, systemd = State.after(instance), service()
+    suspended = instance.intents().suspension is not None
     obstacle = None
-    if desired is not None and instance.automatic(desired) != "none":
+    if desired is not None and not suspended and instance.automatic(desired) != "none":
         watched = Watched(stop.is_set, lambda _, step, steps: systemd.starting(step, steps))
         obstacle = await asyncio.to_thread(_first_apply, instance, desired, state, watched)
     config = _config(instance, obstacle)
@@ -201,7 +202,7 @@ def _first_apply(
     alone = Alone(instance.host, instance.roots)
     who = Who(user.uid, user.name, "aimx serve")
     try:
-        if instance.review(instance.read(instance.sources()), consent).plan.refused:
+        if instance.review(instance.in_force(), consent).plan.refused:
             return None  # Not even the lock is taken in a directory that the plan refuses.
         applied = instance.apply(None, alone, who, consent, watched)
     except ManifestError:

@@ -26,6 +26,7 @@ THIN = {
     "aimx.cli",
     "aimx.cli.administer",
     "aimx.cli.apply",
+    "aimx.cli.approve",
     "aimx.cli.diff",
     "aimx.cli.explain",
     "aimx.cli.graph",
@@ -33,10 +34,13 @@ THIN = {
     "aimx.cli.events",
     "aimx.cli.main",
     "aimx.cli.plan",
+    "aimx.cli.resume",
+    "aimx.cli.rollback",
     "aimx.cli.roots",
     "aimx.cli.saved",
     "aimx.cli.send",
     "aimx.cli.status",
+    "aimx.cli.suspend",
     "aimx.cli.terminal",
     "aimx.cli.tombstones",
     "aimx.doors",
@@ -74,7 +78,8 @@ def imported(modules: str, arguments: list[str]) -> set[str]:
         pytest.param("sys", ["plan", "--help"], id="plan-help"),
         pytest.param(
             "aimx.cli.plan, aimx.cli.apply, aimx.cli.status, aimx.cli.send, aimx.cli.diff,"
-            " aimx.cli.explain, aimx.cli.graph, aimx.cli.history, aimx.cli.tombstones",
+            " aimx.cli.explain, aimx.cli.graph, aimx.cli.history, aimx.cli.tombstones,"
+            " aimx.cli.rollback, aimx.cli.suspend, aimx.cli.resume, aimx.cli.approve",
             ["status", "--help"],
             id="commands-that-ask-the-daemon",
         ),

@@ -1,9 +1,31 @@
 """What the tests of several parts of the controller share."""
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 
 import pytest
 import structlog
+
+from aimx.controller.activation import EngineError, Running
+from aimx.controller.alone import Alone
+from aimx.controller.compiled import Compiled, compiled
+from aimx.controller.instance import Consent, Instance, Watched
+from aimx.controller.loop import Controller
+from aimx.controller.pulse import Pulse
+from aimx.controller.state import State
+from reconcilers.generations import Who
+from reconcilers.host.host import Access, StepError
+from reconcilers.host.local import LocalHost
+from reconcilers.roots import Roots
+
+ME = Who(0, "root", "test")
+OWNER = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
 
 
 @pytest.fixture(autouse=True)
@@ -12,3 +34,122 @@ def _quiet() -> Iterator[None]:
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     yield
     structlog.reset_defaults()
+
+
+@dataclass
+class Engine:
+    """What the processes would be told."""
+
+    committed: Compiled
+    told: list[str] = field(default_factory=list)
+    prepared: Compiled | None = None
+    refusal: str = ""
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    answering: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.answering.set()
+
+    async def prepare(self, compiled: Compiled) -> None:
+        self.told.append("prepare")
+        self.asked.set()
+        await self.answering.wait()
+        if self.refusal:
+            raise EngineError(self.refusal)
+        self.prepared = compiled
+
+    async def commit(self) -> None:
+        assert self.prepared is not None
+        self.told.append("commit")
+        self.committed, self.prepared = self.prepared, None
+
+    async def drop(self) -> None:
+        self.told.append("drop")
+        self.prepared = None
+
+
+class Stubborn(LocalHost):
+    """A machine on which one directory cannot be made."""
+
+    def __init__(self, roots: Roots) -> None:
+        super().__init__(roots)
+        self.failing = ""  # How its path ends; empty: none.
+        self.tries = 0
+
+    def make_directory(self, path: PurePosixPath, access: Access) -> None:
+        if self.failing and str(path).endswith(self.failing):
+            self.tries += 1
+            raise StepError(f"{path}: no space is left on the device")
+        super().make_directory(path, access)
+
+
+@dataclass
+class Served:
+    """An instance that is applied, and its controller."""
+
+    base: Path
+    instance: Instance
+    engine: Engine
+    controller: Controller
+    beats: list[str]
+    host: Stubborn
+
+    def declare(self, *names: str, top: str = "") -> None:
+        manifest(self.base, *names, top=top)
+
+    def fail(self, ending: str) -> None:
+        """From now on a directory whose path ends so cannot be made."""
+        self.host.failing = ending
+
+    def condition(self, kind: str) -> tuple[str, str]:
+        """Its status, and its reason."""
+        found = {each["type"]: each for each in self.controller.state.conditions.documents()}
+        return found[kind]["status"], found[kind]["reason"]
+
+    @property
+    def boxes(self) -> list[str]:
+        return sorted(path.name for path in (self.base / "data/example.com/inbox").iterdir())
+
+    @property
+    def routes(self) -> list[str]:
+        """What the engine takes mail for."""
+        return sorted(
+            address.partition("@")[0] for address in self.engine.committed.snapshot.routes
+        )
+
+
+def manifest(base: Path, *names: str, top: str = "") -> None:
+    tables = "".join(f'[mailboxes."{name}@example.com"]\nowner = "{OWNER}"\n' for name in names)
+    text = f'domains = ["example.com"]\n{tables}{top}'
+    (base / "config" / "manifest.toml").write_text(text)
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Callable[[Callable[[Served], Awaitable[None]]], None]:
+    """Runs a scene with a controller whose instance has one mailbox."""
+
+    def run(scene: Callable[[Served], Awaitable[None]]) -> None:
+        config, data, runtime = (PurePosixPath(tmp_path / n) for n in ("config", "data", "run"))
+        (tmp_path / "config").mkdir()
+        manifest(tmp_path, "postmaster")
+        roots = Roots(config, data, runtime, config / "manifest.toml")
+        host = Stubborn(roots)
+        instance = Instance(roots, host, data)
+        alone = Alone(instance.host, instance.roots)
+        instance.apply(None, alone, ME, Consent(), Watched())
+        raw = instance.host.read(instance.roots.engine_config)
+        assert raw is not None
+        first = compiled(raw, instance.host, instance.roots)
+
+        async def scened() -> None:
+            engine = Engine(first)
+            running = Running(engine, asyncio.get_running_loop(), instance.host, instance.roots)
+            beats: list[str] = []
+            pulse = Pulse(0.02, lambda: beats.append("beat"), lambda: beats.append("settled"))
+            current, state = lambda: engine.committed, State(instance)
+            controller = Controller(instance, running, current, state, pulse)
+            await scene(Served(tmp_path, instance, engine, controller, beats, host))
+
+        asyncio.run(scened())
+
+    return run

@@ -4,128 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import pwd
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pytest
 import watchfiles
 
-from aimx.controller.activation import EngineError, Running
-from aimx.controller.alone import Alone
-from aimx.controller.compiled import Compiled, compiled
-from aimx.controller.instance import Consent, Instance, StaleError, Watched
-from aimx.controller.loop import Controller
-from aimx.controller.pulse import Pulse
-from aimx.controller.state import State
+from aimx.controller.instance import Consent, StaleError
 from reconcilers.generations import Who
-from reconcilers.roots import Roots
 
 ME = Who(0, "root", "test")
-OWNER = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-
-
-@dataclass
-class Engine:
-    """What the processes would be told."""
-
-    committed: Compiled
-    told: list[str] = field(default_factory=list)
-    prepared: Compiled | None = None
-    refusal: str = ""
-    asked: asyncio.Event = field(default_factory=asyncio.Event)
-    answering: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def __post_init__(self) -> None:
-        self.answering.set()
-
-    async def prepare(self, compiled: Compiled) -> None:
-        self.told.append("prepare")
-        self.asked.set()
-        await self.answering.wait()
-        if self.refusal:
-            raise EngineError(self.refusal)
-        self.prepared = compiled
-
-    async def commit(self) -> None:
-        assert self.prepared is not None
-        self.told.append("commit")
-        self.committed, self.prepared = self.prepared, None
-
-    async def drop(self) -> None:
-        self.told.append("drop")
-        self.prepared = None
-
-
-@dataclass
-class Served:
-    """An instance that is applied, and its controller."""
-
-    base: Path
-    instance: Instance
-    engine: Engine
-    controller: Controller
-    beats: list[str]
-
-    def declare(self, *names: str, top: str = "") -> None:
-        manifest(self.base, *names, top=top)
-
-    def condition(self, kind: str) -> tuple[str, str]:
-        """Its status, and its reason."""
-        found = {each["type"]: each for each in self.controller.state.conditions.documents()}
-        return found[kind]["status"], found[kind]["reason"]
-
-    @property
-    def boxes(self) -> list[str]:
-        return sorted(path.name for path in (self.base / "data/example.com/inbox").iterdir())
-
-    @property
-    def routes(self) -> list[str]:
-        """What the engine takes mail for."""
-        return sorted(
-            address.partition("@")[0] for address in self.engine.committed.snapshot.routes
-        )
-
-
-def manifest(base: Path, *names: str, top: str = "") -> None:
-    tables = "".join(f'[mailboxes."{name}@example.com"]\nowner = "{OWNER}"\n' for name in names)
-    text = f'domains = ["example.com"]\n{tables}{top}'
-    (base / "config" / "manifest.toml").write_text(text)
-
-
-@pytest.fixture
-def serving(tmp_path: Path) -> Callable[[Callable[[Served], Awaitable[None]]], None]:
-    """Runs a scene with a controller whose instance has one mailbox."""
-
-    def run(scene: Callable[[Served], Awaitable[None]]) -> None:
-        config, data, runtime = (PurePosixPath(tmp_path / n) for n in ("config", "data", "run"))
-        (tmp_path / "config").mkdir()
-        manifest(tmp_path, "postmaster")
-        instance = Instance.of(Roots(config, data, runtime, config / "manifest.toml"))
-        alone = Alone(instance.host, instance.roots)
-        instance.apply(None, alone, ME, Consent(), Watched())
-        raw = instance.host.read(instance.roots.engine_config)
-        assert raw is not None
-        first = compiled(raw, instance.host, instance.roots)
-
-        async def scened() -> None:
-            engine = Engine(first)
-            running = Running(engine, asyncio.get_running_loop(), instance.host, instance.roots)
-            beats: list[str] = []
-            pulse = Pulse(0.02, lambda: beats.append("beat"), lambda: beats.append("settled"))
-            current, state = lambda: engine.committed, State(instance)
-            controller = Controller(instance, running, current, state, pulse)
-            await scene(Served(tmp_path, instance, engine, controller, beats))
-
-        asyncio.run(scened())
-
-    return run
 
 
 def test_a_new_mailbox_is_there_and_the_engine_knows_it(serving):
-    async def scene(served: Served) -> None:
+    async def scene(served) -> None:
         served.declare("postmaster", "info")
 
         await served.controller.turn()
@@ -138,7 +29,7 @@ def test_a_new_mailbox_is_there_and_the_engine_knows_it(serving):
 
 
 def test_what_is_as_it_should_be_troubles_nobody(serving):
-    async def scene(served: Served) -> None:
+    async def scene(served) -> None:
         await served.controller.turn()
         await served.controller.turn()
 
@@ -149,7 +40,7 @@ def test_what_is_as_it_should_be_troubles_nobody(serving):
 
 
 def test_a_broken_manifest_leaves_everything_as_it_is_and_says_so(serving):
-    async def scene(served: Served) -> None:
+    async def scene(served) -> None:
         served.declare("postmaster", "info", top="nonsense = \n")
         await served.controller.turn()
 
@@ -166,20 +57,20 @@ def test_a_broken_manifest_leaves_everything_as_it_is_and_says_so(serving):
 
 
 def test_a_removal_waits_and_what_was_added_with_it_does_not(serving):
-    async def scene(served: Served) -> None:
+    async def scene(served) -> None:
         served.declare("info")
 
         await served.controller.turn()
 
         assert served.boxes == served.routes == ["info", "postmaster"]
-        assert served.condition("PendingApproval") == ("True", "RunApply")
+        assert served.condition("PendingApproval") == ("True", "RunApprove")
         assert served.condition("Converged") == ("True", "")
 
     serving(scene)
 
 
 def test_a_removal_that_somebody_asked_for_is_carried_out(serving):
-    async def scene(served: Served) -> None:
+    async def scene(served) -> None:
         served.declare("info")
         await served.controller.turn()
         waiting = await served.controller.review(Consent(removals=1))
@@ -195,7 +86,7 @@ def test_a_removal_that_somebody_asked_for_is_carried_out(serving):
 
 
 def test_a_plan_that_no_longer_fits_is_not_carried_out(serving):
-    async def scene(served: Served) -> None:
+    async def scene(served) -> None:
         served.declare("postmaster", "info")
         seen = await served.controller.review(Consent())
         served.declare("postmaster", "info", "more")
@@ -209,20 +100,20 @@ def test_a_plan_that_no_longer_fits_is_not_carried_out(serving):
 
 
 def test_where_nothing_is_applied_by_itself_it_is_shown(serving):
-    async def scene(served: Served) -> None:
+    async def scene(served) -> None:
         served.declare("postmaster", "info", top='[controller]\nauto_apply = "none"\n')
 
         await served.controller.turn()
 
         assert served.boxes == ["postmaster"]
-        assert served.condition("PendingApproval") == ("True", "RunApply")
+        assert served.condition("PendingApproval") == ("True", "RunApprove")
 
     serving(scene)
 
 
 @pytest.mark.parametrize(("policy", "mode"), [("repair", 0o700), ("report", 0o777)])
 def test_drift_is_repaired_or_only_reported(serving, policy, mode):
-    async def scene(served: Served) -> None:
+    async def scene(served) -> None:
         served.declare("postmaster", top=f'[policy]\ndrift = "{policy}"\n')
         await served.controller.turn()
         box = served.base / "data/example.com/inbox/postmaster"
@@ -238,7 +129,7 @@ def test_drift_is_repaired_or_only_reported(serving, policy, mode):
 
 
 def test_what_the_engine_refuses_never_becomes_its_config(serving):
-    async def scene(served: Served) -> None:
+    async def scene(served) -> None:
         config = served.base / "config" / "config.toml"
         before = config.read_bytes()
         served.engine.refusal = "inbound cannot run on it"
@@ -259,7 +150,7 @@ def test_what_the_engine_refuses_never_becomes_its_config(serving):
 
 
 def test_leaving_ends_an_apply_with_the_step_in_hand(serving):
-    async def scene(served: Served) -> None:
+    async def scene(served) -> None:
         config = served.base / "config" / "config.toml"
         before = config.read_bytes()
         served.declare("postmaster", "info")
@@ -280,7 +171,7 @@ def test_leaving_ends_an_apply_with_the_step_in_hand(serving):
 
 
 def test_the_watchdog_is_fed_by_every_turn_that_ends(serving):
-    async def scene(served: Served) -> None:
+    async def scene(served) -> None:
         await served.controller.turn()
         assert served.beats == ["beat", "settled"]
 
@@ -292,7 +183,7 @@ def test_the_watchdog_is_fed_by_every_turn_that_ends(serving):
 
 
 def test_the_watchdog_is_fed_by_every_step_of_an_apply_that_takes_long(serving):
-    async def scene(served: Served) -> None:
+    async def scene(served) -> None:
         served.declare("postmaster", "info")
 
         await served.controller.turn()
@@ -304,7 +195,7 @@ def test_the_watchdog_is_fed_by_every_step_of_an_apply_that_takes_long(serving):
 
 
 def test_a_turn_that_hangs_starves_the_watchdog(serving):
-    async def scene(served: Served) -> None:
+    async def scene(served) -> None:
         served.declare("postmaster", "info")
         served.engine.answering.clear()
         running = asyncio.create_task(served.controller.run(0.05))
@@ -325,7 +216,7 @@ def test_a_turn_that_hangs_starves_the_watchdog(serving):
 
 
 def test_nothing_to_do_feeds_the_watchdog_in_time(serving):
-    async def scene(served: Served) -> None:
+    async def scene(served) -> None:
         running = asyncio.create_task(served.controller.run(0.05))
 
         while served.beats.count("settled") < 5:
@@ -339,7 +230,7 @@ def test_nothing_to_do_feeds_the_watchdog_in_time(serving):
 
 
 def test_a_hint_that_comes_during_a_turn_is_not_settled_by_it(serving):
-    async def scene(served: Served) -> None:
+    async def scene(served) -> None:
         served.controller.nudge()
         await served.controller.turn()
 
@@ -349,7 +240,7 @@ def test_a_hint_that_comes_during_a_turn_is_not_settled_by_it(serving):
 
 
 def test_the_certificate_is_looked_at_where_the_manifest_is_invalid(serving):
-    async def scene(served: Served) -> None:
+    async def scene(served) -> None:
         served.declare("postmaster", top="nonsense = \n")
         tls = served.base / "config" / "tls"
         (tls / "cert.pem").write_bytes((tls / "cert.pem").read_bytes() + b"\n")
@@ -368,7 +259,7 @@ def test_what_no_event_tells_is_applied_at_the_next_look(serving, monkeypatch):
 
     monkeypatch.setattr(watchfiles, "awatch", refused)
 
-    async def scene(served: Served) -> None:
+    async def scene(served) -> None:
         served.declare("postmaster", top='[controller]\nresync = "1s"\n')
         running = asyncio.create_task(served.controller.run(0.05))
         while not served.beats:

@@ -28,12 +28,8 @@ def test_a_send_without_a_message_is_malformed():
 
 
 ADMINISTRATIVE = (
-    b"PLAN",
-    b"APPLY",
-    b"GRAPH",
-    b"DIFF",
-    b"HISTORY",
-    b"EXPLAIN\nAddress: layout",
+    *(b"PLAN", b"APPLY", b"GRAPH", b"DIFF", b"HISTORY", b"EXPLAIN\nAddress: layout"),
+    *(b"ROLLBACK", b"SUSPEND\nFor: 2h", b"RESUME", b"APPROVE\nPlan: 0123456789abcdef"),
     b"TOMBSTONES\nDo: list",
 )
 

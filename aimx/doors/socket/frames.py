@@ -81,6 +81,10 @@ VERBS: Mapping[str, Shape] = {
     "DIFF": Shape(optional=ROOTS | VIEW | _names("from", "to")),
     "TOMBSTONES": Shape(required=_names("do"), optional=ROOTS | VIEW | _names("name", "plan")),
     "HISTORY": Shape(optional=ROOTS | VIEW | _names("generation")),
+    "ROLLBACK": Shape(optional=ROOTS | VIEW | _names("generation", "for", "reason", "plan")),
+    "SUSPEND": Shape(required=_names("for"), optional=ROOTS | VIEW | _names("reason")),
+    "RESUME": Shape(optional=ROOTS | VIEW),
+    "APPROVE": Shape(required=_names("plan"), optional=ROOTS | VIEW),
 }
 
 

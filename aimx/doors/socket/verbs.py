@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,7 +13,7 @@ import structlog
 from aimx.doors.authorize import Action, Caller, Decision, authorize
 from aimx.doors.socket import frames
 from aimx.doors.socket.frames import Code, Request
-from aimx.doors.wish import MOST_LANES, Administration, Errand, Question, Wish
+from aimx.doors.wish import LASTING, MOST_LANES, Administration, Errand, Intent, Question, Wish
 
 log = structlog.get_logger()
 
@@ -90,6 +91,8 @@ class Verbs:
         elif request.verb == "TOMBSTONES":
             plan_id, errand = request.headers.get("plan"), _errand(request)
             answer = await self.administration.tombstones(wish, errand, plan_id, caller.uid)
+        elif intent := _intent(request):
+            answer = await self.administration.intend(wish, intent, caller.uid)
         elif question := _question(request):
             answer = await self.administration.report(wish, question)
         else:
@@ -184,6 +187,26 @@ def _errand(request: Request) -> Errand:
             return Errand(does, name)
         case _:
             raise frames.malformed("do must be list, or restore or purge with a name")
+
+
+def _intent(request: Request) -> Intent | None:
+    """What the request wants to hold from now on; None where it wants something else."""
+    lasting = request.headers.get("for", "")
+    if lasting and not re.fullmatch(LASTING, lasting):
+        raise frames.malformed("for must be a duration such as 2h or 1d")
+    said = request.headers.get
+    match request.verb:
+        case "ROLLBACK":
+            number = request.number("generation", 0) if said("generation") else None
+            return Intent("ROLLBACK", said("plan", ""), number, lasting, said("reason", ""))
+        case "SUSPEND":
+            return Intent("SUSPEND", lasting=lasting, reason=said("reason", ""))
+        case "RESUME":
+            return Intent("RESUME")
+        case "APPROVE":
+            return Intent("APPROVE", said("plan", ""))
+        case _:
+            return None
 
 
 def _numbers(request: Request, *names: str) -> tuple[int, ...]:

@@ -1,0 +1,75 @@
+"""`aimx rollback`: back to the manifest of an earlier generation, which is pinned then."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+
+from aimx.cli import administer, terminal
+from aimx.cli.plan import removals
+from aimx.cli.suspend import duration, reasons
+from aimx.doors.exits import Exit
+from aimx.doors.wish import Answer, Intent
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "generation",
+        nargs="?",
+        type=_number,
+        metavar="N",
+        help="the generation to go back to (the one before)",
+    )
+    parser.add_argument("--plan", action="store_true", help="only show what it would change")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--json", action="store_true", help="the plan, or the outcome, as data")
+    parser.add_argument(
+        "--for",
+        dest="lasting",
+        type=duration,
+        metavar="DURATION",
+        help="how long edits of the manifest wait, such as 2h or 7d (1d)",
+    )
+    reasons(parser)
+    removals(parser)
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text[:10]) > 0 and len(text) < 10):
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of a generation")
+    return int(text)
+
+
+def run(options: argparse.Namespace) -> int:
+    intent = Intent(
+        "ROLLBACK",
+        generation=options.generation,
+        lasting=options.lasting or "",
+        reason=options.reason,
+    )
+    shown = administer.intend(options, intent)
+    if shown.exit not in (Exit.DONE, Exit.REFUSED):
+        return administer.tell(shown)
+    if options.plan or not options.json or shown.exit == Exit.REFUSED:
+        terminal.say(shown.output)
+    if options.plan or shown.exit == Exit.REFUSED:
+        return shown.exit
+    refusal = _refusal(options, shown)
+    if refusal:
+        terminal.tell(f"aimx rollback: {refusal}")
+        return Exit.REFUSED
+    return administer.tell(administer.intend(options, replace(intent, plan=shown.plan_id)))
+
+
+def _refusal(options: argparse.Namespace, shown: Answer) -> str:
+    """Why it is not carried out; empty where somebody confirms it."""
+    if options.yes:
+        if shown.removals <= options.allow_removals:
+            return ""
+        return (
+            f"{shown.removals} of its changes remove something. Add"
+            f" --allow-removals {shown.removals} if that is meant."
+        )
+    if not terminal.can_ask():
+        return "there is no terminal to ask on. Add --yes to go back."
+    return "" if terminal.confirmed("Go back?") else "nothing was changed."

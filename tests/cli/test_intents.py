@@ -1,0 +1,139 @@
+"""Going back, suspending and approving without a daemon."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+
+@pytest.fixture
+def grown(instance):
+    """Generation 1 has one mailbox, generation 2 one more."""
+    assert instance.run("apply", "--yes").exit == 0
+    instance.declare("postmaster@example.com", "info@example.com")
+    assert instance.run("apply", "--yes").exit == 0
+    return instance
+
+
+def boxes(instance) -> list[str]:
+    return sorted(path.name for path in (instance.data / "example.com" / "inbox").iterdir())
+
+
+def test_a_rollback_asks_for_each_removal_and_is_pinned(grown):
+    unasked = grown.run("rollback", "--yes")
+    done = grown.run("rollback", "--yes", "--allow-removals", "1", "--reason", "too early")
+    planned, status = grown.run("plan"), grown.run("status")
+
+    assert unasked.exit == 4
+    assert "--allow-removals 1" in unasked.err
+    assert done.exit == 0, done.err
+    assert "pinned until" in done.out
+    assert boxes(grown) == ["postmaster"]
+    assert "Pinned until" in planned.out
+    assert "too early" in planned.out
+    assert "No changes." in planned.out
+    assert "Pinned to the manifest of generation 1" in status.out
+    assert len(list((grown.data / ".aimx" / "tombstones").iterdir())) == 1
+
+
+def test_a_rollback_that_is_only_shown_writes_nothing(grown):
+    before = grown.tree()
+
+    shown = grown.run("rollback", "--plan", "--allow-removals", "1")
+
+    assert shown.exit == 0
+    assert "q mailbox/info@example.com" in shown.out
+    assert grown.tree() == before
+
+
+def test_nobody_goes_back_unasked(grown):
+    before = grown.tree()
+
+    assert grown.run("rollback").exit == 4
+    assert grown.tree() == before
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [("7", "generation 7 is not on record"), ("1", "damaged")]
+)
+def test_what_cannot_be_gone_back_to_is_told_and_changes_nothing(grown, number, told):
+    (grown.data / ".aimx/generations/1/record.json").write_text("{")
+    before = grown.tree()
+
+    refused = grown.run("rollback", number, "--yes")
+
+    assert refused.exit == 1
+    assert told in refused.err
+    assert grown.tree() == before
+
+
+def test_what_is_in_force_already_is_pinned_where_somebody_says_so(grown):
+    assert grown.run("rollback", "2", "--yes").exit == 0
+
+    grown.declare("postmaster@example.com", "info@example.com", "more@example.com")
+
+    assert "No changes." in grown.run("plan").out
+
+
+def test_resume_puts_the_manifest_on_disk_in_force(grown):
+    grown.run("rollback", "--yes", "--allow-removals", "1")
+
+    resumed = grown.run("resume")
+    again = grown.run("resume")
+
+    assert resumed.exit == 0
+    assert "in force again" in resumed.out
+    assert "Nothing was pinned or suspended" in again.out
+    assert "+ mailbox/info@example.com" in grown.run("plan").out
+
+
+def test_a_damaged_pin_is_told_with_the_way_out(grown):
+    (grown.data / ".aimx/pin.json").write_text('{"generation"')
+
+    planned, resumed = grown.run("plan"), grown.run("resume")
+
+    assert planned.exit == 1
+    assert "`aimx resume` removes it" in planned.err
+    assert resumed.exit == 0
+    assert grown.run("plan").exit == 0
+
+
+@pytest.mark.parametrize("given", [[], ["--for", "ever"], ["--for", "0h"], ["--for", "2h\n"]])
+def test_a_suspension_has_an_end(instance, given):
+    refused = instance.run("suspend", *given)
+
+    assert refused.exit == 64
+    assert "--for" in refused.err
+
+
+def test_a_reason_is_one_line(instance):
+    assert instance.run("suspend", "--for", "2h", "--reason", "a\nPlan: b").exit == 64
+
+
+def test_a_suspension_is_shown_and_keeps_nobody_from_applying(grown):
+    suspended = grown.run("suspend", "--for", "2h", "--reason", "moving")
+    grown.declare("postmaster@example.com", "info@example.com", "more@example.com")
+    applied = grown.run("apply", "--yes")
+    status = json.loads(grown.run("status", "--json").out)
+
+    assert suspended.exit == applied.exit == 0
+    assert "Suspended until" in applied.out
+    assert "more" in boxes(grown)
+    told = {each["type"]: each for each in status["conditions"]}["Suspended"]
+    assert (told["status"], told["reason"]) == ("True", "AskedFor")
+    assert "moving" in told["message"]
+
+
+def test_the_plan_of_this_id_is_approved_and_no_other(grown):
+    grown.declare("postmaster@example.com")
+    other = grown.run("approve", "0123456789abcdef")
+    meant = other.err.strip().rpartition(" ")[2]
+    approved = grown.run("approve", meant)
+
+    assert other.exit == 3
+    assert "q mailbox/info@example.com" in other.err
+    assert approved.exit == 0, approved.err
+    assert boxes(grown) == ["postmaster"]
+    assert grown.run("approve", meant).exit == 3
+    assert grown.run("approve", "info").exit == 64

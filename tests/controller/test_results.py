@@ -1,0 +1,102 @@
+"""What became of a resource, and when it is tried again: values alone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aimx.controller.backoff import LONGEST, backoff
+from aimx.controller.results import Results
+from reconcilers.receipt import Outcome, Receipt
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+BOX = "mailbox/a@a.com"
+
+addresses = st.sampled_from([BOX, "mailbox/b@a.com", "readme", "config", "dkim/a.com/aimx"])
+receipts = st.lists(
+    st.builds(Receipt, st.text(), addresses, st.sampled_from(Outcome), st.just("why")), max_size=6
+)
+
+
+def failed(address: str = BOX) -> Receipt:
+    return Receipt(f"{address}#1", address, Outcome.FAILED, "no space")
+
+
+@given(st.lists(receipts, max_size=5))
+def test_only_what_failed_waits_and_never_for_ever(applies: list[list[Receipt]]) -> None:
+    results = Results()
+    for each in applies:
+        results = results.told(each, NOW)
+
+    for result in results.by_address.values():
+        assert (result.outcome is Outcome.FAILED) == (result.retry is not None)
+        if result.retry is not None:
+            assert NOW < result.retry <= NOW + timedelta(seconds=LONGEST)
+    assert set(results.held(NOW)) <= results.by_address.keys()
+
+
+@given(st.lists(receipts, max_size=5))
+def test_impatience_lets_nothing_wait(applies: list[list[Receipt]]) -> None:
+    results = Results()
+    for each in applies:
+        results = results.told(each, NOW)
+
+    eager = results.impatient()
+
+    assert (eager.held(NOW), eager.next(NOW)) == ({}, None)
+    assert eager.by_address.keys() == results.by_address.keys()
+
+
+@given(st.integers(1, 12))
+def test_each_failure_in_a_row_makes_the_wait_no_shorter(failures: int) -> None:
+    def wait(number: int) -> float:
+        return backoff(number, lambda: 1.0)
+
+    results, waits = Results(), []
+    for _ in range(failures):
+        results = results.told([failed()], NOW, wait)
+        waits.append(results.next(NOW))
+
+    assert waits == sorted(waits)
+    assert results.by_address[BOX].failures == failures
+
+
+def test_what_worked_at_last_has_never_failed() -> None:
+    once = Results().told([failed()], NOW)
+
+    done = once.told([Receipt("1", BOX, Outcome.DONE)], NOW)
+
+    assert done.by_address[BOX].failures == 0
+    assert done.next(NOW) is None
+
+
+def test_the_worst_step_tells_of_its_resource() -> None:
+    steps = [Receipt("1", BOX, Outcome.DONE), failed(), Receipt("3", BOX, Outcome.SKIPPED, "x")]
+
+    result = Results().told(steps, NOW).by_address[BOX]
+
+    assert (result.outcome, result.reason) == (Outcome.FAILED, "no space")
+
+
+def test_what_others_stand_on_is_not_left_out() -> None:
+    results = Results().told([failed("dkim/a.com/aimx"), failed("config"), failed()], NOW)
+
+    assert results.held(NOW).keys() == {BOX}
+
+
+def test_a_clock_that_was_set_back_makes_nobody_wait_for_ever() -> None:
+    results = Results().told([failed()], NOW)
+
+    assert results.held(NOW - timedelta(days=365)) == {}
+    assert (results.next(NOW - timedelta(days=365)) or 0) <= LONGEST
+
+
+def test_not_more_is_remembered_than_a_status_can_hold() -> None:
+    many = [Receipt(f"{n}", f"mailbox/{n}@a.com", Outcome.DONE) for n in range(3000)]
+
+    results = Results().told([failed()], NOW).told(many, NOW + timedelta(hours=1))
+
+    assert len(results.by_address) <= 1001
+    assert BOX in results.by_address
