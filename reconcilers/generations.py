@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
+from typing import Any
 
 from desired.problem import Source
 from reconcilers.host.host import Host, Reading, UnseenError, provisional

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
-from aimx.controller.conditions import written
 from aimx.controller.instance import Consent, StaleError, Watched
 from aimx.controller.loop import Controller
 from aimx.controller.pinned import PinError
@@ -125,16 +124,7 @@ class Daemon:
         except (ManifestError, PinError):
             return {**document, "resources": [], "unchanged": 0}
         told = await asyncio.to_thread(standing, self.controller.instance, review, wish)
-        rows = [{**row, **self._tried(row["address"])} for row in told["resources"]]
-        return {**document, **told, "resources": rows}
-
-    def _tried(self, address: str) -> dict[str, str]:
-        """What became of a resource last, where that is not what the manifest asks for."""
-        result = self.controller.state.results.by_address.get(address)
-        if result is None or not result.failures:
-            return {}
-        retry = {} if result.retry is None else {"next_retry": written(result.retry)}
-        return {"last_result": str(result.outcome), **retry}
+        return {**document, **told}
 
     def told(self, document: Mapping[str, Any], wish: Wish) -> Answer:
         return told(document, wish)

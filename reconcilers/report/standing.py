@@ -30,21 +30,8 @@ def status_text(document: Mapping[str, Any], *, columns: int = 80, every: bool =
     else:
         resources = _table(document, columns, None if every else _ROWS)
     conditions = _conditions(document["conditions"], columns)
-    pinned = _pinned(document.get("pin"), columns)
-    parts = [list(each) for each in (resources, conditions, pinned, _summary(document, columns))]
+    parts = [list(each) for each in (resources, conditions, _summary(document, columns))]
     return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
-
-
-def _pinned(pin: Mapping[str, Any] | None, columns: int) -> Iterator[str]:
-    """Which manifest is in force, where it is not the one on disk."""
-    if not pin:
-        return
-    reason = f": {printable(pin['reason'])}" if pin["reason"] else "."
-    told = f"Pinned to the manifest of generation {pin['generation']} until {pin['until']}{reason}"
-    yield from wrapped(told, columns, "")
-    if pin["manifest_changed"]:
-        told = "The manifest was edited since; `aimx resume` puts it in force."
-        yield from wrapped(told, columns, "")
 
 
 def _mailboxes(document: Mapping[str, Any]) -> Iterator[str]:
