@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from aimx.controller.instance import Consent, Instance, MachineError, Review
 from aimx.doors.answers import answering, resources
 from aimx.doors.exits import Exit
+from aimx.doors.intents import noticed
 from aimx.doors.wish import Answer, Question, Wish
 from desired.problem import printable
 from reconcilers.drift import drift, stated
 from reconcilers.generations import Generation, load
 from reconcilers.history import history, plan_of
 from reconcilers.inspection import Unknown, addresses, explained
+from reconcilers.intents import Intents, Pin
 from reconcilers.report.comparison import compared, comparison_document, comparison_text
 from reconcilers.report.drift import drift_document, drift_text
 from reconcilers.report.explanation import explanation_document, explanation_text
@@ -49,7 +52,7 @@ def told(document: Mapping[str, Any], wish: Wish) -> Answer:
     if wish.view == "json":
         output = written(document)
     else:
-        output = status_text(document, columns=wish.columns, every=wish.every)
+        output = status_text(document, columns=wish.columns, every=wish.every, colour=wish.color)
     pending = sum(bool(row["apply"]) for row in document["resources"])
     return Answer(Exit.DONE, output, pending=pending)
 
@@ -61,15 +64,22 @@ def _explain(instance: Instance, wish: Wish, question: Question) -> Answer:
         found = explained(question.address, plan, reading.desired, host, instance.roots)
     if isinstance(found, Unknown):
         raise MachineError(printable(str(found)))
+    intents = instance.intents()
+    found = replace(found, pinned=_pinned(intents))
     if wish.view == "json":
         return Answer(Exit.DONE, written(explanation_document(found)))
-    return Answer(Exit.DONE, explanation_text(found, columns=wish.columns))
+    return noticed(Answer(Exit.DONE, explanation_text(found, columns=wish.columns)), intents, wish)
 
 
 def _graph(instance: Instance, wish: Wish, question: Question) -> Answer:
     reading = instance.in_force()
     plan = instance.review(reading, Consent(wish.allow_removals)).plan
-    return Answer(Exit.DONE, LANGUAGES[wish.view](plan))
+    return Answer(Exit.DONE, LANGUAGES[wish.view](plan, _pinned(instance.intents())))
+
+
+def _pinned(intents: Intents) -> int:
+    """The generation whose manifest is in force; 0 where that is the one on disk."""
+    return intents.pin.generation if isinstance(intents.pin, Pin) else 0
 
 
 def _diff(instance: Instance, wish: Wish, question: Question) -> Answer:
@@ -80,7 +90,7 @@ def _diff(instance: Instance, wish: Wish, question: Question) -> Answer:
     if wish.view == "json":
         output = written(drift_document(found))
     else:
-        output = drift_text(found, columns=wish.columns)
+        output = drift_text(found, columns=wish.columns, colour=wish.color)
     return Answer(Exit.DONE, output, pending=len(found.changes), blocked=len(found.unsettled))
 
 
@@ -91,7 +101,7 @@ def _comparison(instance: Instance, wish: Wish, first: int, second: int) -> Answ
     if wish.view == "json":
         output = written(comparison_document(found))
     else:
-        output = comparison_text(found, columns=wish.columns)
+        output = comparison_text(found, columns=wish.columns, colour=wish.color)
     return Answer(Exit.DONE, output, pending=int(not found.is_none))
 
 

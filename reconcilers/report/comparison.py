@@ -12,6 +12,7 @@ from desired.problem import Source, printable
 from reconcilers.change import Field
 from reconcilers.contrast import contrast
 from reconcilers.generations import Generation
+from reconcilers.report.colour import painted
 from reconcilers.report.past import moment
 from reconcilers.report.printable import wrapped
 
@@ -45,19 +46,21 @@ def compared(first: Generation, before: Desired, second: Generation, after: Desi
     )
 
 
-def comparison_text(comparison: Comparison, *, columns: int = 80) -> str:
+def comparison_text(comparison: Comparison, *, columns: int = 80, colour: bool = False) -> str:
     first, second = comparison.first, comparison.second
     if comparison.is_none:
         return f"Generations {first.number} and {second.number} desire the same.\n"
     lines = [_titled(first), _titled(second)]
     if comparison.text:
-        lines += ["", *comparison.text]
+        lines += ["", *(painted(line[:1], line, colour=colour) for line in comparison.text)]
     lines += ["", "Resources:"]
-    lines += [f"  - {printable(address)}" for address in comparison.went]
-    lines += [f"  + {printable(address)}" for address in comparison.came]
+    for sign, addresses in (("-", comparison.went), ("+", comparison.came)):
+        heads = (f"  {sign} {printable(address)}" for address in addresses)
+        lines += [painted(sign, head, colour=colour) for head in heads]
     for field in comparison.settings:
         told = f"{field.name}: {field.before or 'nothing'} -> {field.after or 'nothing'}"
-        lines += wrapped(told, columns, " " * 8, "  ~ ")
+        told_in_lines = wrapped(told, columns, " " * 8, "  ~ ")
+        lines += [painted("~", line, colour=colour) for line in told_in_lines]
     if lines[-1] == "Resources:":
         lines.append("  the same, and with the same settings")
     return "\n".join(lines) + "\n"

@@ -9,6 +9,7 @@ from typing import Any
 from desired.problem import printable
 from reconcilers.change import Action, Change, Field
 from reconcilers.plan import Unsettled
+from reconcilers.report.colour import painted
 from reconcilers.report.printable import wrapped
 from reconcilers.report.view import UNSEEN_SYMBOL
 
@@ -30,17 +31,19 @@ class Drift:
         return not self.changes and not self.unsettled
 
 
-def drift_text(found: Drift, *, columns: int = 80) -> str:
+def drift_text(found: Drift, *, columns: int = 80, colour: bool = False) -> str:
     """What drifted since the generation, and a line that counts it."""
     if not found.generation:
         return "Nothing has been applied here yet, so nothing can have drifted.\n"
     lines: list[str] = []
     for change in found.changes:
-        lines.append(f"  {_sign(change)} {printable(change.address)}")
+        sign = _sign(change)
+        lines.append(painted(sign, f"  {sign} {printable(change.address)}", colour=colour))
         for told in _told(change):
             lines += wrapped(told, columns, f"{_INDENT}  ", _INDENT)
     for each in found.unsettled:
-        lines.append(f"  {UNSEEN_SYMBOL} {printable(each.address)}")
+        head = f"  {UNSEEN_SYMBOL} {printable(each.address)}"
+        lines.append(painted(UNSEEN_SYMBOL, head, colour=colour))
         lines += wrapped(f"could not be looked at: {each.reason}", columns, _INDENT)
     if found.caveat:
         lines += wrapped(found.caveat, columns, "")

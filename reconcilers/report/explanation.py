@@ -32,6 +32,7 @@ class Explanation:
     last: Touched | Untouched | str  # Or why nobody can tell.
     change: Change | None  # What an apply would do.
     idle: str  # Why it would do nothing; empty where it would do something.
+    pinned: int = 0  # The generation whose manifest is in force; 0: it is the one on disk.
     culprit: str = ""  # The address that it waits for, where it waits for one.
 
     @property
@@ -75,6 +76,7 @@ def explanation_document(told: Explanation) -> dict[str, Any]:
         "format_version": "1.0",
         "address": told.address,
         "kind": told.address.partition("/")[0],
+        "pinned": told.pinned or None,
         "desired": None
         if told.desired is None
         else {
@@ -100,7 +102,8 @@ def _desired(told: Explanation, columns: int) -> Iterator[str]:
     if told.desired is None:
         yield "Desired: no, nothing asks for it"
         return
-    where = f" ({told.where.file}:{told.where.line})" if told.where else ""
+    pinned = f" of generation {told.pinned}, which is pinned" if told.pinned else ""
+    where = f" ({told.where.file}:{told.where.line}{pinned})" if told.where else ""
     yield f"Desired{printable(where)}:"
     for field in told.settings:
         yield from wrapped(f"{field.name}: {field.after or 'none'}", columns, " " * 6, "  ")

@@ -33,12 +33,17 @@ class Graph:
     edges: tuple[tuple[str, str], ...]  # From what comes first to what waits for it.
 
 
-def graph(plan: Plan) -> Graph:
-    """The steps by their phases; none where there is nothing to do, or a rule refuses all."""
+def graph(plan: Plan, pinned: int = 0) -> Graph:
+    """The steps by their phases; none where there is nothing to do, or a rule refuses all.
+
+    `pinned`: the generation whose manifest is in force rather than the one on disk, if any.
+    """
     names = {step.id: f"step{number}" for number, step in enumerate(plan.steps, start=1)}
     phases = groupby(plan.steps, key=lambda step: step.phase)
+    source = f"Towards the manifest of generation {pinned}, which is pinned. " if pinned else ""
+    told = f"Nothing of it is applied: {plan.refused.reason}" if plan.refused else summary(plan)
     return Graph(
-        f"Nothing of it is applied: {plan.refused.reason}" if plan.refused else summary(plan),
+        f"{source}{told}",
         tuple(
             (phase.name.lower(), tuple(Node(names[step.id], _text(step)) for step in steps))
             for phase, steps in phases
@@ -47,15 +52,15 @@ def graph(plan: Plan) -> Graph:
     )
 
 
-def mermaid(plan: Plan) -> str:
-    return "\n".join(_mermaid(graph(plan))) + "\n"
+def mermaid(plan: Plan, pinned: int = 0) -> str:
+    return "\n".join(_mermaid(graph(plan, pinned))) + "\n"
 
 
-def dot(plan: Plan) -> str:
-    return "\n".join(_dot(graph(plan))) + "\n"
+def dot(plan: Plan, pinned: int = 0) -> str:
+    return "\n".join(_dot(graph(plan, pinned))) + "\n"
 
 
-LANGUAGES: Mapping[str, Callable[[Plan], str]] = {"mermaid": mermaid, "dot": dot}
+LANGUAGES: Mapping[str, Callable[[Plan, int], str]] = {"mermaid": mermaid, "dot": dot}
 
 
 def _text(step: Step) -> str:

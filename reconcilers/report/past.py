@@ -10,12 +10,13 @@ from typing import Any
 
 from desired.problem import printable
 from reconcilers.change import BLOCKED_SYMBOL, SYMBOLS, Action
-from reconcilers.generations import About, Generation
+from reconcilers.generations import About, Generation, Rollback
 from reconcilers.history import Damaged, Entry, Recorded, changes, counted
 from reconcilers.receipt import Outcome
-from reconcilers.report.printable import wrapped
+from reconcilers.report.printable import shortened, wrapped
 
 FORMAT_VERSION = "1.0"
+_NARROWEST = 8  # Of a column that is cut.
 _NONE = "No generation is on record: nothing has been applied here yet."
 
 
@@ -24,7 +25,7 @@ def history_text(recorded: Sequence[Recorded], *, columns: int = 80) -> str:
     if not recorded:
         return f"{_NONE}\n"
     rows = [_HEAD, *(_row(each) for each in recorded if isinstance(each, Entry))]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = _widths(rows, columns)
     told = {each.number: line for each, line in _lines(recorded, rows[1:], widths, columns)}
     return "\n".join([_line(_HEAD, widths), *told.values()]) + "\n"
 
@@ -40,6 +41,8 @@ def history_document(recorded: Sequence[Recorded]) -> dict[str, Any]:
 def generation_text(generation: Generation, plan: Mapping[str, Any], *, columns: int = 80) -> str:
     """One generation: where it comes from, what its plan did, and what became of the steps."""
     lines = [*wrapped(_opening(generation), columns, "")]
+    if generation.rollback is not None:
+        lines += wrapped(_back(generation.rollback), columns, "")
     if generation.resumed:
         lines += wrapped("Its apply was killed, and another one finished it.", columns, "")
     for source in generation.sources:
@@ -62,6 +65,7 @@ def generation_document(generation: Generation, plan: Mapping[str, Any]) -> dict
         generation.who,
         generation.resumed,
         tuple(source.name for source in generation.sources),
+        generation.rollback,
     )
     return {
         "format": "aimx.generation",
@@ -90,19 +94,39 @@ def _opening(generation: Generation) -> str:
     )
 
 
+def _back(rollback: Rollback) -> str:
+    reason = f": {rollback.reason}" if rollback.reason else "."
+    return (
+        f"Rolled back from generation {rollback.former} to the manifest of generation"
+        f" {rollback.to}, pinned until {moment(rollback.until)}{reason}"
+    )
+
+
 _HEAD = ("GENERATION", "WHEN", "WHO", "FROM", "PLAN")
 
 
 def _row(entry: Entry) -> tuple[str, ...]:
     who = entry.about.who
+    back = entry.about.rollback
+    whence = f", back from {back.former} to {back.to}" if back is not None else ""
     resumed = ", resumed" if entry.about.resumed else ""
     return (
         str(entry.number),
         moment(entry.about.at),
         printable(who.account or f"uid {who.uid}"),
         printable(who.origin),
-        (_counts(entry.counts) or "nothing") + resumed,
+        (_counts(entry.counts) or "nothing") + whence + resumed,
     )
+
+
+def _widths(rows: Sequence[tuple[str, ...]], columns: int) -> list[int]:
+    """As wide as each column is, less where a row would break: first of where it came from."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for column in (_HEAD.index("FROM"), _HEAD.index("WHO"), _HEAD.index("PLAN")):
+        surplus = sum(widths) + len("  ") * (len(widths) - 1) - columns
+        least = min(widths[column], _NARROWEST)
+        widths[column] = max(widths[column] - max(surplus, 0), least)
+    return widths
 
 
 def _lines(
@@ -123,7 +147,8 @@ def _lines(
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     first = f"{row[0]:>{widths[0]}}"
-    rest = (f"{part:<{width}}" for part, width in zip(row[1:], widths[1:], strict=True))
+    fitted = zip(row[1:], widths[1:], strict=True)
+    rest = (f"{shortened(part, width):<{width}}" for part, width in fitted)
     return "  ".join([first, *rest]).rstrip()
 
 
@@ -164,5 +189,12 @@ def _document(each: Recorded) -> dict[str, Any]:
         "who": asdict(each.about.who),
         "resumed": each.about.resumed,
         "sources": list(each.about.sources),
+        "rollback": _rollback(each.about.rollback),
         "summary": dict(each.counts),
     }
+
+
+def _rollback(rollback: Rollback | None) -> dict[str, Any] | None:
+    if rollback is None:
+        return None
+    return {**asdict(rollback), "until": rollback.until.isoformat()}

@@ -19,3 +19,8 @@ def wrapped(text: str, columns: int, indent: str, first: str | None = None) -> I
         subsequent_indent=indent,
         break_on_hyphens=False,
     )
+
+
+def shortened(text: str, columns: int) -> str:
+    """As much of the text as fits one line, with a mark where it was cut."""
+    return text if len(text) <= columns else f"{text[: columns - 3].rstrip()}..."

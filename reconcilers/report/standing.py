@@ -11,7 +11,8 @@ from typing import Any
 
 from desired.problem import printable
 from reconcilers.change import BLOCKED_SYMBOL
-from reconcilers.report.printable import wrapped
+from reconcilers.report.colour import painted
+from reconcilers.report.printable import shortened, wrapped
 from reconcilers.report.view import MEANINGS, UNSEEN_SYMBOL
 
 # More would push the rest off any screen, and `aimx status --all` has them.
@@ -23,12 +24,14 @@ _NARROWEST_WHY = 12
 _WIDEST_ADDRESS = 44
 
 
-def status_text(document: Mapping[str, Any], *, columns: int = 80, every: bool = False) -> str:
+def status_text(
+    document: Mapping[str, Any], *, columns: int = 80, every: bool = False, colour: bool = False
+) -> str:
     """The resources in two columns, the conditions, and the line that says it all."""
     if "mailboxes" in document:
         resources = _mailboxes(document)
     else:
-        resources = _table(document, columns, None if every else _ROWS)
+        resources = _table(document, columns, None if every else _ROWS, colour=colour)
     conditions = _conditions(document["conditions"], columns)
     parts = [list(each) for each in (resources, conditions, _summary(document, columns))]
     return "\n\n".join("\n".join(lines) for lines in parts if lines) + "\n"
@@ -39,7 +42,9 @@ def _mailboxes(document: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"  {printable(each)}" for each in document["mailboxes"] or ["none"])
 
 
-def _table(document: Mapping[str, Any], columns: int, most: int | None) -> Iterator[str]:
+def _table(
+    document: Mapping[str, Any], columns: int, most: int | None, *, colour: bool
+) -> Iterator[str]:
     # What waits for somebody must not be among those that are left out.
     rows = sorted(document["resources"], key=lambda row: row["apply"] not in _STUCK)
     if not rows:
@@ -47,7 +52,9 @@ def _table(document: Mapping[str, Any], columns: int, most: int | None) -> Itera
     shown = rows[:most]
     width = min(max(len(printable(row["address"])) for row in shown), _WIDEST_ADDRESS)
     results = document.get("results", {})
-    yield from (_row(row, results.get(row["address"], {}), width, columns) for row in shown)
+    for row in shown:
+        head, told = _row(row, results.get(row["address"], {}), width, columns)
+        yield f"{painted(row['apply'], head, colour=colour)}{told}".rstrip()
     if len(shown) < len(rows):
         more = f"and {len(rows) - len(shown):,} more, which `aimx status --all` lists"
         yield from wrapped(more, columns, " " * 4)
@@ -55,11 +62,14 @@ def _table(document: Mapping[str, Any], columns: int, most: int | None) -> Itera
     yield from wrapped(_legend(shown), columns, "  ")
 
 
-def _row(row: Mapping[str, Any], last: Mapping[str, Any], width: int, columns: int) -> str:
+def _row(
+    row: Mapping[str, Any], last: Mapping[str, Any], width: int, columns: int
+) -> tuple[str, str]:
     """A line for each resource, which never breaks: its address whole, the rest as it fits."""
     head = f"  {row['drift'] or ' '}{row['apply'] or ' '} {printable(row['address']):<{width}}"
     told = ": ".join(filter(None, (_last(last, settled=not row["apply"]), row["why"])))
-    return f"{head}  {_shortened(printable(told), columns - len(head) - 2)}".rstrip()
+    left = columns - len(head) - 2
+    return head, f"  {shortened(printable(told), left)}" if left >= _NARROWEST_WHY else ""
 
 
 def _last(last: Mapping[str, Any], *, settled: bool) -> str:
@@ -69,12 +79,6 @@ def _last(last: Mapping[str, Any], *, settled: bool) -> str:
         return f"done {last['at']}" if settled else ""
     retry = f", again at {last['next_retry']}" if last.get("next_retry") else ""
     return f"{outcome}{retry}"
-
-
-def _shortened(text: str, columns: int) -> str:
-    if len(text) <= columns:
-        return text
-    return f"{text[: columns - 3].rstrip()}..." if columns >= _NARROWEST_WHY else ""
 
 
 def _legend(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -7,24 +7,12 @@ from collections.abc import Iterator
 from desired.problem import printable
 from reconcilers.change import Change, Field
 from reconcilers.plan import Plan
+from reconcilers.report.colour import painted
 from reconcilers.report.printable import wrapped
 from reconcilers.report.view import UNSEEN_SYMBOL, Advice, advice, legend, summary, symbol
 
 _INDENT = " " * 6
 _DEEPER = " " * 8
-_PLAIN = "\x1b[0m"
-# Never alone: the symbol says the same.
-_COLOURS = {
-    "+": "\x1b[32m",
-    "~": "\x1b[33m",
-    ">": "\x1b[36m",
-    "&": "\x1b[36m",
-    "q": "\x1b[35m",
-    ".": "\x1b[2m",
-    "-": "\x1b[31m",
-    "!": "\x1b[1;31m",
-    "?": "\x1b[1;31m",
-}
 
 
 def plan_text(
@@ -79,7 +67,7 @@ def _told(change: Change, plan: Plan, columns: int) -> Iterator[str]:
 
 def _head(sign: str, name: str, *, colour: bool) -> str:
     line = f"  {sign} {printable(name)}"
-    return f"{_COLOURS[sign]}{line}{_PLAIN}" if colour else line
+    return painted(sign, line, colour=colour)
 
 
 def _field(field: Field) -> str:

@@ -37,6 +37,25 @@ def test_a_rollback_asks_for_each_removal_and_is_pinned(grown):
     assert len(list((grown.data / ".aimx" / "tombstones").iterdir())) == 1
 
 
+def test_what_looks_at_the_manifest_in_force_says_that_it_is_pinned(grown):
+    grown.run("rollback", "--yes", "--allow-removals", "1")
+
+    box = "mailbox/postmaster@example.com"
+    explained = grown.run("explain", box)
+    data = json.loads(grown.run("explain", box, "--json").out)
+    drawn = [grown.run("graph", "--format", language).out for language in ("mermaid", "dot")]
+    history, shown = grown.run("history").out, grown.run("history", "show", "3").out
+
+    assert "Pinned until" in explained.out
+    assert "manifest.toml:2 of generation 1, which is pinned):" in explained.out
+    assert data["pinned"] == 1
+    assert all("manifest of generation 1, which is pinned." in each for each in drawn)
+    assert "back from 2 to 1" in history.splitlines()[-1]
+    assert "Rolled back from generation 2 to the manifest of generation 1" in " ".join(
+        shown.split()
+    )
+
+
 def test_a_rollback_that_is_only_shown_writes_nothing(grown):
     before = grown.tree()
 

@@ -166,3 +166,13 @@ def test_an_engine_config_of_another_hand_is_no_generation(machine):
 
     assert isinstance(machine.host, MemoryHost)
     assert drifted(machine) == Drift(0)
+
+
+def test_drift_in_colour_says_the_same(machine):
+    machine.apply(HEAD + INFO)
+    lose_the_readme(machine)
+
+    plain, coloured = (drift_text(drifted(machine), colour=colour) for colour in (False, True))
+
+    assert "\x1b" not in plain
+    assert coloured == plain.replace("  - readme", "\x1b[31m  - readme\x1b[0m")

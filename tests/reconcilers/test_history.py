@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from desired.problem import Source
-from reconcilers.generations import About, Generation, Who, load, record
+from reconcilers.generations import About, Generation, Rollback, Who, load, record
 from reconcilers.history import Damaged, Entry, Touched, Untouched, history, last_touch, plan_of
 from reconcilers.host.host import LARGEST_FILE, UnseenError
 from reconcilers.receipt import Outcome, Receipt
@@ -101,6 +101,41 @@ def test_a_history_is_a_line_a_generation_with_the_newest_last(kept):
     ]
 
 
+def test_a_rollback_is_told_with_where_it_went_and_for_how_long(machine):
+    back = Rollback(former=3, to=1, reason="too early", until=AT)
+    made = generation(4, change(INFO, "quarantine"), rollback=back)
+    record(machine.host, machine.roots, made)
+
+    row = history_text(history(machine.host, machine.roots)).splitlines()[1]
+    told = generation_text(made, json.loads(made.plan), columns=200)
+    data = history_document(history(machine.host, machine.roots))["generations"][0]
+
+    assert row.endswith("+1, back from 3 to 1")
+    assert (
+        "Rolled back from generation 3 to the manifest of generation 1,"
+        " pinned until 2026-01-02 03:04:05Z: too early"
+    ) in told.splitlines()
+    until = "2026-01-02T03:04:05+00:00"
+    assert data["rollback"] == {"former": 3, "to": 1, "reason": "too early", "until": until}
+
+
+@pytest.mark.parametrize("account", ["root", "a" * 32])
+def test_no_row_is_wider_than_the_terminal_and_data_has_all_of_it(machine, account):
+    origin = "git 0123456789abcdef0123456789abcdef01234567 by somebody with a long name"
+    back = Rollback(former=1234, to=1233, reason="", until=AT)
+    who = Who(0, account, origin)
+    record(machine.host, machine.roots, generation(7, change(INFO), who=who, rollback=back))
+    record(machine.host, machine.roots, generation(8, change(INFO)))
+    recorded = history(machine.host, machine.roots)
+
+    rows = history_text(recorded).splitlines()
+
+    assert max(map(len, rows)) <= 80
+    assert "..." in rows[1]
+    assert rows[1].endswith("+1, back from 1234 to 1233")
+    assert history_document(recorded)["generations"][0]["who"]["origin"] == origin
+
+
 def test_a_history_of_nothing_but_damage_is_told():
     damaged = (Damaged(1, "it is gone"), Damaged(2, "this one too"))
 
@@ -122,6 +157,7 @@ def test_a_history_as_data_has_the_damaged_ones_in_their_places(kept):
         "who": {"uid": 0, "account": "root", "origin": "aimx apply"},
         "resumed": False,
         "sources": ["manifest.toml"],
+        "rollback": None,
         "summary": {"create": 1, "update": 0, "unchanged": 3, "blocked": 0},
     }
     assert set(document["generations"][1]) == {"generation", "damaged"}

@@ -1,3 +1,4 @@
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -110,3 +111,13 @@ def test_a_manifest_cannot_move_the_cursor(text):
     told = comparison_text(comparison(first, second))
 
     assert all(character.isprintable() or character in "\n\t" for character in told)
+
+
+def test_a_comparison_in_colour_says_the_same():
+    found = comparison(generation(1, manifest=HEAD + INFO), generation(2, manifest=HEAD + OPS))
+
+    plain, coloured = (comparison_text(found, colour=colour) for colour in (False, True))
+
+    assert "\x1b" not in plain
+    assert "\x1b[32m  + mailbox/ops@a.com\x1b[0m" in coloured.splitlines()
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain

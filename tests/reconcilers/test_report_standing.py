@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from reconcilers.report.standing import status_text
@@ -173,3 +175,13 @@ def test_what_drifted_is_told_once():
     told = status_text(document(row("info", "~", "#"), conditions=[drifted]))
 
     assert told.count("mailbox/info@example.com") == 1
+
+
+def test_colour_adds_nothing_but_colour():
+    rows = document(row("info"), row("late", "!", "#"), row("calm", ""))
+
+    plain, coloured = status_text(rows), status_text(rows, colour=True)
+
+    assert "\x1b" not in plain
+    assert "\x1b[1;31m  #! mailbox/late@example.com" in coloured
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
