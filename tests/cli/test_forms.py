@@ -60,6 +60,56 @@ def test_what_is_blocked_and_refused_is_described(instance):
     assert status["resources"]
 
 
+def told(instance, name, *command):
+    return valid(name, json.loads(instance.run(*command, "--json").out))
+
+
+def explanations(instance):
+    """Of all resources there are."""
+    rows = told(instance, "status", "status", "--all")["resources"]
+    return {
+        row["address"]: told(instance, "explanation", "explain", row["address"]) for row in rows
+    }
+
+
+def test_what_only_tells_is_described(instance):
+    assert told(instance, "history", "history")["generations"] == []
+    assert told(instance, "drift", "diff")["generation"] == 0
+    fresh = explanations(instance)
+    instance.run("apply", "--yes")
+    instance.declare("postmaster@example.com", "new@example.com")
+    instance.run("apply", "--yes")
+    instance.run("rollback", "--yes", "--allow-removals", "1")
+    (instance.data / "README.md").unlink()
+    (instance.data / "example.com" / "inbox" / "postmaster").chmod(0o755)
+    (instance.data / ".aimx" / "generations" / "2" / "record.json").write_text("{")
+
+    history = told(instance, "history", "history")["generations"]
+    shown = told(instance, "generation", "history", "show", "3")
+    drift = told(instance, "drift", "diff")["drift"]
+    compared = told(instance, "comparison", "diff", "1", "3")
+    pinned = explanations(instance)
+
+    assert fresh["mailbox/postmaster@example.com"]["observed"] is None
+    assert "damaged" in history[1]
+    assert history[2]["rollback"]["former"] == 2
+    valid("plan", shown["plan"])
+    assert {(each["address"], each["is"]) for each in drift} == {
+        ("readme", "gone"),
+        ("mailbox/postmaster@example.com", "changed"),
+    }
+    assert (compared["from"], compared["to"]) == (1, 3)
+    assert {each["pinned"] for each in pinned.values()} == {1}
+
+
+def test_a_change_of_a_setting_is_described(instance):
+    instance.run("apply", "--yes")
+    instance.declare("postmaster@example.com", rest='[domain."example.com"]\ntrust = "verified"\n')
+    instance.run("apply", "--yes")
+
+    assert told(instance, "comparison", "diff", "1", "2")["settings"]
+
+
 def events(ended):
     return [valid("event", json.loads(line)) for line in ended.out.splitlines()]
 
