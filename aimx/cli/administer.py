@@ -17,7 +17,7 @@ from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
 
 if TYPE_CHECKING:
     from aimx.cli.events import Events
-    from aimx.controller.instance import Watched
+    from aimx.controller.terms import Watched
     from aimx.doors.direct import Direct
 
 # The daemon's word for "I serve other directories", after which we are on our own.

@@ -11,7 +11,7 @@ from types import FrameType
 
 from aimx.cli import terminal
 from aimx.cli.events import Events
-from aimx.controller.instance import Watched
+from aimx.controller.terms import Watched
 from reconcilers.receipt import Receipt
 from reconcilers.report.progress import progress_line
 from reconcilers.step import Step

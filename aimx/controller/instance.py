@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from aimx.controller.pinned import Back, in_force, pinned
 from aimx.controller.reader import Reader
+from aimx.controller.recorded import recorded
 from aimx.controller.sources import digest, gather
+from aimx.controller.terms import (
+    Applied,
+    Consent,
+    Errand,
+    MachineError,
+    Review,
+    SpentError,
+    StaleError,
+    Watched,
+)
 from aimx.controller.withheld import stricter, with_what_is_gone
 from desired.desired import AutoApply, Desired
 from desired.engine_config import header
 from desired.manifest import Reading
 from desired.problem import ManifestError, Source
-from reconcilers import generations, intents
+from reconcilers import intents
 from reconcilers.applied import what_was_applied
 from reconcilers.apply import apply
 from reconcilers.consent import agreed
 from reconcilers.fingerprint import plan_id
 from reconcilers.foresight import check
-from reconcilers.generations import Rollback, Who, leads_to
+from reconcilers.generations import Who, leads_to
 from reconcilers.host.host import Host, ReconcileError
 from reconcilers.host.local import LocalHost
 from reconcilers.host.read_only import ReadOnly
@@ -33,98 +44,9 @@ from reconcilers.locks import LockHeldError, apply_lock
 from reconcilers.plan import Plan
 from reconcilers.planning import plan
 from reconcilers.receipt import Receipt, Tally, final
-from reconcilers.report.document import written
 from reconcilers.report.saved import SavedPlan, load
 from reconcilers.roots import Roots
-from reconcilers.step import Activation, Hands, Step
-
-
-@dataclass(frozen=True, slots=True)
-class Review:
-    """What the manifest says, and what that would change; nothing has been changed."""
-
-    reading: Reading
-    plan: Plan
-    id: str
-
-
-_SHORT = 16  # Hexadecimal digits: more than chance hits, and a person can type them.
-
-
-def short(plan_id: str) -> str:
-    """A plan's id as a person types it."""
-    return plan_id.rpartition(":")[2][:_SHORT]
-
-
-def is_meant(said: str, plan_id: str) -> bool:
-    """Whether somebody who types this means this plan."""
-    digits = said.rpartition(":")[2]
-    return len(digits) >= _SHORT and plan_id.rpartition(":")[2].startswith(digits)
-
-
-@dataclass(frozen=True, slots=True)
-class Consent:
-    """What may go of what is missing from the manifest, and what is not tried at all."""
-
-    removals: int = 0  # How many more than the policy lets go unasked.
-    # Nothing may go: it is planned for as if it were still declared.
-    withheld: bool = False
-    # Resources that wait for their next try, and why the last one failed.
-    held: Mapping[str, str] = field(default_factory=dict)
-
-
-# As many as there are: whoever consents has seen each.
-EVERY = 10**9
-
-
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """Whether to go on, asked before each step, and whom to tell of each."""
-
-    stop: Callable[[], bool] = lambda: False
-    # What became of a step, which of how many it is.
-    progress: Callable[[Receipt, int, int], None] = lambda receipt, number, steps: None
-    started: Callable[[Step], None] = lambda step: None
-    parallelism: int = 0  # How many steps at a time; 0: as suits the machine.
-
-
-UNWATCHED = Watched()
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What an apply came to."""
-
-    review: Review
-    receipts: tuple[Receipt, ...]  # The last one of each step.
-    summary: Tally
-    trouble: str = ""  # What is missing from the records of it.
-
-
-@dataclass(frozen=True, slots=True)
-class Errand:
-    """What came of a plan that no manifest asks for."""
-
-    plan: Plan
-    receipts: tuple[Receipt, ...]
-    summary: Tally
-    trouble: str = ""
-
-
-class StaleError(Exception):
-    """Something changed since the plan was made; nothing was written."""
-
-    def __init__(self, plan: Plan) -> None:
-        super().__init__("the machine or the manifest changed since this plan was made")
-        self.plan = plan  # What it is now.
-
-
-class SpentError(Exception):
-    """The saved plan was applied before; nothing was written."""
-
-
-class MachineError(ReconcileError):
-    """The machine lets nobody begin; nothing was written."""
+from reconcilers.step import Activation, Hands
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +178,7 @@ class Instance:
             seconds = (self.host.now() - began).total_seconds()
             summary = Tally.of(receipts, seconds, self._generation())
             if summary.is_complete and summary.generation:
-                trouble = self._recorded(review, receipts, who, summary.generation) or trouble
+                trouble = recorded(self.host, self.roots, review, receipts, who) or trouble
         return Applied(review, receipts, summary, trouble)
 
     def run(
@@ -352,32 +274,6 @@ class Instance:
         except ReconcileError:
             return 0
         return 0 if head is None else head.generation
-
-    def _recorded(
-        self, review: Review, receipts: tuple[Receipt, ...], who: Who, number: int
-    ) -> str:
-        """Keep what a complete apply led to; gives why it could not be kept."""
-        pin = self.intents().pin
-        back = None
-        if isinstance(pin, Pin):
-            back = Rollback(pin.former, pin.generation, pin.reason, pin.until)
-        try:
-            kept = generations.applied(
-                self.host,
-                self.roots,
-                review.plan,
-                receipts,
-                document=written(review.plan),
-                sources=review.reading.desired.sources,
-                who=who,
-                rollback=back,
-            )
-            generations.record(self.host, self.roots, kept)
-            keep = review.reading.desired.policy.keep_generations
-            generations.discard(self.host, self.roots, keep, back.to if back else None)
-        except ReconcileError as cause:
-            return f"generation {number} is not on record: {cause}"
-        return ""
 
 
 def _lanes(number: int) -> AbstractContextManager[Lanes[Receipt]]:

@@ -7,66 +7,34 @@ hashing the sources and looking at the machine. Nothing that goes wrong ends the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import structlog
 
-from aimx.controller.activation import EngineError, Running
+from aimx.controller.asked import Asked
 from aimx.controller.backoff import backoff
-from aimx.controller.compiled import Compiled, compiled
-from aimx.controller.good import last_good
-from aimx.controller.instance import (
-    EVERY,
-    UNWATCHED,
-    Applied,
-    Consent,
-    Errand,
-    Instance,
-    Review,
-    StaleError,
-    Watched,
-    is_meant,
-)
-from aimx.controller.pinned import Back
-from aimx.controller.pulse import Pulse
 from aimx.controller.sources import digest, watched
-from aimx.controller.state import State
+from aimx.controller.terms import EVERY, Applied, Consent, Review
 from aimx.controller.watch import Watch
 from aimx.controller.whereabouts import Whereabouts
 from desired.manifest import Reading
 from desired.problem import ManifestError
 from reconcilers.generations import Who
 from reconcilers.host.host import ReconcileError
-from reconcilers.intents import Intents, Pin, Suspension
-from reconcilers.plan import Plan
-from reconcilers.receipt import Receipt
-from reconcilers.report.saved import SavedPlan
+from reconcilers.intents import Intents, Pin
 from reconcilers.safety import removes
 
 log = structlog.get_logger()
-
-T = TypeVar("T")
 
 # However often the manifest asks for it, the machine is not looked at all the time.
 _SHORTEST_RESYNC = 1.0  # Seconds.
 
 
 @dataclass(slots=True)
-class Controller:
-    """One instance and its running engine; every change of either goes through `changing`."""
+class Controller(Asked):
+    """What is done about an instance by itself, and what somebody asks for."""
 
-    instance: Instance
-    running: Running
-    current: Callable[[], Compiled]  # What the engine runs on.
-    state: State
-    pulse: Pulse = field(default_factory=Pulse)
-    changing: asyncio.Lock = field(default_factory=asyncio.Lock)
-    nudged: asyncio.Event = field(default_factory=asyncio.Event)
-    # What was dealt with last: the digest of the sources, and what somebody said about them.
-    _seen: tuple[str, Intents] | None = None
     _manifest: str = ""  # The digest of the sources as they were last.
     _complaint: str = ""  # What was wrong with the manifest when it was logged last.
     _failures: int = 0
@@ -101,81 +69,9 @@ class Controller:
         if not self.nudged.is_set():
             self.pulse.settled()
 
-    async def apply(
-        self,
-        expected: str | None,
-        who: Who,
-        consent: Consent,
-        saved: SavedPlan | None = None,
-        watched: Watched = UNWATCHED,
-    ) -> Applied:
-        """Carry out a plan that somebody has seen; raises what `Instance.apply` raises."""
-        async with self.changing:
-            applied = await self._applied(expected, who, consent, saved, watched)
-        self.nudge()
-        return applied
-
-    async def carry_out(self, planned: Callable[[], Plan], expected: str, who: Who) -> Errand:
-        """Carry out a plan that no manifest asks for; raises what `Instance.run` raises."""
-
-        def stop() -> bool:
-            return self._leaving
-
-        run = partial(self.instance.run, planned, expected, self.running, who, Watched(stop))
-        async with self.changing:
-            errand = await self._to_its_end(asyncio.to_thread(run))
-        self.nudge()
-        return errand
-
-    async def review(self, consent: Consent, pin: Pin | None = None) -> Review:
-        """What an apply would do now; raises `ManifestError`, or `PinError`."""
-
-        def look() -> Review:
-            return self.instance.review(self.instance.in_force(pin), consent)
-
-        return await asyncio.to_thread(look)
-
-    async def roll_back(
-        self, back: Back, expected: str, who: Who, consent: Consent
-    ) -> tuple[Applied, Pin]:
-        """Carry out a way back that somebody has seen, and go by it from now on."""
-        async with self.changing:
-            pin = await asyncio.to_thread(self.instance.back, back)
-            applied = await self._applied(expected, who, consent, pin=pin)
-        self.nudge()
-        return applied, pin
-
-    async def approve(self, said: str, who: Who) -> Applied:
-        """Carry out the plan that waits, if this is the one; else raises `StaleError`."""
-        consent = Consent(EVERY)
-        async with self.changing:
-            review = await self.review(consent)
-            if not is_meant(said, review.id):
-                raise StaleError(review.plan)
-            applied = await self._applied(review.id, who, consent)
-        self.nudge()
-        return applied
-
-    async def suspend(self, suspension: Suspension) -> None:
-        """Apply nothing by ourselves until then; an apply under way goes on to its end."""
-        await asyncio.to_thread(self.instance.suspend, suspension)
-        self.nudge()
-
-    async def resume(self, who: Who) -> Intents:
-        """Nothing is pinned or suspended any more; gives what was."""
-        async with self.changing:
-            held = await asyncio.to_thread(self.instance.resume, who)
-        self.nudge()
-        return held
-
     def next_look(self) -> float:
         """In how many seconds it is time to look again, though nothing changes."""
         return max(self._due - _now(), 0.0)
-
-    def nudge(self) -> None:
-        """Look now, whatever was seen before."""
-        self._seen = None
-        self.nudged.set()
 
     async def _hint(self) -> None:
         """Wait for a hint, or until it is time to look again, or only to show that we could."""
@@ -295,71 +191,6 @@ class Controller:
     def _who(self) -> Who:
         user = self.instance.host.user()
         return Who(user.uid, user.name, "watch")
-
-    async def _applied(
-        self,
-        expected: str | None,
-        who: Who,
-        consent: Consent,
-        saved: SavedPlan | None = None,
-        watched: Watched = UNWATCHED,
-        pin: Pin | None = None,
-    ) -> Applied:
-        loop = asyncio.get_running_loop()
-
-        def stop() -> bool:
-            return self._leaving or watched.stop()
-
-        def stepped(receipt: Receipt, number: int, steps: int) -> None:
-            loop.call_soon_threadsafe(self.pulse.beat)
-            watched.progress(receipt, number, steps)
-
-        minded = replace(watched, stop=stop, progress=stepped)
-        apply = partial(
-            self.instance.apply, expected, self.running, who, consent, minded, saved, pin
-        )
-        applied = await self._to_its_end(asyncio.to_thread(apply))
-        self.state.applied(applied)
-        summary = applied.summary
-        log.info(
-            "applied",
-            generation=summary.generation,
-            done=summary.done,
-            failed=summary.failed,
-            skipped=summary.skipped + summary.not_started,
-            seconds=round(summary.seconds, 3),
-            trouble=applied.trouble,
-        )
-        await self._refresh()
-        return applied
-
-    async def _to_its_end(self, work: Awaitable[T]) -> T:
-        """What a thread does, also when cancelled: it needs the engine until it is done."""
-        task = asyncio.ensure_future(work)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            self._leaving = True
-            await asyncio.gather(task, return_exceptions=True)
-            raise
-
-    async def _refresh(self) -> None:
-        """The engine learns what is in no engine config: a key that is back, a new owner's uid."""
-        roots, host = self.instance.roots, self.instance.host
-        good = await asyncio.to_thread(last_good, host, roots)
-        if good is None or good.gone:
-            return
-        wanted = await asyncio.to_thread(compiled, good.config, host, roots)
-        if wanted == self.current():
-            self.state.active(wanted)
-            return
-        try:
-            await self.running.engine.prepare(wanted)
-            await self.running.engine.commit()
-        except EngineError as cause:
-            self.state.inactive(str(cause))
-        else:
-            self.state.active(wanted)
 
     def _invalid(self, cause: ManifestError) -> None:
         if str(cause) != self._complaint:

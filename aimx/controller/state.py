@@ -10,8 +10,9 @@ import structlog
 
 from aimx.controller.compiled import Compiled
 from aimx.controller.conditions import Conditions, Status, Type, remembered, written
-from aimx.controller.instance import Applied, Instance, Review, short
+from aimx.controller.instance import Instance
 from aimx.controller.results import Results
+from aimx.controller.terms import Applied, Review, short
 from desired import engine_config
 from desired.manifest import Reading
 from desired.problem import ManifestError, render_problem

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from aimx.controller.instance import Applied, MachineError, Review, SpentError, StaleError
 from aimx.controller.pinned import PinError
+from aimx.controller.terms import Applied, MachineError, Review, SpentError, StaleError
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Answer, Wish
 from desired.manifest import Reading

@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
-from aimx.controller.instance import Consent, StaleError, Watched
 from aimx.controller.loop import Controller
 from aimx.controller.pinned import PinError
+from aimx.controller.terms import Consent, StaleError, Watched
 from aimx.doors import intents
 from aimx.doors.answers import against, answering, applied, planned
 from aimx.doors.reports import reported, standing, told

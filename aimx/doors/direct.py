@@ -10,17 +10,10 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from aimx.controller.alone import Alone
-from aimx.controller.instance import (
-    EVERY,
-    Applied,
-    Consent,
-    Instance,
-    StaleError,
-    Watched,
-    is_meant,
-)
+from aimx.controller.instance import Instance
 from aimx.controller.pinned import PinError
 from aimx.controller.sources import digest
+from aimx.controller.terms import EVERY, Applied, Consent, StaleError, Watched, is_meant
 from aimx.doors import intents
 from aimx.doors.answers import against, answering, applied, invalid, planned, valid
 from aimx.doors.reports import reported, standing, told

@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from aimx.controller.conditions import written
-from aimx.controller.instance import Instance, Review, short
+from aimx.controller.instance import Instance
 from aimx.controller.pinned import USUALLY, Back
+from aimx.controller.terms import Review, short
 from aimx.doors.answers import planned
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Answer, Intent, Wish

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from aimx.controller.instance import Consent, Instance, MachineError, Review
+from aimx.controller.instance import Instance
+from aimx.controller.terms import Consent, MachineError, Review
 from aimx.doors.answers import answering, resources
 from aimx.doors.exits import Exit
 from aimx.doors.intents import noticed

@@ -16,10 +16,11 @@ from aimx.controller.activation import Running as RunningActivation
 from aimx.controller.alone import Alone
 from aimx.controller.compiled import compiled
 from aimx.controller.good import last_good
-from aimx.controller.instance import Consent, Instance, Watched
+from aimx.controller.instance import Instance
 from aimx.controller.loop import Controller
 from aimx.controller.pulse import Pulse
 from aimx.controller.state import State
+from aimx.controller.terms import Consent, Watched
 from aimx.doors.daemon import Daemon
 from aimx.doors.direct import named
 from aimx.doors.exits import Exit

@@ -15,10 +15,11 @@ import structlog
 from aimx.controller.activation import EngineError, Running
 from aimx.controller.alone import Alone
 from aimx.controller.compiled import Compiled, compiled
-from aimx.controller.instance import Consent, Instance, Watched
+from aimx.controller.instance import Instance
 from aimx.controller.loop import Controller
 from aimx.controller.pulse import Pulse
 from aimx.controller.state import State
+from aimx.controller.terms import Consent, Watched
 from reconcilers.generations import Who
 from reconcilers.host.host import Access, StepError
 from reconcilers.host.local import LocalHost

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from aimx.controller.instance import Consent, StaleError
 from aimx.controller.pinned import Back, PinError
 from aimx.controller.state import State
+from aimx.controller.terms import Consent, StaleError
 from reconcilers import generations
 from reconcilers.generations import Rollback, Who
 from reconcilers.intents import Pin, Suspension

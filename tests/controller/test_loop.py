@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import watchfiles
 
-from aimx.controller.instance import Consent, StaleError
+from aimx.controller.terms import Consent, StaleError
 from reconcilers.generations import Who
 
 ME = Who(0, "root", "test")

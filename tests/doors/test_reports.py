@@ -10,9 +10,10 @@ import pytest
 
 from aimx.controller.activation import Running
 from aimx.controller.alone import Alone
-from aimx.controller.instance import Consent, Instance, Watched
+from aimx.controller.instance import Instance
 from aimx.controller.loop import Controller
 from aimx.controller.state import State
+from aimx.controller.terms import Consent, Watched
 from aimx.doors.authorize import Caller
 from aimx.doors.daemon import Daemon
 from aimx.doors.direct import Direct

@@ -1,0 +1,41 @@
+"""What a complete apply led to, kept for history and for a way back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aimx.controller.terms import Review
+from reconcilers import generations, intents
+from reconcilers.generations import Rollback, Who, leads_to
+from reconcilers.host.host import Host, ReconcileError
+from reconcilers.intents import Pin
+from reconcilers.receipt import Receipt
+from reconcilers.report.document import written
+from reconcilers.roots import Roots
+
+
+def recorded(
+    host: Host, roots: Roots, review: Review, receipts: Sequence[Receipt], who: Who
+) -> str:
+    """Keep it, and drop what is older than wanted; gives why it could not be kept."""
+    try:
+        pin = intents.load(host, roots, host.now()).pin
+        back = None
+        if isinstance(pin, Pin):
+            back = Rollback(pin.former, pin.generation, pin.reason, pin.until)
+        kept = generations.applied(
+            host,
+            roots,
+            review.plan,
+            receipts,
+            document=written(review.plan),
+            sources=review.reading.desired.sources,
+            who=who,
+            rollback=back,
+        )
+        generations.record(host, roots, kept)
+        keep = review.reading.desired.policy.keep_generations
+        generations.discard(host, roots, keep, back.to if back else None)
+    except ReconcileError as cause:
+        return f"generation {leads_to(review.plan)} is not on record: {cause}"
+    return ""

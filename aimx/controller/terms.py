@@ -1,0 +1,100 @@
+"""What somebody may ask of an instance, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from desired.manifest import Reading
+from reconcilers.host.host import ReconcileError
+from reconcilers.plan import Plan
+from reconcilers.receipt import Receipt, Tally
+from reconcilers.step import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What the manifest says, and what that would change; nothing has been changed."""
+
+    reading: Reading
+    plan: Plan
+    id: str
+
+
+_SHORT = 16  # Hexadecimal digits: more than chance hits, and a person can type them.
+
+
+def short(plan_id: str) -> str:
+    """A plan's id as a person types it."""
+    return plan_id.rpartition(":")[2][:_SHORT]
+
+
+def is_meant(said: str, plan_id: str) -> bool:
+    """Whether somebody who types this means this plan."""
+    digits = said.rpartition(":")[2]
+    return len(digits) >= _SHORT and plan_id.rpartition(":")[2].startswith(digits)
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What may go of what is missing from the manifest, and what is not tried at all."""
+
+    removals: int = 0  # How many more than the policy lets go unasked.
+    # Nothing may go: it is planned for as if it were still declared.
+    withheld: bool = False
+    # Resources that wait for their next try, and why the last one failed.
+    held: Mapping[str, str] = field(default_factory=dict)
+
+
+# As many as there are: whoever consents has seen each.
+EVERY = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Whether to go on, asked before each step, and whom to tell of each."""
+
+    stop: Callable[[], bool] = lambda: False
+    # What became of a step, which of how many it is.
+    progress: Callable[[Receipt, int, int], None] = lambda receipt, number, steps: None
+    started: Callable[[Step], None] = lambda step: None
+    parallelism: int = 0  # How many steps at a time; 0: as suits the machine.
+
+
+UNWATCHED = Watched()
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What an apply came to."""
+
+    review: Review
+    receipts: tuple[Receipt, ...]  # The last one of each step.
+    summary: Tally
+    trouble: str = ""  # What is missing from the records of it.
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What came of a plan that no manifest asks for."""
+
+    plan: Plan
+    receipts: tuple[Receipt, ...]
+    summary: Tally
+    trouble: str = ""
+
+
+class StaleError(Exception):
+    """Something changed since the plan was made; nothing was written."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__("the machine or the manifest changed since this plan was made")
+        self.plan = plan  # What it is now.
+
+
+class SpentError(Exception):
+    """The saved plan was applied before; nothing was written."""
+
+
+class MachineError(ReconcileError):
+    """The machine lets nobody begin; nothing was written."""
