@@ -71,7 +71,8 @@ class Change:
     fields: tuple[Field, ...] = ()
     where: Where | None = None  # The line of the manifest that asks for it.
     blocked: Blocked | None = None
-    notes: tuple[str, ...] = ()  # What the operator should know, one sentence each.
+    # What the operator should know: a sentence each, and on lines below it what is to be copied.
+    notes: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()  # Addresses without which it must not be done.
     drifted: bool = False  # The machine is not as the last apply left it.
     unasked: bool = False  # Something goes only because the manifest does not name it any more.

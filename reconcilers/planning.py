@@ -16,6 +16,7 @@ from reconcilers.difference import Surplus, diff
 from reconcilers.fingerprint import fingerprint
 from reconcilers.host.host import Reading, UnseenError
 from reconcilers.kinds.table import RECONCILERS
+from reconcilers.lookalikes import lookalikes, told
 from reconcilers.operations import RemoveFile, WriteFile
 from reconcilers.ordering import Work, order
 from reconcilers.plan import Plan, Unsettled
@@ -48,6 +49,7 @@ def plan(
     unfounded = survey.unfounded
     verdict = Verdict({}, unfounded) if unfounded else _judged(survey, world, allow_removals)
     intents = _led_by_config(list(_held_back(survey, verdict, held)))
+    intents = list(_with_lookalikes(intents, world))
     work = [] if verdict.refused else [each.work for each in intents if not each.change.blocked]
     config = _config(work)
     work = [
@@ -164,6 +166,16 @@ def _led_by_config(intents: list[_Intent]) -> list[_Intent]:
         else intent
         for intent in intents
     ]
+
+
+def _with_lookalikes(intents: list[_Intent], world: World) -> Iterator[_Intent]:
+    """The intents, those told of it that a `[[moved]]` block may have been forgotten for."""
+    found = lookalikes([intent.change for intent in intents], world)
+    for intent in intents:
+        change = intent.change
+        target = found.get(change.address)
+        notes = change.notes if target is None else (*change.notes, told(change, target))
+        yield intent if target is None else _changed(intent, replace(change, notes=notes))
 
 
 def _judged(survey: _Survey, world: World, allow_removals: int) -> Verdict:

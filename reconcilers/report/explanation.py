@@ -11,7 +11,7 @@ from desired.problem import Where, printable
 from reconcilers.change import Blocked, Change, Field
 from reconcilers.history import Touched, Untouched
 from reconcilers.report.past import moment
-from reconcilers.report.printable import wrapped
+from reconcilers.report.printable import noted, wrapped
 from reconcilers.report.view import symbol
 
 Facts = tuple[tuple[str, str], ...]
@@ -169,7 +169,7 @@ def _change(told: Explanation, columns: int) -> Iterator[str]:
         told_as = f"{field.name}: {field.before or 'nothing'} -> {field.after or 'nothing'}"
         yield from wrapped(told_as, columns, " " * 6, "  ")
     for note in change.notes:
-        yield from wrapped(note, columns, "  ")
+        yield from noted(note, columns, "  ")
     if change.blocked:
         yield from _blocked(change.blocked, columns)
 

@@ -8,6 +8,7 @@ nor link, nor call somebody by name.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from desired.problem import printable
 from reconcilers.change import Change
@@ -19,7 +20,7 @@ from reconcilers.report.view import UNSEEN_SYMBOL, advice, counts, summary, symb
 MARKER = "<!-- aimx plan -->"
 # What forges take, with room for what stands around it.
 _LARGEST = 60_000
-_OPEN = 50  # Rows beyond which the table is folded.
+_OPEN = 50  # Rows beyond which the table is folded, and blocks beyond which none is shown.
 _PLAIN = frozenset(" abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 _LONGEST = 400  # Characters of one cell.
 
@@ -32,6 +33,7 @@ def plan_markdown(plan: Plan, *, saved: str = "") -> str:
         lines += [f"**Refused:** {_code(plan.refused.reason)}", ""]
     lines += _table(rows)
     lines += [*_counted(plan), *(f"\n{_code(note)}" for note in plan.notes)]
+    lines += _copied(plan)
     for each in advice(plan, saved):
         lines += ["", _code(each.text)]
         if each.command:
@@ -58,6 +60,15 @@ def _pending(plan: Plan) -> Iterator[str]:
             (change.why, *(f"{f.name}: {f.before} -> {f.after}" for f in change.fields))
         )
         yield _row(symbol(change), change.address, told, _where(change))
+
+
+def _copied(plan: Plan) -> Iterator[str]:
+    """What the notes have for the manifest."""
+    notes = ((change, note) for change in plan.changes for note in change.notes if "\n" in note)
+    for change, note in islice(notes, _OPEN):
+        sentence, *copied = note.split("\n")
+        yield from ("", f"{_code(change.address)}: {_code(sentence)}", "")
+        yield f"<pre><code>{'&#10;'.join(map(_escaped, copied))}</code></pre>"
 
 
 def _where(change: Change) -> str:

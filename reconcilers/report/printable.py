@@ -24,3 +24,10 @@ def wrapped(text: str, columns: int, indent: str, first: str | None = None) -> I
 def shortened(text: str, columns: int) -> str:
     """As much of the text as fits one line, with a mark where it was cut."""
     return text if len(text) <= columns else f"{text[: columns - 3].rstrip()}..."
+
+
+def noted(note: str, columns: int, indent: str) -> Iterator[str]:
+    """A note: its sentence in lines that fit, and below it what is there to be copied, whole."""
+    sentence, *copied = note.split("\n")
+    yield from wrapped(sentence, columns, indent)
+    yield from (f"{indent}    {printable(line)}" for line in copied)

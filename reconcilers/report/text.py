@@ -8,7 +8,7 @@ from desired.problem import printable
 from reconcilers.change import Change, Field
 from reconcilers.plan import Plan
 from reconcilers.report.colour import painted
-from reconcilers.report.printable import wrapped
+from reconcilers.report.printable import noted, wrapped
 from reconcilers.report.view import UNSEEN_SYMBOL, Advice, advice, legend, summary, symbol
 
 _INDENT = " " * 6
@@ -56,7 +56,7 @@ def _told(change: Change, plan: Plan, columns: int) -> Iterator[str]:
     for field in () if blocked else change.fields:
         yield from wrapped(_field(field), columns, _DEEPER, _INDENT)
     for note in change.notes:
-        yield from wrapped(note, columns, _INDENT)
+        yield from noted(note, columns, _INDENT)
     if blocked:
         # What stops the whole plan is told once, at its end.
         told = "" if blocked == plan.refused else f": {blocked.reason}"
