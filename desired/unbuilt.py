@@ -24,10 +24,6 @@ def _is(unbuilt: object) -> Callable[[Any], bool]:
     return lambda value: value == unbuilt and type(value) is type(unbuilt)
 
 
-def _is_not(built: object) -> Callable[[Any], bool]:
-    return lambda value: value != built
-
-
 @dataclass(frozen=True, slots=True)
 class Unbuilt:
     """A key, which of its values have no effect, and what to do about it."""
@@ -51,12 +47,6 @@ UNBUILT = (
     Unbuilt(("outbound", "mode"), _is("queue"), "error", 'write "direct": mail is not queued'),
     Unbuilt(("tls", "mode"), _is("acme"), "error", 'write "files", and name `cert` and `key`'),
     Unbuilt(("tls", "acme"), _set, "warning", _KEPT),
-    Unbuilt(
-        ("policy", "tombstone_retention"),
-        _is_not("keep"),
-        "error",
-        'write "keep": nothing purges tombstones by their age',
-    ),
     Unbuilt(("controller", "source"), _set, "error", "remove it: the manifest is a file"),
     Unbuilt(("identities",), _set, "warning", "they are kept, and nobody can sign in with them"),
     Unbuilt(("metrics",), _set, "warning", _KEPT),

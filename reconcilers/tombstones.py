@@ -114,7 +114,7 @@ def restoration(host: Reading, roots: Roots, name: str) -> Plan:
         f"mailbox/{stone.record.address}",
         Action.MOVE,
         f"its mail was set aside as {stone.name}, and is restored",
-        fingerprint=_seen(stone, host),
+        fingerprint=_seen(stone.path, host),
         fields=tuple(told),
         blocked=blocked,
         notes=(f"It holds {_held(stone, host)}.",),
@@ -130,7 +130,7 @@ def purge(host: Reading, roots: Roots, name: str) -> Plan:
         f"tombstone/{stone.name}",
         Action.DELETE,
         f"the mail of {stone.record.address} is deleted for good",
-        fingerprint=_seen(stone, host),
+        fingerprint=_seen(stone.path, host),
         notes=(f"It holds {_held(stone, host)}.",),
     )
     # It is no tombstone any more before the first message goes: none is ever restored in part.
@@ -148,6 +148,17 @@ def half_purged(host: Reading, roots: Roots) -> tuple[PurePosixPath, ...]:
     return tuple(roots.tombstones / name for name in names if name.endswith(DELETING))
 
 
+def completion(host: Reading, roots: Roots, gone: PurePosixPath) -> Plan:
+    """What finishes a purge that was killed."""
+    change = Change(
+        f"tombstone/{gone.name.removesuffix(DELETING)}",
+        Action.DELETE,
+        "its purge was begun and is not finished",
+        fingerprint=_seen(gone, host),
+    )
+    return _plan(last_applied(host, roots)[0], change, [(Phase.RETIRE, RemoveTree(gone))])
+
+
 def _plan(generation: int, change: Change, deeds: list[tuple[Phase, Operation]]) -> Plan:
     steps = () if change.blocked else order([Work(change, tuple(deeds), activates=False)], None)
     return Plan(generation, "", (change,), steps, unchanged=0)
@@ -157,10 +168,10 @@ def _held(stone: Tombstone, host: Reading) -> str:
     return str(amount(host, (stone.path / folder for folder in FOLDERS)))
 
 
-def _seen(stone: Tombstone, host: Reading) -> Fingerprint:
-    entry = host.look(stone.path)
+def _seen(path: PurePosixPath, host: Reading) -> Fingerprint:
+    entry = host.look(path)
     identity = "" if entry is None else f"{entry.device}:{entry.inode}"
-    return Fingerprint(observed=digest(f"{stone.name} {identity}".encode())[:32])
+    return Fingerprint(observed=digest(f"{path.name} {identity}".encode())[:32])
 
 
 def _mailbox(stone: Tombstone, desired: Desired | None) -> Mailbox | None:

@@ -14,6 +14,7 @@ import structlog
 
 from aimx.controller.asked import Asked
 from aimx.controller.backoff import backoff
+from aimx.controller.retention import Retention
 from aimx.controller.sources import digest, watched
 from aimx.controller.terms import EVERY, Applied, Consent, Review
 from aimx.controller.watch import Watch
@@ -44,15 +45,17 @@ class Controller(Asked):
     async def run(self, debounce: float) -> None:
         """Turn at every hint, until cancelled; then an apply under way ends with its step."""
         watch = Watch(self._watched, debounce, self.nudged)
-        watching = asyncio.create_task(watch.run())
+        retention = Retention(self.instance, self.carry_out)
+        beside = [asyncio.create_task(job.run()) for job in (watch, retention)]
         try:
             while True:
                 await self._hint()
                 await self.turn()
         finally:
             self._leaving = True
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            for job in beside:
+                job.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
     async def turn(self) -> None:
         """Deal with the sources as they are, if they changed or it is time."""

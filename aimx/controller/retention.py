@@ -1,0 +1,107 @@
+"""Mail set aside for as long as the policy says, and then deleted for good.
+
+It is never part of a plan that a manifest leads to: each tombstone goes by a plan of its own, under
+the lock, and one line in the log says whose it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
+
+import structlog
+
+from aimx.controller.instance import Instance
+from aimx.controller.terms import Errand, StaleError
+from reconcilers.applied import last_applied
+from reconcilers.fingerprint import plan_id
+from reconcilers.generations import Who
+from reconcilers.host.host import ReconcileError
+from reconcilers.plan import Plan
+from reconcilers.tombstones import Tombstone, completion, expired, half_purged, purge
+
+log = structlog.get_logger()
+
+# What is a minute late after thirty days is late for nobody.
+_EVERY = 60.0  # Seconds.
+
+CarryOut: TypeAlias = Callable[[Callable[[], Plan], str, Who], Awaitable[Errand]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """A tombstone that goes, and how."""
+
+    name: str
+    planned: Callable[[], Plan]
+    of: Tombstone | None = None  # None: what a purge that was killed left of one.
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """The job that looks after the tombstones of a running daemon."""
+
+    instance: Instance
+    carry_out: CarryOut  # Under the lock, and never beside an apply.
+
+    async def run(self) -> None:
+        """Look now and every minute, until cancelled. Nothing that goes wrong ends it."""
+        while True:
+            try:
+                await self.turn()
+            except Exception:
+                log.exception("retention failed")
+            await asyncio.sleep(_EVERY)
+
+    async def turn(self) -> None:
+        """Purge what is due; what cannot be purged now is tried again in the next turn."""
+        try:
+            due = await asyncio.to_thread(lambda: tuple(self._due()))
+        except ReconcileError as cause:
+            log.warning("tombstones not looked at", reason=str(cause))
+            return
+        for each in due:
+            await self._purged(each)
+
+    def _due(self) -> Iterator[_Due]:
+        roots = self.instance.roots
+        with self.instance.looking() as host:
+            for path in half_purged(host, roots):
+                yield _Due(path.name, partial(completion, host, roots, path))
+            # As it was applied: a manifest that nobody has let in deletes nothing.
+            _, applied = last_applied(host, roots)
+            retention = applied.policy.tombstone_retention if applied else None
+            if retention is None:
+                return
+            # Who may only look has no clock, since a plan must not depend on one.
+            now = self.instance.host.now()
+            for stone in expired(host, roots, retention, now):
+                yield _Due(stone.name, partial(purge, host, roots, stone.name), stone)
+
+    async def _purged(self, due: _Due) -> None:
+        user = self.instance.host.user()
+        who = Who(user.uid, user.name, "tombstone retention")
+        try:
+            expected = plan_id(await asyncio.to_thread(due.planned))
+            errand = await self.carry_out(due.planned, expected, who)
+        except (ReconcileError, StaleError) as cause:
+            log.warning("tombstone not purged", tombstone=due.name, reason=str(cause))
+            return
+        reason = next((each.reason for each in errand.receipts if each.reason), "")
+        if not errand.summary.is_complete:
+            log.error("tombstone not purged", tombstone=due.name, reason=reason or "stopped")
+        elif due.of is None:
+            log.info("unfinished purge completed", tombstone=due.name)
+        else:
+            record = due.of.record
+            log.info(
+                "tombstone purged",
+                tombstone=due.name,
+                address=record.address,
+                since=record.at,
+                messages=record.messages,
+                octets=record.octets,
+            )
