@@ -47,8 +47,12 @@ def with_what_is_gone(
     mailboxes = {**_without_aliases(desired, gone), **_without_hooks(desired, gone)}
     # In the order in which they were applied, so that nothing but a removal changes nothing.
     known = {address: mailboxes[address] for address in applied.mailboxes if address in mailboxes}
+    limit = min(desired.policy.max_removals, applied.policy.max_removals)
     return replace(
         desired,
+        # What guards the removal is not loosened by the edit that asks for it.
+        controller=replace(desired.controller, auto_apply=stricter(desired, applied)),
+        policy=replace(desired.policy, max_removals=limit),
         domains=desired.domains + domains,
         mailboxes={**known, **mailboxes},
         removed=tuple(block for block in desired.removed if str(block.address) not in gone),

@@ -53,6 +53,17 @@ def test_what_would_contradict_what_stays_waits(before, after):
     assert withheld(HEAD + before, HEAD + after) == ["info@a.com", "ops@a.com"]
 
 
+def test_an_edit_that_removes_loosens_no_guard_before_it_is_let_in():
+    before = desired(HEAD + INFO + OPS + "[policy]\nmax_removals = 2\n")
+    loose = '[policy]\nmax_removals = 100\n[controller]\nauto_apply = "all"\n'
+
+    kept = with_what_is_gone(desired(HEAD + OPS + loose), before)
+    other = with_what_is_gone(desired(HEAD + INFO + OPS + loose), before)
+
+    assert (kept.policy.max_removals, kept.controller.auto_apply) == (2, "safe")
+    assert (other.policy.max_removals, other.controller.auto_apply) == (100, "all")
+
+
 @pytest.mark.parametrize(
     ("before", "after", "held"),
     [
