@@ -131,6 +131,21 @@ def test_a_lost_key_does_not_hold_up_the_rest(machine):
     assert [change.address for change in plan.pending] == ["mailbox/x@a.com", "config"]
 
 
+def test_the_key_of_a_removed_domain_stays_and_signs_when_it_is_declared_again(machine):
+    machine.apply(TWO)
+    home = machine.roots.keys("b.com")
+    before = {name: machine.host.read(home / name) for name in machine.host.names(home)}
+    machine.apply(ONE, allow_removals=2)
+
+    kept = {name: machine.host.read(home / name) for name in machine.host.names(home)}
+    change = machine.change(TWO, "dkim/b.com/aimx")
+    machine.apply(TWO)
+
+    assert kept == before
+    assert change.action is Action.ADOPT
+    assert {name: machine.host.read(home / name) for name in machine.host.names(home)} == before
+
+
 def test_a_public_key_alone_tells_of_a_lost_key(machine):
     plant_key(machine, "public.key", content=b"public")
 
