@@ -6,7 +6,7 @@ It is itself a manifest, so that one reader serves both and equal means equal.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any
@@ -54,6 +54,34 @@ def headed(desired: Desired, generation: int, body: bytes) -> bytes:
         b"# aimx engine config: compiled by `aimx apply`; edit the manifest instead.\n"
         b"# generation %d, manifest sha256:%s\n%s" % (generation, desired.digest.encode(), body)
     )
+
+
+def of_version_1(desired: Desired, names: Mapping[str, str]) -> bytes:
+    """The config of its one domain as version 1 of the layout was run on, ended by a newline.
+
+    `names` is what each mailbox is called there, by address. What version 1 does not know stands
+    there too, since it passes over that; only the domain's table has no place beside its name.
+    """
+    (domain,) = desired.domains
+    lines = [
+        *_pairs(
+            domain=str(domain.name),
+            dkim_selector=domain.selector,
+            trust=domain.trust,
+            trusted_senders=domain.trusted_senders,
+            signature=domain.signature,
+            enable_ipv6=desired.enable_ipv6,
+            verify_host=desired.verify_host,
+            data_dir=desired.data_dir,
+        ),
+        *_tables(desired),
+    ]
+    for address, mailbox in desired.mailboxes.items():
+        table = list(_mailbox(names[address], mailbox, domain, desired))
+        lines += [*table[:2], f"address = {_value(address)}", *table[2:]]
+    for identity in desired.identities.values():
+        lines += _identity(identity)
+    return ("\n".join(lines) + "\n").encode()
 
 
 def _top(desired: Desired) -> Iterator[str]:

@@ -13,12 +13,23 @@ from desired import engine_config, manifest
 from desired.desired import Desired
 from desired.problem import ManifestError, Source
 from reconcilers.host.host import Reading, UnseenError
+from reconcilers.migration import migration
+from reconcilers.older import older
 from reconcilers.reconciler import World, body
 from reconcilers.roots import Roots
 
 
 def what_was_applied(desired: Desired, host: Reading, roots: Roots) -> World:
-    """The world that a plan is made from."""
+    """The world that a plan is made from, after what is to be done about its layout."""
+    world = _applied(desired, host, roots)
+    try:
+        found = migration(host, roots, older(world))
+    except UnseenError as cause:
+        return replace(world, unmigrated=str(cause))
+    return replace(world, migration=found, host=found.after(host))
+
+
+def _applied(desired: Desired, host: Reading, roots: Roots) -> World:
     recorded = _recorded(host, roots)
     generation, forgotten = recorded[0] if recorded else 0, ""
     compiled = engine_config.body(desired)
@@ -35,7 +46,8 @@ def what_was_applied(desired: Desired, host: Reading, roots: Roots) -> World:
             if kept is not desired:
                 desired, compiled = kept, engine_config.body(kept)
             complete = generation in recorded
-            return World(host, roots, desired, before, generation, compiled, "", origin, complete)
+            world = World(host, roots, desired, before, generation, compiled, "", origin, complete)
+            return replace(world, older=header is None and path == roots.engine_config)
         except (UnseenError, ManifestError) as cause:
             forgotten = forgotten or str(cause).partition("\n")[0]
     if not forgotten and (recorded or _marked(host, roots)):

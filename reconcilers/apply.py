@@ -18,7 +18,7 @@ from reconcilers.step import Hands, Phase, Reversible, Step
 _ADDING = {Phase.KEYS, Phase.STORAGE}
 
 # They stand or fall together: the first that fails is the last that starts.
-_TOGETHER = {Phase.PREPARE, Phase.RELOCATE, Phase.CONFIG, Phase.COMMIT}
+_TOGETHER = {Phase.MIGRATE, Phase.PREPARE, Phase.RELOCATE, Phase.CONFIG, Phase.COMMIT}
 
 
 # Where steps take long enough to be taken side by side: making a key is a tenth of a second of
@@ -83,6 +83,7 @@ class _Walk:
         self._blamed: dict[str, str] = {}  # By skipped step: the resource that failed.
         self._relocated: list[Step] = []
         self._awaits_commit = False
+        self._astray = False  # A layout is half migrated, and all else was planned for the whole.
 
     def secure(self, interrupted: Interrupted) -> None:
         """What an interrupted apply made is seen to be there, and may not be on disk yet."""
@@ -95,7 +96,7 @@ class _Walk:
 
     def through(self, phase: Phase, steps: Sequence[Step]) -> Iterator[Receipt]:
         """Each step of a phase at its turn, and then what has to be taken back."""
-        refusal = "" if phase in _ADDING else self.failure
+        refusal = "" if phase in _ADDING and not self._astray else self.failure
         lanes = self._lanes if phase in _SIDE_BY_SIDE else OneLane[Receipt]()
         by_id = {step.id: step for step in steps}
         left, under_way = deque(steps), 0
@@ -111,6 +112,7 @@ class _Walk:
             if receipt.outcome is Outcome.FAILED:
                 self._fail(f"{receipt.address} failed")
                 refusal = self.failure if phase in _TOGETHER else refusal
+                self._astray = self._astray or phase is Phase.MIGRATE
                 if taken.closing:
                     yield from self._revoke(steps, receipt.reason)
         if phase is Phase.CONFIG and not self._leads_forward(steps):

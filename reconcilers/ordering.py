@@ -16,7 +16,7 @@ from reconcilers.step import Operation, Phase, Step
 
 _PREPARE, _COMMIT = "engine#1", "engine#2"
 # Directories are made in these, and become durable by one closing step.
-_CLOSED = (Phase.KEYS, Phase.STORAGE)
+_CLOSED = (Phase.MIGRATE, Phase.KEYS, Phase.STORAGE)
 
 
 @dataclass(frozen=True, slots=True)

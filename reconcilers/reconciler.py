@@ -11,6 +11,7 @@ from desired.desired import Desired
 from reconcilers.change import Change
 from reconcilers.difference import Difference
 from reconcilers.host.host import Reading
+from reconcilers.migration import NONE, Migration
 from reconcilers.roots import Roots
 from reconcilers.step import Operation, Phase
 
@@ -34,6 +35,10 @@ class World:
     forgotten: str = ""
     compiled_from: str = ""  # Digest of the manifest that the engine config says it is of.
     complete: bool = True  # The generation is on record, which is the last thing of an apply.
+    # What is to be done about layout 1. Where something is, `host` shows what will be after it.
+    migration: Migration = NONE
+    unmigrated: str = ""  # Why nobody can tell whether something is to be done about it.
+    older: bool = False  # The engine config is one of the older system, or was written by hand.
 
     def keys_of_domain(self, name: str) -> Keys:
         """Where the manifest declares the domain."""

@@ -12,6 +12,7 @@ from reconcilers.host.host import Host
 class Phase(IntEnum):
     """The order of an apply. Whatever adds comes before `CONFIG`, whatever removes after it."""
 
+    MIGRATE = 0  # An older layout is brought to this one; no engine runs then.
     KEYS = 1
     STORAGE = 2
     PREPARE = 3  # Every process builds the new snapshot aside and probes it.

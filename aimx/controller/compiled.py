@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from aimx.controller.housed import uids
 from aimx.snapshot import Delivery, Limits, Route, Signing, Snapshot, SnapshotId
-from desired.desired import Desired, Mailbox, ServerUsers
+from desired.desired import Desired, HostedDomain, Mailbox, ServerUsers
 from desired.engine_config import header
 from desired.manifest import read
 from desired.problem import ManifestError, Source
@@ -57,12 +57,23 @@ def compiled(config: bytes, host: Reading, roots: Roots) -> Compiled:
 
 def _keys(desired: Desired, host: Reading, roots: Roots) -> Iterator[tuple[str, bytes]]:
     for domain in desired.domains:
-        directory = roots.keys(domain.name.ascii)
-        for name in (f"{domain.selector}.private.key", "private.key"):
-            pem = host.read(directory / name)
+        for path in _candidates(desired, domain, host, roots):
+            pem = host.read(path)
             if pem is not None:
                 yield domain.name.ascii, pem
                 break
+
+
+def _candidates(
+    desired: Desired, domain: HostedDomain, host: Reading, roots: Roots
+) -> Iterator[PurePosixPath]:
+    """Where a domain's key may be, the likeliest first."""
+    home = roots.keys(domain.name.ascii)
+    yield home / f"{domain.selector}.private.key"
+    yield home / "private.key"
+    # Layout 1 kept the key of its domain there, and its install may not be migrated yet.
+    if domain.name == desired.default_domain and host.look(roots.marker) is None:
+        yield roots.dkim / "private.key"
 
 
 def _certificate(desired: Desired, host: Reading, roots: Roots) -> bytes | None:

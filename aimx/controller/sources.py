@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from aimx.controller.whereabouts import Whereabouts, whereabouts
+from desired.engine_config import header
 from desired.problem import ManifestError, Problem, Source
 from reconcilers.roots import Roots
 
@@ -45,13 +46,29 @@ def watched(roots: Roots) -> Whereabouts:
 
 
 def _paths(roots: Roots) -> Iterator[Path]:
-    yield Path(roots.manifest)
+    yield Path(roots.engine_config if _is_older(roots) else roots.manifest)
     fragments = Path(roots.fragments)
     try:
         names = sorted(name for name in os.listdir(fragments) if _is_fragment(name))
     except OSError:
         return
     yield from (fragments / name for name in names)
+
+
+def _is_older(roots: Roots) -> bool:
+    """No manifest was written yet, and an older install left a config, which is as good.
+
+    What was compiled from a manifest is none: then the manifest is lost.
+    """
+    config = Path(roots.engine_config)
+    if roots.manifest != roots.config / "manifest.toml" or os.path.lexists(roots.manifest):
+        return False
+    try:
+        return header(_read(config)) is None
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # Why it cannot be read is told of it, and not of a manifest.
 
 
 def _is_fragment(name: str) -> bool:

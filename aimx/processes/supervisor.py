@@ -12,6 +12,7 @@ from importlib.metadata import version
 
 import structlog
 
+from aimx.controller import foundation
 from aimx.controller.activation import Running as RunningActivation
 from aimx.controller.alone import Alone
 from aimx.controller.compiled import compiled
@@ -35,6 +36,7 @@ from aimx.processes.station import StationError
 from aimx.processes.worker import SilentError, WorkerGoneError
 from aimx.snapshot import Snapshot
 from desired.desired import Desired
+from desired.engine_config import header
 from desired.problem import ManifestError, render_problem
 from reconcilers.generations import Who
 from reconcilers.host.host import Access, ReconcileError
@@ -89,6 +91,8 @@ async def _served(instance: Instance, desired: Desired | None, stop: asyncio.Eve
     if desired is not None and not suspended and instance.automatic(desired) != "none":
         watched = Watched(stop.is_set, lambda _, step, steps: systemd.starting(step, steps))
         obstacle = await asyncio.to_thread(_first_apply, instance, desired, state, watched)
+    if reason := await asyncio.to_thread(foundation.obstacle, instance):
+        raise UnservableError(Exit.REFUSED, reason)
     config = _config(instance, obstacle)
     engine = Running(instance.roots, instance.host)
     try:
@@ -185,7 +189,7 @@ def _desired(instance: Instance) -> Desired | None:
             good = last_good(instance.host, instance.roots)
         except ReconcileError as lost:
             raise UnservableError(Exit.INVALID, f"{told}\n\n{lost}") from cause
-        if good is None:
+        if good is None or header(good.config) is None:
             raise UnservableError(Exit.INVALID, told) from cause
         log.error("manifest is invalid, the last good generation goes on", problems=told)
         return None

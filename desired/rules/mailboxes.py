@@ -21,6 +21,9 @@ def an_address_leads_to_one_mailbox(draft: Draft) -> Iterator[Finding]:
             if earlier is not mailbox:
                 text = f"duplicate mailbox key '{mailbox.name}' in `[mailboxes]`"
                 hint = f"first declared at {where(earlier.source, earlier.path)}"
+                names = earlier.path[1], mailbox.path[1]
+                if names != (str(mailbox.name), str(mailbox.name)):
+                    hint += f"; '{names[0]}' and '{names[1]}' are both that mailbox"
                 yield Finding(mailbox.source, mailbox.path, "duplicate", text, hint, meant="key")
     first: dict[Address, tuple[Source, KeyPath]] = {}
     for mailbox, alias, path in _aliases(draft):

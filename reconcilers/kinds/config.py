@@ -12,6 +12,7 @@ from reconcilers.change import Action, Blocked, Change, Field
 from reconcilers.contrast import contrast
 from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.host.host import Access, Nature
+from reconcilers.older import digest_to_be
 from reconcilers.operations import SetAccess, WriteFile
 from reconcilers.reconciler import Keys, World, body
 from reconcilers.roots import Roots
@@ -74,7 +75,8 @@ class ConfigReconciler:
 
 
 def _compiled(world: World) -> bytes:
-    return engine_config.headed(world.desired, world.generation + 1, world.compiled)
+    desired = replace(world.desired, digest=digest_to_be(world))
+    return engine_config.headed(desired, world.generation + 1, world.compiled)
 
 
 def _is_recorded(content: bytes, world: World) -> bool:
@@ -94,7 +96,7 @@ def _written(action: Action, why: str, world: World, observed: Standing) -> Chan
         fields=(generation, *contrast(world.applied, world.desired)),
         blocked=_obstacle(world.roots, observed),
         notes=(lost,) if world.forgotten else (),
-        needs=("layout", *_needs(world)),
+        needs=("layout", "manifest", *_needs(world)),
     )
 
 
@@ -118,6 +120,9 @@ def _kept(desired: EngineConfig, observed: EngineConfig, world: World) -> Change
 
 
 def _rewritten(observed: EngineConfig, world: World) -> Change:
+    if world.older:
+        why = "an older install left it, and it is compiled from now on"
+        return _written(Action.UPDATE, why, world, observed.access)
     if not (world.forgotten or world.compiled_from == world.desired.digest):
         return _written(Action.UPDATE, "the manifest changed", world, observed.access)
     why = "it is not what the manifest compiles to"

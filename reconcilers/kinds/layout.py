@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from reconcilers.change import Action, Blocked, Change, Field
 from reconcilers.difference import Changed, Difference, Missing, Surplus
-from reconcilers.host.host import Access, Account, Nature
-from reconcilers.operations import MakeDirectory, WriteFile
+from reconcilers.host.host import Access, Account, Nature, UnseenError
+from reconcilers.migration import Rename, fields_of
+from reconcilers.operations import MakeDirectory, Move, WriteFile
 from reconcilers.reconciler import Keys, World
+from reconcilers.removing import RemoveEmpty
 from reconcilers.roots import Roots
 from reconcilers.standing import (
     Standing,
@@ -36,12 +38,13 @@ class Layout:
 
     marker: str  # What it says; empty where there is none.
     earlier: tuple[str, ...]  # Signs of version 1.
+    renames: tuple[Rename, ...]  # What is to come to its place before anything else.
     marker_access: Standing
     directories: Mapping[str, Standing]  # By path.
 
 
 class LayoutReconciler:
-    """Fresh installs, drift of modes and owners, and refusing what it does not understand.
+    """Fresh installs, migration, drift of access, and refusing what it does not understand.
 
     Whoever applies takes the lock, and so makes the data directory and `.aimx` first. Their
     absence is therefore no observation: a plan made before the lock is the plan made under it.
@@ -53,21 +56,21 @@ class LayoutReconciler:
     def desired(self, world: World) -> Mapping[str, Layout]:
         user = world.host.user()
         tree = {str(path): wanted for path, wanted in _tree(world)}
-        return {"": Layout(VERSION, (), access(0o644, user), tree)}
+        return {"": Layout(VERSION, (), (), access(0o644, user), tree)}
 
     def observe(self, world: World) -> Mapping[str, Layout]:
         host, roots = world.host, world.roots
+        if world.unmigrated:
+            raise UnseenError(world.unmigrated)
         marker, directories = host.look(roots.marker), _observed(world)
         if marker is not None:
             content = host.read(roots.marker) if marker.nature is Nature.FILE else None
-            return {"": Layout(_said(content), (), file(marker), directories)}
-        seen = Layout(_FRESH, (), None, directories)
-        if _foreign(directories):
+            return {"": Layout(_said(content), (), (), file(marker), directories)}
+        found = world.migration
+        seen = Layout(_FRESH, found.signs, found.renames, None, directories)
+        if _foreign(directories) or found.signs or world.generation:
             return {"": seen}
-        earlier = tuple(_signs_of_version_1(world))
-        if not earlier and world.generation == 0:
-            return {}
-        return {"": replace(seen, earlier=earlier)}
+        return {}
 
     def change(self, difference: Difference[Layout], world: World) -> Change | None:
         match difference:
@@ -80,13 +83,13 @@ class LayoutReconciler:
                     notes=tuple(_stand_ins(world)),
                 )
             case Changed(_, desired, observed):
-                change = Change("layout", Action.REPAIR, _why(observed))
-                blocked = _refusal(observed, world.roots)
-                return replace(
-                    change,
+                return Change(
+                    "layout",
+                    Action.MOVE if observed.earlier else Action.REPAIR,
+                    _why(observed),
                     fields=tuple(_fields(desired, observed, world.roots)),
-                    blocked=blocked,
-                    drifted=True,
+                    blocked=_refusal(observed, world),
+                    drifted=not observed.earlier,
                 )
             case Surplus():
                 return None
@@ -98,6 +101,7 @@ class LayoutReconciler:
         self, difference: Difference[Layout], world: World
     ) -> Iterable[tuple[Phase, Operation]]:
         roots = world.roots
+        yield from _migrated(world)
         for path, wanted in _tree(world):
             if _differs(difference, path):
                 phase = Phase.STORAGE if path.is_relative_to(roots.data) else Phase.KEYS
@@ -105,6 +109,17 @@ class LayoutReconciler:
         marker = access(0o644, world.host.user())
         if not isinstance(difference, Changed) or difference.observed.marker_access != marker:
             yield Phase.MARKER, WriteFile(roots.marker, MARKER, marker)
+
+
+def _migrated(world: World) -> Iterator[tuple[Phase, Operation]]:
+    """The renames, each into a directory that is there before."""
+    for path, wanted in world.migration.made.items():
+        yield Phase.MIGRATE, MakeDirectory(path, wanted)
+    for rename in world.migration.renames:
+        if rename.empty is not None:
+            yield Phase.MIGRATE, RemoveEmpty(rename.empty)
+        if rename.empty != rename.source:
+            yield Phase.MIGRATE, Move(rename.source, rename.target)
 
 
 def _tree(world: World) -> Iterator[tuple[PurePosixPath, Access]]:
@@ -198,27 +213,10 @@ def _said(content: bytes | None) -> str:
     return text if text.isprintable() and 0 < len(text) <= 40 else _UNREADABLE
 
 
-def _signs_of_version_1(world: World) -> Iterator[str]:
-    """What only an install of the older layout has, which kept one domain at the top."""
-    roots, host = world.roots, world.host
-    for folder in ("inbox", "sent"):
-        entry = host.look(roots.data / folder)
-        if entry is not None and entry.nature is Nature.DIRECTORY:
-            yield f"{roots.data / folder} is a mail tree without a domain"
-    here = roots.keys(world.desired.default_domain.ascii) / "private.key"
-    earlier = roots.dkim / "private.key"
-    if host.look(earlier) is not None and host.look(here) is None:
-        yield f"{earlier} is a key without a domain"
-
-
-def _refusal(observed: Layout, roots: Roots) -> Blocked | None:
-    if observed.earlier:
-        return Blocked(
-            "migration-needed",
-            f"this is an install of layout version 1: {'; '.join(observed.earlier)}",
-            "migrate it with the release that it was installed by, or move these away; this"
-            " release does not migrate them",
-        )
+def _refusal(observed: Layout, world: World) -> Blocked | None:
+    roots = world.roots
+    if observed.earlier and (blocked := world.migration.blocked or _not_ours(world)):
+        return blocked
     if observed.marker not in (VERSION, _FRESH):
         return Blocked(
             "marker-corrupt",
@@ -233,7 +231,7 @@ def _refusal(observed: Layout, roots: Roots) -> Blocked | None:
 
 def _why(observed: Layout) -> str:
     if observed.earlier:
-        return "an older layout is installed here"
+        return f"this is an install of layout version 1: {'; '.join(observed.earlier)}"
     if observed.marker == _FRESH:
         return "the layout's marker is missing"
     if observed.marker != VERSION:
@@ -243,7 +241,8 @@ def _why(observed: Layout) -> str:
 
 def _fields(desired: Layout, observed: Layout, roots: Roots) -> Iterator[Field]:
     if desired.marker != observed.marker:
-        yield Field("version", observed.marker, desired.marker)
+        yield Field("version", "1" if observed.earlier else observed.marker, desired.marker)
+    yield from (Field(*told) for told in fields_of(observed.renames))
     yield from fields(roots.marker.name, observed.marker_access, desired.marker_access)
     for path, wanted in desired.directories.items():
         yield from fields(path, observed.directories[path], wanted)

@@ -10,6 +10,7 @@ from reconcilers.kinds.dkim import DkimReconciler
 from reconcilers.kinds.domain import DomainReconciler
 from reconcilers.kinds.layout import LayoutReconciler
 from reconcilers.kinds.mailbox import MailboxReconciler
+from reconcilers.kinds.manifest import ManifestReconciler
 from reconcilers.kinds.readme import ReadmeReconciler
 from reconcilers.reconciler import Reconciler
 
@@ -21,5 +22,6 @@ RECONCILERS: tuple[Reconciler[Any], ...] = (
     DomainReconciler(),
     MailboxReconciler(),
     ReadmeReconciler(),
+    ManifestReconciler(),
     ConfigReconciler(),
 )

@@ -125,25 +125,6 @@ def test_a_marker_without_its_newline_is_as_good(machine):
     assert machine.plan(ONE).is_empty
 
 
-@pytest.mark.parametrize("folder", ["inbox", "sent"])
-def test_a_tree_of_version_1_is_not_touched(machine, folder):
-    machine.host.plant_file(machine.roots.data / folder / "info" / "old.md", b"mail")
-    before = machine.host.tree()
-
-    plan = machine.plan(ONE)
-    machine.carry_out(plan)
-
-    assert plan.refused.code == "migration-needed"
-    assert f"{machine.roots.data / folder} is a mail tree without a domain" in plan.refused.reason
-    assert {path: machine.host.tree()[path] for path in before} == before
-
-
-def test_a_key_of_version_1_is_not_touched(machine):
-    machine.host.plant_file(machine.roots.dkim / "private.key", b"key")
-
-    assert machine.plan(ONE).refused.code == "migration-needed"
-
-
 def test_something_else_in_the_place_of_a_directory_is_told_and_left(machine):
     machine.apply(ONE)
     machine.host.remove_tree(machine.roots.spool)
