@@ -85,6 +85,14 @@ def intend(options: argparse.Namespace, intent: Intent) -> Answer:
     return _answer(intent.verb, options, headers, alone)
 
 
+def downgrade(options: argparse.Namespace, plan_id: str | None = None) -> Answer:
+    """Show what leads back to layout 1, or do exactly that: never through the daemon, which
+    does not run on it."""
+    asked = wish(options)
+    direct = _direct(options)
+    return _attended(asked, None, lambda watched: direct.downgrade(asked, plan_id, watched))
+
+
 def report(options: argparse.Namespace, question: Question) -> Answer:
     """What is asked, told."""
     asked = wish(options)

@@ -1,9 +1,14 @@
-"""`aimx rollback`: back to the manifest of an earlier generation, which is pinned then."""
+"""`aimx rollback`: back to the manifest of an earlier generation, which is pinned then.
+
+With `--layout 1`: back to the directories that version 1 runs on.
+"""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from aimx.cli import administer, terminal
 from aimx.cli.plan import removals
@@ -20,6 +25,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="the generation to go back to (the one before)",
     )
+    parser.add_argument(
+        "--layout",
+        choices=("1",),
+        help="instead, bring mail and keys back to where version 1 has them",
+    )
     parser.add_argument("--plan", action="store_true", help="only show what it would change")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--json", action="store_true", help="the plan, or the outcome, as data")
@@ -32,6 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     reasons(parser)
     removals(parser)
+    parser.set_defaults(usage=parser.error)
 
 
 def _number(text: str) -> int:
@@ -41,24 +52,35 @@ def _number(text: str) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.layout:
+        if options.generation or options.lasting or options.reason:
+            options.usage("`--layout` takes no generation, `--for` or `--reason`: it pins nothing")
+        return _go(options, partial(administer.downgrade, options))
     intent = Intent(
         "ROLLBACK",
         generation=options.generation,
         lasting=options.lasting or "",
         reason=options.reason,
     )
-    shown = administer.intend(options, intent)
+    return _go(options, lambda plan="": administer.intend(options, replace(intent, plan=plan)))
+
+
+def _go(options: argparse.Namespace, asked: Callable[..., Answer]) -> int:
+    """Show the way back, and take it once somebody confirms it."""
+    shown = asked()
     if shown.exit not in (Exit.DONE, Exit.REFUSED):
         return administer.tell(shown)
-    if options.plan or not options.json or shown.exit == Exit.REFUSED:
+    nothing = options.layout and not shown.pending
+    only_shown = options.plan or nothing or shown.exit == Exit.REFUSED
+    if only_shown or not options.json:
         terminal.say(shown.output)
-    if options.plan or shown.exit == Exit.REFUSED:
+    if only_shown:
         return shown.exit
     refusal = _refusal(options, shown)
     if refusal:
         terminal.tell(f"aimx rollback: {refusal}")
         return Exit.REFUSED
-    return administer.tell(administer.intend(options, replace(intent, plan=shown.plan_id)))
+    return administer.tell(asked(shown.plan_id))
 
 
 def _refusal(options: argparse.Namespace, shown: Answer) -> str:

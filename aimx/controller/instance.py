@@ -40,7 +40,7 @@ from reconcilers.host.threads import Threads, usual
 from reconcilers.intents import Damaged, Intents, Pin, Suspension
 from reconcilers.journal import Journal, is_applied, position
 from reconcilers.lanes import Lanes, OneLane
-from reconcilers.locks import LockHeldError, apply_lock
+from reconcilers.locks import LockHeldError, apply_lock, daemon_lock
 from reconcilers.plan import Plan
 from reconcilers.planning import plan
 from reconcilers.receipt import Receipt, Tally, final
@@ -222,6 +222,17 @@ class Instance:
 
     def _is_spent(self, saved: SavedPlan) -> bool:
         return is_applied(self.host, self.roots, saved.mark, saved.generation)
+
+    @contextmanager
+    def unserved(self, who: Who) -> Iterator[None]:
+        """No daemon serves it, nor starts to; raises `LockHeldError` or `MachineError`."""
+        try:
+            with daemon_lock(self.host, self.roots, who.origin):
+                yield
+        except (LockHeldError, MachineError):
+            raise
+        except ReconcileError as cause:
+            raise MachineError(str(cause)) from cause
 
     @contextmanager
     def _locked(self, who: Who) -> Iterator[None]:

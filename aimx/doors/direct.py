@@ -14,7 +14,7 @@ from aimx.controller.instance import Instance
 from aimx.controller.pinned import PinError
 from aimx.controller.sources import digest
 from aimx.controller.terms import EVERY, Applied, Consent, StaleError, Watched, is_meant
-from aimx.doors import intents
+from aimx.doors import downgrade, intents
 from aimx.doors.answers import against, answering, applied, invalid, planned, valid
 from aimx.doors.reports import reported, standing, told
 from aimx.doors.tombstones import finished, plan_of, shown
@@ -153,6 +153,16 @@ class Direct:
                 answers.append(
                     finished(self.instance.run(planned, plan_id, alone, who, watched), wish)
                 )
+        return answers[0]
+
+    def downgrade(self, wish: Wish, plan_id: str | None, watched: Watched) -> Answer:
+        user = self.instance.host.user()
+        who = Who(user.uid, user.name, "aimx rollback --layout 1")
+        with answering(wish) as answers:
+            if plan_id is None:
+                answers.append(downgrade.shown(self.instance, wish))
+            else:
+                answers.append(downgrade.carried_out(self.instance, wish, plan_id, who, watched))
         return answers[0]
 
     def status(self, wish: Wish) -> Answer:

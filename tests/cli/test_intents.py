@@ -156,3 +156,32 @@ def test_the_plan_of_this_id_is_approved_and_no_other(grown):
     assert boxes(grown) == ["postmaster"]
     assert grown.run("approve", meant).exit == 3
     assert grown.run("approve", "info").exit == 64
+
+
+def test_nobody_goes_back_to_layout_1_unasked(grown):
+    before = grown.tree()
+
+    unasked = grown.run("rollback", "--layout", "1")
+    shown = grown.run("rollback", "--layout", "1", "--plan")
+
+    assert (unasked.exit, shown.exit) == (4, 0)
+    assert "Add --yes" in unasked.err
+    assert grown.tree() == before
+
+
+@pytest.mark.parametrize("beside", [["1"], ["--for", "2h"], ["--reason", "late"]])
+def test_going_back_to_layout_1_pins_nothing(grown, beside):
+    assert grown.run("rollback", "--layout", "1", *beside).exit == 64
+
+
+def test_two_domains_have_no_layout_1(grown):
+    grown.manifest.write_text(
+        grown.manifest.read_text().replace('["example.com"]', '["example.com", "example.org"]')
+    )
+    before = grown.tree()
+
+    refused = grown.run("rollback", "--layout", "1", "--yes")
+
+    assert refused.exit == 4
+    assert "layout 1 holds one domain" in refused.out
+    assert grown.tree() == before

@@ -94,6 +94,36 @@ def test_an_operator_who_wants_nothing_done_unasked_is_told_the_command(instance
     assert (instance.data / "inbox" / "help").is_dir()
 
 
+def test_an_install_goes_back_to_layout_1_and_is_migrated_again(instance, owner):
+    key, inode = install(instance, owner)
+    instance.serve()
+    assert instance.deliver(LETTER, "support@example.com") == 250
+    instance.letter("support@example.com", "New")
+
+    shown = instance.aimx("rollback", "--layout", "1", "--plan")
+    refused = instance.aimx("rollback", "--layout", "1", "--yes")
+    assert (shown.returncode, refused.returncode) == (0, 6), shown.stderr + refused.stderr
+    assert str(instance.data / "inbox") in shown.stdout
+    assert "(`aimx serve`, since" in refused.stderr
+    assert len(instance.letters("support@example.com")) == 2
+    instance.stop()
+    done = instance.aimx("rollback", "--layout", "1", "--yes")
+    again = instance.aimx("rollback", "--layout", "1", "--yes")
+
+    assert (done.returncode, again.returncode) == (0, 0), done.stdout + done.stderr
+    older = instance.data / "inbox" / "help"
+    assert inode in {path.stat().st_ino for path in older.glob("*.md")}
+    assert len(list(older.glob("*.md"))) == 2
+    assert (instance.base / "config" / "dkim" / "private.key").read_bytes() == key
+    assert not instance.manifest.exists()
+    assert not (instance.data / ".layout-version").exists()
+
+    instance.serve()
+    letters = instance.letters("support@example.com")
+    assert sorted(letter.fields["subject"] for letter in letters) == ["New", "Old"]
+    assert instance.deliver(LETTER, "support@example.com") == 250
+
+
 def test_an_older_tree_beside_a_new_one_keeps_the_daemon_from_starting(instance, owner):
     install(instance, owner)
     new = instance.data / "example.com" / "inbox" / "info"
