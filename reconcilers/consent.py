@@ -13,16 +13,17 @@ from hashlib import sha256
 from reconcilers.host.host import UnseenError
 from reconcilers.operations import WriteFile
 from reconcilers.reconciler import World
+from reconcilers.records import parsed
 from reconcilers.standing import access
 
 
 def agreed(world: World) -> frozenset[str]:
     """The addresses that may go; none where somebody agreed to something else."""
     try:
-        said = json.loads(world.host.read(world.roots.consent) or b"{}")
+        said = parsed(world.host.read(world.roots.consent) or b"{}")
         if said and said["of"] == _of(world):
             return frozenset(map(str, said["removals"]))
-    except (UnseenError, ValueError, KeyError, TypeError, RecursionError):
+    except (UnseenError, ValueError, KeyError, TypeError):
         pass  # What cannot be read permits nothing: somebody is asked once more.
     return frozenset()
 

@@ -15,6 +15,7 @@ from desired.problem import Source
 from reconcilers.host.host import Host, Reading, UnseenError, provisional
 from reconcilers.plan import Plan
 from reconcilers.receipt import Outcome, Receipt, final
+from reconcilers.records import parsed
 from reconcilers.roots import Roots
 from reconcilers.state import make_state, private_directory, private_file
 
@@ -135,7 +136,7 @@ def about(host: Reading, roots: Roots, number: int) -> About:
     """Of a generation that is on record; raises `UnseenError` where its record is damaged."""
     kept = roots.generations / str(number)
     try:
-        said = json.loads(_content(host, kept / "record.json"))
+        said = parsed(_content(host, kept / "record.json"))
         return About(
             datetime.fromisoformat(said["at"]),
             Who(**said["who"]),
@@ -166,7 +167,7 @@ def load(host: Reading, roots: Roots, number: int) -> Generation | None:
             _sources(host, kept, known.sources),
             _content(host, kept / "config.toml"),
             _record(host, kept, "plan.json"),
-            tuple(map(_receipt, json.loads(_record(host, kept, "receipts.json")))),
+            tuple(map(_receipt, parsed(_record(host, kept, "receipts.json")))),
             known.resumed,
             known.rollback,
         )

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from reconcilers.generations import About, about, damaged, numbers, planned
 from reconcilers.host.host import Reading, UnseenError
+from reconcilers.records import parsed
 from reconcilers.roots import Roots
 
 # The summary stands at the beginning of a plan's document.
@@ -53,7 +54,7 @@ def _counted(plan: bytes, roots: Roots, number: int) -> dict[str, int]:
     head = plan[:_HEAD].decode("utf-8", "replace")
     try:
         found, _ = json.JSONDecoder().raw_decode(head.partition(_SUMMARY)[2].lstrip())
-    except ValueError:
+    except (ValueError, RecursionError):
         return counted(document(plan, roots, number))
     return counted({"summary": found})
 
@@ -67,7 +68,7 @@ def document(plan: bytes, roots: Roots, number: int) -> dict[str, Any]:
     """What the bytes say; raises `UnseenError` where they are no document."""
     kept = roots.generations / str(number)
     try:
-        found = json.loads(plan)
+        found = parsed(plan)
     except ValueError as cause:
         raise damaged(kept) from cause
     if not isinstance(found, dict):

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from reconcilers.host.host import Nature, Reading
+from reconcilers.records import parsed
 
 RECORD = "tombstone.json"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -48,8 +49,8 @@ class Record:
     def read(cls, content: bytes | None) -> Record | None:
         """The record, or None where there is none that can be read."""
         try:
-            return cls(**json.loads(content)) if content else None
-        except (ValueError, TypeError, RecursionError):
+            return cls(**parsed(content)) if content else None
+        except (ValueError, TypeError):
             return None
 
     @property

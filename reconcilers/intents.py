@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from desired.desired import Moved
 from desired.names import Address
 from reconcilers.host.host import Host, Reading, ReconcileError
+from reconcilers.records import parsed
 from reconcilers.roots import Roots
 from reconcilers.state import make_state, private_file
 
@@ -128,8 +129,8 @@ def _load(
     if content is None:
         return None
     try:
-        return understood(json.loads(content))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return understood(parsed(content))
+    except (ValueError, KeyError, TypeError, AttributeError):
         return Damaged(path)
 
 

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 
 from reconcilers.host.host import Host, Reading, ReconcileError, StepError, UnseenError
 from reconcilers.receipt import Receipt
+from reconcilers.records import parsed
 from reconcilers.roots import Roots
 from reconcilers.state import make_state, private_file
 from reconcilers.step import Step
@@ -171,7 +172,7 @@ def _events(lines: Iterable[bytes]) -> Iterator[dict[str, object]]:
     """The lines that are whole; a crash may have cut one short."""
     for line in lines:
         try:
-            event = json.loads(line)
+            event = parsed(line)
         except ValueError:
             continue
         if isinstance(event, dict):

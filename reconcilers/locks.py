@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from reconcilers.host.anchors import Anchors
 from reconcilers.host.host import Host, ReconcileError, StepError
 from reconcilers.host.sentences import changing
+from reconcilers.records import parsed
 from reconcilers.roots import Roots
 from reconcilers.state import make_absent, make_state, private_file
 
@@ -111,6 +112,6 @@ def _written(host: Host, command: str) -> bytes:
 def _read(host: Host, record: PurePosixPath) -> Holder | None:
     """Who it is, unless it has not said so yet."""
     with suppress(ReconcileError, ValueError, KeyError, TypeError):
-        fields = json.loads(host.read(record) or b"")
+        fields = parsed(host.read(record) or b"")
         return Holder(**(fields | {"since": datetime.fromisoformat(fields["since"])}))
     return None

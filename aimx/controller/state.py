@@ -20,6 +20,7 @@ from reconcilers.change import Change
 from reconcilers.generations import leads_to
 from reconcilers.host.host import Access, ReconcileError
 from reconcilers.intents import Damaged, Intents, Pin, Suspension
+from reconcilers.records import parsed
 
 log = structlog.get_logger()
 
@@ -56,9 +57,9 @@ class State:
         """With what the last one left on disk, as far as it can be read."""
         host, roots = instance.host, instance.roots
         try:
-            known = json.loads(host.read(roots.status) or b"{}")
+            known = parsed(host.read(roots.status) or b"{}")
             config = engine_config.header(host.read(roots.engine_config) or b"")
-        except (ReconcileError, ValueError, RecursionError):
+        except (ReconcileError, ValueError):
             return cls(instance)
         told = known.get("conditions") if isinstance(known, dict) else None
         applied = config.digest if config else ""
