@@ -102,7 +102,7 @@ def _desired(told: Explanation, columns: int) -> Iterator[str]:
     if told.desired is None:
         yield "Desired: no, nothing asks for it"
         return
-    pinned = f" of generation {told.pinned}, which is pinned" if told.pinned else ""
+    pinned = f" in generation {told.pinned}" if told.pinned else ""
     where = f" ({told.where.file}:{told.where.line}{pinned})" if told.where else ""
     yield f"Desired{printable(where)}:"
     for field in told.settings:

@@ -47,7 +47,7 @@ def test_what_looks_at_the_manifest_in_force_says_that_it_is_pinned(grown):
     history, shown = grown.run("history").out, grown.run("history", "show", "3").out
 
     assert "Pinned until" in explained.out
-    assert "manifest.toml:2 of generation 1, which is pinned):" in explained.out
+    assert "manifest.toml:2 in generation 1):" in explained.out
     assert data["pinned"] == 1
     assert all("manifest of generation 1, which is pinned." in each for each in drawn)
     assert "back from 2 to 1" in history.splitlines()[-1]
