@@ -42,7 +42,7 @@ class Daemon:
 
     async def apply(self, wish: Wish, plan_id: str | None, uid: int) -> Answer:
         self._check(wish)
-        who = Who(uid, "", "aimx apply")
+        who = self._who(uid, "aimx apply")
         with answering(wish) as answers:
             consent, watched = Consent(wish.allow_removals), Watched(parallelism=wish.parallelism)
             done = await self.controller.apply(plan_id, who, consent, None, watched)
@@ -51,7 +51,7 @@ class Daemon:
 
     async def apply_saved(self, wish: Wish, content: bytes, uid: int) -> Answer:
         self._check(wish)
-        who = Who(uid, "", "aimx apply")
+        who = self._who(uid, "aimx apply")
         with answering(wish) as answers:
             saved = await asyncio.to_thread(self.controller.instance.load, content)
             with against(saved):
@@ -63,7 +63,7 @@ class Daemon:
 
     async def intend(self, wish: Wish, intent: Intent, uid: int) -> Answer:
         self._check(wish)
-        who = Who(uid, "", f"aimx {intent.verb.lower()}")
+        who = self._who(uid, f"aimx {intent.verb.lower()}")
         with answering(wish) as answers:
             match intent.verb:
                 case "ROLLBACK" if intent.plan:
@@ -107,7 +107,7 @@ class Daemon:
             if plan_id is None:
                 answers.append(await asyncio.to_thread(shown, instance, wish, errand))
             else:
-                who = Who(uid, "", f"aimx tombstones {errand.does}")
+                who = self._who(uid, f"aimx tombstones {errand.does}")
                 planned = partial(plan_of, instance, errand)
                 answers.append(
                     finished(await self.controller.carry_out(planned, plan_id, who), wish)
@@ -134,6 +134,11 @@ class Daemon:
         routes = self.controller.current().snapshot.routes.values()
         mine = sorted({route.mailbox for route in routes if route.uid == uid})
         return {"mailboxes": mine, "resources": [], "unchanged": len(mine)}
+
+    def _who(self, uid: int, origin: str) -> Who:
+        """Who asks: by name where that is who we run as, as it is without a daemon."""
+        user = self.controller.instance.host.user()
+        return Who(uid, user.name if uid == user.uid else "", origin)
 
     def _check(self, wish: Wish) -> None:
         """Refuse a wish that is meant for another instance."""
