@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -39,16 +39,18 @@ def plan(
     *,
     allow_removals: int = 0,
     held: Mapping[str, str] = _NOTHING,
+    reported: Set[str] = frozenset(),
 ) -> Plan:
     """What an apply would do now; the same inputs give an equal plan.
 
     `held`: what is not tried now, by address, and why its last try failed.
+    `reported`: the addresses of drift that is only told.
     """
     world = what_was_applied(desired, host, roots)
     survey = _survey(world)
     unfounded = survey.unfounded
     verdict = Verdict({}, unfounded) if unfounded else _judged(survey, world, allow_removals)
-    intents = _led_by_config(list(_held_back(survey, verdict, held)))
+    intents = _led_by_config(list(_held_back(survey, verdict, held, reported)))
     intents = list(_with_lookalikes(intents, world))
     work = [] if verdict.refused else [each.work for each in intents if not each.change.blocked]
     config = _config(work)
@@ -135,12 +137,15 @@ def _settle(reconciler: Reconciler[Any], world: World) -> tuple[list[_Intent], i
     return intents, unchanged
 
 
-def _held_back(survey: _Survey, verdict: Verdict, held: Mapping[str, str]) -> Iterator[_Intent]:
+def _held_back(
+    survey: _Survey, verdict: Verdict, held: Mapping[str, str], reported: Set[str]
+) -> Iterator[_Intent]:
     """The intents, with those blocked that safety refuses, or that need one that is blocked."""
     stopped = {each.address: "which could not be looked at" for each in survey.unsettled}
     for intent in survey.intents:
         change = intent.change
         blocked = change.blocked or verdict.blocked.get(change.address)
+        blocked = blocked or _only_reported(change, reported)
         blocked = blocked or _backing_off(change, held) or _stopped(change, stopped)
         if blocked:
             stopped[change.address] = "which is blocked"
@@ -190,6 +195,16 @@ def _witnessed(config: Work, work: Sequence[Work], world: World) -> Work:
         return config
     deeds = (*first, *config.deeds, (Phase.MARKER, RemoveFile(world.roots.consent)))
     return replace(config, deeds=deeds, activates=config.activates and bool(config.deeds))
+
+
+def _only_reported(change: Change, reported: Set[str]) -> Blocked | None:
+    if change.address not in reported:
+        return None
+    return Blocked(
+        "drift-reported",
+        'it drifted, and policy.drift = "report"',
+        "`aimx apply` repairs it",
+    )
 
 
 def _backing_off(change: Change, held: Mapping[str, str]) -> Blocked | None:

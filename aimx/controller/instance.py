@@ -136,7 +136,14 @@ class Instance:
         if consent.withheld:
             world = what_was_applied(desired, host, self.roots)
             desired = with_what_is_gone(desired, world.applied, agreed(world))
-        made = plan(desired, host, self.roots, allow_removals=consent.removals, held=consent.held)
+        made = plan(
+            desired,
+            host,
+            self.roots,
+            allow_removals=consent.removals,
+            held=consent.held,
+            reported=consent.reported,
+        )
         return Review(reading, made, plan_id(made))
 
     def automatic(self, desired: Desired) -> AutoApply:

@@ -7,7 +7,7 @@ hashing the sources and looking at the machine. Nothing that goes wrong ends the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 import structlog
@@ -151,9 +151,11 @@ class Controller(Asked):
             self.state.pending(whole)
             await self._ask(reading if automatic == "none" or removing else None)
             return
-        consent, allowed = Consent(EVERY, held=held), whole
+        drifted = _only_reported(reading, whole)
+        consent, allowed = Consent(EVERY, held=held, reported=drifted), whole
         if removing:
-            consent = Consent(withheld=automatic == "safe", held=held)
+            consent = Consent(withheld=automatic == "safe", held=held, reported=drifted)
+        if removing or drifted:
             allowed = await asyncio.to_thread(self.instance.review, reading, consent)
         due = self._is_due(reading, allowed)
         if due:
@@ -165,7 +167,7 @@ class Controller(Asked):
             await self._refresh()
         self._failures = 0
         self.state.settled(allowed, applied=due)
-        await self._ask(reading if whole.id != allowed.id else None)
+        await self._ask(reading if removing and whole.id != allowed.id else None)
 
     async def _ask(self, reading: Reading | None) -> None:
         """Show the plan that somebody may approve: all that is left, and all of it tried."""
@@ -212,6 +214,17 @@ class Controller(Asked):
 
     def _watched(self) -> Whereabouts:
         return watched(self.instance.roots)
+
+
+def _only_reported(reading: Reading, whole: Review) -> Set[str]:
+    """Drift that no apply repairs by itself, where something else is to be done.
+
+    The engine config holds what is wanted too, and is written with it.
+    """
+    pending = whole.plan.pending
+    if reading.desired.policy.drift != "report" or all(change.drifted for change in pending):
+        return frozenset()
+    return {each.address for each in pending if each.drifted and each.kind != "config"}
 
 
 def _now() -> float:

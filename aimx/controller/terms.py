@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 
 from desired.manifest import Reading
@@ -44,6 +44,7 @@ class Consent:
     withheld: bool = False
     # Resources that wait for their next try, and why the last one failed.
     held: Mapping[str, str] = field(default_factory=dict)
+    reported: Set[str] = frozenset()  # Drift that is told and not repaired.
 
 
 # As many as there are: whoever consents has seen each.

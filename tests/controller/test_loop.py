@@ -128,6 +128,23 @@ def test_drift_is_repaired_or_only_reported(serving, policy, mode):
     serving(scene)
 
 
+def test_drift_that_is_only_reported_stays_when_something_else_is_applied(serving):
+    async def scene(served) -> None:
+        served.declare("postmaster", top='[policy]\ndrift = "report"\n')
+        await served.controller.turn()
+        box = served.base / "data/example.com/inbox/postmaster"
+        box.chmod(0o777)
+
+        served.declare("postmaster", "info", top='[policy]\ndrift = "report"\n')
+        await served.controller.turn()
+
+        assert served.routes == ["info", "postmaster"]
+        assert box.stat().st_mode & 0o777 == 0o777
+        assert served.condition("Drifted")[0] == "True"
+
+    serving(scene)
+
+
 def test_what_the_engine_refuses_never_becomes_its_config(serving):
     async def scene(served) -> None:
         config = served.base / "config" / "config.toml"
