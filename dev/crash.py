@@ -126,7 +126,7 @@ class Trial:
             if not messages <= mail(base):
                 problems.append("a message has another inode or other bytes")
             made = keys(base)
-            second = run(base, self.scenario.command)
+            second = run(base, self.scenario.next(base))
             problems += output_problems("the next apply", second)
             if second.code:
                 problems.append(f"the next apply ended with {second.code}")

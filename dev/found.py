@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 MESSAGE = b'+++\nid = "2026-01-02-030405-hello"\n+++\n\nHello.\n'
 
 _DIGEST = re.compile(rb"manifest sha256:\w+")
+_OF_THE_MOMENT = ("at", "since", "until", "manifest")  # Of a pin; the digest is also of paths.
 _STATE = PurePosixPath("data/.aimx")
 _HISTORY = (_STATE / "journal", _STATE / "generations")
 
@@ -44,6 +45,9 @@ def tree(base: Path, old: frozenset[bytes] = frozenset()) -> dict[str, Found]:
         status = path.lstat()
         content = _content(path, relative, base, old) if path.is_file() else None
         nature = stat.filemode(status.st_mode)
+        if relative.parent.name == "sources":
+            # A config that is adopted is read under one name, and later under another.
+            relative = relative.with_name(relative.name.partition("-")[0])
         found[str(relative)] = Found(nature, status.st_uid, status.st_gid, content)
     return found
 
@@ -64,6 +68,8 @@ def _content(path: Path, relative: PurePosixPath, base: Path, old: frozenset[byt
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                 context.load_cert_chain(path, path.parent / "key.pem")
                 return "a certificate of the key"
+            case _, "pin.json":
+                return json.loads(content) | dict.fromkeys(_OF_THE_MOMENT)
             case _, "plan.json" | "record.json" | "receipts.json" | "tombstone.json":
                 shape = json.loads(content)
                 return sorted(shape) if isinstance(shape, dict) else "a list"
@@ -78,7 +84,7 @@ def keys(base: Path) -> frozenset[bytes]:
     """The private keys, which nothing may replace."""
     return frozenset(
         path.read_bytes()
-        for pattern in ("config/dkim/*/private.key", "config/tls/key.pem")
+        for pattern in ("config/dkim/**/private.key", "config/tls/key.pem")
         for path in base.glob(pattern)
     )
 
@@ -122,6 +128,7 @@ def engine_problems(base: Path, *, moving: str = "") -> Iterator[str]:
     """
     from aimx.controller.compiled import compiled
     from aimx.controller.probe import probe
+    from desired.engine_config import header
     from reconcilers.host.host import StepError
     from reconcilers.host.local import LocalHost
     from reconcilers.roots import Roots
@@ -132,6 +139,8 @@ def engine_problems(base: Path, *, moving: str = "") -> Iterator[str]:
         engine_config = (base / "config/config.toml").read_bytes()
     except FileNotFoundError:
         return
+    if header(engine_config) is None:
+        return  # An older install's, which no engine starts with.
     try:
         ready = compiled(engine_config, LocalHost(roots), roots)
         probe(ready)

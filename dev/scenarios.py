@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,17 @@ APPLY = ("apply", "--yes", "--parallelism", "1")
 def manifest(domains: Sequence[str], *mailboxes: str, rest: str = "") -> str:
     tables = (f'[mailboxes."{name}"]\nowner = "{OWNER}"\n' for name in mailboxes)
     return f"domains = {json.dumps(list(domains))}\n" + "".join(tables) + rest
+
+
+OLDER = f"""\
+domain = "a.example"
+[mailboxes.info]
+address = "info@a.example"
+owner = "{OWNER}"
+[mailboxes.help]
+address = "ops@a.example"
+owner = "{OWNER}"
+"""
 
 
 def block(kind: str, mailbox: str, **what: str) -> str:
@@ -40,11 +52,36 @@ class Scenario:
     """What was applied before, if anything, what befell it since, and what is done now."""
 
     before: tuple[str, ...]
-    after: str
+    after: str  # The manifest then; none where it is empty.
     command: tuple[str, ...] = APPLY
     befell: Callable[[Path], None] = lambda base: None
+    finish: Callable[[Path], bool] = lambda base: False  # Whether an apply finishes it.
     moving: str = ""  # The mailbox that is on its way elsewhere.
     deleted: str = ""  # The directory whose mail is to go.
+
+    def next(self, base: Path) -> tuple[str, ...]:
+        """What finishes it after it was struck."""
+        return APPLY if self.finish(base) else self.command
+
+
+def _is_pinned(base: Path) -> bool:
+    """Once it is, whatever applies goes back; before, nothing has been done."""
+    return (base / "data/.aimx/pin.json").exists()
+
+
+def _age(base: Path) -> None:
+    """It is an install of layout 1, and one of its mailboxes goes by another name."""
+    config, data = base / "config", base / "data"
+    for name in ("inbox", "sent"):
+        (data / "a.example" / name).rename(data / name)
+        (data / name / "ops").rename(data / name / "help")
+    for name in ("private.key", "public.key"):
+        (config / "dkim/a.example" / name).rename(config / "dkim" / name)
+    for gone in (config / "dkim/a.example", config / "tls", data / "a.example", data / ".aimx"):
+        shutil.rmtree(gone)
+    for gone in (data / ".layout-version", data / "README.md", config / "manifest.toml"):
+        gone.unlink()
+    (config / "config.toml").write_text(OLDER)
 
 
 def _drift(base: Path) -> None:
@@ -57,14 +94,11 @@ def _drift(base: Path) -> None:
 
 
 ALL = manifest(TWO, INFO, OPS, REST)
+_MOVED = manifest(TWO, INFO, "ops@b.example", REST, rest=block("moved", OPS, to="ops@b.example"))
 SCENARIOS = {
     "create": Scenario((), ALL),
     "add": Scenario((manifest(ONE, INFO),), manifest(TWO, INFO, REST)),
-    "move": Scenario(
-        (ALL,),
-        manifest(TWO, INFO, "ops@b.example", REST, rest=block("moved", OPS, to="ops@b.example")),
-        moving=OPS,
-    ),
+    "move": Scenario((ALL,), _MOVED, moving=OPS),
     "remove": Scenario(
         (ALL,), manifest(TWO, INFO, REST, rest=block("removed", OPS, data="tombstone"))
     ),
@@ -75,6 +109,15 @@ SCENARIOS = {
     ),
     # A domain with its key, and its mailbox.
     "leave": Scenario((ALL,), manifest(ONE, INFO, OPS), (*APPLY, "--allow-removals", "2")),
+    # A move is taken back, and what came since leaves.
+    "rollback": Scenario(
+        (manifest(TWO, INFO, OPS), _MOVED),
+        _MOVED,
+        ("rollback", "1", "--yes", "--allow-removals", "1"),
+        finish=_is_pinned,
+        moving="ops@b.example",
+    ),
+    "migrate": Scenario((manifest(ONE, INFO, OPS),), "", befell=_age),
     "drift": Scenario((manifest(TWO, INFO, REST),), manifest(TWO, INFO, REST), befell=_drift),
 }
 
@@ -89,7 +132,8 @@ def lay_out(scenario: Scenario, base: Path) -> None:
         assert done.code == 0, done.output
     deliver(base)
     scenario.befell(base)
-    (base / "config/manifest.toml").write_text(scenario.after)
+    if scenario.after:
+        (base / "config/manifest.toml").write_text(scenario.after)
 
 
 def deliver(base: Path) -> None:
