@@ -80,14 +80,19 @@ def _attached(child: _Started, strace: Sequence[str]) -> Iterator[None]:
 
 
 def _started(base: Path, command: Sequence[str], *, tell_modules: bool = False) -> _Started:
-    """A fork that waits for the sign to begin."""
+    """A fork that waits for the sign to begin, and does nothing else any more."""
     waits, go = os.pipe()
+    waiting, tell = os.pipe()
     output = tempfile.TemporaryFile()  # noqa: SIM115 - closed where it is read
     pid = os.fork()
     if pid == 0:
         os.close(go)
-        _command(base, command, waits, output.fileno(), tell_modules=tell_modules)
+        _command(base, command, waits, tell, output.fileno(), tell_modules=tell_modules)
     os.close(waits)
+    os.close(tell)
+    # Whoever attaches before counts calls of ours as the command's.
+    os.read(waiting, 1)
+    os.close(waiting)
     return _Started(pid, go, output)
 
 
@@ -102,11 +107,11 @@ def _finished(child: _Started) -> Done:
 
 
 def _command(
-    base: Path, command: Sequence[str], waits: int, output: int, *, tell_modules: bool
+    base: Path, command: Sequence[str], waits: int, tell: int, output: int, *, tell_modules: bool
 ) -> NoReturn:
     code: object = 1
     try:
-        code = _ended(base, command, waits, output)
+        code = _ended(base, command, waits, tell, output)
         if tell_modules:
             print(json.dumps(sorted(sys.modules)))
         sys.stdout.flush()
@@ -115,7 +120,7 @@ def _command(
         os._exit(code if isinstance(code, int) else 1)
 
 
-def _ended(base: Path, command: Sequence[str], waits: int, output: int) -> object:
+def _ended(base: Path, command: Sequence[str], waits: int, tell: int, output: int) -> object:
     """The code that the command ends with."""
     from aimx.cli.main import main
 
@@ -133,9 +138,12 @@ def _ended(base: Path, command: Sequence[str], waits: int, output: int) -> objec
     # With one processor a command takes one step at a time.
     os.sched_setaffinity(0, {random.choice(sorted(os.sched_getaffinity(0)))})
     # What stands there is no new key.
-    _MADE[:] = [key for key in _MADE if key not in keys(base)]
+    standing = keys(base)
+    _MADE[:] = [key for key in _MADE if key not in standing]
     random.shuffle(_MADE)
     ctypes.CDLL(None).prctl(_PR_SET_PTRACER, _ANYBODY, 0, 0, 0)
+    os.write(tell, _GO)
+    os.close(tell)
     if os.read(waits, 1) != _GO:
         return 1
     try:
