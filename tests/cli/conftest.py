@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pwd
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +71,13 @@ class Instance:
             str(path.relative_to(self.base)): path.read_bytes() if path.is_file() else b""
             for path in sorted(self.base.rglob("*"))
         }
+
+
+@pytest.fixture(autouse=True)
+def collecting() -> Iterator[None]:
+    """A command leaves its process without a collector, which is not the command's own here."""
+    yield
+    gc.enable()
 
 
 @pytest.fixture
