@@ -16,7 +16,7 @@ from aimx.controller.asked import Asked
 from aimx.controller.backoff import backoff
 from aimx.controller.retention import Retention
 from aimx.controller.sources import digest, watched
-from aimx.controller.terms import EVERY, Applied, Consent, Review
+from aimx.controller.terms import EVERY, Applied, Consent, Review, StaleError
 from aimx.controller.watch import Watch
 from aimx.controller.whereabouts import Whereabouts
 from desired.manifest import Reading
@@ -62,6 +62,8 @@ class Controller(Asked):
         try:
             async with self.changing:
                 await self._looked()
+        except StaleError:
+            self.nudge()  # Something changed while we looked: what it is now counts.
         except ReconcileError as cause:
             self._failed(str(cause))
         except Exception as cause:
