@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import TracebackType
 
 
 class Room:
@@ -16,21 +16,39 @@ class Room:
         self._turn = asyncio.Lock()
         self._freed = asyncio.Event()
 
-    @asynccontextmanager
-    async def taken(self, amount: int) -> AsyncIterator[None]:
+    def taken(self, amount: int) -> Taken:
         """Wait until there is so much, and hold it. Who asks for more than all gets all."""
-        if not amount:
-            yield
-            return
-        amount = min(amount, self._most)
+        return Taken(self, min(amount, self._most))
+
+    async def take(self, amount: int) -> None:
         # Who waits here keeps the others behind it, so that small wishes do not starve a large one.
         async with self._turn:
             while self._left < amount:
                 self._freed.clear()
                 await self._freed.wait()
             self._left -= amount
-        try:
-            yield
-        finally:
-            self._left += amount
-            self._freed.set()
+
+    def give_back(self, amount: int) -> None:
+        self._left += amount
+        self._freed.set()
+
+
+@dataclass(slots=True)
+class Taken:
+    """So much of it, for as long as the block lasts. Nothing is taken at once, and costs little."""
+
+    room: Room
+    amount: int
+
+    async def __aenter__(self) -> None:
+        if self.amount:
+            await self.room.take(self.amount)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self.amount:
+            self.room.give_back(self.amount)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from aimx.mail import header
 from aimx.mail.addresses import AddressError, correspondents
+from aimx.mail.header import Header
 
 _DOMAIN = re.compile(r"[^\W_](?:[\w-]*[^\W_])?(?:\.[^\W_](?:[\w-]*[^\W_])?)*")
 
@@ -28,8 +28,7 @@ class NoAuthor:
     reason: str  # A sentence.
 
 
-def author(content: bytes) -> Author | NoAuthor:
-    fields = header.read(content)
+def author(fields: Header) -> Author | NoAuthor:
     if not fields.complete:
         return NoAuthor("The header is too long to tell that it has one author.")
     values = fields.values("from")

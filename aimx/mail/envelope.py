@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
+
+from aimx.mail import header
+from aimx.mail.header import Header
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +28,15 @@ class Envelope:
     client: Client
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Incoming:
     """Envelope and content. The content has CRLF line ends only, and no dot-stuffing."""
 
     envelope: Envelope
     content: bytes
     received_at: datetime  # Aware, UTC.
+
+    @cached_property
+    def header(self) -> Header:
+        """Read once, for all who judge and keep the message."""
+        return header.read(self.content)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 
-from aimx.mail import attachments, filenames, header, mime, stem
+from aimx.mail import attachments, filenames, mime, stem
 from aimx.mail.attachments import Attachment
 from aimx.mail.envelope import Incoming
 from aimx.mail.heading import Heading, heading
@@ -26,7 +26,7 @@ class Reading:
 def read(incoming: Incoming, *, keep_raw: bool = False) -> Reading:
     """With `keep_raw` the message as it came is one of the files, and not in the frontmatter."""
     content = incoming.content
-    fields = header.read(content)
+    fields = incoming.header
     digest = sha256(content).digest()
     said = heading(fields, incoming.received_at, digest)
     document = mime.document(content, fields)

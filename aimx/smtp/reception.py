@@ -58,6 +58,8 @@ class Reception:
     async def _kept(self, received: Received, verdicts: Verdicts) -> Sequence[Placing]:
         reading = read(received.incoming)
         copies = [_copy(received, reading, verdicts, *each) for each in _mailboxes(received)]
+        if len(copies) == 1:
+            return [await self.placements.place(copies[0])]
         return await asyncio.gather(*map(self.placements.place, copies))
 
     async def _kept_large(self, received: Received, verdicts: Verdicts) -> Sequence[Placing]:

@@ -25,8 +25,9 @@ async def signatures(content: bytes, now: datetime, resolver: Resolver) -> tuple
     if message is None:
         return ()
     fields = message.signatures()[:MOST_SIGNATURES]
-    judging = (_signature(message, field, now, resolver) for field in fields)
-    return tuple(await asyncio.gather(*judging))
+    judging = [_signature(message, field, now, resolver) for field in fields]
+    # Most have one, and a task for it would cost as much as reading it.
+    return (await judging[0],) if len(judging) == 1 else tuple(await asyncio.gather(*judging))
 
 
 async def _signature(message: Signed, field: Field, now: datetime, resolver: Resolver) -> Signature:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 import structlog
 
 from aimx.mail.author import Author, NoAuthor, author
 from aimx.mail.envelope import Envelope, Incoming
 from aimx.verify import dkim, dmarc
+from aimx.verify.domain import canonical
 from aimx.verify.organization import walk
 from aimx.verify.resolver import Resolver
 from aimx.verify.spf import SenderPolicy
@@ -30,12 +32,41 @@ class Judge:
         self._sender_policy = SenderPolicy(resolver)
 
     async def verdicts(self, incoming: Incoming) -> Verdicts:
-        found = author(incoming.content)
-        spf, signatures = await asyncio.gather(self._spf(incoming.envelope), self._dkim(incoming))
-        verdict, organizations = await asyncio.gather(
-            self._dmarc(found, spf, signatures), self._organizations(signatures)
-        )
+        found = author(incoming.header)
+        spf, signatures = await self._checks(incoming)
+        verdict, organizations = await self._walks(found, spf, signatures)
         return Verdicts(spf, signatures, verdict, organizations, found)
+
+    async def _checks(self, incoming: Incoming) -> tuple[Spf, tuple[Signature, ...]]:
+        """Side by side, where both have to wait for the DNS."""
+        spf = self._known_spf(incoming.envelope)
+        if spf is not None:
+            return spf, await self._dkim(incoming)
+        return await asyncio.gather(self._spf(incoming.envelope), self._dkim(incoming))
+
+    async def _walks(
+        self, found: Author | NoAuthor, spf: Spf, signatures: tuple[Signature, ...]
+    ) -> tuple[Dmarc, dict[str, str]]:
+        """DMARC, and the organizations of those who signed: for the author's domain it is one."""
+        home = canonical(found.domain) if isinstance(found, Author) else None
+        signers = {s.domain for s in signatures if s.verdict == "pass"}
+        if others := signers - {home}:
+            verdict, organizations = await asyncio.gather(
+                self._dmarc(found, spf, signatures), self._organizations(others)
+            )
+        else:
+            verdict, organizations = await self._dmarc(found, spf, signatures), {}
+        if home in signers and verdict.organizational_domain:
+            organizations[home] = verdict.organizational_domain
+        return verdict, organizations
+
+    def _known_spf(self, envelope: Envelope) -> Spf | None:
+        try:
+            known = self._sender_policy.known(envelope)
+        except Exception:
+            log.exception("spf not checked")
+            return Spf("temperror", FAULT, "")
+        return known if isinstance(known, Spf) else None
 
     async def _spf(self, envelope: Envelope) -> Spf:
         try:
@@ -65,11 +96,10 @@ class Judge:
             log.exception("dmarc not checked")
             return Dmarc("temperror", "", FAULT)
 
-    async def _organizations(self, signatures: tuple[Signature, ...]) -> dict[str, str]:
-        domains = sorted({s.domain for s in signatures if s.verdict == "pass"})
+    async def _organizations(self, domains: Iterable[str]) -> dict[str, str]:
         try:
             async with asyncio.timeout(self._longest):
-                walks = await asyncio.gather(*(walk(d, self._resolver) for d in domains))
+                walks = await asyncio.gather(*(walk(d, self._resolver) for d in sorted(domains)))
         except TimeoutError:
             return {}  # As where a walk finds no end.
         except Exception:

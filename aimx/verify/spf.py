@@ -70,12 +70,19 @@ class SenderPolicy:
         self._resolver = resolver
         self._kept: Expiring[tuple[str, str, str], Spf] = Expiring(KEPT, clock)
 
-    async def check(self, envelope: Envelope) -> Spf:
+    def known(self, envelope: Envelope) -> Spf | Check:
+        """The verdict, or what must be looked up for it."""
         check = _check(envelope)
         if isinstance(check, Spf):
             return check
-        if found := self._kept.get(check.key):
-            return found[0]
+        found = self._kept.get(check.key)
+        return found[0] if found else check
+
+    async def check(self, envelope: Envelope) -> Spf:
+        known = self.known(envelope)
+        return known if isinstance(known, Spf) else await self._find(known)
+
+    async def _find(self, check: Check) -> Spf:
         answers: dict[Question, Answer] = {}
         try:
             async with asyncio.timeout(LONGEST):

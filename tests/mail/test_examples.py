@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from aimx.mail import header
 from aimx.mail.author import Author, author
 from aimx.mail.envelope import Incoming
 from aimx.mail.mime import document
@@ -27,7 +28,7 @@ def test_an_example_is_a_message_that_reads_well(path: Path) -> None:
 
     assert not re.search(rb"(?<!\r)\n|\r(?!\n)|\0", content)
     assert max(map(len, content.split(b"\r\n"))) <= 998
-    assert isinstance(author(content), Author)
+    assert isinstance(author(header.read(content)), Author)
     assert found.body.strip()
     assert not found.notes
 

@@ -55,7 +55,7 @@ class Case:
         trusted = decide(
             "verified",
             self.says.get("trusted_senders", ["*@*"]),
-            author(self.incoming.content),
+            author(self.incoming.header),
             verdicts,
             self.incoming.received_at,
             MAX_AGE,
