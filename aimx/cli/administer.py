@@ -8,9 +8,12 @@ import gc
 import os
 import shlex
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from aimx.cli import roots, terminal
+from aimx.cli.progress import progress
+from aimx.doors.events import Tell, unheard
 from aimx.doors.exits import Exit
 from aimx.doors.socket import client
 from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
@@ -28,6 +31,8 @@ TOLD_AS_DATA = (Exit.DONE, Exit.REFUSED, Exit.PARTIAL, Exit.INVALID)
 
 
 _APPLYING = ("APPLY", "ROLLBACK", "APPROVE")
+# Those that tell of each step.
+_FOLLOWED = (*_APPLYING, "TOMBSTONES")
 
 
 def wish(options: argparse.Namespace) -> Wish:
@@ -58,20 +63,20 @@ def apply_saved(
     asked = wish(options)
     headers = {**_headers(asked), "Content-Length": str(len(content))}
 
-    def alone(direct: Direct) -> Answer:
-        return _attended(asked, events, lambda watched: direct.apply_saved(asked, content, watched))
+    def alone(direct: Direct, tell: Tell) -> Answer:
+        return _attended(asked, tell, lambda watched: direct.apply_saved(asked, content, watched))
 
-    return _answer("APPLY", options, headers, alone, content)
+    return _followed("APPLY", options, headers, alone, content, events)
 
 
 def apply(options: argparse.Namespace, plan_id: str, events: Events | None = None) -> Answer:
     asked = wish(options)
     headers = {**_headers(asked), "Plan": plan_id}
 
-    def alone(direct: Direct) -> Answer:
-        return _attended(asked, events, lambda watched: direct.apply(asked, plan_id, watched))
+    def alone(direct: Direct, tell: Tell) -> Answer:
+        return _attended(asked, tell, lambda watched: direct.apply(asked, plan_id, watched))
 
-    return _answer("APPLY", options, headers, alone)
+    return _followed("APPLY", options, headers, alone, events=events)
 
 
 def intend(options: argparse.Namespace, intent: Intent) -> Answer:
@@ -79,10 +84,10 @@ def intend(options: argparse.Namespace, intent: Intent) -> Answer:
     asked = wish(options)
     headers = {**_headers(asked), **intent.headers()}
 
-    def alone(direct: Direct) -> Answer:
-        return _attended(asked, None, lambda watched: direct.intend(asked, intent, watched))
+    def alone(direct: Direct, tell: Tell) -> Answer:
+        return _attended(asked, tell, lambda watched: direct.intend(asked, intent, watched))
 
-    return _answer(intent.verb, options, headers, alone)
+    return _followed(intent.verb, options, headers, alone)
 
 
 def downgrade(options: argparse.Namespace, plan_id: str | None = None) -> Answer:
@@ -90,7 +95,10 @@ def downgrade(options: argparse.Namespace, plan_id: str | None = None) -> Answer
     does not run on it."""
     asked = wish(options)
     direct = _direct(options)
-    return _attended(asked, None, lambda watched: direct.downgrade(asked, plan_id, watched))
+    with progress() as tell:
+        return _attended(
+            asked, tell or unheard, lambda watched: direct.downgrade(asked, plan_id, watched)
+        )
 
 
 def report(options: argparse.Namespace, question: Question) -> Answer:
@@ -105,12 +113,12 @@ def tombstones(options: argparse.Namespace, errand: Errand, plan_id: str | None 
     asked = wish(options)
     headers = {**_headers(asked), **errand.headers(), **({"Plan": plan_id} if plan_id else {})}
 
-    def alone(direct: Direct) -> Answer:
+    def alone(direct: Direct, tell: Tell) -> Answer:
         return _attended(
-            asked, None, lambda watched: direct.tombstones(asked, errand, plan_id, watched)
+            asked, tell, lambda watched: direct.tombstones(asked, errand, plan_id, watched)
         )
 
-    return _answer("TOMBSTONES", options, headers, alone)
+    return _followed("TOMBSTONES", options, headers, alone)
 
 
 def tell(answer: Answer) -> int:
@@ -127,11 +135,28 @@ def status(options: argparse.Namespace) -> Answer:
     return _answer("STATUS", options, headers, lambda direct: direct.status(asked))
 
 
-def _attended(asked: Wish, events: Events | None, apply: Callable[[Watched], Answer]) -> Answer:
+def _attended(asked: Wish, tell: Tell, apply: Callable[[Watched], Answer]) -> Answer:
     from aimx.cli.attended import attended
 
-    with attended(asked.parallelism, events) as watched:
+    with attended(asked.parallelism, tell) as watched:
         return apply(watched)
+
+
+def _followed(
+    verb: str,
+    options: argparse.Namespace,
+    headers: dict[str, str],
+    alone: Callable[[Direct, Tell], Answer],
+    body: bytes = b"",
+    events: Events | None = None,
+) -> Answer:
+    """What may take long: told as events, or on a terminal by a line that is written over."""
+    with nullcontext(events.hear) if events else progress() as tell:
+        if tell is not None and verb in _FOLLOWED:
+            headers = {**headers, "Events": "true"}
+        return _answer(
+            verb, options, headers, lambda direct: alone(direct, tell or unheard), body, tell
+        )
 
 
 def _answer(
@@ -140,10 +165,11 @@ def _answer(
     headers: dict[str, str],
     alone: Callable[[Direct], Answer],
     body: bytes = b"",
+    tell: Tell | None = None,
 ) -> Answer:
     asked = wish(options)
     try:
-        reply = _daemon(verb, asked, headers, body)
+        reply = _daemon(verb, asked, headers, body, tell or unheard)
     except client.ReplyError as cause:
         return Answer(Exit.ERROR, f"aimx: {cause}; `aimx status` tells how far it came")
     except KeyboardInterrupt:
@@ -160,12 +186,12 @@ def _answer(
 
 
 def _daemon(
-    verb: str, asked: Wish, headers: dict[str, str], body: bytes = b""
+    verb: str, asked: Wish, headers: dict[str, str], body: bytes, tell: Tell
 ) -> client.Ok | client.Err | None:
     """The daemon's reply; None where none runs, or one that serves other directories."""
     socket = os.path.join(asked.roots["runtime-dir"], "aimx.sock")
     try:
-        reply = client.call(socket, verb, headers, body)
+        reply = client.call(socket, verb, headers, body, tell)
     except client.UnreachableError:
         return None
     if isinstance(reply, client.Err) and reply.code == OTHER_INSTANCE:

@@ -4,75 +4,55 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 from aimx.cli import terminal
+from aimx.doors.events import Event, event
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Answer
-
-if TYPE_CHECKING:
-    from reconcilers.receipt import Receipt
-    from reconcilers.step import Step
-
-FORMAT, FORMAT_VERSION = "aimx.event", "1.0"
 
 
 @dataclass(slots=True)
 class Events:
     """The stream of one apply."""
 
-    _told: int = 0  # Steps whose end was told.
+    # What was told of each step that has ended.
+    _ends: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def planned(self, document: Mapping[str, Any]) -> None:
         """What is about to be applied: of a plan as data, or a saved one."""
-        self._emit("planned", plan_id=document["plan_id"], changes=document["summary"])
+        _say(event("planned", plan_id=document["plan_id"], changes=document["summary"]))
 
-    def started(self, step: Step) -> None:
-        self._emit(
-            "step-started",
-            step=step.id,
-            address=step.address,
-            phase=step.phase.name.lower(),
-            does=str(step.operation),
-        )
-
-    def finished(self, receipt: Receipt, number: int, steps: int) -> None:
-        self._finished(
-            {
-                "step": receipt.step,
-                "address": receipt.address,
-                "outcome": str(receipt.outcome),
-                "reason": receipt.reason,
-            },
-            number,
-            steps,
-        )
+    def hear(self, happened: Event) -> None:
+        """A step has begun or ended."""
+        if happened["type"] == "step-finished":
+            self._ends[happened["step"]] = happened["outcome"], happened["reason"]
+        _say(happened)
 
     def ended(self, answer: Answer) -> None:
-        """The summary, whatever came of it; the steps before it where nobody told of them yet."""
+        """The summary, whatever came of it; before it the ends of steps that nobody told of."""
         outcome = _outcome(answer)
         if outcome is None:
             message = answer.output if answer.exit != Exit.DONE else ""
-            self._emit("summary", exit=int(answer.exit), message=message)
+            _say(event("summary", exit=int(answer.exit), message=message))
             return
         receipts = outcome["receipts"]
-        if not self._told:
-            for number, receipt in enumerate(receipts, start=1):
-                self._finished(receipt, number, len(receipts))
+        for receipt in receipts:
+            end = receipt["outcome"], receipt["reason"]
+            if self._ends.get(receipt["step"]) != end:
+                self._ends[receipt["step"]] = end
+                number = len(self._ends)
+                _say(event("step-finished", **receipt, number=number, steps=len(receipts)))
         counted = {
             name: outcome[name]
             for name in ("done", "failed", "skipped", "not_started", "seconds", "generation")
         }
-        self._emit("summary", exit=int(answer.exit), message="", **counted)
+        _say(event("summary", exit=int(answer.exit), message="", **counted))
 
-    def _finished(self, receipt: Mapping[str, Any], number: int, steps: int) -> None:
-        self._told += 1
-        self._emit("step-finished", **receipt, number=number, steps=steps)
 
-    def _emit(self, kind: str, **members: Any) -> None:
-        event = {"format": FORMAT, "format_version": FORMAT_VERSION, "type": kind, **members}
-        terminal.say(json.dumps(event, ensure_ascii=False))
+def _say(happened: Event) -> None:
+    terminal.say(json.dumps(happened, ensure_ascii=False))
 
 
 def _outcome(answer: Answer) -> Mapping[str, Any] | None:

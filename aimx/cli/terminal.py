@@ -23,12 +23,22 @@ def tell(text: str) -> None:
     _write(sys.stderr, text)
 
 
-def overwrite(line: str) -> bool:
-    """Show a line in the place of the one before; tells whether there is anybody who sees it."""
-    if not _is_terminal(sys.stderr):
-        return False
-    _write(sys.stderr, f"\r{line[: columns() - 1]}\x1b[K", end="")
-    return True
+def can_overwrite() -> bool:
+    """Whether somebody would see a line that is written over."""
+    return _is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
+
+
+def overwrite(line: str) -> None:
+    """Show a line, no wider than `width`, in the place of the one before."""
+    _write(sys.stderr, f"\r{line}\x1b[K", end="")
+
+
+def width() -> int:
+    """How wide a line may be that is written over: a wider one would stay."""
+    try:
+        return max(os.get_terminal_size(sys.stderr.fileno()).columns, 20) - 1
+    except OSError:
+        return 79
 
 
 def columns() -> int:

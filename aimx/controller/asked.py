@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from aimx.controller.carrying import Carrying
@@ -44,13 +44,20 @@ class Asked(Carrying):
         self.nudge()
         return applied
 
-    async def carry_out(self, planned: Callable[[], Plan], expected: str, who: Who) -> Errand:
+    async def carry_out(
+        self,
+        planned: Callable[[], Plan],
+        expected: str,
+        who: Who,
+        watched: Watched = UNWATCHED,
+    ) -> Errand:
         """Carry out a plan that no manifest asks for; raises what `Instance.run` raises."""
 
         def stop() -> bool:
             return self._leaving
 
-        run = partial(self.instance.run, planned, expected, self.running, who, Watched(stop))
+        minded = replace(watched, stop=stop)
+        run = partial(self.instance.run, planned, expected, self.running, who, minded)
         async with self.changing:
             errand = await self._to_its_end(asyncio.to_thread(run))
         self.nudge()
@@ -65,23 +72,23 @@ class Asked(Carrying):
         return await asyncio.to_thread(look)
 
     async def roll_back(
-        self, back: Back, expected: str, who: Who, consent: Consent
+        self, back: Back, expected: str, who: Who, consent: Consent, watched: Watched = UNWATCHED
     ) -> tuple[Applied, Pin]:
         """Carry out a way back that somebody has seen, and go by it from now on."""
         async with self.changing:
             pin = await asyncio.to_thread(self.instance.back, back)
-            applied = await self._applied(expected, who, consent, pin=pin)
+            applied = await self._applied(expected, who, consent, watched=watched, pin=pin)
         self.nudge()
         return applied, pin
 
-    async def approve(self, said: str, who: Who) -> Applied:
+    async def approve(self, said: str, who: Who, watched: Watched = UNWATCHED) -> Applied:
         """Carry out the plan that waits, if this is the one; else raises `StaleError`."""
         consent = Consent(EVERY)
         async with self.changing:
             review = await self.review(consent)
             if not is_meant(said, review.id):
                 raise StaleError(review.plan)
-            applied = await self._applied(review.id, who, consent)
+            applied = await self._applied(review.id, who, consent, watched=watched)
         self.nudge()
         return applied
 

@@ -14,6 +14,8 @@ from aimx.controller.pinned import PinError
 from aimx.controller.terms import Consent, StaleError, Watched
 from aimx.doors import intents
 from aimx.doors.answers import against, answering, applied, planned
+from aimx.doors.events import Tell
+from aimx.doors.following import followed
 from aimx.doors.reports import reported, standing, told
 from aimx.doors.socket.frames import Code, FrameError
 from aimx.doors.tombstones import finished, plan_of, shown
@@ -40,34 +42,34 @@ class Daemon:
             answers.append(intents.noticed(shown, said, wish))
         return answers[0]
 
-    async def apply(self, wish: Wish, plan_id: str | None, uid: int) -> Answer:
+    async def apply(self, wish: Wish, plan_id: str | None, uid: int, tell: Tell) -> Answer:
         self._check(wish)
         who = self._who(uid, "aimx apply")
         with answering(wish) as answers:
-            consent, watched = Consent(wish.allow_removals), Watched(parallelism=wish.parallelism)
+            consent, watched = Consent(wish.allow_removals), followed(tell, wish.parallelism)
             done = await self.controller.apply(plan_id, who, consent, None, watched)
             answers.append(applied(done, wish))
         return answers[0]
 
-    async def apply_saved(self, wish: Wish, content: bytes, uid: int) -> Answer:
+    async def apply_saved(self, wish: Wish, content: bytes, uid: int, tell: Tell) -> Answer:
         self._check(wish)
         who = self._who(uid, "aimx apply")
         with answering(wish) as answers:
             saved = await asyncio.to_thread(self.controller.instance.load, content)
             with against(saved):
                 consent = Consent(saved.allow_removals)
-                watched = Watched(parallelism=wish.parallelism)
+                watched = followed(tell, wish.parallelism)
                 done = await self.controller.apply(saved.plan_id, who, consent, saved, watched)
             answers.append(applied(done, wish))
         return answers[0]
 
-    async def intend(self, wish: Wish, intent: Intent, uid: int) -> Answer:
+    async def intend(self, wish: Wish, intent: Intent, uid: int, tell: Tell) -> Answer:
         self._check(wish)
-        who = self._who(uid, f"aimx {intent.verb.lower()}")
+        who, watched = self._who(uid, f"aimx {intent.verb.lower()}"), followed(tell)
         with answering(wish) as answers:
             match intent.verb:
                 case "ROLLBACK" if intent.plan:
-                    answers.append(await self._gone_back(wish, intent, who))
+                    answers.append(await self._gone_back(wish, intent, who, watched))
                 case "ROLLBACK":
                     instance = self.controller.instance
                     pin = await asyncio.to_thread(instance.back, intents.back(intent, uid))
@@ -81,18 +83,18 @@ class Daemon:
                 case "RESUME":
                     answers.append(intents.resumed(await self.controller.resume(who)))
                 case "APPROVE":
-                    answers.append(await self._approved(wish, intent, who))
+                    answers.append(await self._approved(wish, intent, who, watched))
         return answers[0]
 
-    async def _gone_back(self, wish: Wish, intent: Intent, who: Who) -> Answer:
+    async def _gone_back(self, wish: Wish, intent: Intent, who: Who, watched: Watched) -> Answer:
         consent, back = Consent(wish.allow_removals), intents.back(intent, who.uid)
-        done, pin = await self.controller.roll_back(back, intent.plan, who, consent)
+        done, pin = await self.controller.roll_back(back, intent.plan, who, consent, watched)
         holds = await asyncio.to_thread(self.controller.instance.holds, pin)
         return intents.gone_back(applied(done, wish), pin, wish, holds=holds)
 
-    async def _approved(self, wish: Wish, intent: Intent, who: Who) -> Answer:
+    async def _approved(self, wish: Wish, intent: Intent, who: Who, watched: Watched) -> Answer:
         try:
-            return applied(await self.controller.approve(intent.plan, who), wish)
+            return applied(await self.controller.approve(intent.plan, who, watched), wish)
         except StaleError as cause:
             return intents.outdated(cause.plan, wish)
 
@@ -100,7 +102,9 @@ class Daemon:
         self._check(wish)
         return await asyncio.to_thread(reported, self.controller.instance, wish, question)
 
-    async def tombstones(self, wish: Wish, errand: Errand, plan_id: str | None, uid: int) -> Answer:
+    async def tombstones(
+        self, wish: Wish, errand: Errand, plan_id: str | None, uid: int, tell: Tell
+    ) -> Answer:
         self._check(wish)
         instance = self.controller.instance
         with answering(wish) as answers:
@@ -109,8 +113,9 @@ class Daemon:
             else:
                 who = self._who(uid, f"aimx tombstones {errand.does}")
                 planned = partial(plan_of, instance, errand)
+                carry_out = self.controller.carry_out
                 answers.append(
-                    finished(await self.controller.carry_out(planned, plan_id, who), wish)
+                    finished(await carry_out(planned, plan_id, who, followed(tell)), wish)
                 )
         return answers[0]
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
+from aimx.doors.events import Tell
+
 MOST_LANES = 64  # Each is a thread of whoever applies.
 
 
@@ -91,24 +93,26 @@ class Answer:
 
 
 class Administration(Protocol):
-    """Who plans and applies: the daemon's controller, or the command's own process."""
+    """Who plans and applies: the daemon's controller. Whoever asks for it is told each step."""
 
     async def plan(self, wish: Wish) -> Answer:
         """Look, and change nothing."""
 
-    async def apply(self, wish: Wish, plan_id: str | None, uid: int) -> Answer:
+    async def apply(self, wish: Wish, plan_id: str | None, uid: int, tell: Tell) -> Answer:
         """Carry out exactly the plan of this id (None: whatever the plan is now), or refuse."""
 
-    async def apply_saved(self, wish: Wish, content: bytes, uid: int) -> Answer:
+    async def apply_saved(self, wish: Wish, content: bytes, uid: int, tell: Tell) -> Answer:
         """Carry out exactly the plan that was saved with this content, or refuse."""
 
-    async def intend(self, wish: Wish, intent: Intent, uid: int) -> Answer:
+    async def intend(self, wish: Wish, intent: Intent, uid: int, tell: Tell) -> Answer:
         """Let it hold from now on, with the plan that it takes."""
 
     async def report(self, wish: Wish, question: Question) -> Answer:
         """Tell what is asked, and change nothing."""
 
-    async def tombstones(self, wish: Wish, errand: Errand, plan_id: str | None, uid: int) -> Answer:
+    async def tombstones(
+        self, wish: Wish, errand: Errand, plan_id: str | None, uid: int, tell: Tell
+    ) -> Answer:
         """List them, show what would be done about one, or carry out exactly that plan."""
 
     async def status(self, wish: Wish, uid: int | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""An apply told while it runs, and at its end: honestly, whatever happened."""
+"""An apply told at its end: honestly, whatever happened."""
 
 from __future__ import annotations
 
@@ -14,12 +14,6 @@ _WORDS = {
     Outcome.SKIPPED: "skipped",
     Outcome.NOT_STARTED: "not started",
 }
-
-
-def progress_line(receipt: Receipt, number: int, steps: int) -> str:
-    """One step, as it happens."""
-    reason = f": {printable(receipt.reason)}" if receipt.reason else ""
-    return f"[{number}/{steps}] {_WORDS[receipt.outcome]} {printable(receipt.address)}{reason}"
 
 
 def apply_text(receipts: Iterable[Receipt], tally: Tally, *, columns: int = 80) -> str:

@@ -1,9 +1,11 @@
 """The tables of the documents are those of the code."""
 
 import ast
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from aimx.doors.exits import Exit
 from aimx.doors.socket import frames
@@ -93,3 +95,21 @@ def test_the_kinds_and_phases() -> None:
 
     assert order == sorted(order)
     assert [it.kind for it in RECONCILERS if it.kind not in glossary] == []
+
+
+def test_the_phases_of_the_schemas() -> None:
+    said = [phase.name.lower() for phase in Phase]
+    text = {path.stem: path.read_text() for path in (ROOT / "docs/schemas").glob("*.json")}
+
+    for name in ("event", "plan"):
+        assert said in list(enumerations(json.loads(text[name])))
+
+
+def enumerations(schema: Any) -> Iterator[list[str]]:
+    """The words of each member that knows only some."""
+    if isinstance(schema, dict):
+        if "enum" in schema:
+            yield schema["enum"]
+        schema = list(schema.values())
+    for each in schema if isinstance(schema, list) else ():
+        yield from enumerations(each)

@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import json
 import os
 import socket
 from collections import Counter
@@ -9,6 +10,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from aimx.doors.authorize import Caller
+from aimx.doors.events import LINE, Event, Tell, event
 from aimx.doors.socket import frames
 from aimx.doors.socket.frames import Request
 from aimx.doors.socket.server import MAX_CONNECTIONS_PER_UID, Door
@@ -16,7 +18,7 @@ from aimx.doors.socket.server import MAX_CONNECTIONS_PER_UID, Door
 Talk = Callable[[PurePosixPath], Awaitable[bytes]]
 
 
-async def repeat(request: Request, caller: Caller, body: int) -> bytes:
+async def repeat(request: Request, caller: Caller, body: int, tell: Tell) -> bytes:
     """Answers with what it was asked."""
     content = os.pread(body, request.body_length, 0) if body >= 0 else b""
     return frames.ok_json(
@@ -24,7 +26,7 @@ async def repeat(request: Request, caller: Caller, body: int) -> bytes:
     )
 
 
-async def break_down(request: Request, caller: Caller, body: int) -> bytes:
+async def break_down(request: Request, caller: Caller, body: int, tell: Tell) -> bytes:
     raise RuntimeError("secret detail")
 
 
@@ -191,7 +193,7 @@ def test_who_is_turned_away_cannot_stay_by_talking_on(tmp_path: Path) -> None:
     ],
 )
 def test_a_client_that_keeps_us_waiting_is_let_go(tmp_path: Path, said: bytes) -> None:
-    async def much(request: Request, caller: Caller, body: int) -> bytes:
+    async def much(request: Request, caller: Caller, body: int, tell: Tell) -> bytes:
         return b"x" * 10_000_000
 
     async def session() -> None:
@@ -210,7 +212,7 @@ def test_a_client_that_keeps_us_waiting_is_let_go(tmp_path: Path, said: bytes) -
 
 
 def test_receiving_and_reading_are_timed_and_not_what_we_do(tmp_path: Path) -> None:
-    async def slowly(request: Request, caller: Caller, body: int) -> bytes:
+    async def slowly(request: Request, caller: Caller, body: int, tell: Tell) -> bytes:
         await asyncio.sleep(0.2)
         return frames.ok()
 
@@ -229,7 +231,7 @@ def test_one_user_cannot_fill_our_memory(tmp_path: Path) -> None:
     arrived, leave = asyncio.Event(), asyncio.Event()
     frame = b"AIMX/1 SEND\nContent-Length: 6\n\n123456"
 
-    async def hold(request: Request, caller: Caller, body: int) -> bytes:
+    async def hold(request: Request, caller: Caller, body: int, tell: Tell) -> bytes:
         arrived.set()
         await leave.wait()
         return frames.ok()
@@ -251,6 +253,107 @@ def test_one_user_cannot_fill_our_memory(tmp_path: Path) -> None:
 
     assert (first, third) == (b"AIMX/1 OK\n", b"AIMX/1 OK\n")
     assert second.startswith(b"AIMX/1 ERR TEMP too much is being sent at a time")
+
+
+def happening(number: int) -> Event:
+    return event("step-finished", step=f"{number}", reason="x" * 1000)
+
+
+async def tell_much(request: Request, caller: Caller, body: int, tell: Tell) -> bytes:
+    """As an apply does, from a thread."""
+
+    def work() -> None:
+        for number in range(10_000):
+            tell(happening(number))
+
+    await asyncio.to_thread(work)
+    return frames.ok_json({"told": 10_000})
+
+
+def test_what_happens_is_told_before_the_reply(tmp_path: Path) -> None:
+    async def tell_little(request: Request, caller: Caller, body: int, tell: Tell) -> bytes:
+        await asyncio.to_thread(tell, happening(1))
+        tell(happening(2))
+        return frames.ok()
+
+    reply = through_the_door(tmp_path, saying(b"AIMX/1 VERSION\n\n"), tell_little)
+
+    assert reply == frames.event(happening(1)) + frames.event(happening(2)) + frames.ok()
+
+
+def test_it_is_told_while_it_happens(tmp_path: Path) -> None:
+    heard = asyncio.Event()
+
+    async def wait(request: Request, caller: Caller, body: int, tell: Tell) -> bytes:
+        tell(happening(1))
+        await heard.wait()
+        return frames.ok()
+
+    async def talk(path: PurePosixPath) -> bytes:
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        writer.write(b"AIMX/1 VERSION\n\n")
+        line = await reader.readline()
+        heard.set()
+        reply = await reader.read()
+        writer.close()
+        return line + reply
+
+    reply = through_the_door(tmp_path, talk, wait)
+
+    assert reply == frames.event(happening(1)) + frames.ok()
+
+
+def test_who_reads_nothing_holds_up_nobody_and_is_held_little(tmp_path: Path) -> None:
+    async def session() -> bytes:
+        told = asyncio.Event()
+
+        async def tell(request: Request, caller: Caller, body: int, tell: Tell) -> bytes:
+            reply = await tell_much(request, caller, body, tell)
+            told.set()
+            return reply
+
+        door = Door(tell)
+        path = PurePosixPath(tmp_path / "s")
+        await door.open(path)
+        reader, writer = await asyncio.open_unix_connection(str(path), limit=1)
+        writer.write(b"AIMX/1 VERSION\n\n")
+        await told.wait()
+        reply = await reader.read()
+        writer.close()
+        await door.close()
+        return reply
+
+    *events, _, _, _, last = asyncio.run(asyncio.wait_for(session(), 60)).split(b"\n")
+
+    assert json.loads(last) == {"told": 10_000}
+    assert sum(map(len, events)) < 4_000_000
+    assert all(line.startswith(LINE) for line in events)
+
+
+def test_who_leaves_meanwhile_holds_up_nobody(tmp_path: Path) -> None:
+    async def session() -> None:
+        arrived, left, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        async def tell(request: Request, caller: Caller, body: int, tell: Tell) -> bytes:
+            arrived.set()
+            await left.wait()
+            reply = await tell_much(request, caller, body, tell)
+            done.set()
+            return reply
+
+        door = Door(tell)
+        path = PurePosixPath(tmp_path / "s")
+        await door.open(path)
+        _, writer = await asyncio.open_unix_connection(str(path))
+        writer.write(b"AIMX/1 VERSION\n\n")
+        await arrived.wait()
+        writer.transport.abort()
+        left.set()
+        await done.wait()
+        await everybody_is_gone(door)
+        await door.close()
+
+    asyncio.run(asyncio.wait_for(session(), 60))
 
 
 def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
-import pytest
-
 from reconcilers.receipt import Outcome, Receipt, Tally
-from reconcilers.report.progress import apply_text, progress_line
+from reconcilers.report.progress import apply_text
 
 DONE = Receipt("dkim/a.com/aimx#1", "dkim/a.com/aimx", Outcome.DONE)
 FAILED = Receipt("mailbox/ops@a.com#1", "mailbox/ops@a.com", Outcome.FAILED, "the disk is full")
@@ -49,20 +47,3 @@ def test_a_step_that_was_taken_back_is_not_counted_as_done():
         "Apply INCOMPLETE: 0 done, 0 failed, 1 skipped (done, and taken back, since x failed),"
         " 0 not started"
     )
-
-
-@pytest.mark.parametrize(
-    ("receipt", "line"),
-    [
-        pytest.param(DONE, "[3/9] done dkim/a.com/aimx", id="done"),
-        pytest.param(FAILED, "[3/9] FAILED mailbox/ops@a.com: the disk is full", id="failed"),
-        pytest.param(LATER, "[3/9] not started layout: the apply was stopped", id="later"),
-        pytest.param(
-            Receipt("x\x1b#1", "x\x1b", Outcome.FAILED, "a\nb"),
-            r"[3/9] FAILED x\x1b: a\nb",
-            id="hostile",
-        ),
-    ],
-)
-def test_each_step_is_told_in_a_line(receipt, line):
-    assert progress_line(receipt, 3, 9) == line

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from io import IOBase
 from typing import Any
+
+from aimx.doors.events import LINE, Tell, unheard
 
 _CHUNK = 1 << 16
 
@@ -35,8 +39,13 @@ class Err:
     reason: str
 
 
-def call(path: str, verb: str, headers: Mapping[str, str], body: bytes = b"") -> Ok | Err:
-    """One request; raises `UnreachableError` where nobody listens, `ReplyError` for nonsense."""
+def call(
+    path: str, verb: str, headers: Mapping[str, str], body: bytes = b"", heard: Tell = unheard
+) -> Ok | Err:
+    """One request; raises `UnreachableError` where nobody listens, `ReplyError` for nonsense.
+
+    `heard` is told what happens until the reply comes, where the headers ask for that.
+    """
     frame = "".join(
         [f"AIMX/1 {verb}\n", *(f"{name}: {value}\n" for name, value in headers.items()), "\n"]
     )
@@ -50,19 +59,27 @@ def call(path: str, verb: str, headers: Mapping[str, str], body: bytes = b"") ->
             connection.shutdown(socket.SHUT_WR)
         except OSError:
             pass  # It may have answered and closed before it read all.
-        return parse(_everything(connection))
+        with connection.makefile("rb", _CHUNK) as stream:
+            return parse(_reply(stream, heard))
 
 
-def _everything(connection: socket.socket) -> bytes:
-    chunks: list[bytes] = []
+def _reply(stream: IOBase, heard: Tell) -> bytes:
+    """All that comes, but for the events before it."""
+    lines: list[bytes] = []
     try:
-        while chunk := connection.recv(_CHUNK):
-            chunks.append(chunk)
+        for line in stream:
+            if not line.startswith(LINE):
+                lines.append(line)
+                break
+            with suppress(ValueError):  # One that is cut is no event, and no reply follows.
+                heard(json.loads(line.removeprefix(LINE)))
+        while chunk := stream.read(_CHUNK):
+            lines.append(chunk)
     except OSError as cause:
         # It may have answered before it had read all, and that is what counts.
-        if not chunks:
+        if not lines:
             raise ReplyError(f"the daemon hung up: {cause.strerror}") from cause
-    return b"".join(chunks)
+    return b"".join(lines)
 
 
 def parse(reply: bytes) -> Ok | Err:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from aimx.doors.events import LINE
+
 MAX_LINE = 8192  # Octets, without the line end.
 MAX_HEADERS = 64
 MAX_BODY = 25 * 1024 * 1024
@@ -75,16 +77,20 @@ VERBS: Mapping[str, Shape] = {
     "VERSION": Shape(bare=True),
     "STATUS": Shape(optional=ROOTS | VIEW | _names("every")),
     "PLAN": Shape(optional=ROOTS | VIEW),
-    "APPLY": Shape(optional=ROOTS | VIEW | _names("plan", "parallelism"), body=True),
+    "APPLY": Shape(optional=ROOTS | VIEW | _names("plan", "parallelism", "events"), body=True),
     "EXPLAIN": Shape(required=_names("address"), optional=ROOTS | VIEW),
     "GRAPH": Shape(optional=ROOTS | VIEW),
     "DIFF": Shape(optional=ROOTS | VIEW | _names("from", "to")),
-    "TOMBSTONES": Shape(required=_names("do"), optional=ROOTS | VIEW | _names("name", "plan")),
+    "TOMBSTONES": Shape(
+        required=_names("do"), optional=ROOTS | VIEW | _names("name", "plan", "events")
+    ),
     "HISTORY": Shape(optional=ROOTS | VIEW | _names("generation")),
-    "ROLLBACK": Shape(optional=ROOTS | VIEW | _names("generation", "for", "reason", "plan")),
+    "ROLLBACK": Shape(
+        optional=ROOTS | VIEW | _names("generation", "for", "reason", "plan", "events")
+    ),
     "SUSPEND": Shape(required=_names("for"), optional=ROOTS | VIEW | _names("reason")),
     "RESUME": Shape(optional=ROOTS | VIEW),
-    "APPROVE": Shape(required=_names("plan"), optional=ROOTS | VIEW),
+    "APPROVE": Shape(required=_names("plan"), optional=ROOTS | VIEW | _names("events")),
 }
 
 
@@ -193,6 +199,11 @@ def _line(text: str) -> str:
 def ok(detail: str = "") -> bytes:
     """Success; `detail` is the Message-ID of a SEND."""
     return f"AIMX/1 OK {_line(detail)}".rstrip().encode() + b"\n"
+
+
+def event(document: Any) -> bytes:
+    """What happens meanwhile, on a line of its own."""
+    return LINE + json.dumps(document, separators=(",", ":")).encode() + b"\n"
 
 
 def ok_json(document: Any) -> bytes:

@@ -18,8 +18,10 @@ from pathlib import PurePosixPath
 import structlog
 
 from aimx.doors.authorize import Caller
+from aimx.doors.events import Tell
 from aimx.doors.socket import frames
 from aimx.doors.socket.frames import Code, FrameError, Request
+from aimx.doors.socket.telling import Telling
 
 MAX_CONNECTIONS = 64
 MAX_CONNECTIONS_PER_UID = 16
@@ -31,9 +33,9 @@ _LAST_SECONDS = 5.0  # That a client has for reading what is left of the reply.
 
 log = structlog.get_logger()
 
-# Takes the request, its caller, and a descriptor with the body (-1: none) that stays the
-# server's; gives the whole reply.
-Answer = Callable[[Request, Caller, int], Awaitable[bytes]]
+# Takes the request, its caller, a descriptor with the body (-1: none) that stays the server's,
+# and whom to tell what happens meanwhile; gives the whole reply.
+Answer = Callable[[Request, Caller, int, Tell], Awaitable[bytes]]
 
 
 @dataclass(slots=True)
@@ -121,7 +123,8 @@ class Door:
             with self._holding(caller.uid, request.body_length):
                 body = await _body(reader, request.body_length)
                 until.reschedule(None)
-                reply = await self._answered(request, caller, body)
+                telling = Telling(writer.transport, asyncio.get_running_loop())
+                reply = await self._answered(request, caller, body, telling)
         except FrameError as fault:
             await _refuse(reader, writer, fault, self.patience)
             return
@@ -140,10 +143,12 @@ class Door:
         finally:
             self.held -= Counter({uid: octets})
 
-    async def _answered(self, request: Request, caller: Caller, body: int) -> bytes:
-        """The reply; the body is closed."""
+    async def _answered(
+        self, request: Request, caller: Caller, body: int, telling: Telling
+    ) -> bytes:
+        """The reply, after all that was told; the body is closed."""
         try:
-            return await self.answer(request, caller, body)
+            return await self.answer(request, caller, body, telling.tell)
         except FrameError as fault:
             return frames.error(fault.code, str(fault))
         except Exception:
@@ -151,6 +156,7 @@ class Door:
             log.exception("socket request failed", verb=request.verb, uid=caller.uid, mark=mark)
             return frames.error(Code.IO, f"internal error; the log has it under {mark}")
         finally:
+            telling.flush()
             if body >= 0:
                 os.close(body)
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import structlog
 
 from aimx.doors.authorize import Action, Caller, Decision, authorize
+from aimx.doors.events import Tell, unheard
 from aimx.doors.socket import frames
 from aimx.doors.socket.frames import Code, Request
 from aimx.doors.wish import LASTING, MOST_LANES, Administration, Errand, Intent, Question, Wish
@@ -68,7 +69,9 @@ class Verbs:
     administration: Administration
     submission: Submission
 
-    async def answer(self, request: Request, caller: Caller, body: int) -> bytes:
+    async def answer(
+        self, request: Request, caller: Caller, body: int, tell: Tell = unheard
+    ) -> bytes:
         match request.verb:
             case "VERSION":
                 return frames.ok_json({"tag": self.version})
@@ -77,9 +80,10 @@ class Verbs:
             case "STATUS":
                 return await self._status(request, caller)
             case _:
-                return await self._administer(request, caller, body)
+                told = tell if request.flag("events") else unheard
+                return await self._administer(request, caller, body, told)
 
-    async def _administer(self, request: Request, caller: Caller, body: int) -> bytes:
+    async def _administer(self, request: Request, caller: Caller, body: int, tell: Tell) -> bytes:
         if not self._permits(request, caller, Action.SYSTEM):
             return frames.error(Code.EACCES, "not authorized")
         wish = _wish(request)
@@ -87,17 +91,17 @@ class Verbs:
             answer = await self.administration.plan(wish)
         elif body >= 0:
             content = os.pread(body, request.content_length, 0)
-            answer = await self.administration.apply_saved(wish, content, caller.uid)
+            answer = await self.administration.apply_saved(wish, content, caller.uid, tell)
         elif request.verb == "TOMBSTONES":
             plan_id, errand = request.headers.get("plan"), _errand(request)
-            answer = await self.administration.tombstones(wish, errand, plan_id, caller.uid)
+            answer = await self.administration.tombstones(wish, errand, plan_id, caller.uid, tell)
         elif intent := _intent(request):
-            answer = await self.administration.intend(wish, intent, caller.uid)
+            answer = await self.administration.intend(wish, intent, caller.uid, tell)
         elif question := _question(request):
             answer = await self.administration.report(wish, question)
         else:
             plan_id = request.headers.get("plan")
-            answer = await self.administration.apply(wish, plan_id, caller.uid)
+            answer = await self.administration.apply(wish, plan_id, caller.uid, tell)
         return frames.ok_json(answer.document())
 
     async def _status(self, request: Request, caller: Caller) -> bytes:

@@ -1,0 +1,24 @@
+"""An apply that somebody follows: each step is told as it begins and as it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aimx.controller.terms import UNWATCHED, Watched
+from aimx.doors.events import Tell, finished, started
+from reconcilers.receipt import Receipt
+from reconcilers.step import Step
+
+
+def followed(
+    tell: Tell, parallelism: int = 0, stop: Callable[[], bool] = UNWATCHED.stop
+) -> Watched:
+    """Whoever applies tells each step."""
+
+    def begun(step: Step) -> None:
+        tell(started(step))
+
+    def ended(receipt: Receipt, number: int, steps: int) -> None:
+        tell(finished(receipt, number, steps))
+
+    return Watched(stop, ended, begun, parallelism)
