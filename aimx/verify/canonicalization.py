@@ -1,23 +1,17 @@
 """RFC 6376 3.4: the form of a body and of header fields that is hashed.
 
 Everything here takes time linear in its input, whatever the input: a stranger chooses it.
-Bodies have CRLF line ends only; for those that end in one the results are dkimpy's.
+Line ends are CRLF only; the results are dkimpy's, but for a body that does not end in one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from dkim.canonicalization import Relaxed, Simple  # type: ignore[import-untyped]
-
 
 def relaxed_body(body: bytes) -> bytes:
     """RFC 6376 3.4.4: runs of blanks become one space, none ends a line, no empty line the body."""
-    body = body.replace(b"\t", b" ")
-    # A run of n blanks takes log2(n) rounds over a body that halves where the runs are long.
-    while b"  " in body:
-        body = body.replace(b"  ", b" ")
-    body = body.replace(b" \r\n", b"\r\n").rstrip(b" \r\n")
+    body = _one_space(body).replace(b" \r\n", b"\r\n").rstrip(b" \r\n")
     return body + b"\r\n" if body else b""
 
 
@@ -28,16 +22,22 @@ def simple_body(body: bytes) -> bytes:
 
 def relaxed_field(name: bytes, value: bytes) -> bytes:
     """RFC 6376 3.4.2. `value` is what follows the colon, with its last CRLF."""
-    return _joined(Relaxed.canonicalize_headers([(name, value)])[0])
+    value = _one_space(value.replace(b"\r\n", b"")).strip()
+    return b"%b:%b\r\n" % (name.lower().rstrip(), value)
 
 
 def simple_field(name: bytes, value: bytes) -> bytes:
     """RFC 6376 3.4.1: the field as it is."""
-    return _joined(Simple.canonicalize_headers([(name, value)])[0])
+    return b"%b:%b" % (name, value)
 
 
-def _joined(field: tuple[bytes, bytes]) -> bytes:
-    return b":".join(field)
+def _one_space(text: bytes) -> bytes:
+    """Runs of blanks become one space."""
+    text = text.replace(b"\t", b" ")
+    # A run of n blanks takes log2(n) rounds over a text that halves where the runs are long.
+    while b"  " in text:
+        text = text.replace(b"  ", b" ")
+    return text
 
 
 BODIES: Mapping[bytes, Callable[[bytes], bytes]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from aimx.verify.verdict import Policy
@@ -42,7 +43,7 @@ def read(texts: Iterable[bytes]) -> PolicyRecord | None:
     """The record among `texts`. None where there is none, or more than one (RFC 9989 4.10)."""
     decoded = (text.decode("ascii", "replace").strip() for text in texts)
     records = [text for text in decoded if _VERSION.match(text)]
-    return _record(_tags(records[0])) if len(records) == 1 else None
+    return _record(records[0]) if len(records) == 1 else None
 
 
 def _tags(text: str) -> Mapping[str, str]:
@@ -51,7 +52,9 @@ def _tags(text: str) -> Mapping[str, str]:
     return {tag.strip().lower(): value.strip() for tag, equals, value in pairs if equals}
 
 
-def _record(tags: Mapping[str, str]) -> PolicyRecord:
+@lru_cache(maxsize=512)
+def _record(text: str) -> PolicyRecord:
+    tags = _tags(text)
     domain, subdomains, nonexistent = _requests(tags)
     flags = {tag: tags.get(tag, "").lower() for tag in ("psd", "adkim", "aspf")}
     return PolicyRecord(
