@@ -7,9 +7,9 @@ import atexit
 import gc
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aimx.cli import roots, terminal
 from aimx.cli.progress import progress
@@ -29,6 +29,9 @@ OTHER_INSTANCE = "ECONFLICT"
 # With `--json` they have a document; what else keeps a command from its work is a sentence.
 TOLD_AS_DATA = (Exit.DONE, Exit.REFUSED, Exit.PARTIAL, Exit.INVALID)
 
+
+# How long a daemon may take to say what it knows already, in seconds.
+_GLANCE = 5.0
 
 _APPLYING = ("APPLY", "ROLLBACK", "APPROVE")
 # Those that tell of each step.
@@ -135,6 +138,17 @@ def status(options: argparse.Namespace) -> Answer:
     return _answer("STATUS", options, headers, lambda direct: direct.status(asked))
 
 
+def conditions(options: argparse.Namespace) -> Mapping[str, Any] | None:
+    """How the daemon stands, without a look at the machine; None where none answers."""
+    asked = wish(options)
+    try:
+        headers = {**_roots(asked), "Brief": "true"}
+        reply = _daemon("STATUS", asked, headers, b"", unheard, seconds=_GLANCE)
+    except client.ReplyError:
+        return None
+    return reply.document if isinstance(reply, client.Ok) else None
+
+
 def _attended(asked: Wish, tell: Tell, apply: Callable[[Watched], Answer]) -> Answer:
     from aimx.cli.attended import attended
 
@@ -186,12 +200,17 @@ def _answer(
 
 
 def _daemon(
-    verb: str, asked: Wish, headers: dict[str, str], body: bytes, tell: Tell
+    verb: str,
+    asked: Wish,
+    headers: dict[str, str],
+    body: bytes,
+    tell: Tell,
+    seconds: float | None = None,
 ) -> client.Ok | client.Err | None:
     """The daemon's reply; None where none runs, or one that serves other directories."""
     socket = os.path.join(asked.roots["runtime-dir"], "aimx.sock")
     try:
-        reply = client.call(socket, verb, headers, body, tell)
+        reply = client.call(socket, verb, headers, body, tell, seconds)
     except client.UnreachableError:
         return None
     if isinstance(reply, client.Err) and reply.code == OTHER_INSTANCE:

@@ -7,13 +7,17 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from aimx.cli import administer, saved, terminal
+from aimx.cli import administer, saved, terminal, waiting
 from aimx.cli.plan import removals
+from aimx.cli.waiting import Wait, Waited
 from aimx.doors.exits import Exit
 from aimx.doors.wish import MOST_LANES, Answer
 
 if TYPE_CHECKING:
     from aimx.cli.events import Events
+
+# What their summary says in numbers, or is nothing to say.
+_SUMMED_UP = (Exit.DONE, Exit.PARTIAL)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +40,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="take up to N independent steps at a time; 1: always in the same order",
     )
+    parser.add_argument(
+        "--wait",
+        nargs="?",
+        type=_seconds,
+        const=waiting.USUAL,
+        metavar="SECONDS",
+        help="wait until the running engine has taken it up and all is converged, for so long at"
+        f" most ({waiting.USUAL}); exit 9 if it is not by then",
+    )
     removals(parser)
+
+
+def _seconds(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= waiting.LONGEST):
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is no number of seconds from 1 to {waiting.LONGEST}; a FILE stands before it"
+        )
+    return int(text)
 
 
 def _lanes(text: str) -> int:
@@ -46,32 +67,33 @@ def _lanes(text: str) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
+    wait = Wait.before(options) if options.wait is not None else None
     if options.events:
-        return _streamed(options)
+        return _streamed(options, wait)
     if options.plan is not None:
-        return _saved(options)
+        return _saved(options, wait)
     planned = administer.plan(options)
     if planned.exit not in (Exit.DONE, Exit.REFUSED):
         return _told(options, planned)
     if not options.json:
         terminal.say(planned.output)
     if not planned.pending:
-        return _nothing_to_do(options, planned)
+        return _nothing_to_do(options, planned, wait)
     if not options.yes and not terminal.can_ask():
         terminal.tell("aimx apply: there is no terminal to ask on. Add --yes to apply this plan.")
         return Exit.REFUSED
     if not options.yes and not terminal.confirmed("Apply this plan?"):
         terminal.tell("Nothing was applied.")
         return Exit.REFUSED
-    return _told(options, administer.apply(options, planned.plan_id))
+    return _ended(options, administer.apply(options, planned.plan_id), wait)
 
 
-def _saved(options: argparse.Namespace) -> int:
+def _saved(options: argparse.Namespace, wait: Wait | None) -> int:
     """Whoever saved the plan has seen it, so nobody is asked."""
     content = _content(options)
     if isinstance(content, Answer):
         return _told(options, content)
-    return _told(options, administer.apply_saved(options, content))
+    return _ended(options, administer.apply_saved(options, content), wait)
 
 
 def _content(options: argparse.Namespace) -> bytes | Answer:
@@ -85,14 +107,21 @@ def _content(options: argparse.Namespace) -> bytes | Answer:
         return Answer(Exit.ERROR, f"aimx apply: {cause}")
 
 
-def _streamed(options: argparse.Namespace) -> int:
+def _streamed(options: argparse.Namespace, wait: Wait | None) -> int:
     """Nobody is asked among events, so whoever wants them has said yes or saved the plan."""
     from aimx.cli.events import Events
 
     options.json, events = True, Events()
     answer = _of_saved(options, events) if options.plan is not None else _of_now(options, events)
-    events.ended(answer)
-    return answer.exit
+    events.completed(answer)
+    if wait is None or answer.exit != Exit.DONE:
+        events.ended(answer.exit, "" if answer.exit in _SUMMED_UP else answer.output)
+        return answer.exit
+    waited = wait.until(answer.generation)
+    events.waited(waited)
+    code = Exit.DONE if waited.converged else Exit.NOT_CONVERGED
+    events.ended(code, "" if waited.converged else waiting.told(waited, answer.generation, 80))
+    return code
 
 
 def _of_saved(options: argparse.Namespace, events: Events) -> Answer:
@@ -111,7 +140,8 @@ def _of_now(options: argparse.Namespace, events: Events) -> Answer:
         return planned
     events.planned(json.loads(planned.output))
     if not planned.pending:
-        return Answer(Exit.REFUSED if planned.blocked else Exit.DONE, "")
+        code = Exit.REFUSED if planned.blocked else Exit.DONE
+        return Answer(code, "", generation=planned.generation)
     if not options.yes:
         told = "aimx apply: nobody is asked among events. Add --yes to apply this plan."
         return Answer(Exit.REFUSED, told)
@@ -126,11 +156,38 @@ def _told(options: argparse.Namespace, answer: Answer) -> int:
     return answer.exit
 
 
-def _nothing_to_do(options: argparse.Namespace, planned: Answer) -> int:
+def _ended(options: argparse.Namespace, answer: Answer, wait: Wait | None) -> int:
+    """Tell the outcome, and wait where that was asked for and the apply is whole."""
+    if wait is None or answer.exit != Exit.DONE:
+        return _told(options, answer)
+    if options.json:
+        waited = wait.until(answer.generation)
+        document = {**json.loads(answer.output), "wait": waited.document()}
+        terminal.say(json.dumps(document, indent=2))
+        return _waited(options, waited, answer)
+    terminal.say(answer.output)
+    return _waited(options, wait.until(answer.generation), answer)
+
+
+def _waited(options: argparse.Namespace, waited: Waited, answer: Answer) -> int:
+    text = waiting.told(waited, answer.generation, terminal.columns())
+    if not waited.converged:
+        terminal.tell(text)
+        return Exit.NOT_CONVERGED
+    if not options.json:
+        terminal.say(text)
+    return Exit.DONE
+
+
+def _nothing_to_do(options: argparse.Namespace, planned: Answer, wait: Wait | None) -> int:
     if planned.interrupted and planned.exit == Exit.DONE:
         secured = administer.apply(options, planned.plan_id)
         if secured.exit not in (Exit.DONE, Exit.PARTIAL):
             return _told(options, secured)
     if options.json:
         terminal.say(planned.output)
-    return Exit.REFUSED if planned.blocked else Exit.DONE
+    if planned.blocked:
+        return Exit.REFUSED
+    if wait is None:
+        return Exit.DONE
+    return _waited(options, wait.until(planned.generation), planned)

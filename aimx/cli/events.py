@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aimx.cli import terminal
+from aimx.cli.waiting import Waited
 from aimx.doors.events import Event, event
-from aimx.doors.exits import Exit
 from aimx.doors.wish import Answer
+
+_COUNTED = ("done", "failed", "skipped", "not_started", "seconds", "generation")
 
 
 @dataclass(slots=True)
@@ -19,6 +21,7 @@ class Events:
 
     # What was told of each step that has ended.
     _ends: dict[str, tuple[str, str]] = field(default_factory=dict)
+    _counted: dict[str, Any] = field(default_factory=dict)
 
     def planned(self, document: Mapping[str, Any]) -> None:
         """What is about to be applied: of a plan as data, or a saved one."""
@@ -30,12 +33,10 @@ class Events:
             self._ends[happened["step"]] = happened["outcome"], happened["reason"]
         _say(happened)
 
-    def ended(self, answer: Answer) -> None:
-        """The summary, whatever came of it; before it the ends of steps that nobody told of."""
+    def completed(self, answer: Answer) -> None:
+        """The ends of steps that nobody told of."""
         outcome = _outcome(answer)
         if outcome is None:
-            message = answer.output if answer.exit != Exit.DONE else ""
-            _say(event("summary", exit=int(answer.exit), message=message))
             return
         receipts = outcome["receipts"]
         for receipt in receipts:
@@ -44,11 +45,15 @@ class Events:
                 self._ends[receipt["step"]] = end
                 number = len(self._ends)
                 _say(event("step-finished", **receipt, number=number, steps=len(receipts)))
-        counted = {
-            name: outcome[name]
-            for name in ("done", "failed", "skipped", "not_started", "seconds", "generation")
-        }
-        _say(event("summary", exit=int(answer.exit), message="", **counted))
+        self._counted = {name: outcome[name] for name in _COUNTED}
+
+    def waited(self, waited: Waited) -> None:
+        """It was waited until all has taken it up, or the time was over."""
+        _say(event("waited", **waited.document()))
+
+    def ended(self, code: int, message: str) -> None:
+        """The summary, whatever came of it."""
+        _say(event("summary", exit=code, message=message, **self._counted))
 
 
 def _say(happened: Event) -> None:

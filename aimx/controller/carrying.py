@@ -47,6 +47,11 @@ class Carrying:
         self._seen = None
         self.nudged.set()
 
+    @property
+    def is_settled(self) -> bool:
+        """All that was hinted at until now has been looked at: the conditions are of now."""
+        return not self.nudged.is_set() and not self.changing.locked()
+
     async def _applied(
         self,
         expected: str | None,

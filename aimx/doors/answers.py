@@ -70,6 +70,7 @@ def planned(
         removals=0 if plan.refused else sum(map(removes, plan.pending)),
         interrupted=interrupted,
         saved=content,
+        generation=plan.generation,
     )
 
 
@@ -91,7 +92,8 @@ def applied(done: Applied, wish: Wish) -> Answer:
     else:
         output = apply_text(done.receipts, done.summary, columns=wish.columns)
         output += f"{done.trouble}\n" if done.trouble else ""
-    return Answer(exit=Exit.DONE if whole else Exit.PARTIAL, output=output)
+    code, generation = Exit.DONE if whole else Exit.PARTIAL, done.summary.generation
+    return Answer(exit=code, output=output, generation=generation)
 
 
 @contextmanager

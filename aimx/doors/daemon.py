@@ -122,8 +122,11 @@ class Daemon:
     async def status(self, wish: Wish, uid: int | None) -> dict[str, Any]:
         self._check(wish)
         document = self.controller.state.document(daemon=True)
+        document["settled"] = self.controller.is_settled
         if uid is not None:
             return {**_public(document), **self._own(uid)}
+        if wish.brief:
+            return document
         try:
             review = await self.controller.review(Consent())
         except (ManifestError, PinError):

@@ -23,6 +23,7 @@ class Wish:
     advised: bool = True  # Say what to type next.
     parallelism: int = 0  # How many steps at a time; 0: as suits the machine.
     every: bool = False  # Tell of resources that are as they should be, too.
+    brief: bool = False  # Only what is known already, without a look at the machine.
     out: str = ""  # Where the plan is to be saved, so that what to type next can name it.
 
 
@@ -86,6 +87,7 @@ class Answer:
     # An apply was killed: what is seen may not be on disk, and another apply makes sure of it.
     interrupted: bool = False
     saved: str = ""  # The plan as a file, where it is to be saved.
+    generation: int = 0  # What the machine is at.
     typed: str = ""  # What a person has to type for it to be carried out; empty: yes.
 
     def document(self) -> dict[str, Any]:

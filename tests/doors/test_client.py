@@ -1,6 +1,8 @@
+import socket
+
 import pytest
 
-from aimx.doors.socket.client import Err, Ok, ReplyError, parse
+from aimx.doors.socket.client import Err, Ok, ReplyError, call, parse
 
 
 @pytest.mark.parametrize(
@@ -40,3 +42,15 @@ def test_what_is_no_reply_is_told_in_a_sentence(reply, said):
         parse(reply)
 
     assert str(told.value) == said
+
+
+def test_a_daemon_that_hangs_is_waited_for_no_longer_than_said(tmp_path):
+    path = str(tmp_path / "s")
+    with socket.socket(socket.AF_UNIX) as hung:
+        hung.bind(path)
+        hung.listen()
+
+        with pytest.raises(ReplyError) as told:
+            call(path, "STATUS", {}, seconds=0.1)
+
+    assert str(told.value) == "the daemon does not answer"

@@ -40,16 +40,23 @@ class Err:
 
 
 def call(
-    path: str, verb: str, headers: Mapping[str, str], body: bytes = b"", heard: Tell = unheard
+    path: str,
+    verb: str,
+    headers: Mapping[str, str],
+    body: bytes = b"",
+    heard: Tell = unheard,
+    seconds: float | None = None,
 ) -> Ok | Err:
     """One request; raises `UnreachableError` where nobody listens, `ReplyError` for nonsense.
 
-    `heard` is told what happens until the reply comes, where the headers ask for that.
+    `heard` is told what happens until the reply comes, where the headers ask for that. Nothing
+    is waited for longer than `seconds`; None: what is asked for may take its time.
     """
     frame = "".join(
         [f"AIMX/1 {verb}\n", *(f"{name}: {value}\n" for name, value in headers.items()), "\n"]
     )
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(seconds)
         try:
             connection.connect(path)
         except OSError as cause:
@@ -75,6 +82,8 @@ def _reply(stream: IOBase, heard: Tell) -> bytes:
                 heard(json.loads(line.removeprefix(LINE)))
         while chunk := stream.read(_CHUNK):
             lines.append(chunk)
+    except TimeoutError as cause:
+        raise ReplyError("the daemon does not answer") from cause
     except OSError as cause:
         # It may have answered before it had read all, and that is what counts.
         if not lines:

@@ -75,7 +75,7 @@ VERBS: Mapping[str, Shape] = {
         body=True,
     ),
     "VERSION": Shape(bare=True),
-    "STATUS": Shape(optional=ROOTS | VIEW | _names("every")),
+    "STATUS": Shape(optional=ROOTS | VIEW | _names("every", "brief")),
     "PLAN": Shape(optional=ROOTS | VIEW),
     "APPLY": Shape(optional=ROOTS | VIEW | _names("plan", "parallelism", "events"), body=True),
     "EXPLAIN": Shape(required=_names("address"), optional=ROOTS | VIEW),

@@ -243,6 +243,7 @@ def _wish(request: Request) -> Wish:
         color=request.flag("color"),
         allow_removals=request.number("allow-removals", 0),
         every=request.flag("every"),
+        brief=request.flag("brief"),
         advised=request.headers.get("advised") != "false",
         parallelism=_lanes(request),
         out=request.headers.get("out", ""),
