@@ -171,7 +171,7 @@ class Selector(_Word):
 class Owner(_Word):
     """A Linux user's name."""
 
-    _pattern = re.compile(r"[a-z_](?:[a-z0-9_-]{0,31}|[a-z0-9_-]{0,30}[$])")
+    _pattern = re.compile(r"[a-z_](?:[a-z0-9_-]{0,31}|[a-z0-9_-]{0,30}\$)")
     _kind = "owner"
 
 

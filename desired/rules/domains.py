@@ -69,6 +69,20 @@ def overrides_are_of_listed_domains(draft: Draft) -> Iterator[Finding]:
             yield Finding(override.source, override.path, "duplicate", text, hint, meant="key")
 
 
+def a_key_has_a_name_in_the_dns(draft: Draft) -> Iterator[Finding]:
+    """RFC 6376 3.6.2.1: a key is looked up under its selector, before the domain."""
+    own = {each.name: each for each in draft.overrides if each.table.dkim_selector is not None}
+    top = draft.top.dkim_selector
+    for domain in draft.domains:
+        override = own.get(domain.name)
+        source, path = (override.source, override.path) if override else (draft.source, ())
+        selector = override.table.dkim_selector if override else top
+        # RFC 1035 2.3.4.
+        if selector is not None and len(f"{selector}._domainkey.{domain.name}") > 253:
+            text = f"`<selector>._domainkey.{domain.name}` would have more than 253 characters"
+            yield Finding(source, (*path, "dkim_selector"), "name", text, "choose a shorter one")
+
+
 def agents_declare_on_listed_domains(draft: Draft) -> Iterator[Finding]:
     """Self-service on a domain that is not ours would promise mail that never comes."""
     listed = {domain.name for domain in draft.domains}
@@ -123,6 +137,7 @@ RULES = (
     domains_are_listed_one_way,
     a_domain_is_listed_once,
     overrides_are_of_listed_domains,
+    a_key_has_a_name_in_the_dns,
     agents_declare_on_listed_domains,
     a_certificate_has_its_files,
     the_postmaster_is_reachable,

@@ -3,6 +3,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import fastjsonschema
 import pytest
 import tomlkit
 from hypothesis import given
@@ -95,6 +96,11 @@ def test_the_schema_is_one_that_editors_understand() -> None:
     assert SCHEMA["$schema"] == "http://json-schema.org/draft-07/schema#"
     assert "null" not in str(SCHEMA)
     assert "$defs" not in str(SCHEMA)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_editor_finds_nothing_wrong_with_an_example(path: Path) -> None:
+    fastjsonschema.compile(SCHEMA)(tomlkit.parse(path.read_text()).unwrap())
 
 
 @pytest.mark.parametrize("name", ["", *SCHEMA["definitions"]])
