@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -85,6 +86,7 @@ def everywhere() -> Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _occupy_standard_streams()
     try:
         return _command(given)
     except KeyboardInterrupt:
@@ -94,6 +96,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return Exit.DONE
     except Exception as cause:  # noqa: BLE001 - a person gets a sentence, never a traceback
         return _unexpected(cause)
+
+
+def _occupy_standard_streams() -> None:
+    """Keep the numbers of closed streams from the next file that is opened.
+
+    What is written to standard error by number, as a daemon's log is, would end up in that file.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free is this one.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003 - it has no other name
 
 
 def _command(given: list[str]) -> int:
@@ -152,7 +167,6 @@ def _help() -> str:
 
 
 def _unexpected(cause: Exception) -> int:
-    import os
     import traceback
 
     if os.environ.get("AIMX_DEBUG"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TextIO, cast
@@ -32,7 +31,7 @@ class _StandardError:
 def configure(level: str = "", form: str | None = None) -> None:
     """Log from now on at this level; JSON, or text where a person reads it at a terminal."""
     told_form, _, told_level = os.environ.get(_VARIABLE, "").partition(":")
-    chosen = form or told_form or ("text" if sys.stderr.isatty() else "json")
+    chosen = form or told_form or ("text" if os.isatty(_DESCRIPTOR) else "json")
     chosen_level = level or told_level or "info"
     os.environ[_VARIABLE] = f"{chosen}:{chosen_level}"
     structlog.configure(
@@ -52,7 +51,7 @@ def configure(level: str = "", form: str | None = None) -> None:
 
 def _rendering(form: str) -> list[Any]:
     if form == "text":
-        colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        colors = os.isatty(_DESCRIPTOR) and not os.environ.get("NO_COLOR")
         return [_tamed, structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=32)]
     return [structlog.processors.JSONRenderer(serializer=_json)]
 

@@ -10,7 +10,7 @@ import smtplib
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -174,11 +174,11 @@ class Instance:
         done = self.aimx("apply", "--yes", *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
 
-    def serve(self, log: IO[bytes] | None = None) -> None:
-        """Start the daemon and wait until all its doors are open."""
+    def serve(self, log: IO[bytes] | None = None, through: Sequence[str] = ()) -> None:
+        """Start the daemon, maybe through a command, and wait until all its doors are open."""
         with log or self._log.open("ab") as stream:
             self.daemon = subprocess.Popen(
-                [*AIMX, "serve"], env=self.environment, stdout=stream, stderr=stream
+                [*through, *AIMX, "serve"], env=self.environment, stdout=stream, stderr=stream
             )
         until(self._is_ready, "the daemon to be ready")
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from functools import partial
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -235,6 +236,18 @@ def test_a_daemon_whose_log_nobody_reads_goes_on(instance):
     assert instance.rcpt("nobody@example.com") == 550
     assert instance.has("Ready", "True")
     assert instance.processes() == children
+    assert instance.stop() == 0
+
+
+def test_a_daemon_without_standard_streams_writes_its_log_nowhere(instance):
+    instance.declare("info@example.com")
+
+    instance.serve(through=["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"])
+
+    assert instance.deliver(message("unheard"), "info@example.com") == 250
+    assert instance.has("Ready", "True")
+    streams = Path(f"/proc/{instance.daemon.pid}/fd")
+    assert {os.readlink(streams / str(number)) for number in range(3)} == {os.devnull}
     assert instance.stop() == 0
 
 
