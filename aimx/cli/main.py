@@ -132,7 +132,8 @@ def _command(given: list[str]) -> int:
         allow_abbrev=False,
     )
     module.arguments(parser)
-    return module.run(parser.parse_args(options.rest, options))
+    # A plain parse would take `purge --yes NAME` for `purge`, and have no use for the name.
+    return module.run(parser.parse_intermixed_args(options.rest, options))
 
 
 def _unknown(name: str) -> str:

@@ -53,6 +53,20 @@ def test_options_stand_before_or_after_the_command(arguments, tmp_path):
     assert ended(*(each.format(manifest) for each in arguments)) == Exit.DONE
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["tombstones", "purge", "--yes", "old@example.com"],
+        ["tombstones", "--yes", "purge", "old@example.com"],
+        ["history", "show", "--json", "1"],
+        ["diff", "1", "--json", "2"],
+    ],
+    ids=" ".join,
+)
+def test_options_stand_among_the_words_of_a_command(arguments, tmp_path):
+    assert ended(*arguments, "-C", str(tmp_path), "--data-dir", str(tmp_path)) == Exit.ERROR
+
+
 @pytest.mark.parametrize("arguments", [["plan", "--js"], ["--conf", "/etc", "plan"]], ids=" ".join)
 def test_options_are_not_guessed_from_their_beginning(arguments):
     assert ended(*arguments) == Exit.USAGE
