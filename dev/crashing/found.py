@@ -89,6 +89,11 @@ def keys(base: Path) -> frozenset[bytes]:
     )
 
 
+def held(base: Path) -> frozenset[bytes]:
+    """What the files there hold, whatever they are called."""
+    return frozenset(path.read_bytes() for path in base.rglob("*") if path.is_file())
+
+
 def mail(base: Path, below: str = "data") -> frozenset[tuple[int, str]]:
     """The messages' inodes, wherever they are, and what they hold."""
     return frozenset(

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from commands import run
-from found import MESSAGE
+from .commands import run
+from .found import MESSAGE
 
 OWNER = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
 APPLY = ("apply", "--yes", "--parallelism", "1")
@@ -144,7 +144,7 @@ def deliver(base: Path) -> None:
         bundle.mkdir(mode=0o700)
         files = (mailbox / "2026-01-02-030405-hello.md", bundle / f"{bundle.name}.md", bundle / "a")
         for file in files:
-            file.write_bytes(MESSAGE + str(mailbox).encode())
+            file.write_bytes(MESSAGE + bytes(mailbox.relative_to(base)))
             file.chmod(0o600)
         for path in (bundle, *files):
             os.chown(path, account.pw_uid, account.pw_gid)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from .calls import Call, calls
 
 OPENING = ("open", "openat", "openat2", "creat")
 WRITING = ("write", "pwrite64", "writev", "pwritev", "pwritev2")
@@ -26,9 +28,8 @@ CALLS = (
 )
 
 # How strace is told. A signal is delivered before the call that it is sent for.
-FAULTS = {"kill": "signal=SIGKILL", "enospc": "error=ENOSPC", "eio": "error=EIO"}
-
-_CALL = re.compile(r"(\d+) +(\w+)\((.*)")
+_INJECTED = {"kill": "signal=SIGKILL", "enospc": "error=ENOSPC", "eio": "error=EIO"}
+_FOR_A_REPLAY = ["-xx", "-s", str(1 << 24)]  # Whatever is written, unabridged.
 
 
 @dataclass(frozen=True, order=True)
@@ -45,13 +46,21 @@ class Point:
 
 def listing(log: Path) -> list[str]:
     """The strace that writes all calls that may change something into the log."""
-    return _strace(log, CALLS)
+    return [*_strace(log, CALLS), *_FOR_A_REPLAY]
 
 
 def injecting(log: Path, point: Point, fault: str) -> list[str]:
     """The strace that lets the fault befall the point."""
-    inject = f"inject={point.call}:{FAULTS[fault]}:when={point.number}"
-    return [*_strace(log, [point.call]), "-e", inject]
+    return [*_strace(log, [point.call]), *_injected(point, fault)]
+
+
+def listing_until(log: Path, point: Point, fault: str) -> list[str]:
+    """The same, with all calls in the log."""
+    return [*listing(log), *_injected(point, fault)]
+
+
+def _injected(point: Point, fault: str) -> list[str]:
+    return ["-e", f"inject={point.call}:{_INJECTED[fault]}:when={point.number}"]
 
 
 def _strace(log: Path, names: Sequence[str]) -> list[str]:
@@ -62,39 +71,42 @@ def _strace(log: Path, names: Sequence[str]) -> list[str]:
 
 def points(log: Path, base: Path) -> list[Point]:
     """The calls that change something, in order."""
+    return [point for _, point in with_points(log, base) if point is not None]
+
+
+def with_points(log: Path, base: Path) -> Iterator[tuple[Call, Point | None]]:
+    """Every call, with the point that it is, if it changes something."""
     counted: Counter[str] = Counter()
-    found, processes = [], set()
-    for line in log.read_text(errors="replace").splitlines():
-        if parsed := _CALL.match(line):
-            process, call, arguments = parsed.groups()
-            processes.add(process)
-            counted[call] += 1
-            if _changes(call, arguments, base):
-                found.append(Point(call, counted[call], _shown(call, arguments, base)))
-    assert len(processes) == 1, "strace counts the calls of each thread apart"
-    return found
+    processes = set()
+    for call in calls(log):
+        processes.add(call.process)
+        counted[call.name] += 1
+        if _changes(call, base):
+            yield call, Point(call.name, counted[call.name], _shown(call, base))
+        else:
+            yield call, None
+    assert len(processes) <= 1, "strace counts the calls of each thread apart"
 
 
 def missed(log: Path, base: Path, point: Point) -> str:
     """Why what was struck is not what was meant, if so."""
-    calls = [line for line in log.read_text(errors="replace").splitlines() if _CALL.match(line)]
-    if len(calls) < point.number:
-        return f"there were only {len(calls)} calls of {point.call}"
-    parsed = _CALL.match(calls[point.number - 1])
-    assert parsed is not None
-    if _changes(parsed[2], parsed[3], base):
-        return ""
-    return f"another call was struck: {_shown(parsed[2], parsed[3], base)}"
+    found = [call for call in calls(log) if call.name == point.call]
+    if len(found) < point.number:
+        return f"there were only {len(found)} calls of {point.call}"
+    struck = found[point.number - 1]
+    return "" if _changes(struck, base) else f"another call was struck: {_shown(struck, base)}"
 
 
-def _changes(call: str, arguments: str, base: Path) -> bool:
-    if call in OPENING and not re.search(r"O_CREAT|O_TRUNC|O_TMPFILE", arguments):
+def _changes(call: Call, base: Path) -> bool:
+    arguments = call.readable
+    if call.name in OPENING and not re.search(r"O_CREAT|O_TRUNC|O_TMPFILE", arguments):
         return False
-    if call in WRITING:
+    if call.name in WRITING:
         return re.match(rf"\d+<{re.escape(str(base))}/", arguments) is not None
     ours = f"{base}/" in arguments or f"{base}>" in arguments
-    return ours or "/proc/self/fd/" in arguments or call in {"sync", "syncfs"}
+    return ours or "/proc/self/fd/" in arguments or call.name in {"sync", "syncfs"}
 
 
-def _shown(call: str, arguments: str, base: Path) -> str:
-    return f"{call}({arguments}".replace(str(base), "")[:160]
+def _shown(call: Call, base: Path) -> str:
+    shown = f"{call.name}({call.readable}".replace(str(base), "")
+    return "".join(each if each.isprintable() else " " for each in shown)[:160]

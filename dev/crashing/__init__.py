@@ -1,0 +1,1 @@
+"""What `./dev/crash` is made of: scenarios, what befalls them, and what is looked at."""
