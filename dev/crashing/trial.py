@@ -52,11 +52,6 @@ def _place(before: Path) -> Iterator[Path]:
         base.with_suffix(".strace").unlink(missing_ok=True)
 
 
-def staying(base: Path, scenario: Scenario) -> frozenset[tuple[int, str]]:
-    """The messages that nobody may touch."""
-    return mail(base) - (mail(base, scenario.deleted) if scenario.deleted else frozenset())
-
-
 @dataclass(frozen=True)
 class Strike:
     """A point that was struck, and what was wrong afterwards."""
@@ -102,6 +97,12 @@ class Trial:
     def scenario(self) -> Scenario:
         return SCENARIOS[self.name]
 
+    def staying(self, base: Path) -> frozenset[tuple[int, str]]:
+        """The messages that nobody may touch, as they are there now."""
+        doomed = mail(self.before, self.scenario.deleted) if self.scenario.deleted else frozenset()
+        digests = {digest for _, digest in doomed}
+        return frozenset(each for each in mail(base) if each[1] not in digests)
+
     # A process that is killed, or whose call fails.
 
     def strike(self, fault: str, point: Point) -> Strike:
@@ -114,7 +115,7 @@ class Trial:
 
     def _strike(self, fault: str, point: Point) -> Strike:
         with copied(self.before) as base:
-            messages = staying(base, self.scenario)
+            messages = self.staying(base)
             log = base.with_suffix(".strace")
             first = run(base, self.scenario.command, injecting(log, point, fault))
             problems = [*self._after_strike(base, fault, first)]
@@ -155,7 +156,7 @@ class Trial:
 
     def finished(self, base: Path, problems: list[str]) -> Done:
         """What the next apply makes of what is there."""
-        made, messages = keys(base), staying(base, self.scenario)
+        made, messages = keys(base), self.staying(base)
         done = run(base, self.scenario.next(base))
         problems += output_problems("the next apply", done)
         if done.code:
@@ -196,7 +197,7 @@ class Trial:
 
     def lost(self, base: Path) -> Iterator[str]:
         """What no power cut may take, whatever is flushed."""
-        messages = Counter(digest for _, digest in staying(self.before, self.scenario))
+        messages = Counter(digest for _, digest in self.staying(self.before))
         if messages - Counter(digest for _, digest in mail(base)):
             yield "a message is lost"
         if not keys(self.before) <= held(base / "config"):
