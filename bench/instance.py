@@ -47,6 +47,11 @@ def greets(port: int) -> bool:
         return False
 
 
+def surroundings() -> dict[str, str]:
+    """Ours, but Python keeps what it compiled: otherwise each start compiles all of aimx anew."""
+    return {name: said for name, said in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 @contextmanager
 def ground() -> Iterator[Path]:
     """A fresh directory that service users can reach, gone afterwards."""
@@ -81,7 +86,7 @@ class Instance:
     @property
     def environment(self) -> dict[str, str]:
         return {
-            **os.environ,
+            **surroundings(),
             "AIMX_CONFIG_DIR": str(self.base / "config"),
             "AIMX_DATA_DIR": str(self.base / "data"),
             "AIMX_RUNTIME_DIR": str(self.base / "run"),

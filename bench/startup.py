@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import time
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from figures import CELLS, Series, ratio, table
-from instance import AIMX, Instance, ground
+from instance import AIMX, Instance, ground, surroundings
 from machine import machine
 
 
@@ -61,7 +60,7 @@ def _applied(base: Path) -> Instance:
 
 
 def _commands(served: Instance, alone: Instance) -> list[Timed]:
-    bare = dict(os.environ)
+    bare = surroundings()
     return [
         Timed(Series("python -c pass"), [sys.executable, "-c", "pass"], bare),
         Timed(

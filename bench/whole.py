@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from figures import CELLS, Series, number, ratio
+from instance import surroundings
 
 
 @dataclass(slots=True)
@@ -18,7 +19,7 @@ class Whole:
 
     name: str
     command: Sequence[str | Path]
-    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    environment: Mapping[str, str] = field(default_factory=surroundings)
     milliseconds: Series = field(init=False)
     # The most that any run had. The kernel counts from the fork, so no less than this process had.
     megabytes: float = 0.0
