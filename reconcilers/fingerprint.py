@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields
 from enum import Enum
+from functools import cache
 from hashlib import sha256
 from pathlib import PurePath
 from typing import Any
@@ -17,6 +18,9 @@ from reconcilers.plan import Plan
 from reconcilers.reconciler import body
 from reconcilers.step import Phase, Step
 
+# Nearly all that a plan of thousands consists of, told without asking what else it may be.
+_AS_IT_IS = frozenset({str, int, bool, type(None)})
+
 
 def digest(content: bytes) -> str:
     return sha256(content).hexdigest()
@@ -24,10 +28,12 @@ def digest(content: bytes) -> str:
 
 def canonical(value: object) -> object:
     """The value as JSON can hold it, with nothing in it that an order or an address decides."""
+    if type(value) in _AS_IT_IS:
+        return value
     match value:
         case Enum():
             return value.value
-        case None | bool() | int() | str():
+        case int() | str():
             return value
         case bytes():
             return {"sha256": digest(value)}
@@ -43,8 +49,14 @@ def canonical(value: object) -> object:
 
 def _of_dataclass(value: Any) -> object:
     """Two types may have equal fields, and mean different things."""
-    parts = {part.name: canonical(getattr(value, part.name)) for part in fields(value)}
-    return {"is": type(value).__name__, **parts}
+    kind: Any = type(value)
+    parts = {name: canonical(getattr(value, name)) for name in _names(kind)}
+    return {"is": kind.__name__, **parts}
+
+
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(part.name for part in fields(kind))
 
 
 def fingerprint(difference: Difference[object]) -> Fingerprint:

@@ -51,7 +51,7 @@ class Generation:
     who: Who
     sources: tuple[Source, ...]  # The manifest's files, in the order in which they are read.
     config: bytes
-    plan: bytes  # The plan's document, as `aimx plan --json` shows it.
+    plan: bytes  # The plan's document: what `aimx plan --json` shows, on one line.
     receipts: tuple[Receipt, ...]
     resumed: bool = False  # Its apply was killed, and another one finished it.
     rollback: Rollback | None = None
@@ -188,7 +188,7 @@ def _files(generation: Generation) -> Iterator[tuple[str, bytes]]:
         yield _file(number, source.name), source.raw
     yield "config.toml", generation.config
     yield _kept("plan.json", generation.plan)
-    yield _kept("receipts.json", _json([asdict(receipt) for receipt in generation.receipts]))
+    yield _kept("receipts.json", _receipts(generation.receipts))
     about = {
         "generation": generation.number,
         "at": generation.at.isoformat(),
@@ -250,6 +250,15 @@ def _content(host: Reading, path: PurePosixPath) -> bytes:
 
 def _receipt(fields: dict[str, str]) -> Receipt:
     return Receipt(fields["step"], fields["address"], Outcome(fields["outcome"]), fields["reason"])
+
+
+def _receipts(receipts: Iterable[Receipt]) -> bytes:
+    """One after the other on one line: there are thousands, and indenting them takes longest."""
+    fields = [
+        {"step": each.step, "address": each.address, "outcome": each.outcome, "reason": each.reason}
+        for each in receipts
+    ]
+    return json.dumps(fields, ensure_ascii=False).encode() + b"\n"
 
 
 def _json(value: object) -> bytes:

@@ -10,7 +10,7 @@ from reconcilers.generations import Rollback, Who, leads_to
 from reconcilers.host.host import Host, ReconcileError
 from reconcilers.intents import Pin
 from reconcilers.receipt import Receipt
-from reconcilers.report.document import written
+from reconcilers.report.document import compact
 from reconcilers.roots import Roots
 
 
@@ -28,7 +28,7 @@ def recorded(
             roots,
             review.plan,
             receipts,
-            document=written(review.plan),
+            document=compact(review.plan),
             sources=review.reading.desired.sources,
             who=who,
             rollback=back,

@@ -39,6 +39,11 @@ def written(plan: Plan) -> bytes:
     return json.dumps(document(plan), indent=2, ensure_ascii=False).encode() + b"\n"
 
 
+def compact(plan: Plan) -> bytes:
+    """The document on one line, as records keep it: written several times as fast."""
+    return json.dumps(document(plan), ensure_ascii=False).encode() + b"\n"
+
+
 def _change(change: Change) -> dict[str, Any]:
     return {
         "address": change.address,
