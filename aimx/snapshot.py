@@ -59,6 +59,14 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Receiving:
+    """What is done with a message besides keeping it."""
+
+    enforces_dmarc: bool = False  # Refuse what its author's domain asks to have refused.
+    keeps_raw: bool = False  # Keep each message as it came, beside what was made of it.
+
+
+@dataclass(frozen=True, slots=True)
 class Signing:
     """What outbound needs to sign for a domain, its key apart."""
 
@@ -85,6 +93,7 @@ class Snapshot:
     routes: Mapping[str, Route]  # By lower-case address: mailboxes, aliases, and `*@domain`.
     subaddress: str = "+"  # Empty: off.
     limits: Limits = Limits()
+    receiving: Receiving = Receiving()
     signing: Mapping[str, Signing] = field(default_factory=dict)  # By domain.
     delivery: Delivery = Delivery()
     resolvers: tuple[str, ...] = ()  # `address:port`; empty: the system's.
@@ -146,6 +155,7 @@ class Snapshot:
         found["domains"] = tuple(found["domains"])
         found["routes"] = dict(map(_route, routes))
         found["limits"] = Limits(**found["limits"])
+        found["receiving"] = Receiving(**found["receiving"])
         found["signing"] = {d: Signing(**signing) for d, signing in found["signing"].items()}
         found["delivery"] = Delivery(**found["delivery"])
         found["resolvers"] = tuple(found["resolvers"])

@@ -42,7 +42,6 @@ _KEPT = "it is kept, and has no effect"
 
 UNBUILT = (
     Unbuilt(("http", "acl"), _set, "error", "remove it: it would let everybody in"),
-    Unbuilt(("smtp", "dmarc"), _is("enforce"), "error", 'write "record": nothing is refused yet'),
     Unbuilt(("outbound", "relay"), _set, "error", "remove it: mail goes straight to the MX"),
     Unbuilt(("outbound", "mode"), _is("queue"), "error", 'write "direct": mail is not queued'),
     Unbuilt(("tls", "mode"), _is("acme"), "error", 'write "files", and name `cert` and `key`'),
@@ -52,7 +51,6 @@ UNBUILT = (
     Unbuilt(("metrics",), _set, "warning", _KEPT),
     Unbuilt(("limits",), _set, "warning", "they are kept, and slow nobody down"),
     Unbuilt(("mailboxes", "*", "limits"), _set, "warning", "they are kept, and slow nobody down"),
-    Unbuilt(("smtp", "keep_raw"), _is(unbuilt=True), "warning", _KEPT),
     Unbuilt(
         ("mailboxes", "*", "hooks"), _set, "warning", "they are kept, and do not run on mail yet"
     ),

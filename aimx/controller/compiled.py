@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import PurePosixPath
 
 from aimx.controller.housed import uids
-from aimx.snapshot import Delivery, Limits, Route, Signing, Snapshot, SnapshotId
+from aimx.snapshot import Delivery, Limits, Receiving, Route, Signing, Snapshot, SnapshotId
 from desired.desired import Desired, HostedDomain, Mailbox, ServerUsers
 from desired.engine_config import header
 from desired.manifest import read
@@ -105,6 +105,10 @@ def snapshot(desired: Desired, generation: int, uids: Mapping[str, int | None]) 
         },
         subaddress=desired.smtp.subaddress,
         limits=_limits(desired),
+        receiving=Receiving(
+            enforces_dmarc=desired.smtp.dmarc == "enforce",
+            keeps_raw=desired.smtp.keep_raw,
+        ),
         signing={
             domain.name.ascii: Signing(str(domain.selector), domain.signature)
             for domain in desired.domains

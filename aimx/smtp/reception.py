@@ -13,6 +13,7 @@ from aimx.mail.reading import Reading, read
 from aimx.mail.stored import Judged, stored
 from aimx.placing.client import NotPlaced, Placed, Placement, Placing, PlacingClient
 from aimx.smtp import replies
+from aimx.smtp.enforcement import enforced
 from aimx.smtp.replies import Reply
 from aimx.smtp.service import Received
 from aimx.snapshot import Route
@@ -45,6 +46,10 @@ class Reception:
         duplicate when the client comes again.
         """
         verdicts = await self.judge.verdicts(received.incoming)
+        refusal = enforced(verdicts) if received.snapshot.receiving.enforces_dmarc else None
+        if refusal is not None:
+            _tell(received, verdicts, (), refusal)
+            return refusal
         if len(received.incoming.content) > _LARGE:
             # Not before: a stranger's DNS may take its time.
             async with self._large:
@@ -56,7 +61,7 @@ class Reception:
         return reply
 
     async def _kept(self, received: Received, verdicts: Verdicts) -> Sequence[Placing]:
-        reading = read(received.incoming)
+        reading = _reading(received)
         copies = [_copy(received, reading, verdicts, *each) for each in _mailboxes(received)]
         if len(copies) == 1:
             return [await self.placements.place(copies[0])]
@@ -64,7 +69,7 @@ class Reception:
 
     async def _kept_large(self, received: Received, verdicts: Verdicts) -> Sequence[Placing]:
         """The same in threads, and with few copies in memory at a time."""
-        reading = await asyncio.to_thread(read, received.incoming)
+        reading = await asyncio.to_thread(_reading, received)
         few = asyncio.Semaphore(_COPIES_AT_ONCE)
 
         async def one(route: Route, recipients: Sequence[str]) -> Placing:
@@ -75,6 +80,10 @@ class Reception:
                 return await self.placements.place(copy)
 
         return await asyncio.gather(*(one(*each) for each in _mailboxes(received)))
+
+
+def _reading(received: Received) -> Reading:
+    return read(received.incoming, keep_raw=received.snapshot.receiving.keeps_raw)
 
 
 def _mailboxes(received: Received) -> list[tuple[Route, list[str]]]:
@@ -154,6 +163,8 @@ def _tell(
     }
     if reply.accepts:
         log.info("mail kept", **facts)
+    elif not outcomes:
+        log.info("mail refused", **facts, reasons=[verdicts.dmarc.reason])
     else:
         reasons = [outcome.reason for outcome in outcomes if isinstance(outcome, NotPlaced)]
         log.error("mail not kept", **facts, reasons=reasons)

@@ -76,6 +76,7 @@ NOT_KEPT = Reply(451, "4.3.0", "Temporary failure, please retry")
 PARTLY_KEPT = Reply(451, "4.3.0", "Temporary failure on partial accept; please retry")
 MAILBOX_FULL = Reply(452, "4.2.2", "Mailbox full")
 MAILBOX_AWAY = Reply(451, "4.2.1", "Mailbox is not available at present, try again later")
+POLICY_UNKNOWN = Reply(451, "4.7.0", "The DMARC policy could not be looked up, please retry")
 STORAGE_FULL = Reply(452, "4.3.1", "Insufficient system storage")
 
 # A command that is not one, or not of ours.
@@ -107,6 +108,7 @@ TLS_ACTIVE = Reply(503, "5.5.1", "TLS already active")
 # A message or a recipient that is refused.
 
 RELAYING = Reply(550, "5.7.1", "relay not permitted")
+NO_AUTHOR = Reply(550, "5.7.1", "The From field must name one author (RFC 5322 3.6.2)")
 TEXT_LINE_TOO_LONG = Reply(550, "5.6.0", "Text line too long")
 TOO_LARGE = Reply(552, "5.3.4", "Message exceeds maximum size")
 # RFC 6531 3.5: an address beyond ASCII, and MAIL did not say SMTPUTF8.
@@ -125,6 +127,11 @@ def hello(hostname: str, client: str, extensions: Sequence[str] = ()) -> Reply:
 
 def unknown_recipient(address: str) -> Reply:
     return Reply(550, "5.1.1", f"<{address}>: Recipient address rejected: User unknown")
+
+
+def rejected_by_policy(domain: str) -> Reply:
+    """RFC 7372 3.2: neither SPF nor DKIM vouches, and the domain asks to refuse such mail."""
+    return Reply(550, "5.7.26", f"Refused, as the DMARC policy of {domain} asks (RFC 9989)")
 
 
 def internal_error(reference: str) -> Reply:

@@ -11,11 +11,12 @@ from aimx.placing.client import NotPlaced, Placed, Placement, Placing
 from aimx.smtp.reception import Reception
 from aimx.smtp.replies import Reply
 from aimx.smtp.service import Received
-from aimx.snapshot import Route, Snapshot, SnapshotId
+from aimx.snapshot import Receiving, Route, Snapshot, SnapshotId
 from aimx.testing.zone import Zone, ZoneResolver
 from aimx.verify.judge import Judge
 
 MESSAGE = b"From: a@example.org\r\nSubject: hello\r\n\r\n"
+RECORDING = Receiving()
 LARGE = MESSAGE + b"word\r\n" * 100_000
 
 
@@ -38,14 +39,14 @@ class Placements:
         return outcome
 
 
-def received(content: bytes, mailboxes: int) -> Received:
+def received(content: bytes, mailboxes: int, receiving: Receiving = RECORDING) -> Received:
     addresses = tuple(f"m{number}@example.com" for number in range(mailboxes))
     routes = {address: Route(address, "example.com", address[:-12], 1) for address in addresses}
     envelope = Envelope("a@example.org", addresses, Client("192.0.2.1", "mx.example.org"))
     return Received(
         Incoming(envelope, content, datetime(2026, 1, 2, tzinfo=UTC)),
         tuple(routes.items()),
-        Snapshot(SnapshotId(1), "mx.example.com", ("example.com",), routes),
+        Snapshot(SnapshotId(1), "mx.example.com", ("example.com",), routes, receiving=receiving),
     )
 
 
@@ -81,3 +82,63 @@ def test_of_a_large_message_few_copies_are_made_at_a_time():
 
     assert {placement.name for placement in placements.placed} == {f"m{n}" for n in range(20)}
     assert placements.most_at_once <= 4
+
+
+def enforced(content: bytes, table: dict[str, dict[str, object]]) -> tuple[Reply, int]:
+    """The reply, and how many copies were kept."""
+    placements = Placements([KEPT])
+    reception = Reception(Judge(ZoneResolver(Zone(table))), placements)
+    enforcing = received(content, 1, Receiving(enforces_dmarc=True))
+    return asyncio.run(reception.receive(enforcing)), len(placements.placed)
+
+
+POLICY = "_dmarc.example.org"
+MINE = {"TXT": "v=spf1 ip4:192.0.2.1 -all"}
+
+
+@pytest.mark.parametrize(
+    ("content", "table", "reply"),
+    [
+        pytest.param(MESSAGE, {}, "250 2.0.0", id="no-policy"),
+        pytest.param(MESSAGE, {POLICY: {"TXT": "v=DMARC1; p=none"}}, "250 2.0.0", id="none"),
+        pytest.param(
+            MESSAGE, {POLICY: {"TXT": "v=DMARC1; p=quarantine"}}, "250 2.0.0", id="quarantine"
+        ),
+        pytest.param(MESSAGE, {POLICY: {"TXT": "v=DMARC1; p=reject"}}, "550 5.7.26", id="reject"),
+        pytest.param(
+            MESSAGE,
+            {POLICY: {"TXT": "v=DMARC1; p=reject"}, "example.org": MINE},
+            "250 2.0.0",
+            id="reject-and-pass",
+        ),
+        pytest.param(MESSAGE, {POLICY: {"fails": "SERVFAIL"}}, "451 4.7.0", id="unknown"),
+        pytest.param(b"From: b@x.example\r\n" + MESSAGE, {}, "550 5.7.1", id="two-authors"),
+        pytest.param(b"Subject: x\r\n\r\n", {}, "550 5.7.1", id="no-author"),
+    ],
+)
+def test_an_enforced_policy_decides_what_is_taken(content, table, reply):
+    found, kept = enforced(content, table)
+
+    assert str(found).startswith(f"{reply} ")
+    assert kept == (1 if found.accepts else 0)
+
+
+def test_an_author_of_another_script_is_refused_in_ascii():
+    content = "From: a@b\u00fccher.example\r\n\r\n".encode()
+    policy = {"_dmarc.xn--bcher-kva.example": {"TXT": "v=DMARC1; p=reject"}}
+
+    found, _ = enforced(content, policy)
+
+    assert found.code == 550
+    assert "xn--bcher-kva.example" in found.encoded.decode("ascii")
+
+
+@pytest.mark.parametrize("content", [MESSAGE, LARGE], ids=["small", "large"])
+def test_the_message_as_it_came_is_kept_where_that_is_asked_for(content):
+    placements = Placements([KEPT])
+    reception = Reception(Judge(ZoneResolver(Zone({}))), placements)
+
+    asyncio.run(reception.receive(received(content, 1, Receiving(keeps_raw=True))))
+
+    (copy,) = placements.placed
+    assert [(each.name, each.content) for each in copy.attachments] == [("raw.eml", content)]

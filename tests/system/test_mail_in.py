@@ -205,3 +205,18 @@ def test_all_clients_together_have_only_so_many_connections(served, until):
 
     assert answers == ["220"] * 12 + ["421"]
     until(lambda: has_room(served), "room again")
+
+
+def test_a_message_is_kept_as_it_came_and_refused_where_that_is_declared(make):
+    instance = make()
+    declared = instance.text("info@example.com", smtp='dmarc = "enforce"\nkeep_raw = true')
+    instance.write(declared)
+    instance.serve()
+    content = message("kept")
+
+    assert instance.deliver(content, "info@example.com") == 250
+    assert instance.deliver(b"Subject: nobody's\r\n\r\nHello.\r\n", "info@example.com") == 550
+
+    letter = instance.letter("info@example.com", "kept")
+    assert (letter.path.parent / "raw.eml").read_bytes() == content
+    assert subjects(instance, "info@example.com") == ["kept"]
