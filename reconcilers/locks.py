@@ -16,7 +16,7 @@ from reconcilers.host.host import Host, ReconcileError, StepError
 from reconcilers.host.sentences import changing
 from reconcilers.records import parsed
 from reconcilers.roots import Roots
-from reconcilers.state import make_absent, make_state, private_file
+from reconcilers.state import make_absent, make_state, private_file, require_ours
 
 # A child that got the descriptor would hold the lock for as long as it lives.
 _OPENING = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -51,8 +51,11 @@ class LockHeldError(ReconcileError):
 def apply_lock(host: Host, roots: Roots, command: str) -> Iterator[None]:
     """Nobody else changes the instance meanwhile; raises `LockHeldError` where somebody does.
 
+    Where the instance is another user's, nothing is touched, and `ReconcileError` says so.
+
     On a fresh machine it makes the directory that the lock is in.
     """
+    require_ours(host, roots)
     make_state(host, roots)
     with _held(host, roots, roots.lock, command):
         yield
@@ -60,7 +63,8 @@ def apply_lock(host: Host, roots: Roots, command: str) -> Iterator[None]:
 
 @contextmanager
 def daemon_lock(host: Host, roots: Roots, command: str) -> Iterator[None]:
-    """Nobody else serves the instance meanwhile; raises `LockHeldError` where somebody does."""
+    """Nobody else serves the instance meanwhile; raises as `apply_lock` does."""
+    require_ours(host, roots)
     make_absent(host, roots.runtime, 0o755)
     with _held(host, roots, roots.daemon_lock, command):
         yield

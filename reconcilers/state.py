@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import PurePosixPath
 
-from reconcilers.host.host import Access, Host
+from reconcilers.host.host import Access, Host, Reading, ReconcileError, UnseenError
 from reconcilers.roots import Roots
 
 
@@ -16,6 +17,24 @@ def private_file(host: Host) -> Access:
 def private_directory(host: Host) -> Access:
     """Who may enter a directory of records: we alone."""
     return _ours(host, 0o700)
+
+
+def require_ours(host: Reading, roots: Roots) -> None:
+    """Raises `ReconcileError` where the instance is somebody else's.
+
+    Root may write everywhere, and would take a rootless instance away from its user bit by bit.
+    """
+    ours, owners = host.user().uid, set()
+    with suppress(UnseenError):
+        # Applies alone write both, and below different roots: no slip gives both away.
+        owners = {
+            found and found.uid for found in map(host.look, (roots.engine_config, roots.state))
+        }
+    if len(owners) == 1 and (uid := owners.pop()) not in (None, ours):
+        raise ReconcileError(
+            f"{roots.data}: the instance belongs to uid {uid}, not to uid {ours}. Run this as that"
+            f" user, such as with `sudo -u '#{uid}'`, or change the owner of all of it first."
+        )
 
 
 def make_state(host: Host, roots: Roots, *below: PurePosixPath) -> None:

@@ -46,6 +46,7 @@ from reconcilers.planning import plan
 from reconcilers.receipt import Receipt, Tally, final
 from reconcilers.report.saved import SavedPlan, load
 from reconcilers.roots import Roots
+from reconcilers.state import require_ours
 from reconcilers.step import Activation, Hands
 
 
@@ -281,6 +282,7 @@ class Instance:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         try:
+            require_ours(self.host, self.roots)
             yield
         except ReconcileError as cause:
             raise MachineError(str(cause)) from cause

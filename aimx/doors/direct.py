@@ -24,6 +24,7 @@ from reconcilers.generations import Who
 from reconcilers.journal import unfinished
 from reconcilers.report.saved import SavedPlan
 from reconcilers.roots import Roots
+from reconcilers.state import require_ours
 
 
 def named(roots: Mapping[str, str]) -> Roots:
@@ -61,6 +62,8 @@ class Direct:
 
     def plan(self, wish: Wish) -> Answer:
         with answering(wish) as answers:
+            with self.instance.looking() as host:
+                require_ours(host, self.instance.roots)
             reading = self.instance.in_force()
             review = self.instance.review(reading, Consent(wish.allow_removals))
             self.instance.foresee(review)

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import pwd
 import re
 import subprocess
 import sys
@@ -114,6 +115,28 @@ def test_who_applies_at_the_same_time_is_refused(instance):
     assert done.returncode == 6
     assert "is held by" in done.stderr
     assert not instance.mailbox("more@example.com").exists()
+
+
+@needs_root
+@pytest.mark.parametrize(
+    "arguments",
+    [("plan",), ("apply", "--yes"), ("serve",), ("suspend", "--for", "1h")],
+    ids=" ".join,
+)
+def test_root_takes_no_instance_away_from_its_user(instance, arguments):
+    instance.declare("info@example.com")
+    instance.apply()
+    nobody = pwd.getpwnam("nobody").pw_uid
+    # As it stands where nobody runs an instance of their own.
+    theirs = [instance.base, *instance.base.rglob("*")]
+    for path in theirs:
+        os.chown(path, nobody, -1)
+
+    done = instance.aimx(*arguments)
+
+    assert done.returncode == 1
+    assert f"belongs to uid {nobody}, not to uid 0" in done.stdout + done.stderr
+    assert {path.stat().st_uid for path in [instance.base, *instance.base.rglob("*")]} == {nobody}
 
 
 def test_more_removals_than_the_policy_allows_need_their_number(instance):
