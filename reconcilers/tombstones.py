@@ -63,7 +63,7 @@ def _tombstones(host: Reading, roots: Roots) -> Iterator[Tombstone]:
         if record is None:
             # Without its record it still is somebody's mail, and its name says whose.
             found = amount(host, (path / folder for folder in FOLDERS))
-            record = Record(name.rpartition(".")[0], "", name, **found._asdict())
+            record = Record(_address(name), "", name, **found._asdict())
         yield Tombstone(name, record, path)
 
 
@@ -123,8 +123,14 @@ def restoration(host: Reading, roots: Roots, name: str) -> Plan:
 
 
 def purge(host: Reading, roots: Roots, name: str) -> Plan:
-    """What deletes the mail of a tombstone for good."""
-    stone = meant(host, roots, name)
+    """What deletes the mail of a tombstone for good, also where that was begun already."""
+    try:
+        stone = meant(host, roots, name)
+    except NoTombstoneError:
+        begun = _begun(host, roots, name)
+        if begun is None:
+            raise
+        return completion(host, roots, begun)
     gone = stone.path.with_name(f"{stone.name}{DELETING}")
     change = Change(
         f"tombstone/{stone.name}",
@@ -146,6 +152,23 @@ def half_purged(host: Reading, roots: Roots) -> tuple[PurePosixPath, ...]:
     """What a purge that was killed left behind: nobody's mail any more."""
     names = host.names(roots.tombstones) or ()
     return tuple(roots.tombstones / name for name in names if name.endswith(DELETING))
+
+
+def _begun(host: Reading, roots: Roots, name: str) -> PurePosixPath | None:
+    """What a killed purge left of the tombstone of that name, or of one of that address."""
+    left = {path.name.removesuffix(DELETING): path for path in half_purged(host, roots)}
+    of_address = (path for each, path in left.items() if _address(each) == name)
+    return left.get(name) or next(of_address, None)
+
+
+def _address(name: str) -> str:
+    """Whose mail it is, by a tombstone's name."""
+    return name.rpartition(".")[0]
+
+
+def whose(plan: Plan) -> str:
+    """The address whose mail a plan deletes for good."""
+    return _address(plan.changes[0].address.removeprefix("tombstone/"))
 
 
 def completion(host: Reading, roots: Roots, gone: PurePosixPath) -> Plan:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 from aimx.cli import roots, terminal
@@ -39,6 +40,9 @@ bind = ["127.0.0.1:2525", "[::1]:2525"]
 """
 
 
+_MODE = 0o640
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "directory", nargs="?", metavar="DIR", help="make a rootless instance under DIR"
@@ -49,7 +53,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from desired.names import InvalidNameError
-    from desired.schema import json_schema
 
     found = _places(options)
     try:
@@ -58,23 +61,32 @@ def run(options: argparse.Namespace) -> int:
         terminal.tell(f"aimx init: {cause}")
         return Exit.USAGE
     manifest = Path(found["manifest"])
-    if os.path.lexists(manifest):
-        terminal.tell(f"aimx init: {manifest} is there already; it stays as it is.")
-        return Exit.ERROR
     try:
-        manifest.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-        _write(manifest, text)
-        _write(manifest.parent / "aimx.schema.json", _pretty(json_schema()))
-        if options.directory:
-            _write(Path(options.directory) / "env", _variables(found))
+        made = not os.path.lexists(manifest) and _made(options, found, text)
     except OSError as cause:
-        terminal.tell(f"aimx init: cannot write {cause.filename}: {cause.strerror}.")
+        terminal.tell(f"aimx init: cannot write {cause.filename or manifest}: {cause.strerror}.")
+        return Exit.ERROR
+    if not made:
+        terminal.tell(f"aimx init: {manifest} is there already; it stays as it is.")
         return Exit.ERROR
     terminal.say(f"Wrote {manifest}. Edit it, then:\n")
     if options.directory:
         terminal.say(f"    . {shlex.quote(os.path.join(options.directory, 'env'))}")
     terminal.say("    aimx plan\n    aimx apply\n    aimx serve")
     return Exit.DONE
+
+
+def _made(options: argparse.Namespace, found: Mapping[str, str], text: str) -> bool:
+    """The manifest comes last: once it is there, all is, and nothing is made a second time."""
+    from aimx.cli.rewrite import create, make_directory, write
+    from desired.schema import json_schema
+
+    manifest = Path(found["manifest"])
+    make_directory(manifest.parent)
+    write(manifest.parent / "aimx.schema.json", _pretty(json_schema()).encode(), _MODE)
+    if options.directory:
+        write(Path(options.directory) / "env", _variables(found).encode(), _MODE)
+    return create(manifest, text.encode(), _MODE)
 
 
 def _places(options: argparse.Namespace) -> dict[str, str]:
@@ -89,7 +101,7 @@ def _places(options: argparse.Namespace) -> dict[str, str]:
     }
 
 
-def _variables(found: dict[str, str]) -> str:
+def _variables(found: Mapping[str, str]) -> str:
     return "".join(
         f"export AIMX_{name.replace('-', '_').upper()}={shlex.quote(found[name])}\n"
         for name in ("config-dir", "data-dir", "runtime-dir")
@@ -123,10 +135,3 @@ def _pretty(document: object) -> str:
     import json
 
     return json.dumps(document, indent=2) + "\n"
-
-
-def _write(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        os.fchmod(descriptor, 0o640)  # Whatever the umask says.
-        file.write(text)

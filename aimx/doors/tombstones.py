@@ -15,7 +15,7 @@ from reconcilers.plan import Plan
 from reconcilers.report.document import written
 from reconcilers.report.progress import apply_text
 from reconcilers.report.text import plan_text
-from reconcilers.tombstones import Tombstone, meant, purge, restoration, tombstones
+from reconcilers.tombstones import Tombstone, purge, restoration, tombstones, whose
 
 
 def plan_of(instance: Instance, errand: Errand) -> Plan:
@@ -30,8 +30,6 @@ def shown(instance: Instance, wish: Wish, errand: Errand) -> Answer:
     if errand.does == "list":
         return _listed(instance, wish)
     plan = plan_of(instance, errand)
-    with instance.looking() as host:
-        stone = meant(host, instance.roots, errand.name)
     told = plan_text(plan, columns=wish.columns, colour=wish.color, advised=False)
     return Answer(
         exit=Exit.REFUSED if plan.blocked else Exit.DONE,
@@ -39,7 +37,7 @@ def shown(instance: Instance, wish: Wish, errand: Errand) -> Answer:
         plan_id=plan_id(plan),
         pending=len(plan.pending),
         blocked=len(plan.blocked),
-        typed=stone.record.address if errand.does == "purge" else "",
+        typed=whose(plan) if errand.does == "purge" else "",
     )
 
 

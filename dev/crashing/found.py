@@ -68,7 +68,7 @@ def _content(path: Path, relative: PurePosixPath, base: Path, old: frozenset[byt
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                 context.load_cert_chain(path, path.parent / "key.pem")
                 return "a certificate of the key"
-            case _, "pin.json":
+            case _, "pin.json" | "suspension.json":
                 return json.loads(content) | dict.fromkeys(_OF_THE_MOMENT)
             case _, "plan.json" | "record.json" | "receipts.json" | "tombstone.json":
                 shape = json.loads(content)

@@ -55,18 +55,55 @@ class Scenario:
     after: str  # The manifest then; none where it is empty.
     command: tuple[str, ...] = APPLY
     befell: Callable[[Path], None] = lambda base: None
-    finish: Callable[[Path], bool] = lambda base: False  # Whether an apply finishes it.
+    # Whether it has come so far that another command finishes it, and which.
+    finish: Callable[[Path], bool] = lambda base: False
+    finishing: tuple[str, ...] = APPLY
+    again: tuple[str, ...] = APPLY  # What changes nothing afterwards.
     moving: str = ""  # The mailbox that is on its way elsewhere.
     deleted: str = ""  # The directory whose mail is to go.
 
     def next(self, base: Path) -> tuple[str, ...]:
         """What finishes it after it was struck."""
-        return APPLY if self.finish(base) else self.command
+        return self.finishing if self.finish(base) else self.command
 
 
 def _is_pinned(base: Path) -> bool:
     """Once it is, whatever applies goes back; before, nothing has been done."""
     return (base / "data/.aimx/pin.json").exists()
+
+
+def _is_back(base: Path) -> bool:
+    """Once the tombstone is gone, nobody can ask for it any more."""
+    return not list((base / "data/.aimx/tombstones").glob(f"{TOMBSTONE}*"))
+
+
+def _has_manifest(base: Path) -> bool:
+    return (base / "config/manifest.toml").exists()
+
+
+def _is_lifted(base: Path) -> bool:
+    """Nothing is left that could be lifted."""
+    return not any(
+        (base / "data/.aimx" / name).exists() for name in ("pin.json", "suspension.json")
+    )
+
+
+def _retire(base: Path) -> None:
+    """A mailbox leaves with its mail, and comes again without."""
+    for text in (_WITHOUT_OPS, ALL):
+        (base / "config/manifest.toml").write_text(text)
+        applied(base)
+
+
+def _hold(base: Path) -> None:
+    """An earlier generation is pinned, and nothing is applied by itself."""
+    applied(base, ("rollback", "1", "--yes", "--allow-removals", "1"))
+    applied(base, ("suspend", "--for", "2h"))
+
+
+def _spoil(base: Path) -> None:
+    manifest = base / "config/manifest.toml"
+    manifest.write_text(manifest.read_text().replace(" = ", "="))
 
 
 def _age(base: Path) -> None:
@@ -95,13 +132,14 @@ def _drift(base: Path) -> None:
 
 ALL = manifest(TWO, INFO, OPS, REST)
 _MOVED = manifest(TWO, INFO, "ops@b.example", REST, rest=block("moved", OPS, to="ops@b.example"))
+_WITHOUT_OPS = manifest(TWO, INFO, REST, rest=block("removed", OPS, data="tombstone"))
+TOMBSTONE = f"{OPS}.2"
+DOWN = ("rollback", "--layout", "1", "--yes")
 SCENARIOS = {
     "create": Scenario((), ALL),
     "add": Scenario((manifest(ONE, INFO),), manifest(TWO, INFO, REST)),
     "move": Scenario((ALL,), _MOVED, moving=OPS),
-    "remove": Scenario(
-        (ALL,), manifest(TWO, INFO, REST, rest=block("removed", OPS, data="tombstone"))
-    ),
+    "remove": Scenario((ALL,), _WITHOUT_OPS),
     "delete": Scenario(
         (ALL,),
         manifest(TWO, INFO, REST, rest=block("removed", OPS, data="delete")),
@@ -118,6 +156,32 @@ SCENARIOS = {
         moving="ops@b.example",
     ),
     "migrate": Scenario((manifest(ONE, INFO, OPS),), "", befell=_age),
+    "downgrade": Scenario((manifest(ONE, INFO, OPS),), "", DOWN, again=DOWN),
+    "restore": Scenario(
+        (ALL,), "", ("tombstones", "restore", OPS, "--yes"), _retire, finish=_is_back, moving=OPS
+    ),
+    "purge": Scenario(
+        (ALL,),
+        "",
+        ("tombstones", "purge", OPS, "--yes"),
+        _retire,
+        finish=_is_back,
+        deleted="data/.aimx/tombstones",
+    ),
+    "suspend": Scenario((ALL,), "", ("suspend", "--for", "2h")),
+    "resume": Scenario(
+        (manifest(TWO, INFO, OPS), ALL),
+        "",
+        ("resume",),
+        _hold,
+        finish=_is_lifted,
+        finishing=("plan",),
+        again=("plan",),
+    ),
+    "fmt": Scenario((ALL,), "", ("fmt",), _spoil),
+    "init": Scenario(
+        (), "", ("init",), finish=_has_manifest, finishing=("validate",), again=("validate",)
+    ),
     "drift": Scenario((manifest(TWO, INFO, REST),), manifest(TWO, INFO, REST), befell=_drift),
 }
 
@@ -128,12 +192,16 @@ def lay_out(scenario: Scenario, base: Path) -> None:
         (base / name).mkdir(parents=True)
     for text in scenario.before:
         (base / "config/manifest.toml").write_text(text)
-        done = run(base, APPLY)
-        assert done.code == 0, done.output
+        applied(base)
     deliver(base)
     scenario.befell(base)
     if scenario.after:
         (base / "config/manifest.toml").write_text(scenario.after)
+
+
+def applied(base: Path, command: Sequence[str] = APPLY) -> None:
+    done = run(base, command)
+    assert done.code == 0, done.output
 
 
 def deliver(base: Path) -> None:

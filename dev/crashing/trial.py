@@ -77,6 +77,7 @@ class Trial:
 
     name: str
     before: Path
+    former: dict[str, Found]
     wanted: dict[str, Found]
     points: tuple[Point, ...]
 
@@ -84,13 +85,14 @@ class Trial:
     def of(cls, name: str, work: Path) -> Trial:
         scenario, before = SCENARIOS[name], work / name
         lay_out(scenario, before)
+        former = tree(before, keys(before))
         wanted, found = _undisturbed(scenario, before)
         # A run may open a file more than others do, and shift all numbers: two have to agree.
         for _ in range(LISTINGS):
             first = found
             wanted, found = _undisturbed(scenario, before)
             if found == first:
-                return cls(name, before, wanted, found)
+                return cls(name, before, former, wanted, found)
         raise AssertionError(f"{name}: no two runs make the same calls")
 
     @property
@@ -142,11 +144,20 @@ class Trial:
     def at_that_instant(self, base: Path) -> Iterator[str]:
         """What is wrong whether or not another apply comes."""
         yield from engine_problems(base, moving=self.scenario.moving)
+        yield from self.neither(base)
         if self.name == "create" and (base / "data/.layout-version").exists():
             there = tree(base, keys(self.before))
             missing = sorted(lasting(self.wanted).keys() - there.keys())
             if missing:
                 yield f"the marker stands, and there is no {', '.join(missing)}"
+
+    def neither(self, base: Path) -> Iterator[str]:
+        """A file that is there before and afterwards is one or the other, at any instant."""
+        there = tree(base, keys(self.before))
+        for path in sorted(self.former.keys() & lasting(self.wanted).keys()):
+            ways = [self.former[path].content, self.wanted[path].content]
+            if ways != [None, None] and (path not in there or there[path].content not in ways):
+                yield f"{path} is neither as it was nor as it will be"
 
     def not_done(self, base: Path) -> Iterator[str]:
         """What is missing although it was said that all is done."""
@@ -238,8 +249,10 @@ def _undisturbed(scenario: Scenario, before: Path) -> tuple[dict[str, Found], tu
         assert done.code == 0, done.output
         wanted, found = tree(base, keys(before)), points(log, base)
         assert not list(engine_problems(base))
-        again = run(base, APPLY)
-        assert "No changes" in again.output, again.output
+        again = run(base, scenario.again)
+        assert again.code == 0, again.output
+        assert scenario.again != APPLY or "No changes" in again.output, again.output
+        assert not list(differences(tree(base, keys(before)), wanted))
     return wanted, tuple(found)
 
 

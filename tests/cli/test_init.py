@@ -43,6 +43,18 @@ def test_a_manifest_that_is_there_stays(init, tmp_path):
     assert manifest.read_text() == "mine"
 
 
+def test_what_was_killed_before_the_manifest_was_there_is_made_again(init, tmp_path):
+    init()
+    here = tmp_path / "here"
+    whole = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+    (here / "config/manifest.toml").unlink()
+    (here / "config/aimx.schema.json").write_text("")
+    (here / "config/.manifest.toml.aimx-new").write_text("domains")
+
+    assert init() == (Exit.DONE, "")
+    assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == whole
+
+
 def test_a_link_in_its_place_is_not_followed(init, tmp_path):
     (tmp_path / "here/config").mkdir(parents=True)
     (tmp_path / "here/config/manifest.toml").symlink_to(tmp_path / "elsewhere")

@@ -42,7 +42,8 @@ def base(applied: Path) -> Iterator[Path]:
 @pytest.fixture
 def trial(applied: Path) -> Trial:
     """What is wanted is what is there."""
-    return Trial("create", applied, tree(applied, keys(applied)), ())
+    there = tree(applied, keys(applied))
+    return Trial("create", applied, there, there, ())
 
 
 def test_nothing_is_wrong_with_what_nobody_disturbed(base: Path, trial: Trial) -> None:
@@ -116,6 +117,15 @@ def test_a_message_that_was_moved_is_the_same(base: Path) -> None:
     (base / "data/a.example/inbox/info").rename(base / "data/b.example/inbox/info")
 
     assert mail(base) == before
+
+
+@pytest.mark.parametrize("spoil", [gone, emptied])
+def test_a_file_that_is_not_there_for_a_moment_or_half_is_seen(
+    base: Path, trial: Trial, spoil
+) -> None:
+    spoil(base / "data/README.md")
+
+    assert list(trial.neither(base)) == ["data/README.md is neither as it was nor as it will be"]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from reconcilers.tombstones import (
     purge,
     restoration,
     tombstones,
+    whose,
 )
 
 HEAD = 'domains = ["a.com"]\n'
@@ -152,6 +153,20 @@ def test_nothing_is_ever_restored_from_half_a_tombstone(stone):
 
     assert tombstones(stone.host, stone.roots) == ()
     assert [path.name for path in half_purged(stone.host, stone.roots)] == ["info@a.com.2,deleting"]
+
+
+@pytest.mark.parametrize("name", ["info@a.com.2", "info@a.com"])
+def test_a_purge_that_was_killed_is_finished_by_another(stone, name):
+    plan = purged(stone)
+    stone.take_until(plan, plan.steps[-1].id)
+
+    rest = purge(stone.host, stone.roots, name)
+    stone.carry_out(rest)
+
+    assert whose(rest) == whose(plan) == "info@a.com"
+    assert half_purged(stone.host, stone.roots) == ()
+    with pytest.raises(NoTombstoneError):
+        purge(stone.host, stone.roots, name)
 
 
 @pytest.mark.parametrize("strike", range(1, 7))
