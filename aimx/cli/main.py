@@ -56,6 +56,9 @@ COMMANDS: dict[str, Listed] = {
     "approve": Listed("desired state", "carry out the plan that waits for approval", "approve"),
     "suspend": Listed("desired state", "let the daemon apply nothing for a while", "suspend"),
     "resume": Listed("desired state", "end a suspension, and lift a pin", "resume"),
+    "watch": Listed(
+        "desired state", "keep the machine at the manifest, without the mail engine", "watch"
+    ),
     "send": Listed("mail", "send a message from a mailbox of yours", "send"),
     "serve": Listed("server", "run the mail engine and watch the manifest", "serve"),
     "version": Listed("server", "print the version", "version"),

@@ -135,12 +135,13 @@ def told(waited: Waited, generation: int, columns: int) -> str:
     return "\n".join(lines)
 
 
-_NO_ENGINE = "no mail engine runs"
+_NO_ENGINE = "no engine runs beside `aimx watch`"
 
 _REMEDIES = {
     "ManifestInvalid": "`aimx validate` tells what is wrong with it.",
     "ChangesPending": "`aimx plan` shows what is left, and `aimx apply` does it.",
     "Blocked": "`aimx plan` tells what lifts it.",
+    "DriftReported": "`aimx apply` repairs it.",
     "ApplyFailed": "Correct it; the daemon tries again by itself, and `aimx apply` at once.",
     "Refused": "The engine goes on as before. Correct it, then run `aimx apply` again.",
 }

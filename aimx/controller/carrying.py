@@ -33,7 +33,7 @@ class Carrying:
 
     instance: Instance
     running: Running
-    current: Callable[[], Compiled]  # What the engine runs on.
+    current: Callable[[], Compiled | None]  # What the engine runs on.
     state: State
     pulse: Pulse = field(default_factory=Pulse)
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -33,6 +33,7 @@ _TROUBLES: tuple[tuple[Type, Status, str], ...] = (
     ("Suspended", "True", "suspended"),
     ("PendingApproval", "True", "a change waits for approval"),
 )
+_OF_AN_ENGINE: tuple[Type, ...] = ("EngineActive", "Ready")
 
 
 @dataclass(slots=True)
@@ -49,6 +50,7 @@ class State:
     results: Results = field(default_factory=Results)
     pending_plan: str = ""  # Which waits for somebody's approval.
     pin: Pin | None = None
+    has_engine: bool = True  # One runs, or should.
     manifest_changed: bool = False  # Since it was pinned that another one is in force.
     _saved: bytes = b""
 
@@ -62,8 +64,8 @@ class State:
         except (ReconcileError, ValueError):
             return cls(instance)
         told = known.get("conditions") if isinstance(known, dict) else None
-        applied = config.digest if config else ""
-        return cls(instance, last_applied=applied, conditions=remembered(told))
+        applied, generation = (config.digest, config.generation) if config else ("", 0)
+        return cls(instance, generation, last_applied=applied, conditions=remembered(told))
 
     def intended(self, intents: Intents) -> None:
         """What somebody said may not be done by itself, or should be done instead."""
@@ -128,7 +130,9 @@ class State:
         reasons = [f"{change.address}: {_reason(change)}" for change in left]
         reasons += [f"{each.address}: {each.reason}" for each in plan.unsettled]
         if reasons:
-            self._tell("Converged", "False", "Blocked", "\n".join(reasons))
+            reported = not plan.unsettled and all(it.drifted and not it.blocked for it in left)
+            kind = "DriftReported" if reported else "Blocked"
+            self._tell("Converged", "False", kind, "\n".join(reasons))
         else:
             self._tell("Converged", "True")
 
@@ -147,8 +151,17 @@ class State:
     def failed(self, reason: str) -> None:
         self._tell("Converged", "False", "ApplyFailed", reason)
 
+    def unmanned(self) -> None:
+        """No mail engine runs, and none should."""
+        self.has_engine = False
+        for kind in _OF_AN_ENGINE:
+            self._tell(kind, "Unknown", "NoEngine", "`aimx watch` runs no mail engine")
+
     def active(self, current: Compiled) -> None:
         """What the processes run on."""
+        if not self.has_engine:
+            self.unmanned()
+            return
         self.engine_generation = current.snapshot.id.generation
         self._tell("EngineActive", "True")
         domain = current.snapshot.default_domain
@@ -163,7 +176,7 @@ class State:
     @property
     def sentence(self) -> str:
         """All of it in one line, for a service manager."""
-        told = [f"generation {self.engine_generation}"]
+        told = [f"generation {self.engine_generation if self.has_engine else self.generation}"]
         for kind, status, text in _TROUBLES:
             known = self.conditions.by_type.get(kind)
             if known is not None and known.status == status:

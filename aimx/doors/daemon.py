@@ -139,7 +139,8 @@ class Daemon:
 
     def _own(self, uid: int) -> dict[str, Any]:
         """The caller's mailboxes; nobody learns of another's."""
-        routes = self.controller.current().snapshot.routes.values()
+        current = self.controller.current()
+        routes = current.snapshot.routes.values() if current else ()
         mine = sorted({route.mailbox for route in routes if route.uid == uid})
         return {"mailboxes": mine, "resources": [], "unchanged": len(mine)}
 

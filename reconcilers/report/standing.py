@@ -117,9 +117,12 @@ def _message(condition: Mapping[str, str], columns: int) -> Iterator[str]:
 
 
 def _summary(document: Mapping[str, Any], columns: int) -> Iterator[str]:
+    watched = any(condition["reason"] == "NoEngine" for condition in document["conditions"])
     serving = "running" if document["daemon"] else "not running"
-    yield f"Generation {document['generation']}, daemon {serving}."
-    if document["daemon"] and document["engine_generation"] != document["generation"]:
+    alone = " without the mail engine (`aimx watch`)" if watched else ""
+    yield f"Generation {document['generation']}, daemon {serving}{alone}."
+    behind = document["engine_generation"] != document["generation"]
+    if document["daemon"] and not watched and behind:
         yield f"The engine is at generation {document['engine_generation']}."
     if "mailboxes" not in document:
         yield from _pinned(document.get("pin"), columns)

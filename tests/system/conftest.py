@@ -174,11 +174,19 @@ class Instance:
         done = self.aimx("apply", "--yes", *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
 
-    def serve(self, log: IO[bytes] | None = None, through: Sequence[str] = ()) -> None:
-        """Start the daemon, maybe through a command, and wait until all its doors are open."""
+    def serve(
+        self,
+        log: IO[bytes] | None = None,
+        through: Sequence[str] = (),
+        command: str = "serve",
+    ) -> None:
+        """Start the daemon, maybe through a command, and wait until all its doors are open.
+
+        `command`: another one that is a daemon.
+        """
         with log or self._log.open("ab") as stream:
             self.daemon = subprocess.Popen(
-                [*through, *AIMX, "serve"], env=self.environment, stdout=stream, stderr=stream
+                [*through, *AIMX, command], env=self.environment, stdout=stream, stderr=stream
             )
         until(self._is_ready, "the daemon to be ready")
 

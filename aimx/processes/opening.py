@@ -1,0 +1,109 @@
+"""What a daemon does before it opens its doors: one for an instance, and the right one."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+
+from aimx.controller.good import last_good
+from aimx.controller.instance import Instance
+from aimx.doors.direct import named
+from aimx.doors.exits import Exit
+from aimx.processes import logs
+from desired.desired import Desired
+from desired.engine_config import header
+from desired.problem import ManifestError, render_problem
+from reconcilers.host.host import ReconcileError
+from reconcilers.kinds.layout import VERSION
+from reconcilers.locks import LockHeldError, daemon_lock
+
+log = structlog.get_logger()
+
+
+class UnservableError(Exception):
+    """The daemon cannot start; what to print, and the exit code."""
+
+    def __init__(self, exit_code: Exit, text: str) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+def run(work: Coroutine[Any, Any, Exit]) -> int:
+    """Run until told to stop; gives the exit code."""
+    logs.configure()
+    try:
+        return asyncio.run(work)
+    except UnservableError as cause:
+        log.critical("cannot serve", reason=str(cause))
+        return cause.exit_code
+
+
+@asynccontextmanager
+async def opened(
+    roots: Mapping[str, str], command: str, *, may_move: bool
+) -> AsyncIterator[tuple[Instance, Desired | None]]:
+    """The instance, which no other daemon has meanwhile; and its manifest, unless it is invalid.
+
+    `may_move`: the manifest may say where the mail is, since nobody else did.
+    """
+    instance = Instance.of(named(roots))
+    desired = _desired(instance)
+    if desired is not None:
+        logs.configure(desired.log.level, desired.log.format)
+        instance = instance.moved(desired) if may_move else instance
+    try:
+        with daemon_lock(instance.host, instance.roots, command):
+            _require_our_layout(instance)
+            yield instance, desired
+    except LockHeldError as cause:
+        raise UnservableError(Exit.LOCKED, str(cause)) from cause
+    except ReconcileError as cause:
+        raise UnservableError(Exit.ERROR, str(cause)) from cause
+
+
+def signals() -> asyncio.Event:
+    """Set when somebody wants us to stop."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, unheard)
+    return stop
+
+
+def unheard() -> None:
+    """SIGHUP before the doors are open, or after: everything is looked at, or nothing any more."""
+
+
+def _desired(instance: Instance) -> Desired | None:
+    """What the manifest says; None where it is invalid and there is a generation to go on with."""
+    try:
+        return instance.read(instance.sources()).desired
+    except ManifestError as cause:
+        told = "\n\n".join(render_problem(problem) for problem in cause.problems)
+        try:
+            good = last_good(instance.host, instance.roots)
+        except ReconcileError as lost:
+            raise UnservableError(Exit.INVALID, f"{told}\n\n{lost}") from cause
+        if good is None or header(good.config) is None:
+            raise UnservableError(Exit.INVALID, told) from cause
+        log.error("manifest is invalid, the last good generation goes on", problems=told)
+        return None
+
+
+def _require_our_layout(instance: Instance) -> None:
+    """What an unknown layout means for where mail belongs, nobody can tell."""
+    marker = instance.roots.marker
+    remedy = f"if {instance.roots.data} is of this release, write {VERSION} into it"
+    try:
+        said = instance.host.read(marker)
+    except ReconcileError as cause:
+        raise UnservableError(Exit.REFUSED, f"{cause} Then, {remedy}.") from cause
+    if said is not None and said.strip() != VERSION.encode():
+        shown = said[:40].decode("ascii", "backslashreplace")
+        text = f"{marker} says {shown!r} where only {VERSION!r} is known; {remedy}"
+        raise UnservableError(Exit.REFUSED, text)
