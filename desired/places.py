@@ -20,6 +20,10 @@ from tree_sitter import Language, Node, Parser
 from desired.problem import BYTE_ORDER_MARK, KeyPath, Source, Where
 
 _HEADER = re.compile(rb"^[ \t]*\[", re.MULTILINE)
+# With an array of tables a header means more than it says, and in a string of several lines a line
+# may look like one.
+_MISLEADING = (b"[[", b'"""', b"'''")
+_BARE = re.compile("[A-Za-z0-9_-]+")
 _LANGUAGE = Language(tree_sitter_toml.language())
 
 
@@ -65,8 +69,23 @@ class Places:
             found, place = self._within(_Block((), top), path)
             if found == path:
                 return found, place
+            if (named := self._named(path)) is not None:
+                return path, named
             self._index()
         return self._nearest(path)
+
+    def _named(self, path: KeyPath) -> Place | None:
+        """The first header that leads to the path or further, where a search is sure to find it."""
+        keys = [_spelled(name) for name in path if isinstance(name, str) and _plain(name)]
+        if len(keys) < len(path) or len(keys) < 2 or any(map(self._raw.__contains__, _MISLEADING)):
+            return None
+        *above, last = keys
+        pattern = rb"^[ \t]*\[[ \t]*%s(%s)[ \t]*[].]" % (
+            b"".join(rb"%s[ \t]*\.[ \t]*" % key for key in above),
+            last,
+        )
+        found = re.search(pattern, self._raw, re.MULTILINE)
+        return Place(span := Span(*found.span(1)), span) if found else None
 
     def _nearest(self, path: KeyPath) -> tuple[KeyPath, Place | None]:
         best: tuple[KeyPath, Place | None] = ((), None)
@@ -199,6 +218,19 @@ def _name(node: Node) -> str:
         return str(tomli.loads(f"key = {text}")["key"])
     except tomli.TOMLDecodeError:
         return text
+
+
+def _plain(name: str) -> bool:
+    """Whether it is written as it is, between quotes of either kind."""
+    return name.isprintable() and not any(mark in name for mark in "\"'\\")
+
+
+def _spelled(name: str) -> bytes:
+    """A pattern of the usual ways to write a key; one that needs escapes is not found by it."""
+    literal = re.escape(name.encode())
+    if _BARE.fullmatch(name):
+        return rb"""(?:"%s"|'%s'|%s)""" % (literal, literal, literal)
+    return rb"""(?:"%s"|'%s')""" % (literal, literal)
 
 
 @lru_cache(maxsize=8)

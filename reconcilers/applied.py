@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from desired import engine_config, manifest
+from desired import engine_config
 from desired.desired import Desired
-from desired.problem import ManifestError, Source
+from desired.loaded import loaded
+from desired.problem import ManifestError
 from reconcilers.host.host import Reading, UnseenError
 from reconcilers.migration import migration
 from reconcilers.older import older
@@ -40,7 +41,7 @@ def _applied(desired: Desired, host: Reading, roots: Roots) -> World:
                 continue
             header = engine_config.header(raw)
             generation = max(generation, header.generation if header else 0)
-            before = desired if body(raw) == compiled else _read(raw, path)
+            before = desired if body(raw) == compiled else loaded(str(path), raw)
             origin = header.digest if header else ""
             kept = still_protected(desired, before)
             if kept is not desired:
@@ -62,7 +63,7 @@ def last_applied(host: Reading, roots: Roots) -> tuple[int, Desired | None]:
         return 0, None
     header = engine_config.header(raw)
     try:
-        return header.generation if header else 0, _read(raw, roots.engine_config)
+        return header.generation if header else 0, loaded(str(roots.engine_config), raw)
     except ManifestError:
         return header.generation if header else 0, None
 
@@ -87,10 +88,6 @@ def still_protected(desired: Desired, before: Desired) -> Desired:
     if not mailboxes and domains == desired.domains:
         return desired
     return replace(desired, domains=domains, mailboxes={**desired.mailboxes, **mailboxes})
-
-
-def _read(raw: bytes, path: PurePosixPath) -> Desired:
-    return manifest.read([Source(str(path), raw)]).desired
 
 
 def _recorded(host: Reading, roots: Roots) -> list[int]:

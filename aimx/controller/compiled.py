@@ -11,8 +11,8 @@ from aimx.controller.housed import uids
 from aimx.snapshot import Delivery, Limits, Receiving, Route, Signing, Snapshot, SnapshotId
 from desired.desired import Desired, HostedDomain, Mailbox, ServerUsers
 from desired.engine_config import header
-from desired.manifest import read
-from desired.problem import ManifestError, Source
+from desired.loaded import loaded
+from desired.problem import ManifestError
 from desired.quantities import Endpoint
 from reconcilers.host.host import Reading, StepError, UnseenError
 from reconcilers.roots import Roots
@@ -38,7 +38,7 @@ def compiled(config: bytes, host: Reading, roots: Roots) -> Compiled:
     """
     head = header(config)
     try:
-        desired = read([Source(str(roots.engine_config), config)]).desired
+        desired = loaded(str(roots.engine_config), config)
         made = snapshot(desired, head.generation if head else 0, uids(desired, host, roots))
         return Compiled(
             snapshot=made,

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from desired.engine_config import header
-from desired.manifest import read
-from desired.problem import ManifestError, Source
+from desired.loaded import loaded
+from desired.problem import ManifestError
 from reconcilers import generations
 from reconcilers.host.host import Reading, UnseenError
 from reconcilers.roots import Roots
@@ -91,7 +91,7 @@ def _numbers(host: Reading, roots: Roots) -> tuple[int, ...]:
 
 def _loads(raw: bytes) -> bool:
     try:
-        read([Source("config.toml", raw)])
+        loaded("config.toml", raw)
     except ManifestError:
         return False
     return True

@@ -37,10 +37,11 @@ def with_what_is_gone(
         if domain.name not in declared and f"domain/{domain.name}" not in agreed
     )
     moved = {str(move.source) for move in desired.moved if str(move.target) in desired.mailboxes}
+    staying = desired.mailboxes.keys() | moved
     gone = {
         address: mailbox
         for address, mailbox in applied.mailboxes.items()
-        if address not in desired.mailboxes.keys() | moved and f"mailbox/{address}" not in agreed
+        if address not in staying and f"mailbox/{address}" not in agreed
     }
     if not domains and not gone:
         return desired

@@ -243,3 +243,28 @@ def test_a_problem_of_a_whole_file_names_the_file() -> None:
     problem = Problem.of_file("manifest.d", "unreadable", "it is a directory", "name a file")
 
     assert str(problem) == "manifest.d: error: it is a directory [unreadable]"
+
+
+@pytest.mark.parametrize(
+    ("manifest", "line", "column"),
+    [
+        pytest.param('[mailboxes."x@a.com"]', 3, 12, id="as it is usually written"),
+        pytest.param("[ mailboxes . 'x@a.com' ]", 3, 15, id="with spaces and other quotes"),
+        pytest.param('[mailboxes."\\u0078@a.com"]', 3, 12, id="with an escape"),
+        pytest.param('# [mailboxes."x@a.com"]\n[mailboxes."x@a.com"]', 4, 12, id="below a comment"),
+        pytest.param(
+            'signature = """\n[mailboxes."x@a.com"]\n"""\n[mailboxes."x@a.com"]',
+            6,
+            12,
+            id="below a string that looks like it",
+        ),
+    ],
+)
+def test_a_mailbox_is_found_by_its_header(
+    reading: Read, manifest: str, line: int, column: int
+) -> None:
+    whole = f'domains = ["a.com"]\ntrust = "none"\n{manifest}\nowner = "bob"\n'
+
+    assert reading(whole).desired.where("mailboxes", "x@a.com") == Where(
+        "manifest.toml", line, column
+    )
