@@ -25,7 +25,8 @@ def gather(roots: Roots) -> tuple[Source, ...]:
     Raises `ManifestError` with a problem for every file that cannot be read.
     """
     problems: list[Problem] = []
-    sources = [source for path in _paths(roots) if (source := _source(path, problems))]
+    paths = _paths(roots, problems)
+    sources = [source for path in paths if (source := _source(path, problems))]
     if problems:
         raise ManifestError(problems)
     return tuple(sources)
@@ -42,15 +43,18 @@ def digest(sources: Iterable[Source]) -> str:
 
 def watched(roots: Roots) -> Whereabouts:
     """Where an event may mean another manifest."""
-    return whereabouts(_paths(roots), Path(roots.fragments))
+    return whereabouts(_paths(roots, []), Path(roots.fragments))
 
 
-def _paths(roots: Roots) -> Iterator[Path]:
+def _paths(roots: Roots, problems: list[Problem]) -> Iterator[Path]:
     yield Path(roots.engine_config if _is_older(roots) else roots.manifest)
     fragments = Path(roots.fragments)
     try:
         names = sorted(name for name in os.listdir(fragments) if _is_fragment(name))
-    except OSError:
+    except OSError as cause:
+        # What fragments declare must not seem to have left with a directory that cannot be read.
+        if not isinstance(cause, FileNotFoundError) or os.path.lexists(fragments):
+            problems.append(_unreadable(fragments, cause, "put a directory in its place"))
         return
     yield from (fragments / name for name in names)
 
@@ -86,10 +90,13 @@ def _source(path: Path, problems: list[Problem]) -> Source | None:
             )
         )
     except OSError as cause:
-        denied = isinstance(cause, PermissionError)
-        remedy = "let this user read it" if denied else "put a file in its place"
-        problems.append(Problem.of_file(str(path), "manifest-unreadable", _said(cause), remedy))
+        problems.append(_unreadable(path, cause, "put a file in its place"))
     return None
+
+
+def _unreadable(path: Path, cause: OSError, remedy: str) -> Problem:
+    remedy = "let this user read it" if isinstance(cause, PermissionError) else remedy
+    return Problem.of_file(str(path), "manifest-unreadable", _said(cause), remedy)
 
 
 def _said(cause: OSError) -> str:

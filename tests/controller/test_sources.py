@@ -60,6 +60,25 @@ def test_what_cannot_be_read_is_a_problem_with_its_file(roots: Roots, place, cod
     assert (problem.where.file, problem.code, problem.text) == (str(roots.manifest), code, text)
 
 
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        pytest.param(lambda p: p.write_text(""), "not a directory", id="file"),
+        pytest.param(lambda p: p.symlink_to("gone"), "no such file or directory", id="nowhere"),
+        pytest.param(lambda p: p.symlink_to(p), "too many levels of symbolic links", id="itself"),
+    ],
+)
+def test_fragments_that_cannot_be_listed_are_not_absent(roots: Roots, place, text) -> None:
+    write(roots.manifest)
+    place(Path(roots.fragments))
+
+    with pytest.raises(ManifestError) as caught:
+        gather(roots)
+
+    (problem,) = caught.value.problems
+    assert (problem.where.file, problem.text) == (str(roots.fragments), text)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_a_manifest_that_may_not_be_read_is_a_problem(roots: Roots) -> None:
     write(roots.manifest)
