@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
@@ -22,9 +22,13 @@ from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
 from desired.problem import ManifestError
 from reconcilers.generations import Who
 from reconcilers.journal import unfinished
+from reconcilers.receipt import Outcome
 from reconcilers.report.saved import SavedPlan
 from reconcilers.roots import Roots
 from reconcilers.state import require_ours
+from reconcilers.step import Phase
+
+_UNSERVED = "No daemon runs here to take it up; `aimx serve` begins with it.\n"
 
 
 def named(roots: Mapping[str, str]) -> Roots:
@@ -76,7 +80,7 @@ class Direct:
     def apply(self, wish: Wish, plan_id: str | None, watched: Watched) -> Answer:
         with answering(wish) as answers:
             consent = Consent(wish.allow_removals)
-            answers.append(applied(self._applied(plan_id, consent, watched), wish))
+            answers.append(_ended(self._applied(plan_id, consent, watched), wish))
         return answers[0]
 
     def apply_saved(self, wish: Wish, content: bytes, watched: Watched) -> Answer:
@@ -85,7 +89,7 @@ class Direct:
             with against(saved):
                 consent = Consent(saved.allow_removals)
                 done = self._applied(saved.plan_id, consent, watched, saved)
-            answers.append(applied(done, wish))
+            answers.append(_ended(done, wish))
         return answers[0]
 
     def _applied(
@@ -126,7 +130,7 @@ class Direct:
             return intents.way_back(review, pin, wish, instance)
         alone = Alone(instance.host, instance.roots)
         done = instance.apply(intent.plan, alone, who, consent, watched, pin=pin)
-        return intents.gone_back(applied(done, wish), pin, wish, holds=instance.holds(pin))
+        return intents.gone_back(_ended(done, wish), pin, wish, holds=instance.holds(pin))
 
     def _approved(self, wish: Wish, intent: Intent, who: Who, watched: Watched) -> Answer:
         instance, consent = self.instance, Consent(EVERY)
@@ -135,7 +139,7 @@ class Direct:
         if not is_meant(intent.plan, review.id):
             return intents.outdated(review.plan, wish)
         try:
-            return applied(instance.apply(review.id, alone, who, consent, watched), wish)
+            return _ended(instance.apply(review.id, alone, who, consent, watched), wish)
         except StaleError as cause:
             return intents.outdated(cause.plan, wish)
 
@@ -192,3 +196,13 @@ class Direct:
         state.attempted(reading)
         state.pending(review)
         return {**state.document(daemon=False), **standing(self.instance, review, wish)}
+
+
+def _ended(done: Applied, wish: Wish) -> Answer:
+    """How an apply ended, and that nobody is there to run on what it wrote."""
+    answer = applied(done, wish)
+    swaps = {step.id for step in done.review.plan.steps if step.phase is Phase.COMMIT}
+    swapped = any(each.step in swaps and each.outcome is Outcome.DONE for each in done.receipts)
+    if wish.view == "json" or not swapped:
+        return answer
+    return replace(answer, output=f"{answer.output}{_UNSERVED}")
