@@ -26,6 +26,9 @@ _TOGETHER = {Phase.MIGRATE, Phase.PREPARE, Phase.RELOCATE, Phase.CONFIG, Phase.C
 _SIDE_BY_SIDE = {Phase.KEYS}
 # How far ahead to look for a step that needs none of those under way.
 _AHEAD = 8  # Steps for each lane.
+# Where a directory is made in less time than a line of the journal, lines are written together.
+_SHORT = {Phase.STORAGE}
+_INTENTS = 64  # At a time.
 
 
 def _never() -> bool:
@@ -81,6 +84,7 @@ class _Walk:
         self._started = started
         self._receipts: dict[str, Receipt] = {}
         self._blamed: dict[str, str] = {}  # By skipped step: the resource that failed.
+        self._left: deque[Step] = deque()  # Of the phase.
         self._relocated: list[Step] = []
         self._awaits_commit = False
         self._astray = False  # A layout is half migrated, and all else was planned for the whole.
@@ -99,7 +103,8 @@ class _Walk:
         refusal = "" if phase in _ADDING and not self._astray else self.failure
         lanes = self._lanes if phase in _SIDE_BY_SIDE else OneLane[Receipt]()
         by_id = {step.id: step for step in steps}
-        left, under_way = deque(steps), 0
+        self._left = left = deque(steps)
+        under_way = 0
         while left or under_way:
             step = self._next(left, lanes) if under_way < lanes.number else None
             receipt = self._turn(step, refusal, lanes) if step else lanes.ended()
@@ -152,7 +157,7 @@ class _Walk:
                 return _receipt(step, Outcome.DONE)
         except ReconcileError as failure:
             return _receipt(step, Outcome.FAILED, str(failure))
-        self._journal.intend(step)
+        self._journal.intend(step, islice(self._left, _INTENTS if step.phase in _SHORT else 0))
         self._started(step)
         lanes.begin(lambda: _take(step, self._hands))
         return None

@@ -22,6 +22,8 @@ from reconcilers.step import Step
 # is at where it leads to no new one. So an interrupted one is in one of the last two.
 _LAST = 2
 
+_JSON = json.JSONEncoder(ensure_ascii=False)
+
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
@@ -45,6 +47,7 @@ class Journal:
         self._mark = mark
         self.trouble = ""  # Why something is missing, for the report.
         self._outcomes = b""  # Written with what comes next: a line costs as much as a directory.
+        self._intended: set[str] = set()
 
     def begin(self) -> Interrupted | None:
         """Open the record of an apply; tells of one before it that has no end."""
@@ -59,11 +62,18 @@ class Journal:
             self._missing(before.trouble)
         return before
 
-    def intend(self, step: Step) -> None:
-        self._write({"event": "intent", "step": step.id, "does": str(step.operation)})
+    def intend(self, step: Step, soon: Iterable[Step] = ()) -> None:
+        """Before the step; together with those that follow `soon`, which cost no more then."""
+        if step.id in self._intended:
+            return
+        steps = (step, *soon)
+        self._intended.update(each.id for each in steps)
+        lines = self._outcomes + b"".join(map(self._intent, steps))
+        self._outcomes = b""
+        self._append(self._path, lines, durably=False)
 
     def outcome(self, receipt: Receipt) -> None:
-        """What became of a step; after a kill the last ones may still look as if under way."""
+        """What became of a step; after a kill some may still look as if under way."""
         reason = {"reason": receipt.reason} if receipt.reason else {}
         self._outcomes += self._line(
             {"event": "outcome", "step": receipt.step, "outcome": receipt.outcome.value, **reason}
@@ -87,9 +97,11 @@ class Journal:
         lines, self._outcomes = self._outcomes + self._line(event), b""
         self._append(self._path, lines, durably=durably)
 
+    def _intent(self, step: Step) -> bytes:
+        return self._line({"event": "intent", "step": step.id, "does": str(step.operation)})
+
     def _line(self, event: dict[str, object]) -> bytes:
-        stamped = {"at": self._host.now().isoformat(), **event}
-        return json.dumps(stamped, ensure_ascii=False).encode() + b"\n"
+        return _JSON.encode({"at": self._host.now().isoformat(), **event}).encode() + b"\n"
 
     def _append(self, path: PurePosixPath, lines: bytes, *, durably: bool) -> None:
         try:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 import pytest
@@ -162,3 +163,25 @@ def test_a_journal_that_cannot_be_written_does_not_get_in_the_way(host: MemoryHo
     journal.end(synced=True)
 
     assert journal.trouble.startswith("the journal is incomplete: /var/lib/aimx/.aimx/journal: a s")
+
+
+def test_what_follows_soon_is_intended_with_the_first_and_not_again(host: MemoryHost) -> None:
+    other = replace(STEP, id="domain/a.com#2")
+    journal = Journal(host, ROOTS, 1)
+    journal.begin()
+
+    journal.intend(STEP, [other])
+    journal.outcome(DONE)
+    journal.intend(other)
+    journal.outcome(replace(DONE, step=other.id))
+    journal.note("and on")
+
+    told = [(event["event"], event.get("step")) for event in events(host, 1)]
+    assert told == [
+        ("begin", None),
+        ("intent", STEP.id),
+        ("intent", other.id),
+        ("outcome", STEP.id),
+        ("outcome", other.id),
+        ("note", None),
+    ]
