@@ -37,6 +37,7 @@ from pathlib import Path
 from random import Random
 
 from crashing.commands import UntraceableError, import_for, make_keys
+from crashing.found import engine_problems
 from crashing.points import Point
 from crashing.scenarios import APPLY, SCENARIOS, lay_out
 from crashing.trial import Cut, Strike, Trial
@@ -195,6 +196,7 @@ def import_product(work: Path) -> None:
     scratch = work / "scratch"
     lay_out(SCENARIOS["create"], scratch)
     import_for(scratch, APPLY)
+    list(engine_problems(scratch))
     make_keys(KEYS)
 
 

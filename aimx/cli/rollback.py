@@ -74,6 +74,10 @@ def _go(options: argparse.Namespace, asked: Callable[..., Answer]) -> int:
     only_shown = options.plan or nothing or shown.exit == Exit.REFUSED
     if only_shown or not options.json:
         terminal.say(shown.output)
+    if nothing and shown.interrupted and shown.exit == Exit.DONE and not options.plan:
+        # What a killed one did is there, and not known to be on disk.
+        secured = asked(shown.plan_id)
+        return shown.exit if secured.exit == Exit.DONE else administer.tell(secured)
     if only_shown:
         return shown.exit
     refusal = _refusal(options, shown)

@@ -13,6 +13,7 @@ from aimx.doors.wish import Answer, Wish
 from reconcilers.downgrade import downgrade
 from reconcilers.fingerprint import plan_id
 from reconcilers.generations import Who
+from reconcilers.journal import unfinished
 from reconcilers.plan import Plan
 from reconcilers.report.document import written
 from reconcilers.report.text import plan_text
@@ -28,6 +29,7 @@ def shown(instance: Instance, wish: Wish) -> Answer:
         plan_id=plan_id(plan),
         pending=0 if plan.refused else len(plan.pending),
         blocked=len(plan.blocked),
+        interrupted=unfinished(instance.host, instance.roots),
     )
 
 

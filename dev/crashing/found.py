@@ -18,6 +18,7 @@ MESSAGE = b'+++\nid = "2026-01-02-030405-hello"\n+++\n\nHello.\n'
 _DIGEST = re.compile(rb"manifest sha256:\w+")
 _OF_THE_MOMENT = ("at", "since", "until", "manifest")  # Of a pin; the digest is also of paths.
 _STATE = PurePosixPath("data/.aimx")
+_HOLDERS = ("lock.holder", "aimx.lock.holder")
 _HISTORY = (_STATE / "journal", _STATE / "generations")
 
 
@@ -34,13 +35,13 @@ class Found:
 def tree(base: Path, old: frozenset[bytes] = frozenset()) -> dict[str, Found]:
     """All that is there; a random key by its validity, unless it is an old one.
 
-    Without the journal, which tells of both applies, and the record of who took the lock: it is
+    Without the journal, which tells of both applies, and the records of who took a lock: they are
     for display while somebody has it, and an apply with nothing to do takes none.
     """
     found = {}
     for path in sorted(base.rglob("*")):
         relative = PurePosixPath(path.relative_to(base))
-        if relative.is_relative_to(_STATE / "journal") or relative == _STATE / "lock.holder":
+        if relative.is_relative_to(_STATE / "journal") or relative.name in _HOLDERS:
             continue
         status = path.lstat()
         content = _content(path, relative, base, old) if path.is_file() else None
@@ -163,6 +164,6 @@ def engine_problems(base: Path, *, moving: str = "") -> Iterator[str]:
 def journal_problems(base: Path) -> Iterator[str]:
     journals = sorted((base / _STATE / "journal").glob("*.jsonl"), key=lambda path: int(path.stem))
     for path in journals:
-        last = json.loads(path.read_bytes().splitlines()[-1])
-        if (last["event"], last.get("synced")) != ("end", True):
+        lines = path.read_bytes().splitlines()
+        if not lines or b'"event": "end", "synced": true' not in lines[-1]:
             yield f"{path.name}: has no end"

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .commands import Done, run
+from .commands import Done, import_for, run
 from .disk import Disk, Tree, lay_down
 from .found import (
     Found,
@@ -86,6 +86,11 @@ class Trial:
         scenario, before = SCENARIOS[name], work / name
         lay_out(scenario, before)
         former = tree(before, keys(before))
+        with copied(before) as base:
+            # What one of them imports, no later one has to: that would shift all numbers.
+            for command in (scenario.command, scenario.finishing, scenario.again):
+                import_for(base, command)
+            list(engine_problems(base))
         wanted, found = _undisturbed(scenario, before)
         # A run may open a file more than others do, and shift all numbers: two have to agree.
         for _ in range(LISTINGS):

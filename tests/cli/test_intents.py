@@ -169,6 +169,21 @@ def test_nobody_goes_back_to_layout_1_unasked(grown):
     assert grown.tree() == before
 
 
+def test_a_way_back_that_was_killed_at_its_end_is_made_sure_of(grown):
+    grown.run("rollback", "--layout", "1", "--yes")
+    journal = max((grown.data / ".aimx" / "journal").iterdir())
+    ended = journal.read_text()
+    journal.write_text("".join(ended.splitlines(keepends=True)[:-1]))
+
+    shown = grown.run("rollback", "--layout", "1", "--plan")
+    unended = journal.read_text()
+    again = grown.run("rollback", "--layout", "1", "--yes")
+
+    assert (shown.exit, again.exit) == (0, 0)
+    assert '"event": "end", "synced": true' not in unended.splitlines()[-1]
+    assert '"event": "end", "synced": true' in journal.read_text().splitlines()[-1]
+
+
 @pytest.mark.parametrize("beside", [["1"], ["--for", "2h"], ["--reason", "late"]])
 def test_going_back_to_layout_1_pins_nothing(grown, beside):
     assert grown.run("rollback", "--layout", "1", *beside).exit == 64
