@@ -52,13 +52,13 @@ async def opened(
     `may_move`: the manifest may say where the mail is, since nobody else did.
     """
     instance = Instance.of(named(roots))
-    desired = _desired(instance)
+    desired = said(instance)
     if desired is not None:
         logs.configure(desired.log.level, desired.log.format)
         instance = instance.moved(desired) if may_move else instance
     try:
         with daemon_lock(instance.host, instance.roots, command):
-            _require_our_layout(instance)
+            require_our_layout(instance)
             yield instance, desired
     except LockHeldError as cause:
         raise UnservableError(Exit.LOCKED, str(cause)) from cause
@@ -79,7 +79,7 @@ def unheard() -> None:
     """SIGHUP before the doors are open, or after: everything is looked at, or nothing any more."""
 
 
-def _desired(instance: Instance) -> Desired | None:
+def said(instance: Instance) -> Desired | None:
     """What the manifest says; None where it is invalid and there is a generation to go on with."""
     try:
         return instance.read(instance.sources()).desired
@@ -95,7 +95,7 @@ def _desired(instance: Instance) -> Desired | None:
         return None
 
 
-def _require_our_layout(instance: Instance) -> None:
+def require_our_layout(instance: Instance) -> None:
     """What an unknown layout means for where mail belongs, nobody can tell."""
     marker = instance.roots.marker
     remedy = f"if {instance.roots.data} is of this release, write {VERSION} into it"
