@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any
 
 from desired.desired import Desired, HostedDomain, Identity, Limits, Mailbox, Metrics
@@ -17,7 +18,8 @@ from desired.quantities import write_duration
 
 _HEADER = re.compile(
     rb"# aimx engine config: compiled by `aimx apply`; edit the manifest instead\.\n"
-    rb"# generation ([0-9]{1,18}), manifest sha256:([0-9a-f]{64})?\n"
+    rb"# generation ([0-9]{1,18}), manifest sha256:([0-9a-f]{64})?"
+    rb"(?:, whole sha256:([0-9a-f]{64}))?\n"
 )
 # TOML 1.0 names five of the characters that a basic string must escape.
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
@@ -30,12 +32,24 @@ class Header:
 
     generation: int
     digest: str
+    # The digest of all else; empty in what earlier releases wrote.
+    whole: str = field(default="", compare=False)
 
 
 def header(raw: bytes) -> Header | None:
     """What the first lines say; None for a file that was not compiled by us."""
     found = _HEADER.match(raw)
-    return Header(int(found[1]), (found[2] or b"").decode()) if found else None
+    if not found:
+        return None
+    return Header(int(found[1]), (found[2] or b"").decode(), (found[3] or b"").decode())
+
+
+def is_whole(raw: bytes) -> bool | None:
+    """Whether it is as it was written, to the octet; None where it does not say how that was."""
+    head = header(raw)
+    if head is None or not head.whole:
+        return None
+    return head.whole == _whole(head.generation, head.digest, raw.split(b"\n", 2)[2])
 
 
 def render(desired: Desired, generation: int) -> bytes:
@@ -73,10 +87,15 @@ def _body(it: _Itself) -> bytes:
 
 def headed(desired: Desired, generation: int, body: bytes) -> bytes:
     """The config of this body, with the header that names its generation and its manifest."""
-    return (
-        b"# aimx engine config: compiled by `aimx apply`; edit the manifest instead.\n"
-        b"# generation %d, manifest sha256:%s\n%s" % (generation, desired.digest.encode(), body)
-    )
+    whole = _whole(generation, desired.digest, body)
+    told = f"# generation {generation}, manifest sha256:{desired.digest}, whole sha256:{whole}\n"
+    first = b"# aimx engine config: compiled by `aimx apply`; edit the manifest instead.\n"
+    return first + told.encode() + body
+
+
+def _whole(generation: int, digest: str, body: bytes) -> str:
+    """What a file that was cut, or one octet of which changed, no longer has."""
+    return sha256(b"%d %s\n%s" % (generation, digest.encode(), body)).hexdigest()
 
 
 def of_version_1(desired: Desired, names: Mapping[str, str]) -> bytes:

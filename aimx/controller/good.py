@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from desired.engine_config import header
+from desired.engine_config import header, is_whole
 from desired.loaded import loaded
 from desired.problem import ManifestError
 from reconcilers import generations
@@ -50,6 +50,9 @@ def _current(host: Reading, roots: Roots) -> tuple[bytes | None, str]:
         return None, str(cause).rstrip(".")
     if raw is None:
         return None, ""
+    whole = is_whole(raw)
+    if whole is not None:
+        return raw, "" if whole else f"{path}: is not what was applied"
     head = header(raw)
     if head is None and _numbers(host, roots):
         return raw, f"{path}: does not begin as aimx writes it"
@@ -72,7 +75,10 @@ def _recorded(host: Reading, roots: Roots) -> Iterator[bytes]:
 
 def _is_whole(raw: bytes | None, number: int) -> bool:
     head = header(raw) if raw is not None else None
-    return raw is not None and head is not None and head.generation == number and _loads(raw)
+    if raw is None or head is None or head.generation != number:
+        return False
+    whole = is_whole(raw)
+    return _loads(raw) if whole is None else whole
 
 
 def _kept(host: Reading, roots: Roots, number: int) -> bytes | None:

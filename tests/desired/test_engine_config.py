@@ -6,7 +6,7 @@ import tomlkit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desired.engine_config import Header, body, headed, header, render
+from desired.engine_config import Header, body, headed, header, is_whole, render
 from desired.manifest import Reading, read
 from desired.problem import Source
 
@@ -162,3 +162,13 @@ def test_a_config_is_its_header_and_its_body():
     assert whole.endswith(body(desired))
     assert headed(desired, 7, body(desired)) == whole
     assert header(whole) == Header(7, desired.digest)
+    assert is_whole(whole)
+
+
+def test_a_config_that_is_cut_or_changed_is_not_whole():
+    whole = render(read([Source("m.toml", b'domains = ["a.com"]\n')]).desired, 7)
+
+    assert not any(is_whole(whole[:length]) for length in range(len(whole)))
+    assert not any(
+        is_whole(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]) for at in range(len(whole))
+    )
