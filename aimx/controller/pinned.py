@@ -68,6 +68,13 @@ def destination(wanted: int | None, pin: Pin | Damaged | None, host: Looking, ro
 
 def pinned(back: Back, host: Host, roots: Roots, understand: Understand, manifest: str) -> Pin:
     """The pin that would go back there, nothing written yet; raises `PinError`."""
+    try:
+        return _pinned(back, host, roots, understand, manifest)
+    except UnseenError as cause:
+        raise PinError(f"nobody can tell what it would take to go back: {cause}") from cause
+
+
+def _pinned(back: Back, host: Host, roots: Roots, understand: Understand, manifest: str) -> Pin:
     known = load_intents(host, roots, host.now()).pin
     number = destination(back.number, known, host, roots)
     first = _recorded(number, host, roots, understand).desired
