@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -37,9 +37,10 @@ class Running:
     loop: asyncio.AbstractEventLoop
     host: Reading
     roots: Roots
+    current: Callable[[], Compiled | None] = lambda: None  # What the engine runs on.
 
     def prepare(self, config: bytes) -> None:
-        self._wait(self.engine.prepare(compiled(config, self.host, self.roots)))
+        self._wait(self.engine.prepare(compiled(config, self.host, self.roots, self.current())))
 
     def commit(self) -> None:
         self._wait(self.engine.commit())

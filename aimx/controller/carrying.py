@@ -105,7 +105,7 @@ class Carrying:
         good = await asyncio.to_thread(last_good, host, roots)
         if good is None or good.gone:
             return
-        wanted = await asyncio.to_thread(compiled, good.config, host, roots)
+        wanted = await asyncio.to_thread(compiled, good.config, host, roots, self.current())
         if wanted == self.current():
             self.state.active(wanted)
             return

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import PurePosixPath
 
 from aimx.controller.housed import uids
+from aimx.controller.secrets import Secrets
 from aimx.snapshot import Delivery, Limits, Receiving, Route, Signing, Snapshot, SnapshotId
-from desired.desired import Desired, HostedDomain, Mailbox, ServerUsers
+from desired.desired import Desired, Mailbox, ServerUsers
 from desired.engine_config import header
 from desired.loaded import loaded
 from desired.problem import ManifestError
@@ -29,67 +29,48 @@ class Compiled:
     endpoints: tuple[Endpoint, ...]
     workers: int | None
     users: ServerUsers
+    troubles: tuple[str, ...] = ()  # Which of our keys and certificates are damaged, and how.
 
 
-def compiled(config: bytes, host: Reading, roots: Roots) -> Compiled:
+def compiled(
+    config: bytes,
+    host: Reading,
+    roots: Roots,
+    known: Compiled | None = None,
+    *,
+    without_tls: str = "",
+) -> Compiled:
     """Load an engine config and the keys that it names; raises `StepError`.
 
-    A domain whose key is gone is served without one: it receives, and cannot send.
+    A domain whose key is gone is served without one: it receives, and cannot send. What is damaged
+    is taken from what the engine runs on, if it has it: nothing else waits until it is mended.
+    `without_tls`: why no certificate is even looked for.
     """
     head = header(config)
     try:
         desired = loaded(str(roots.engine_config), config)
+        secrets = Secrets(desired, host, roots)
+        keys = secrets.keys(known.keys if known else {})
+        certificate = None
+        if without_tls:
+            secrets.troubles.append(without_tls)
+        else:
+            certificate = secrets.certificate(known.certificate if known else None)
         made = snapshot(desired, head.generation if head else 0, uids(desired, host, roots))
         return Compiled(
             snapshot=made,
             told=made.to_bytes(),
-            keys=dict(_keys(desired, host, roots)),
-            certificate=_certificate(desired, host, roots),
+            keys=keys,
+            certificate=certificate,
             endpoints=desired.smtp.bind,
             workers=desired.smtp.workers,
             users=desired.users,
+            troubles=tuple(secrets.troubles),
         )
     except ManifestError as cause:
         raise StepError(f"the engine config cannot be loaded: {cause}") from cause
     except UnseenError as cause:
         raise StepError(str(cause)) from cause
-
-
-def _keys(desired: Desired, host: Reading, roots: Roots) -> Iterator[tuple[str, bytes]]:
-    for domain in desired.domains:
-        for path in _candidates(desired, domain, host, roots):
-            pem = host.read(path)
-            if pem is not None:
-                yield domain.name.ascii, pem
-                break
-
-
-def _candidates(
-    desired: Desired, domain: HostedDomain, host: Reading, roots: Roots
-) -> Iterator[PurePosixPath]:
-    """Where a domain's key may be, the likeliest first."""
-    home = roots.keys(domain.name.ascii)
-    yield home / f"{domain.selector}.private.key"
-    yield home / "private.key"
-    # Layout 1 kept the key of its domain there, and its install may not be migrated yet.
-    if domain.name == desired.default_domain and host.look(roots.marker) is None:
-        yield roots.dkim / "private.key"
-
-
-def _certificate(desired: Desired, host: Reading, roots: Roots) -> bytes | None:
-    match desired.tls.mode:
-        case "off" | "acme":
-            return None
-        case "files":
-            cert, key = str(desired.tls.cert), str(desired.tls.key)
-            paths = PurePosixPath(cert), PurePosixPath(key)
-        case "self-signed":
-            paths = roots.tls / "cert.pem", roots.tls / "key.pem"
-    parts = [host.read(path) for path in paths]
-    for path, part in zip(paths, parts, strict=True):
-        if part is None:
-            raise StepError(f"{path} does not exist; `aimx apply` makes it, or see [tls]")
-    return b"\n".join(part for part in parts if part is not None)
 
 
 def snapshot(desired: Desired, generation: int, uids: Mapping[str, int | None]) -> Snapshot:

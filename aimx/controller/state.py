@@ -28,7 +28,7 @@ log = structlog.get_logger()
 _TROUBLES: tuple[tuple[Type, Status, str], ...] = (
     ("ManifestValid", "False", "the manifest is invalid"),
     ("EngineActive", "False", "the engine refused the newest"),
-    ("Ready", "False", "the default domain cannot send"),
+    ("Ready", "False", "a key or certificate cannot be used"),
     ("Converged", "False", "not converged"),
     ("Suspended", "True", "suspended"),
     ("PendingApproval", "True", "a change waits for approval"),
@@ -164,11 +164,15 @@ class State:
             return
         self.engine_generation = current.snapshot.id.generation
         self._tell("EngineActive", "True")
-        domain = current.snapshot.default_domain
-        if domain in current.keys:
+        domain, troubles = current.snapshot.default_domain, "\n".join(current.troubles)
+        if domain not in current.keys:
+            told = f"{domain} has no DKIM key and cannot send"
+            if self._tell("Ready", "False", "NoKey", "\n".join(filter(None, (told, troubles)))):
+                log.error("the default domain has no DKIM key", domain=domain)
+        elif not troubles:
             self._tell("Ready", "True")
-        elif self._tell("Ready", "False", "NoKey", f"{domain} has no DKIM key and cannot send"):
-            log.error("the default domain has no DKIM key", domain=domain)
+        elif self._tell("Ready", "False", "Damaged", troubles):
+            log.error("a key or certificate is damaged", reason=troubles)
 
     def inactive(self, reason: str) -> None:
         self._tell("EngineActive", "False", "Refused", reason)

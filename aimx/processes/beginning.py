@@ -13,6 +13,7 @@ from aimx.controller.state import State
 from aimx.controller.terms import Consent, Watched
 from aimx.doors.exits import Exit
 from aimx.processes.opening import UnservableError
+from aimx.smtp.certificate import CertificateError, context
 from desired.desired import Desired
 from desired.problem import ManifestError
 from reconcilers.generations import Who
@@ -32,7 +33,20 @@ def begun(instance: Instance, desired: Desired | None, state: State, watched: Wa
         obstacle = _first_apply(instance, desired, state, watched)
     if reason := foundation.obstacle(instance):
         raise UnservableError(Exit.REFUSED, reason)
-    return compiled(_config(instance, obstacle), instance.host, instance.roots)
+    return _usable(_config(instance, obstacle), instance)
+
+
+def _usable(config: bytes, instance: Instance) -> Compiled:
+    """Mail goes on without TLS where the certificate is damaged: who offers none is served too."""
+    try:
+        first = compiled(config, instance.host, instance.roots)
+        if first.certificate is not None:
+            context(first.certificate)
+    except (CertificateError, ReconcileError) as cause:
+        first = compiled(config, instance.host, instance.roots, without_tls=str(cause))
+    for trouble in first.troubles:
+        log.error("a key or certificate is damaged", reason=trouble)
+    return first
 
 
 def _first_apply(

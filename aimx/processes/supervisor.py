@@ -68,7 +68,9 @@ def _controller(
     engine: Running, instance: Instance, state: State, watchman: Watchman
 ) -> Controller:
     loop = asyncio.get_running_loop()
-    activation = RunningActivation(engine, loop, instance.host, instance.roots)
+    activation = RunningActivation(
+        engine, loop, instance.host, instance.roots, lambda: engine.current
+    )
     state.generation = engine.snapshot.id.generation
     state.active(engine.current)
     return Controller(instance, activation, lambda: engine.current, state, watchman.pulse(state))

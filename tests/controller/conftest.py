@@ -108,6 +108,11 @@ class Served:
         return found[kind]["status"], found[kind]["reason"]
 
     @property
+    def config(self) -> bytes:
+        """What was applied."""
+        return (self.base / "config" / "config.toml").read_bytes()
+
+    @property
     def boxes(self) -> list[str]:
         return sorted(path.name for path in (self.base / "data/example.com/inbox").iterdir())
 
@@ -144,7 +149,13 @@ def serving(tmp_path: Path) -> Callable[[Callable[[Served], Awaitable[None]]], N
 
         async def scened() -> None:
             engine = Engine(first)
-            running = Running(engine, asyncio.get_running_loop(), instance.host, instance.roots)
+            running = Running(
+                engine,
+                asyncio.get_running_loop(),
+                instance.host,
+                instance.roots,
+                lambda: engine.committed,
+            )
             beats: list[str] = []
             pulse = Pulse(0.02, lambda: beats.append("beat"), lambda: beats.append("settled"))
             current, state = lambda: engine.committed, State(instance)
