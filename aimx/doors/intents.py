@@ -14,6 +14,7 @@ from aimx.doors.exits import Exit
 from aimx.doors.wish import Answer, Intent, Wish
 from desired.problem import printable
 from desired.quantities import parse_duration
+from reconcilers.change import Blocked
 from reconcilers.fingerprint import plan_id
 from reconcilers.intents import Damaged, Intents, Pin, Suspension
 from reconcilers.plan import Plan
@@ -55,11 +56,25 @@ def notice(intents: Intents) -> str:
 
 def way_back(review: Review, pin: Pin, wish: Wish, instance: Instance) -> Answer:
     """The plan towards the manifest of an earlier generation, nothing changed yet."""
-    shown = planned(review, wish, instance.roots, "")
+    named = replace(review, plan=_named(review.plan, pin.generation))
+    shown = planned(named, wish, instance.roots, "")
     if wish.view == "json":
         return shown
     first = f"Back from generation {pin.former} to the manifest of generation {pin.generation}."
     return replace(shown, output=f"{first}\n\n{shown.output}")
+
+
+def _named(plan: Plan, generation: int) -> Plan:
+    """The plan, with the command that lets more go where a guard names that of an apply."""
+
+    def told(blocked: Blocked | None) -> Blocked | None:
+        if blocked is None:
+            return None
+        here = f"`aimx rollback {generation} --allow-removals"
+        return replace(blocked, remedy=blocked.remedy.replace("`aimx apply --allow-removals", here))
+
+    changes = tuple(replace(each, blocked=told(each.blocked)) for each in plan.changes)
+    return replace(plan, changes=changes, refused=told(plan.refused))
 
 
 def gone_back(answer: Answer, pin: Pin, wish: Wish, *, holds: bool) -> Answer:
