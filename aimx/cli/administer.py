@@ -15,6 +15,7 @@ from aimx.cli import roots, terminal
 from aimx.cli.progress import progress
 from aimx.doors.events import Tell, unheard
 from aimx.doors.exits import Exit
+from aimx.doors.refusal import refused
 from aimx.doors.socket import client
 from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
 
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
 
 # The daemon's word for "I serve other directories", after which we are on our own.
 OTHER_INSTANCE = "ECONFLICT"
-
-# With `--json` they have a document; what else keeps a command from its work is a sentence.
-TOLD_AS_DATA = (Exit.DONE, Exit.REFUSED, Exit.PARTIAL, Exit.INVALID)
-
 
 # How long a daemon may take to say what it knows already, in seconds.
 _GLANCE = 5.0
@@ -124,11 +121,19 @@ def tombstones(options: argparse.Namespace, errand: Errand, plan_id: str | None 
     return _followed("TOMBSTONES", options, headers, alone)
 
 
-def tell(answer: Answer) -> int:
-    """Print a report, and what kept it from being made where that belongs; gives the exit code."""
-    told = answer.exit == Exit.DONE or answer.exit == Exit.PENDING
-    (terminal.say if told else terminal.tell)(answer.output)
+def tell(options: argparse.Namespace, answer: Answer) -> int:
+    """Print a report, or what kept it from being made; gives the exit code.
+
+    Whoever asked for data gets it in one place, however it ended.
+    """
+    is_report = answer.exit in (Exit.DONE, Exit.PENDING) or getattr(options, "json", False)
+    (terminal.say if is_report else terminal.tell)(answer.output)
     return answer.exit
+
+
+def refuse(options: argparse.Namespace, code: Exit, message: str) -> int:
+    """Tell what keeps the command itself from going on; gives the exit code."""
+    return tell(options, refused(code, message, "json" if options.json else "text"))
 
 
 def status(options: argparse.Namespace) -> Answer:
@@ -185,7 +190,8 @@ def _answer(
     try:
         reply = _daemon(verb, asked, headers, body, tell or unheard)
     except client.ReplyError as cause:
-        return Answer(Exit.ERROR, f"aimx: {cause}; `aimx status` tells how far it came")
+        told = f"aimx: {cause}; `aimx status` tells how far it came"
+        return refused(Exit.ERROR, told, asked.view)
     except KeyboardInterrupt:
         if verb in _APPLYING:
             terminal.tell("\nThe daemon goes on with it; `aimx status` tells how far it came.")
@@ -194,7 +200,8 @@ def _answer(
         case client.Ok(document=document):
             return Answer(**document)
         case client.Err(code, reason):
-            return Answer(Exit.ERROR, f"aimx: the daemon refuses: {reason} [{code}]")
+            told = f"aimx: the daemon refuses: {reason} [{code}]"
+            return refused(Exit.ERROR, told, asked.view)
         case None:
             return alone(_direct(options))
 

@@ -11,6 +11,7 @@ from aimx.cli import administer, saved, terminal, waiting
 from aimx.cli.plan import removals
 from aimx.cli.waiting import Wait, Waited
 from aimx.doors.exits import Exit
+from aimx.doors.refusal import message_of, refused
 from aimx.doors.wish import MOST_LANES, Answer
 
 if TYPE_CHECKING:
@@ -74,17 +75,16 @@ def run(options: argparse.Namespace) -> int:
         return _saved(options, wait)
     planned = administer.plan(options)
     if planned.exit not in (Exit.DONE, Exit.REFUSED):
-        return _told(options, planned)
+        return administer.tell(options, planned)
     if not options.json:
         terminal.say(planned.output)
     if not planned.pending:
         return _nothing_to_do(options, planned, wait)
     if not options.yes and not terminal.can_ask():
-        terminal.tell("aimx apply: there is no terminal to ask on. Add --yes to apply this plan.")
-        return Exit.REFUSED
+        told = "aimx apply: there is no terminal to ask on. Add --yes to apply this plan."
+        return administer.refuse(options, Exit.REFUSED, told)
     if not options.yes and not terminal.confirmed("Apply this plan?"):
-        terminal.tell("Nothing was applied.")
-        return Exit.REFUSED
+        return administer.refuse(options, Exit.REFUSED, "Nothing was applied.")
     return _ended(options, administer.apply(options, planned.plan_id), wait)
 
 
@@ -92,7 +92,7 @@ def _saved(options: argparse.Namespace, wait: Wait | None) -> int:
     """Whoever saved the plan has seen it, so nobody is asked."""
     content = _content(options)
     if isinstance(content, Answer):
-        return _told(options, content)
+        return administer.tell(options, content)
     return _ended(options, administer.apply_saved(options, content), wait)
 
 
@@ -100,11 +100,11 @@ def _content(options: argparse.Namespace) -> bytes | Answer:
     """The saved plan, or what keeps it from being applied."""
     if options.allow_removals:
         told = "aimx apply: what may be removed is in the saved plan; plan again with it."
-        return Answer(Exit.USAGE, told)
+        return refused(Exit.USAGE, told, "json" if options.json else "text")
     try:
         return saved.read(options.plan)
     except saved.FileError as cause:
-        return Answer(Exit.ERROR, f"aimx apply: {cause}")
+        return refused(Exit.ERROR, f"aimx apply: {cause}", "json" if options.json else "text")
 
 
 def _streamed(options: argparse.Namespace, wait: Wait | None) -> int:
@@ -115,7 +115,7 @@ def _streamed(options: argparse.Namespace, wait: Wait | None) -> int:
     answer = _of_saved(options, events) if options.plan is not None else _of_now(options, events)
     events.completed(answer)
     if wait is None or answer.exit != Exit.DONE:
-        events.ended(answer.exit, "" if answer.exit in _SUMMED_UP else answer.output)
+        events.ended(answer.exit, "" if answer.exit in _SUMMED_UP else message_of(answer))
         return answer.exit
     waited = wait.until(answer.generation)
     events.waited(waited)
@@ -148,18 +148,10 @@ def _of_now(options: argparse.Namespace, events: Events) -> Answer:
     return administer.apply(options, planned.plan_id, events)
 
 
-def _told(options: argparse.Namespace, answer: Answer) -> int:
-    asked_for = answer.exit == Exit.DONE or (
-        options.json and answer.exit in administer.TOLD_AS_DATA
-    )
-    (terminal.say if asked_for else terminal.tell)(answer.output)
-    return answer.exit
-
-
 def _ended(options: argparse.Namespace, answer: Answer, wait: Wait | None) -> int:
     """Tell the outcome, and wait where that was asked for and the apply is whole."""
     if wait is None or answer.exit != Exit.DONE:
-        return _told(options, answer)
+        return administer.tell(options, answer)
     if options.json:
         waited = wait.until(answer.generation)
         document = {**json.loads(answer.output), "wait": waited.document()}
@@ -182,8 +174,8 @@ def _waited(options: argparse.Namespace, waited: Waited, answer: Answer) -> int:
 def _nothing_to_do(options: argparse.Namespace, planned: Answer, wait: Wait | None) -> int:
     if planned.interrupted and planned.exit == Exit.DONE:
         secured = administer.apply(options, planned.plan_id)
-        if secured.exit not in (Exit.DONE, Exit.PARTIAL):
-            return _told(options, secured)
+        if secured.exit not in (Exit.DONE, Exit.PARTIAL, Exit.REFUSED):
+            return administer.tell(options, secured)
     if options.json:
         terminal.say(planned.output)
     if planned.blocked:

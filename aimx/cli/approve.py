@@ -23,4 +23,4 @@ def _id(text: str) -> str:
 
 
 def run(options: argparse.Namespace) -> int:
-    return administer.tell(administer.intend(options, Intent("APPROVE", options.plan)))
+    return administer.tell(options, administer.intend(options, Intent("APPROVE", options.plan)))

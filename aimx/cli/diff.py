@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
         options.usage("it takes two generations, or none for what drifted since the last apply")
     numbers = tuple(options.generations)
     answer = administer.report(options, Question("DIFF", generations=numbers))
-    code = administer.tell(answer)
+    code = administer.tell(options, answer)
     if code == Exit.DONE and options.detailed_exitcode and (answer.pending or answer.blocked):
         return Exit.PENDING
     return code

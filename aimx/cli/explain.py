@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import argparse
 
-from aimx.cli import administer, terminal
-from aimx.doors.exits import Exit
+from aimx.cli import administer
 from aimx.doors.wish import Question
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("address", metavar="ADDRESS", help="kind/name, as `aimx plan` writes it")
     parser.add_argument("--json", action="store_true", help="the same as data")
+    parser.set_defaults(usage=parser.error)
 
 
 def run(options: argparse.Namespace) -> int:
     address = options.address.strip()
     # A frame is made of lines, and no resource's address has what would end one.
     if not address or not address.isprintable():
-        terminal.tell("aimx explain: that is no address; `aimx status --all` lists all there are.")
-        return Exit.ERROR
-    return administer.tell(administer.report(options, Question("EXPLAIN", address=address)))
+        options.usage("that is no address; `aimx status --all` lists all there are")
+    return administer.tell(
+        options, administer.report(options, Question("EXPLAIN", address=address))
+    )

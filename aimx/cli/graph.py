@@ -19,4 +19,4 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    return administer.tell(administer.report(options, Question("GRAPH")))
+    return administer.tell(options, administer.report(options, Question("GRAPH")))

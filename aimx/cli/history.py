@@ -26,4 +26,6 @@ def run(options: argparse.Namespace) -> int:
     if (options.what is None) != (options.number is None):
         options.usage("`show` takes the number of a generation; `aimx history` lists them")
     numbers = () if options.number is None else (options.number,)
-    return administer.tell(administer.report(options, Question("HISTORY", generations=numbers)))
+    return administer.tell(
+        options, administer.report(options, Question("HISTORY", generations=numbers))
+    )

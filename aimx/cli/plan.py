@@ -44,14 +44,11 @@ def run(options: argparse.Namespace) -> int:
         try:
             saved.check(options.out, roots.chosen(options))
         except saved.FileError as cause:
-            terminal.tell(f"aimx plan: --out {cause}")
-            return Exit.USAGE
+            return administer.refuse(options, Exit.USAGE, f"aimx plan: --out {cause}")
     answer = administer.plan(options)
-    told = answer.exit in (Exit.DONE, Exit.REFUSED)
-    as_data = options.json and answer.exit in administer.TOLD_AS_DATA
-    (terminal.say if told or as_data else terminal.tell)(answer.output)
-    if not told:
-        return answer.exit
+    if answer.exit not in (Exit.DONE, Exit.REFUSED):
+        return administer.tell(options, answer)
+    terminal.say(answer.output)
     if options.out is not None:
         kept = _kept(options.out, answer)
         if kept is not Exit.DONE:

@@ -13,4 +13,4 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    return administer.tell(administer.intend(options, Intent("RESUME")))
+    return administer.tell(options, administer.intend(options, Intent("RESUME")))

@@ -69,7 +69,7 @@ def _go(options: argparse.Namespace, asked: Callable[..., Answer]) -> int:
     """Show the way back, and take it once somebody confirms it."""
     shown = asked()
     if shown.exit not in (Exit.DONE, Exit.REFUSED):
-        return administer.tell(shown)
+        return administer.tell(options, shown)
     nothing = options.layout and not shown.pending
     only_shown = options.plan or nothing or shown.exit == Exit.REFUSED
     if only_shown or not options.json:
@@ -82,9 +82,8 @@ def _go(options: argparse.Namespace, asked: Callable[..., Answer]) -> int:
         return shown.exit
     refusal = _refusal(options, shown)
     if refusal:
-        terminal.tell(f"aimx rollback: {refusal}")
-        return Exit.REFUSED
-    return administer.tell(asked(shown.plan_id))
+        return administer.refuse(options, Exit.REFUSED, f"aimx rollback: {refusal}")
+    return administer.tell(options, asked(shown.plan_id))
 
 
 def _refusal(options: argparse.Namespace, shown: Answer) -> str:

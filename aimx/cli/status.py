@@ -20,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     answer = administer.status(options)
-    code = administer.tell(answer)
+    code = administer.tell(options, answer)
     if code == Exit.DONE and options.detailed_exitcode and answer.pending:
         return Exit.PENDING
     return code

@@ -41,4 +41,4 @@ def _line(text: str) -> str:
 
 def run(options: argparse.Namespace) -> int:
     intent = Intent("SUSPEND", lasting=options.lasting, reason=options.reason)
-    return administer.tell(administer.intend(options, intent))
+    return administer.tell(options, administer.intend(options, intent))

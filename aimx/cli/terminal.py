@@ -75,6 +75,7 @@ def _answered(question: str, word: str) -> bool:
     try:
         return sys.stdin.readline().strip() == word
     except KeyboardInterrupt:
+        tell("")  # The shell's prompt belongs on a line of its own.
         return False
 
 

@@ -23,16 +23,15 @@ def run(options: argparse.Namespace) -> int:
     errand = Errand(options.what, options.name or "")
     shown = administer.tombstones(options, errand)
     if errand.does == "list" or not shown.pending:
-        return administer.tell(shown)
+        return administer.tell(options, shown)
     if not options.json:
         terminal.say(shown.output)
     if not options.yes and not terminal.can_ask():
-        terminal.tell("aimx tombstones: there is no terminal to ask on. Add --yes to do this.")
-        return Exit.REFUSED
+        told = "aimx tombstones: there is no terminal to ask on. Add --yes to do this."
+        return administer.refuse(options, Exit.REFUSED, told)
     if not options.yes and not _agreed(shown):
-        terminal.tell("Nothing was done.")
-        return Exit.REFUSED
-    return administer.tell(administer.tombstones(options, errand, shown.plan_id))
+        return administer.refuse(options, Exit.REFUSED, "Nothing was done.")
+    return administer.tell(options, administer.tombstones(options, errand, shown.plan_id))
 
 
 def _agreed(shown: Answer) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from aimx.controller.pinned import PinError
 from aimx.controller.terms import Applied, MachineError, Review, SpentError, StaleError
 from aimx.doors.exits import Exit
+from aimx.doors.refusal import refused
 from aimx.doors.wish import Answer, Wish
 from desired.manifest import Reading
 from desired.problem import ManifestError, Problem, render_problem
@@ -77,7 +78,7 @@ def planned(
 def applied(done: Applied, wish: Wish) -> Answer:
     """How an apply ended, as it was asked for. What is blocked is a part that is not applied."""
     plan = done.review.plan
-    whole = done.summary.is_complete and not plan.blocked and not plan.unsettled
+    code = _ended(done)
     if wish.view == "json":
         output = json.dumps(
             {
@@ -86,14 +87,41 @@ def applied(done: Applied, wish: Wish) -> Answer:
                 "plan_id": done.review.id,
                 "receipts": [asdict(receipt) for receipt in done.receipts],
                 **asdict(done.summary),
+                "blocked": list(_blocked(plan)),
+                "trouble": done.trouble,
             },
             indent=2,
         )
     else:
-        output = apply_text(done.receipts, done.summary, columns=wish.columns)
-        output += f"{done.trouble}\n" if done.trouble else ""
-    code, generation = Exit.DONE if whole else Exit.PARTIAL, done.summary.generation
-    return Answer(exit=code, output=output, generation=generation)
+        told = apply_text(done.receipts, done.summary, columns=wish.columns)
+        told = "Nothing was applied: all of it is blocked.\n" if code == Exit.REFUSED else told
+        held = [line for each in _blocked(plan) for line in _held_back(each, wish.columns)]
+        output = told + "".join(f"{line}\n" for line in (*held, done.trouble) if line)
+    return Answer(exit=code, output=output, generation=done.summary.generation)
+
+
+def _ended(done: Applied) -> Exit:
+    plan = done.review.plan
+    if not done.summary.is_complete:
+        return Exit.PARTIAL
+    if not plan.blocked and not plan.unsettled:
+        return Exit.DONE
+    return Exit.PARTIAL if plan.pending and not plan.refused else Exit.REFUSED
+
+
+def _blocked(plan: Plan) -> Iterator[dict[str, str]]:
+    """What was not tried: what a rule refuses, and what could not be looked at."""
+    for change in plan.blocked:
+        if change.blocked is not None:
+            yield {"address": change.address, **asdict(change.blocked)}
+    for each in plan.unsettled:
+        yield {"address": each.address, "code": "unseen", "reason": each.reason, "remedy": ""}
+
+
+def _held_back(each: Mapping[str, str], columns: int) -> Iterator[str]:
+    remedy = f"; {each['remedy']}" if each["remedy"] else ""
+    told = f"blocked {each['address']}: {each['reason']}{remedy}"
+    yield from wrapped(told, columns, " " * 4, "  ")
 
 
 @contextmanager
@@ -105,17 +133,18 @@ def answering(wish: Wish) -> Iterator[list[Answer]]:
     except ManifestError as cause:
         answers.append(invalid(cause, wish.view))
     except LockHeldError as cause:
-        answers.append(Answer(Exit.LOCKED, str(cause)))
+        answers.append(refused(Exit.LOCKED, str(cause), wish.view))
     except StaleError as cause:
-        answers.append(Answer(Exit.STALE, _stale(cause)))
+        answers.append(refused(Exit.STALE, _stale(cause), wish.view))
     except OutdatedError as cause:
-        answers.append(Answer(Exit.STALE, outdated(cause.reasons, wish)))
+        answers.append(outdated(cause.reasons, wish))
     except SpentError:
-        answers.append(Answer(Exit.STALE, _SPENT))
+        answers.append(refused(Exit.STALE, _SPENT, wish.view))
     except SavedPlanError as cause:
-        answers.append(Answer(Exit.ERROR, f"The plan cannot be applied: {cause}"))
+        told = f"The plan cannot be applied: {cause}"
+        answers.append(refused(Exit.ERROR, told, wish.view))
     except (MachineError, PinError, UnsettledPlanError) as cause:
-        answers.append(Answer(Exit.ERROR, str(cause)))
+        answers.append(refused(Exit.ERROR, str(cause), wish.view))
 
 
 @contextmanager
@@ -133,11 +162,13 @@ _SPENT = (
 )
 
 
-def outdated(reasons: tuple[Stale, ...], wish: Wish) -> str:
+def outdated(reasons: tuple[Stale, ...], wish: Wish) -> Answer:
     """Each resource that is not as it was when the plan was saved."""
     told = [line for each in reasons for line in wrapped(str(each), wish.columns, "      ", "  ")]
     first = "Nothing was applied: the saved plan does not fit any more."
-    return "\n".join([first, *told, "Run `aimx plan --out FILE` again, and look at it."])
+    text = "\n".join([first, *told, "Run `aimx plan --out FILE` again, and look at it."])
+    resources = [(each.address, each.reason) for each in reasons]
+    return refused(Exit.STALE, text, wish.view, resources)
 
 
 def _stale(cause: StaleError) -> str:

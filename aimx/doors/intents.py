@@ -11,6 +11,7 @@ from aimx.controller.pinned import USUALLY, Back
 from aimx.controller.terms import Review, short
 from aimx.doors.answers import planned
 from aimx.doors.exits import Exit
+from aimx.doors.refusal import refused
 from aimx.doors.wish import Answer, Intent, Wish
 from desired.problem import printable
 from desired.quantities import parse_duration
@@ -116,14 +117,14 @@ def resumed(before: Intents) -> Answer:
 def outdated(now: Plan, wish: Wish) -> Answer:
     """The plan that somebody approves is not the one that waits."""
     if now.is_empty:
-        return Answer(Exit.STALE, "Nothing was applied: no plan waits for approval.")
+        told = "Nothing was applied: no plan waits for approval."
+        return refused(Exit.STALE, told, wish.view)
     told = plan_text(now, columns=wish.columns, colour=wish.color, advised=False)
-    return Answer(
-        Exit.STALE,
+    text = (
         "Nothing was applied: that is not the plan that waits. It is now:\n\n"
-        f"{told.rstrip()}\n\nTo carry it out: aimx approve {short(plan_id(now))}",
-        plan_id=plan_id(now),
+        f"{told.rstrip()}\n\nTo carry it out: aimx approve {short(plan_id(now))}"
     )
+    return replace(refused(Exit.STALE, text, wish.view), plan_id=plan_id(now))
 
 
 def _said(said: Pin | Suspension) -> str:

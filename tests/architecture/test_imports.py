@@ -48,6 +48,7 @@ THIN = {
     "aimx.doors",
     "aimx.doors.events",
     "aimx.doors.exits",
+    "aimx.doors.refusal",
     "aimx.doors.socket",
     "aimx.doors.socket.client",
     "aimx.doors.wish",

@@ -7,11 +7,12 @@ import os
 import pwd
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from aimx.cli.main import main
+from reconcilers.roots import Roots
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,15 @@ class Instance:
     def owner(self) -> str:
         """Who owns the mailboxes: the user who runs the tests, and nobody for root."""
         return "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+
+    @property
+    def roots(self) -> Roots:
+        return Roots(
+            PurePosixPath(self.base / "config"),
+            PurePosixPath(self.data),
+            PurePosixPath(self.base / "run"),
+            PurePosixPath(self.manifest),
+        )
 
     @property
     def flags(self) -> list[str]:

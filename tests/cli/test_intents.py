@@ -37,6 +37,22 @@ def test_a_rollback_asks_for_each_removal_and_is_pinned(grown):
     assert len(list((grown.data / ".aimx" / "tombstones").iterdir())) == 1
 
 
+def test_a_guard_names_the_rollback_that_lifts_it(instance):
+    assert instance.run("apply", "--yes").exit == 0
+    instance.declare("postmaster@example.com", *(f"box{n}@example.com" for n in range(9)))
+    assert instance.run("apply", "--yes").exit == 0
+
+    refused = instance.run("rollback", "1", "--yes")
+    data = json.loads(instance.run("rollback", "1", "--json").out)
+    allowed = instance.run("rollback", "1", "--yes", "--allow-removals", "9")
+
+    assert refused.exit == 4
+    assert "aimx rollback 1 --allow-removals 9" in " ".join(refused.out.split())
+    assert "aimx apply --allow-removals" not in refused.out
+    assert "aimx rollback 1 --allow-removals 9" in data["refused"]["remedy"]
+    assert allowed.exit == 0, allowed.err
+
+
 def test_what_looks_at_the_manifest_in_force_says_that_it_is_pinned(grown):
     grown.run("rollback", "--yes", "--allow-removals", "1")
 

@@ -91,7 +91,7 @@ def test_an_unknown_address_is_an_error_with_the_nearest_name(applied):
 def test_what_can_be_no_address_is_none(instance, address):
     told = instance.run("explain", address)
 
-    assert (told.exit, told.out) == (Exit.ERROR, "")
+    assert (told.exit, told.out) == (Exit.USAGE, "")
     assert "that is no address" in told.err
 
 

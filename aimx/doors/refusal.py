@@ -1,0 +1,36 @@
+"""What kept a wish from being carried out, in the form that was asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from aimx.doors.wish import Answer
+
+FORMAT, FORMAT_VERSION = "aimx.refusal", "1.0"
+
+
+def refused(
+    code: int, message: str, view: str, resources: Sequence[tuple[str, str]] = ()
+) -> Answer:
+    """`resources` are addresses and reasons that `message` has as text already."""
+    if view != "json":
+        return Answer(code, message)
+    document = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "exit": int(code),
+        "message": message,
+        "resources": [{"address": address, "reason": reason} for address, reason in resources],
+    }
+    return Answer(code, json.dumps(document, indent=2))
+
+
+def message_of(answer: Answer) -> str:
+    """What the answer says, also where it is a document of a refusal."""
+    try:
+        found = json.loads(answer.output)
+    except ValueError:
+        return answer.output
+    is_refusal = isinstance(found, Mapping) and found.get("format") == FORMAT
+    return str(found["message"]) if is_refusal else answer.output
