@@ -77,7 +77,9 @@ def _go(options: argparse.Namespace, asked: Callable[..., Answer]) -> int:
     if nothing and shown.interrupted and shown.exit == Exit.DONE and not options.plan:
         # What a killed one did is there, and not known to be on disk.
         secured = asked(shown.plan_id)
-        return shown.exit if secured.exit == Exit.DONE else administer.tell(secured)
+        if secured.exit != Exit.DONE:
+            terminal.tell(secured.output)  # The plan was told already.
+        return secured.exit
     if only_shown:
         return shown.exit
     refusal = _refusal(options, shown)
