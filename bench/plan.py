@@ -3,12 +3,14 @@
 The peers, in turn with it. For a plan: a bare process that parses the same manifest and looks at
 the same paths, once each; and `systemd-tmpfiles --create` over the same directories, where there is
 one. For an apply: a bare process that makes the same directories and flushes each of their parents
-once; and `systemd-tmpfiles --create`, which flushes nothing.
+once; and `systemd-tmpfiles --create`, which flushes nothing. Where the path of a `pyinfra` is given
+it makes a tenth of them, once, since it takes so long.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import pwd
 import shutil
 import sys
@@ -62,6 +64,7 @@ def main() -> None:
     parser.add_argument(
         "--large", action="store_true", help="with 100,000 mailboxes too, which takes minutes"
     )
+    parser.add_argument("--pyinfra", metavar="PATH", help="its program, to be run once")
     options = parser.parse_args()
     sizes = [1_000, 10_000, *([100_000] if options.large else [])]
     with machine(), ground() as base:
@@ -71,6 +74,9 @@ def main() -> None:
             table(f"A plan with nothing to do, {size:,} mailboxes", HEADS, rows)
         rows = _to_make(base, domains, options.rounds)
         table(f"An apply that makes {NEW:,} mailboxes", HEADS, rows)
+        if options.pyinfra:
+            rows = _beside_pyinfra(base, domains, options.pyinfra)
+            table(f"An apply that makes {NEW // 10:,} mailboxes", HEADS, rows)
 
 
 def _mailboxes(size: int) -> list[str]:
@@ -133,10 +139,37 @@ def _makers(base: Path, domains: Instance) -> list[Whole]:
     return [apply, bare, *_tmpfiles(mailboxes, places[2].base / "data")]
 
 
+DEPLOY = """
+import json
+from pyinfra.operations import files
+with open({paths!r}) as file:
+    for path in json.load(file):
+        files.directory(name=path, path=path, user={owner!r}, mode="700")
+"""
+
+
+def _beside_pyinfra(base: Path, domains: Instance, program: str) -> list[list[str]]:
+    mailboxes = _mailboxes(NEW // 10)
+    ours, theirs = (_like(domains, base / name) for name in ("beside", "pyinfra"))
+    ours.declare(mailboxes, DOMAINS)
+    data, paths = theirs.base / "data", theirs.base / "paths.json"
+    split = [address.partition("@") for address in mailboxes]
+    folders = ("inbox", "sent")
+    paths.write_text(json.dumps([f"{data}/{d}/{f}/{n}" for n, _, d in split for f in folders]))
+    deploy = theirs.base / "deploy.py"
+    deploy.write_text(DEPLOY.format(paths=str(paths), owner=owner()))
+    apply = Whole("aimx apply --yes", [AIMX, "apply", "--yes"], ours.environment)
+    pyinfra = Whole("pyinfra @local", [program, "-y", "@local", deploy])
+    for whole in (apply, pyinfra):
+        whole.run()
+    return [whole.row(apply) for whole in (apply, pyinfra)]
+
+
 def _together(runs: Sequence[Whole]) -> Whole:
     first = runs[0]
     for each in runs[1:]:
         first.milliseconds.values += each.milliseconds.values
+        first.computed.values += each.computed.values
         first.megabytes = max(first.megabytes, each.megabytes)
     return first
 
@@ -168,6 +201,7 @@ def _in_turn(all_of_them: Sequence[Whole], rounds: int) -> None:
     for whole in all_of_them:  # What the file system does not know yet.
         whole.run()
         whole.milliseconds.values.clear()
+        whole.computed.values.clear()
     for _ in range(rounds):
         for whole in all_of_them:
             whole.run()

@@ -23,9 +23,11 @@ class Whole:
     milliseconds: Series = field(init=False)
     # The most that any run had. The kernel counts from the fork, so no less than this process had.
     megabytes: float = 0.0
+    computed: Series = field(init=False)  # Milliseconds of processor time; neighbours cost less.
 
     def __post_init__(self) -> None:
         self.milliseconds = Series(self.name)
+        self.computed = Series(self.name)
 
     def run(self) -> None:
         """A measurement of something that failed is none."""
@@ -38,6 +40,7 @@ class Whole:
             _, status, used = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         self.milliseconds.add((time.perf_counter() - begun) * 1000)
+        self.computed.add((used.ru_utime + used.ru_stime) * 1000)
         self.megabytes = max(self.megabytes, used.ru_maxrss / 1024)
         if process.returncode:
             raise SystemExit(f"{self.name}: {told}")
@@ -50,7 +53,9 @@ class Whole:
             *taken.cells(),
             number(self.megabytes),
             ratio(taken, peer.milliseconds),
+            number(self.computed.median),
+            ratio(self.computed, peer.computed),
         ]
 
 
-HEADS = ["milliseconds", *CELLS, "MB", "ratio"]
+HEADS = ["milliseconds", *CELLS, "MB", "ratio", "CPU ms", "ratio of CPU"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 from collections.abc import Mapping
 
 from aimx.controller.activation import Running as RunningActivation
@@ -26,6 +27,9 @@ from desired.desired import Desired
 
 # What is large here, the manifest and what is made of it, has no cycles.
 _COLLECT = (20_000, 50, 100)
+# How long a thread that plans may compute while a client waits for us. Python's own is 5 ms, and
+# a client has several turns.
+_TURN = 0.001  # Seconds.
 
 
 def serve(roots: Mapping[str, str], *, may_move: bool) -> int:
@@ -50,6 +54,7 @@ async def _served(instance: Instance, desired: Desired | None, watchman: Watchma
         # A full collection would hold up accepting for as long as it takes to walk the manifest.
         gc.freeze()
         gc.set_threshold(*_COLLECT)
+        sys.setswitchinterval(_TURN)
         controller = _controller(engine, instance, state, watchman)
         await attend(controller, desired, engine.submissions, watchman)
     finally:
