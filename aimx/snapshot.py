@@ -81,6 +81,7 @@ class Delivery:
     port: int = 25
     timeout: float = 60.0  # Seconds.
     ipv6: bool = False
+    relay: str = ""  # Who takes all of it, as the manifest says it; empty: the MX that DNS names.
 
 
 @dataclass(frozen=True, slots=True)

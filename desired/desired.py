@@ -14,6 +14,7 @@ from typing import Literal
 from desired.names import Address, Domain, Glob, HookName, Selector, Slug
 from desired.problem import KeyPath, Source, Where
 from desired.quantities import Endpoint
+from desired.relay import Relay, SecretReference
 
 Trust = Literal["none", "verified"]
 Event = Literal["on_receive", "after_send"]
@@ -125,7 +126,8 @@ class Outbound:
 
     mode: Literal["direct", "queue"] = "direct"
     port: int = 25
-    relay: Endpoint | None = None  # None: straight to the MX of each recipient.
+    relay: Relay | None = None  # None: straight to the MX of each recipient.
+    relay_password: SecretReference | None = None  # Set where the relay has a user.
     timeout: timedelta = timedelta(seconds=60)
     max_age: timedelta = timedelta(days=2)
 

@@ -22,6 +22,7 @@ from desired.names import (
     Selector,
 )
 from desired.quantities import DURATION, SIZE, Endpoint, parse_duration, parse_size
+from desired.relay import Relay, SecretReference
 
 T = TypeVar("T")
 
@@ -90,6 +91,8 @@ SelectorText = Annotated[Selector, *_text(Selector.parse, Selector.pattern())]
 HookNameText = Annotated[HookName, *_text(HookName.parse, HookName.pattern())]
 OwnerText = Annotated[Owner, *_text(Owner.parse, Owner.pattern())]
 EndpointText = Annotated[Endpoint, *_text(Endpoint.parse)]
+RelayText = Annotated[Relay, *_text(Relay.parse)]
+SecretText = Annotated[SecretReference, *_text(SecretReference.parse, "^(?:file:/|env:)")]
 NetworkText = Annotated[Network, *_text(_network)]
 Duration = Annotated[timedelta, *_text(parse_duration, f"^(?:{DURATION})$")]
 Rotation = Annotated[timedelta | None, *_text(_optional(parse_duration), f"^(?:{DURATION})?$")]

@@ -95,7 +95,9 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
     "OutboundTable": {
         "mode": "`direct` delivers at once or says why not; `queue` tries again later.",
         "port": "The port of the hosts that take the mail.",
-        "relay": "A host that takes all mail, instead of those that the DNS names.",
+        "relay": "A host that takes all mail, as `smtps://user@host:465` or `host:25`; otherwise"
+        " it goes to those that the DNS names.",
+        "relay_password": "Where the password is: `file:/etc/aimx/relay.password` or `env:NAME`.",
         "timeout": "How long a host may take to answer.",
         "max_age": "How long it is tried before the message bounces.",
     },

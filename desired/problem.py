@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +15,12 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 # What fits beside the line number on a screen; a longer line is shown around its caret.
 _WIDTH = 120
+
+# A password in a URL, or behind a key that is called after one, where it has no place.
+_SECRET = re.compile(
+    r"""(?<=://)(?P<user>[^\s"'/]*?:)[^\s"'/]*(?=@)"""
+    r"""|(?P<key>\w*(?:password|secret|token)"?\s*=\s*)(?!["'](?:file|env):)\S.*"""
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +97,17 @@ def printable(text: str) -> str:
 
 def _window(problem: Problem) -> tuple[str, str, str]:
     """The part of the line to show, what of it stands before the caret, and what is meant."""
-    line = "".join(_printable(character) for character in problem.line)
+    line = "".join(_printable(character) for character in _SECRET.sub(_hidden, problem.line))
     start = problem.where.column - 1
     first = max(0, start - _WIDTH // 2) if len(line) > _WIDTH else 0
     shown = line[first : first + _WIDTH]
     return shown, shown[: start - first], shown[start - first :][: problem.width]
+
+
+def _hidden(found: re.Match[str]) -> str:
+    """As many stars, so that what is behind it stays where it is."""
+    kept = found["user"] or found["key"] or ""
+    return kept + "*" * (len(found[0]) - len(kept))
 
 
 def _printable(character: str) -> str:

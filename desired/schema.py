@@ -25,8 +25,10 @@ from desired.fields import (
     NetworkText,
     OwnerText,
     Port,
+    RelayText,
     Retention,
     Rotation,
+    SecretText,
     SelectorText,
     Size,
 )
@@ -157,7 +159,8 @@ class OutboundTable(Table):
 
     mode: Literal["direct", "queue"] | None = None
     port: Port | None = None
-    relay: EndpointText | None = None
+    relay: RelayText | None = None
+    relay_password: SecretText | None = None
     timeout: Duration | None = None
     max_age: Duration | None = None
 

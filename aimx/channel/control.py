@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
 from aimx.channel.messages import Vocabulary
 
@@ -11,6 +13,21 @@ MOST_SNAPSHOT = 512 * 1024 * 1024
 MOST_SECRETS = 64 * 1024 * 1024
 # Octets of a submission: both of its bodies.
 MOST_SUBMISSION = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundSecrets:
+    """What outbound alone may know. It travels in a sealed descriptor, and is never logged."""
+
+    keys: Mapping[str, str] = field(repr=False)  # Private DKIM keys in PEM, by domain.
+    relay_password: str = field(default="", repr=False)  # Empty: none is needed, or there is none.
+
+    def to_bytes(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> OutboundSecrets:
+        return cls(**json.loads(raw))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from desired.engine_config import header
 from desired.loaded import loaded
 from desired.problem import ManifestError
 from desired.quantities import Endpoint
+from desired.relay import SecretReference
 from reconcilers.host.host import Reading, StepError, UnseenError
 from reconcilers.roots import Roots
 
@@ -30,6 +31,8 @@ class Compiled:
     workers: int | None
     users: ServerUsers
     troubles: tuple[str, ...] = ()  # Which of our keys and certificates are damaged, and how.
+    # Where the relay's password is. It is read when the generation is handed over.
+    relay_password: SecretReference | None = None
 
 
 def compiled(
@@ -66,6 +69,7 @@ def compiled(
             workers=desired.smtp.workers,
             users=desired.users,
             troubles=tuple(secrets.troubles),
+            relay_password=desired.outbound.relay_password,
         )
     except ManifestError as cause:
         raise StepError(f"the engine config cannot be loaded: {cause}") from cause
@@ -98,6 +102,7 @@ def snapshot(desired: Desired, generation: int, uids: Mapping[str, int | None]) 
             port=desired.outbound.port,
             timeout=desired.outbound.timeout.total_seconds(),
             ipv6=desired.enable_ipv6,
+            relay=str(desired.outbound.relay or ""),
         ),
         resolvers=tuple(str(resolver) for resolver in desired.dns.resolvers),
         dns_timeout=desired.dns.timeout.total_seconds(),

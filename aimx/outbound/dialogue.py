@@ -31,6 +31,14 @@ def opportunistic() -> ssl.SSLContext:
 
 
 @dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who we are to a host that asks. They are told in an encrypted session alone."""
+
+    user: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Manners:
     """How we present ourselves, whomever we talk to."""
 
@@ -38,6 +46,8 @@ class Manners:
     port: int = 25
     timeout: float = 60.0  # Seconds, for each reply but the last.
     tls: ssl.SSLContext = field(default_factory=opportunistic)
+    implicit_tls: bool = False  # RFC 8314 3: from the first byte.
+    credentials: Credentials | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +70,9 @@ async def offer(
     outcomes: dict[str, Outcome] = {}
     try:
         async with _connected(peer, manners) as smtp:
-            tls = await _secured(smtp)
+            tls = await _secured(smtp, manners)
+            if manners.credentials is not None:
+                await _introduced(smtp, manners.credentials)
             accepted = await _envelope(smtp, peer, outgoing, recipients, outcomes)
             if accepted:
                 outcome = await _content(smtp, peer, data, tls)
@@ -80,6 +92,7 @@ async def _connected(peer: Peer, manners: Manners) -> AsyncIterator[SMTP]:
         local_hostname=manners.hostname,
         timeout=manners.timeout,
         tls_context=manners.tls,
+        use_tls=manners.implicit_tls,
         start_tls=False,  # We do it ourselves, to tell what became of it.
         sock=await _socket(peer.address, manners),
     )
@@ -107,10 +120,14 @@ async def _socket(address: str, manners: Manners) -> socket.socket:
     return connection
 
 
-async def _secured(smtp: SMTP) -> str:
+async def _secured(smtp: SMTP, manners: Manners) -> str:
     """Greet, and go to TLS where that is offered; gives its version. Never falls back from it."""
     await _greet(smtp)
+    if manners.implicit_tls:
+        return str(smtp.get_transport_info("ssl_object").version())
     if not smtp.supports_extension("starttls"):
+        if manners.credentials is not None:
+            raise SMTPException("it offers no TLS, and without that it is told no password")
         return ""
     try:
         await smtp.starttls()
@@ -119,6 +136,16 @@ async def _secured(smtp: SMTP) -> str:
         raise SMTPException(f"STARTTLS refused: {refused.code} {refused.message}") from refused
     await _greet(smtp)
     return str(smtp.get_transport_info("ssl_object").version())
+
+
+async def _introduced(smtp: SMTP, credentials: Credentials) -> None:
+    """AUTH (RFC 4954), which a host asks for that takes mail for everybody."""
+    try:
+        await smtp.login(credentials.user, credentials.password)
+    except SMTPResponseException as refused:
+        # What it says of us says nothing about the message.
+        said = f"{refused.code} {refused.message}"
+        raise SMTPException(f"it does not let {credentials.user} in: {said}") from refused
 
 
 async def _greet(smtp: SMTP) -> None:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import structlog
 
-from aimx.channel.control import Commit, Committed, Drop, Prepare, Prepared, Refused
+from aimx.channel.control import (
+    Commit,
+    Committed,
+    Drop,
+    OutboundSecrets,
+    Prepare,
+    Prepared,
+    Refused,
+)
 from aimx.channel.packets import close_all
 from aimx.channel.sealed import sealed
 from aimx.controller.compiled import Compiled
+from aimx.processes.secret import secret
 from aimx.processes.worker import Worker, WorkerGoneError
 
 # How long a process may take to load and probe a snapshot, and to swap to it, in seconds.
@@ -50,7 +58,7 @@ def parcel(role: str, compiled: Compiled) -> Parcel:
     """Each role its part: DKIM keys for outbound alone, the TLS key for inbound alone."""
     if role == "outbound":
         keys = {domain: pem.decode() for domain, pem in compiled.keys.items()}
-        secrets = json.dumps(keys).encode()
+        secrets = OutboundSecrets(keys, secret(compiled.relay_password)).to_bytes()
     else:
         secrets = compiled.certificate or b""
     return Parcel(compiled.snapshot.id.generation, compiled.told, secrets)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sqlite3
 import uuid
@@ -21,6 +20,7 @@ from aimx.channel.control import (
     TO_OUTBOUND,
     Authored,
     Forbidden,
+    OutboundSecrets,
     Outcome,
     Permitted,
     Submission,
@@ -35,6 +35,7 @@ from aimx.outbound.keys import Keys
 from aimx.outbound.once import CallersKey, once
 from aimx.outbound.outcome import Sent
 from aimx.outbound.refusal import NotSent
+from aimx.outbound.relayed import Relayed
 from aimx.outbound.sign import KeyUnusableError, Signer
 from aimx.outbound.submit import Sending
 from aimx.placing.client import PlacingClient
@@ -45,6 +46,7 @@ from aimx.processes.sent import Keeping
 from aimx.processes.start import Arrival, run, settle_in
 from aimx.processes.tenure import hold
 from aimx.snapshot import Route, Snapshot
+from desired.relay import Relay
 
 # Names a directory that gets what would be sent.
 _REHEARSAL = "AIMX_TEST_MAIL_DROP"
@@ -91,7 +93,8 @@ class Outbound:
 
     def _load(self, snapshot: Snapshot, secrets: bytes) -> Generation:
         """Each new key signs and verifies once; one that is known costs nothing."""
-        keys: dict[str, str] = json.loads(secrets)
+        told = OutboundSecrets.from_bytes(secrets)
+        keys = told.keys
         signers = {
             domain: self._signer(domain, snapshot.signing[domain].selector, pem)
             for domain, pem in keys.items()
@@ -102,7 +105,7 @@ class Outbound:
         sending = Sending(
             snapshot=snapshot,
             signers=signers,
-            deliverer=self._deliverer(snapshot),
+            deliverer=self._deliverer(snapshot, told.relay_password),
             keep=Keeping(snapshot, self._placements).keep,
             clock=_now,
             message_id=lambda domain: f"{uuid.uuid4()}@{domain}",
@@ -120,13 +123,22 @@ class Outbound:
             raise UnloadableError(f"the DKIM key of {domain} cannot sign: {cause}") from cause
         return signer
 
-    def _deliverer(self, snapshot: Snapshot) -> Deliverer:
-        """To the hosts that the DNS names; for rehearsals into a directory."""
+    def _deliverer(self, snapshot: Snapshot, password: str) -> Deliverer:
+        """To the hosts that the DNS names, or to the relay; for rehearsals into a directory."""
         if directory := os.environ.get(_REHEARSAL):
             return MailDrop(Path(directory), _now)
-        delivery = snapshot.delivery
+        delivery, resolver = snapshot.delivery, self._resolver.of(snapshot)
+        if delivery.relay:
+            return Relayed(
+                Relay.parse(delivery.relay),
+                resolver,
+                hostname=snapshot.hostname,
+                timeout=delivery.timeout,
+                ipv6=delivery.ipv6,
+                password=password,
+            )
         return Direct(
-            self._resolver.of(snapshot),
+            resolver,
             Manners(hostname=snapshot.hostname, port=delivery.port, timeout=delivery.timeout),
             ipv6=delivery.ipv6,
         )

@@ -12,6 +12,7 @@ script goes by command; each answer is used once, in order, and after the last o
     {"END": [DISCONNECT]}, {"DATA": [DISCONNECT]}    it hangs up instead of answering
     {"CONNECT": [SILENCE]}                           it never says a word, as a slow banner does
     {"STARTTLS": [GARBLED]}                          it agrees to TLS, and then speaks nonsense
+    {"AUTH": ["535 5.7.8 Who are you?"]}             with "AUTH PLAIN" among the extensions
 
     async with Exchanger({"RCPT": ["450 4.2.0 Later"]}, tls=throwaway_tls()) as exchanger:
         ...                                          # deliver to 127.0.0.1, port exchanger.port
@@ -50,6 +51,7 @@ GARBLED = "GARBLED"
 
 _USUAL = {
     "CONNECT": "220 exchanger.test ESMTP",
+    "AUTH": "235 2.7.0 Come in",
     "MAIL": "250 2.1.0 OK",
     "RCPT": "250 2.1.5 OK",
     "DATA": "354 Go ahead",
@@ -92,6 +94,7 @@ class Exchanger:
         script: Mapping[str, Iterable[str]] | None = None,
         *,
         tls: ssl.SSLContext | None = None,
+        implicit_tls: bool = False,
         extensions: Iterable[str] = ("SIZE", "SMTPUTF8"),
         address: str = "127.0.0.1",
         port: int = 0,
@@ -103,8 +106,10 @@ class Exchanger:
         self.port = port
         self.address = address
         self.tls = tls
+        self.implicit_tls = implicit_tls  # From the first byte, as on port 465.
         self._told = told
-        self.extensions = (*extensions, *(("STARTTLS",) if tls else ()))
+        offers_tls = tls is not None and not implicit_tls
+        self.extensions = (*extensions, *(("STARTTLS",) if offers_tls else ()))
         self._script: dict[str, Iterator[str]] = {
             command: iter(answers) for command, answers in (script or {}).items()
         }
@@ -113,7 +118,11 @@ class Exchanger:
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(
-            self._accept, self.address, self.port, limit=_LONGEST_LINE
+            self._accept,
+            self.address,
+            self.port,
+            limit=_LONGEST_LINE,
+            ssl=(self.tls or throwaway_tls()) if self.implicit_tls else None,
         )
         self.port = self._server.sockets[0].getsockname()[1]
         return self
@@ -150,7 +159,7 @@ class _Session:
         self._exchanger = exchanger
         self._reader = reader
         self._writer = writer
-        self._tls = False
+        self._tls = exchanger.implicit_tls
         self._transaction = _Transaction()
 
     async def run(self) -> None:
@@ -162,8 +171,10 @@ class _Session:
             pass
         finally:
             self._writer.close()
-            with contextlib.suppress(OSError):
-                await self._writer.wait_closed()
+            # After a handshake that failed Python 3.11 never says that it is closed.
+            with contextlib.suppress(OSError, TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._writer.wait_closed()
 
     async def _obey(self, line: str) -> None:
         self._exchanger.commands.append(line)

@@ -109,6 +109,20 @@ def a_certificate_has_its_files(draft: Draft) -> Iterator[Finding]:
             yield Finding(draft.source, ("tls", key), "tls-files", text, 'add `mode = "files"`')
 
 
+def a_relay_has_user_and_password(draft: Draft) -> Iterator[Finding]:
+    """One without the other lets nobody in."""
+    outbound = draft.top.outbound
+    user = outbound.relay.user if outbound.relay else ""
+    if user and outbound.relay_password is None:
+        text = f"the relay knows us as {user}, and `outbound.relay_password` is missing"
+        hint = 'add `relay_password = "file:/etc/aimx/relay.password"`, or remove the user'
+        yield Finding(draft.source, ("outbound", "relay"), "relay-password", text, hint)
+    elif outbound.relay_password is not None and not user:
+        text = "`outbound.relay_password` is for a relay with a user"
+        hint = 'write the user into it: `relay = "smtps://user@host:465"`'
+        yield Finding(draft.source, ("outbound", "relay_password"), "relay-password", text, hint)
+
+
 def the_postmaster_is_reachable(draft: Draft) -> Iterator[Finding]:
     """RFC 5321 4.5.1: whoever receives mail has a postmaster."""
     default = draft.default
@@ -140,6 +154,7 @@ RULES = (
     a_key_has_a_name_in_the_dns,
     agents_declare_on_listed_domains,
     a_certificate_has_its_files,
+    a_relay_has_user_and_password,
     the_postmaster_is_reachable,
     retired_tables_are_ignored,
 )

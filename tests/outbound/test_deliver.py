@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aimx.outbound.deliver import MOST_PEERS, Direct
+from aimx.outbound.deliver import Direct
 from aimx.outbound.delivery import Outgoing
 from aimx.outbound.dialogue import Manners, transparent
+from aimx.outbound.hosts import MOST_PEERS
 from aimx.outbound.outcome import Attempt, Deferred, Delivered, Failed
 from aimx.testing.exchanger import DISCONNECT, GARBLED, OK, SILENCE, Exchanger, throwaway_tls
 from aimx.testing.ports import ReservedPort

@@ -240,3 +240,35 @@ def test_a_rehearsal_sends_into_a_directory(instance):
     assert b"\r\nFrom: agent@orchard.example\r\n" in content
     assert instance.letter(AGENT, "Rehearsal", "sent").fields["delivery_status"] == "delivered"
     assert str(drop) in instance.log
+
+
+def test_a_relay_takes_mail_whatever_the_dns_says_of_its_recipients(make):
+    ours, relay = make("ours"), make("relay")
+    relay.declare(f"info@{THEIRS}", domains=(THEIRS,))
+    relay.serve()
+    secret = ours.base / "config" / "relay.password"
+    secret.write_text("s3cret-of-the-relay\n")
+    plain = f'[outbound]\nrelay = "127.0.0.1:{relay.port}"'
+    ours.declare(AGENT, domains=(OURS,), rest=plain)
+    ours.serve()
+
+    def send(subject: str):
+        to = ("--to", f"info@{THEIRS}", "--subject", subject, "--body", "Hello.")
+        return ours.aimx("send", "--from", AGENT, *to)
+
+    assert send("relayed").returncode == 0, ours.log
+    assert relay.letter(f"info@{THEIRS}", "relayed").fields["from"] == AGENT
+
+    # It offers STARTTLS with a certificate that nobody vouches for.
+    known = (
+        f'[outbound]\nrelay = "smtp://me@127.0.0.1:{relay.port}"\nrelay_password = "file:{secret}"'
+    )
+    ours.stop()
+    ours.declare(AGENT, domains=(OURS,), rest=known)
+    ours.serve()
+    refused = send("refused")
+
+    assert refused.returncode != 0
+    assert "CERTIFICATE_VERIFY_FAILED" in refused.stderr
+    everything = [path for path in ours.base.rglob("*") if path.is_file() and path != secret]
+    assert not [path for path in everything if b"s3cret-of-the-relay" in path.read_bytes()]

@@ -1,0 +1,103 @@
+"""Hosts that are offered a message one after the other, until one has taken or refused it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from aimx.outbound.delivery import Outgoing
+from aimx.outbound.dialogue import Manners, Peer, offer
+from aimx.outbound.mx import Nowhere, addresses
+from aimx.outbound.outcome import Deferred, Failed, Outcome
+from aimx.verify.resolver import NoAnswer, Resolver
+
+# A host may have a thousand addresses, and somebody waits for the outcome.
+MOST_PEERS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """How hosts are found and spoken to."""
+
+    resolver: Resolver
+    manners: Manners
+    ipv6: bool = False
+
+    async def offer(
+        self, hosts: Sequence[str], recipients: Sequence[str], outgoing: Outgoing, unreached: str
+    ) -> dict[str, Outcome]:
+        """Each host in turn, for those whom no host has taken or refused for good.
+
+        `unreached` begins the reason where no host has said anything for good.
+        """
+        progress = _Progress(unreached, recipients)
+        tried = 0
+        async for peer in self._peers(hosts, progress):
+            progress.note(await offer(peer, outgoing, progress.pending, self.manners))
+            tried += 1
+            if tried == MOST_PEERS or not progress.pending:
+                break
+        return progress.outcomes
+
+    async def _peers(self, hosts: Sequence[str], progress: _Progress) -> AsyncIterator[Peer]:
+        for host in hosts:
+            found = (host,) if _is_address(host) else await self._addresses(host)
+            if isinstance(found, Nowhere | NoAnswer):
+                progress.skip(host, found)
+                continue
+            for address in found:
+                yield Peer(host, address)
+
+    async def _addresses(self, host: str) -> tuple[str, ...] | Nowhere | NoAnswer:
+        return await addresses(self.resolver, host, ipv6=self.ipv6)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+class _Progress:
+    """Recipients on their way past hosts, each of which may take some of them."""
+
+    def __init__(self, unreached: str, recipients: Sequence[str]) -> None:
+        self._unreached = unreached
+        self._settled: dict[str, Outcome] = {}
+        self._reasons: dict[str, list[str]] = {recipient: [] for recipient in recipients}
+        self._may_change = False
+
+    @property
+    def pending(self) -> list[str]:
+        return [recipient for recipient in self._reasons if recipient not in self._settled]
+
+    def skip(self, host: str, why: Nowhere | NoAnswer) -> None:
+        """A host without an address. If we could not look, it may have one later."""
+        self._may_change |= isinstance(why, NoAnswer)
+        text = f"{host}: {why.reason}" if isinstance(why, NoAnswer) else why.reason
+        for reasons in self._reasons.values():
+            reasons.append(text)
+
+    def note(self, outcomes: dict[str, Outcome]) -> None:
+        self._may_change = True
+        for recipient, outcome in outcomes.items():
+            # Another host would get a message that the first one may have.
+            if isinstance(outcome, Deferred) and not outcome.unanswered:
+                self._reasons[recipient].append(outcome.reason)
+            else:
+                self._settled[recipient] = outcome
+
+    @property
+    def outcomes(self) -> dict[str, Outcome]:
+        return {
+            recipient: self._settled.get(recipient) or self._not_taken(reasons)
+            for recipient, reasons in self._reasons.items()
+        }
+
+    def _not_taken(self, reasons: list[str]) -> Outcome:
+        text = f"{self._unreached}: {'; '.join(reasons)}"
+        # RFC 5321 5.1: hosts without an address are an error to report, not to wait out.
+        return Deferred(text) if self._may_change else Failed(text)

@@ -1,0 +1,51 @@
+"""Takes every message to one host that takes it further: a smarthost."""
+
+from __future__ import annotations
+
+import ssl
+
+from aimx.outbound.delivery import Outgoing
+from aimx.outbound.dialogue import Credentials, Manners, opportunistic
+from aimx.outbound.hosts import Caller
+from aimx.outbound.outcome import Attempt, Deferred
+from aimx.verify.resolver import Resolver
+from desired.relay import Relay
+
+_UNREAD = "the relay's password cannot be read; the log of the server says why"
+
+
+class Relayed:
+    """Delivers to the relay alone, over one connection a message."""
+
+    def __init__(
+        self,
+        relay: Relay,
+        resolver: Resolver,
+        *,
+        hostname: str,
+        timeout: float,
+        ipv6: bool = False,
+        password: str = "",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """Where the relay knows us as a user its certificate is checked against `tls`."""
+        self._relay = relay
+        self._is_ready = bool(password) or not relay.user
+        is_checked = bool(relay.user) or relay.implicit_tls
+        manners = Manners(
+            hostname=hostname,
+            port=relay.endpoint.port,
+            timeout=timeout,
+            tls=(tls or ssl.create_default_context()) if is_checked else opportunistic(),
+            implicit_tls=relay.implicit_tls,
+            credentials=Credentials(relay.user, password) if relay.user else None,
+        )
+        self._caller = Caller(resolver, manners, ipv6)
+
+    async def deliver(self, outgoing: Outgoing) -> Attempt:
+        """Offer it for all recipients, and tell what became of each."""
+        if not self._is_ready:
+            return Attempt(dict.fromkeys(outgoing.recipients, Deferred(_UNREAD)))
+        host = self._relay.endpoint.host
+        unreached = f"the relay {host} has not taken it"
+        return Attempt(await self._caller.offer([host], outgoing.recipients, outgoing, unreached))
