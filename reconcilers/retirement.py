@@ -24,6 +24,8 @@ from reconcilers.roots import FOLDERS, Roots
 from reconcilers.standing import access
 from reconcilers.step import Operation, Phase
 
+UNKNOWN = "unread unknown"  # Planning opens no message.
+
 # Names have 255 octets; what is appended to this one takes up to 50.
 _ROOM, _LEFT = 200, 150
 # In no domain, so that no other address has the name.
@@ -70,7 +72,7 @@ class Retirement:
         return None
 
     def notes(self, host: Reading) -> Iterator[str]:
-        yield f"It holds {amount(host, self.directories)}, unread unknown."
+        yield f"It holds {amount(host, self.directories)}, {UNKNOWN}."
         if not self.record.delete:
             yield f"Its mail becomes the tombstone {self.record.tombstone}; nothing is deleted."
 

@@ -7,7 +7,7 @@ import atexit
 import gc
 import os
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from aimx.cli.events import Events
     from aimx.controller.terms import Watched
     from aimx.doors.direct import Direct
+    from reconcilers.roots import Roots
+    from reconcilers.unread import Inbox, Unread
 
 # The daemon's word for "I serve other directories", after which we are on our own.
 OTHER_INSTANCE = "ECONFLICT"
@@ -249,4 +251,13 @@ def _direct(options: argparse.Namespace) -> Direct:
     atexit.register(gc.freeze)
     from aimx.doors.direct import Direct
 
-    return Direct.of(roots.chosen(options), may_move=not roots.data_is_chosen(options))
+    return Direct.of(
+        roots.chosen(options), may_move=not roots.data_is_chosen(options), count=_count
+    )
+
+
+def _count(roots: Roots, inboxes: Sequence[Inbox]) -> Mapping[str, Unread]:
+    # What starts a process is loaded where one is to be started.
+    from aimx.processes.unread import count
+
+    return count(roots, inboxes)

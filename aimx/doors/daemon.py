@@ -19,6 +19,7 @@ from aimx.doors.following import followed
 from aimx.doors.reports import reported, standing, told
 from aimx.doors.socket.frames import Code, FrameError
 from aimx.doors.tombstones import finished, plan_of, shown
+from aimx.doors.unread import Count, counted, uncounted
 from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
 from desired.problem import ManifestError
 from reconcilers.generations import Who
@@ -29,6 +30,7 @@ class Daemon:
     """With a daemon: its controller is the only one that changes anything."""
 
     controller: Controller
+    count: Count = uncounted
 
     async def plan(self, wish: Wish) -> Answer:
         self._check(wish)
@@ -36,6 +38,7 @@ class Daemon:
             review = await self.controller.review(Consent(wish.allow_removals))
             instance = self.controller.instance
             await asyncio.to_thread(instance.foresee, review)
+            review = await asyncio.to_thread(counted, review, instance, self.count)
             position = await asyncio.to_thread(instance.position)
             shown = planned(review, wish, instance.roots, position)
             said = await asyncio.to_thread(instance.intents)
@@ -74,6 +77,7 @@ class Daemon:
                     instance = self.controller.instance
                     pin = await asyncio.to_thread(instance.back, intents.back(intent, uid))
                     review = await self.controller.review(Consent(wish.allow_removals), pin)
+                    review = await asyncio.to_thread(counted, review, instance, self.count)
                     answers.append(intents.way_back(review, pin, wish, instance))
                 case "SUSPEND":
                     now = self.controller.instance.host.now()

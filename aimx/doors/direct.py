@@ -18,6 +18,7 @@ from aimx.doors import downgrade, intents
 from aimx.doors.answers import against, answering, applied, invalid, planned, valid
 from aimx.doors.reports import reported, standing, told
 from aimx.doors.tombstones import finished, plan_of, shown
+from aimx.doors.unread import Count, counted, uncounted
 from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
 from desired.problem import ManifestError
 from reconcilers.generations import Who
@@ -46,16 +47,17 @@ class Direct:
     """Without a daemon: the same, by whoever runs the command."""
 
     instance: Instance
+    count: Count = uncounted
 
     @classmethod
-    def of(cls, roots: Mapping[str, str], *, may_move: bool) -> Direct:
+    def of(cls, roots: Mapping[str, str], *, may_move: bool, count: Count = uncounted) -> Direct:
         """`may_move`: the manifest may say where the mail is, since nobody else did."""
         instance = Instance.of(named(roots))
         if may_move:
             # What is wrong with a manifest is told by whatever is asked next.
             with suppress(ManifestError):
                 instance = instance.moved(instance.read(instance.sources()).desired)
-        return cls(instance)
+        return cls(instance, count)
 
     def validate(self, view: str) -> Answer:
         try:
@@ -71,6 +73,7 @@ class Direct:
             reading = self.instance.in_force()
             review = self.instance.review(reading, Consent(wish.allow_removals))
             self.instance.foresee(review)
+            review = counted(review, self.instance, self.count)
             interrupted = unfinished(self.instance.host, self.instance.roots)
             position = self.instance.position()
             shown = planned(review, wish, self.instance.roots, position, interrupted=interrupted)
@@ -127,6 +130,7 @@ class Direct:
         pin = instance.back(intents.back(intent, who.uid))
         if not intent.plan:
             review = instance.review(instance.in_force(pin), consent)
+            review = counted(review, instance, self.count)
             return intents.way_back(review, pin, wish, instance)
         alone = Alone(instance.host, instance.roots)
         done = instance.apply(intent.plan, alone, who, consent, watched, pin=pin)

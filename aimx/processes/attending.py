@@ -20,6 +20,7 @@ from aimx.doors.socket.server import Door
 from aimx.doors.socket.verbs import Submission, Verbs
 from aimx.processes.notify import Service
 from aimx.processes.opening import unheard
+from aimx.processes.unread import count
 from desired.desired import Desired
 from reconcilers.host.host import Access, ReconcileError
 
@@ -49,7 +50,7 @@ async def attend(
     verbs = Verbs(
         administrator=os.geteuid(),
         version=version("aimx-mail"),
-        administration=Daemon(controller),
+        administration=Daemon(controller, count),
         submission=submission,
     )
     door = Door(verbs.answer)

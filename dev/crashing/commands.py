@@ -123,7 +123,10 @@ def _command(
 def _ended(base: Path, command: Sequence[str], waits: int, tell: int, output: int) -> object:
     """The code that the command ends with."""
     from aimx.cli.main import main
+    from aimx.processes import unread
 
+    # Another process than the one that is struck: it writes nothing, and its calls would count.
+    unread.count = lambda roots, inboxes: {}
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
