@@ -42,6 +42,8 @@ def _applied(desired: Desired, host: Reading, roots: Roots) -> World:
             header = engine_config.header(raw)
             generation = max(generation, header.generation if header else 0)
             before = desired if body(raw) == compiled else loaded(str(path), raw)
+            if path == roots.engine_config:
+                before = _guarded(before, host, roots, raw)
             origin = header.digest if header else ""
             kept = still_protected(desired, before)
             if kept is not desired:
@@ -88,6 +90,32 @@ def still_protected(desired: Desired, before: Desired) -> Desired:
     if not mailboxes and domains == desired.domains:
         return desired
     return replace(desired, domains=domains, mailboxes={**desired.mailboxes, **mailboxes})
+
+
+def _guarded(before: Desired, host: Reading, roots: Roots, raw: bytes) -> Desired:
+    """What was applied, with the guards that are on record: a hand in `config.toml` lifts none."""
+    header = engine_config.header(raw)
+    try:
+        kept = host.read(_record(roots, header.generation)) if header else None
+        if not kept or kept == raw or engine_config.header(kept) != header:
+            return before
+        said = loaded(str(roots.engine_config), kept)
+    except (UnseenError, ManifestError):
+        return before
+    boxes = {text for text, mailbox in said.mailboxes.items() if mailbox.protect}
+    names = {domain.name for domain in said.domains if domain.protect}
+    return replace(
+        before,
+        policy=said.policy,
+        mailboxes={
+            text: replace(mailbox, protect=True) if text in boxes else mailbox
+            for text, mailbox in before.mailboxes.items()
+        },
+        domains=tuple(
+            replace(domain, protect=True) if domain.name in names else domain
+            for domain in before.domains
+        ),
+    )
 
 
 def _recorded(host: Reading, roots: Roots) -> list[int]:

@@ -225,3 +225,38 @@ def test_a_consent_that_cannot_be_read_permits_nothing(machine):
     machine.host.replace(machine.roots.consent, b"{", private)
 
     assert machine.plan(manifest(2)).refused is not None
+
+
+GUARDED = 'domains = ["a.com"]\n[policy]\nmax_removals = 0\n'
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "guard", "loosened", "code"),
+    [
+        pytest.param(
+            with_protection("true"),
+            'domains = ["a.com"]\n' + OTHERS,
+            b"protect = true",
+            b"protect = false",
+            "protected",
+            id="protection",
+        ),
+        pytest.param(
+            manifest(2, GUARDED),
+            'domains = ["a.com"]\n[mailboxes."m1@a.com"]\nowner = "alice"\n',
+            b"max_removals = 0",
+            b"max_removals = 9",
+            "too-many-removals",
+            id="policy",
+        ),
+    ],
+)
+def test_a_hand_in_the_engine_config_lifts_no_guard(machine, first, then, guard, loosened, code):
+    machine.apply(first)
+    raw = machine.host.read(machine.roots.engine_config)
+    machine.host.plant_file(machine.roots.engine_config, raw.replace(guard, loosened))
+
+    change = machine.change(then, "mailbox/m0@a.com")
+
+    assert guard in raw
+    assert change.blocked.code == code
