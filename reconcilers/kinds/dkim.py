@@ -207,7 +207,8 @@ def _fields(desired: KeyPair, observed: KeyPair) -> Iterator[Field]:
     yield from fields("private.key", observed.private, desired.private)
     yield from fields("public.key", observed.public, desired.public)
     if isinstance(observed.public, Access) and not observed.follows:
-        yield Field("public.key", "of another key", "derived from private.key")
+        derived = "derived from private.key; publish it, if that is what was changed"
+        yield Field("public.key", "of another key", derived)
 
 
 def _notes(desired: KeyPair, observed: KeyPair) -> Iterator[str]:

@@ -230,6 +230,21 @@ def test_a_public_key_of_another_key_is_derived_again(machine):
     assert machine.host.tree()[public] == before
 
 
+def test_a_private_key_that_somebody_changed_is_kept_and_has_to_be_published(machine):
+    machine.apply(ONE)
+    private = machine.roots.keys("a.com") / "private.key"
+    theirs = machine.host.new_private_key()
+    machine.host.replace(private, theirs, Access(0o600, 0, 0))
+
+    change = machine.change(ONE, KEY)
+    machine.apply(ONE)
+
+    assert [field.after.partition("; ")[2] for field in change.fields] == [
+        "publish it, if that is what was changed"
+    ]
+    assert machine.host.read(private) == theirs
+
+
 @pytest.mark.parametrize("name", ["", "private.key", "public.key"])
 def test_a_mode_that_drifted_is_repaired(machine, name):
     machine.apply(ONE)
