@@ -28,6 +28,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
@@ -37,15 +38,17 @@ from pathlib import Path
 from random import Random
 
 from crashing.commands import UntraceableError, import_for, make_keys
+from crashing.cuts import Cut
 from crashing.found import engine_problems
 from crashing.points import Point
 from crashing.scenarios import APPLY, SCENARIOS, lay_out
-from crashing.trial import Cut, Strike, Trial
+from crashing.trial import Strike, Trial
 
 ROOT = Path(__file__).resolve().parents[1]
 PRODUCT = ("aimx", "desired", "reconcilers")
 MEMORY = Path("/dev/shm")
 KEYS = 8  # From which commands take theirs.
+SAMPLED = 12  # Of each scenario, before the next is laid out.
 AHEAD = 4  # Strikes that wait, for each of those under way.
 STRUCK = ("kill", "enospc", "eio")
 FAULTS = (*STRUCK, "cut", "cut-later")
@@ -65,20 +68,32 @@ class Aim:
         match self.fault:
             case "cut":
                 return self.trial.cut(self.point, self.cuts)
-            case "cut-later":
-                return self.trial.cut_later(self.point)
             case _:
                 return self.trial.strike(self.fault, self.point)
 
 
-def aims(options: argparse.Namespace, work: Path) -> list[Aim]:
-    """All that is to be struck, in the order of the calls."""
-    found = []
-    for name in options.scenario or SCENARIOS:
-        trial = Trial.of(name, work)
+@dataclass(frozen=True)
+class Batch:
+    """The aims in one scenario: those that there are, and those that are struck."""
+
+    there_are: Counter[str]  # By fault.
+    chosen: tuple[Aim, ...]
+
+
+def batches(options: argparse.Namespace, work: Path, chance: Random | None) -> Iterator[Batch]:
+    """What is to be struck, in the order of the calls, or at random a few of each scenario."""
+    names = list(options.scenario or SCENARIOS)
+    if chance:
+        chance.shuffle(names)
+    for name in names:
+        trial, found = Trial.of(name, work), []
         for fault in options.fault or FAULTS:
             found += spread(list(_aims(trial, fault, options.point)), options.budget)
-    return found
+        there_are = Counter(aim.fault for aim in found)
+        if chance:
+            chance.shuffle(found)
+            del found[SAMPLED:]
+        yield Batch(there_are, tuple(found))
 
 
 def _aims(trial: Trial, fault: str, chosen: str | None) -> Iterator[Aim]:
@@ -116,36 +131,31 @@ def struck(all_aims: Sequence[Aim], jobs: int, deadline: float) -> Iterator[tupl
 class Row:
     """How it goes with one fault in one scenario."""
 
-    of: int = 0
     tried: int = 0
     failed: int = 0
 
 
-def report(all_aims: Sequence[Aim], jobs: int, deadline: float, *, aloud: bool) -> int:
-    """Strike and tell; gives how many failed."""
-    rows = {(aim.trial.name, aim.fault): Row() for aim in all_aims}
-    for aim in all_aims:
-        rows[aim.trial.name, aim.fault].of += 1
-    for aim, strike in struck(all_aims, jobs, deadline):
-        row = rows[aim.trial.name, aim.fault]
-        row.tried += 1
-        row.failed += bool(strike.problems)
-        if strike.problems:
-            tell_of_failure(aim, strike)
-        if aloud:
-            print(strike.said)
-        elif row.tried == row.of:
-            tell_of_row(aim.trial.name, aim.fault, row)
-    for (name, fault), row in rows.items():
-        if row.tried < row.of:
-            tell_of_row(name, fault, row)
-    failed = sum(row.failed for row in rows.values())
-    print(f"{sum(row.tried for row in rows.values())} points tried, {failed} failed")
-    return failed
-
-
-def tell_of_row(name: str, fault: str, row: Row) -> None:
-    print(f"{name:11}{fault:10}{row.tried:4} of {row.of} points, {row.failed} failed", flush=True)
+def report(all_batches: Iterator[Batch], jobs: int, deadline: float, *, aloud: bool) -> Row:
+    """Strike and tell; gives how it went in all."""
+    total = Row()
+    for batch in all_batches:
+        rows: defaultdict[str, Row] = defaultdict(Row)
+        for aim, strike in struck(batch.chosen, jobs, deadline):
+            for row in (rows[aim.fault], total):
+                row.tried += 1
+                row.failed += bool(strike.problems)
+            if strike.problems:
+                tell_of_failure(aim, strike)
+            if aloud:
+                print(strike.said)
+        for fault, row in rows.items():
+            share = f"{row.tried:4} of {batch.there_are[fault]} points"
+            name = batch.chosen[0].trial.name
+            print(f"{name:11}{fault:10}{share}, {row.failed} failed", flush=True)
+        if time.monotonic() > deadline:
+            break
+    print(f"{total.tried} points tried, {total.failed} failed")
+    return total
 
 
 def tell_of_failure(aim: Aim, strike: Strike) -> None:
@@ -201,18 +211,18 @@ def import_product(work: Path) -> None:
 
 
 def strike_all(options: argparse.Namespace, work: Path) -> int:
-    found = aims(options, work)
-    if not found:
-        print(f"no call {options.point} changes anything there.")
-        return 2
-    deadline = inf
+    deadline, chance = inf, None
     if options.sample is not None:
         deadline = time.monotonic() + options.sample
         seed = Random().randrange(10**6) if options.seed is None else options.seed
         print(f"--sample {options.sample:g} --seed {seed}")
-        Random(seed).shuffle(found)
-    failed = report(found, options.jobs, deadline, aloud=options.point is not None)
-    return 1 if failed else 0
+        chance = Random(seed)
+    found = batches(options, work, chance)
+    total = report(found, options.jobs, deadline, aloud=options.point is not None)
+    if not total.tried:
+        print("nothing was struck.")
+        return 2
+    return 1 if total.failed else 0
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .commands import Done, import_for, run
-from .disk import Disk, Tree, lay_down
+from .cuts import Cut, cuts_in, replay
+from .disk import Disk, lay_down
 from .found import (
     Found,
     differences,
@@ -24,12 +25,10 @@ from .found import (
     mail,
     tree,
 )
-from .points import Point, injecting, listing, listing_until, missed, points, with_points
-from .replay import Replay
+from .points import Point, injecting, listing, listing_until, missed, points
 from .scenarios import APPLY, SCENARIOS, Scenario, lay_out
 
 LISTINGS = 5  # How often the calls are listed at most.
-AFTERWARDS = Point("end", 1, "after it has ended")
 
 
 @contextmanager
@@ -60,15 +59,6 @@ class Strike:
     problems: tuple[str, ...]
     said: str  # What the struck command and the next one printed.
     missed: bool = False  # Another call was struck.
-
-
-@dataclass(frozen=True)
-class Cut:
-    """What a power cut may leave at a point, unless it may at an earlier one."""
-
-    lost: str
-    tree: Tree
-    done: bool  # The command had said that it is done.
 
 
 @dataclass(frozen=True)
@@ -115,7 +105,8 @@ class Trial:
     def strike(self, fault: str, point: Point) -> Strike:
         """Strike it, and again where a run opened a file more than others do."""
         for _ in range(LISTINGS):
-            strike = self._strike(fault, point)
+            later = fault == "cut-later"
+            strike = self._cut_later(point) if later else self._strike(fault, point)
             if not strike.missed:
                 break
         return strike
@@ -193,7 +184,7 @@ class Trial:
             disk, log = Disk.of(base), base.with_suffix(".strace")
             done = run(base, self.scenario.command, listing(log))
             assert done.code == 0, done.output
-            yield from _cuts(disk, log, base, set())
+            yield from cuts_in(disk, log, base)
 
     def cut(self, point: Point, cuts: tuple[Cut, ...]) -> Strike:
         problems, said = [], []
@@ -221,7 +212,7 @@ class Trial:
 
     # A machine whose power is cut after a killed apply was finished, or while it is.
 
-    def cut_later(self, point: Point) -> Strike:
+    def _cut_later(self, point: Point) -> Strike:
         """What a killed apply left unflushed is seen by the next one, and by nobody afterwards."""
         with copied(self.before) as base:
             disk, log = Disk.of(base), base.with_suffix(".strace")
@@ -229,7 +220,7 @@ class Trial:
             other = missed(log, base, point)
             replay(disk, log, base)
             second = run(base, self.scenario.next(base), listing(log))
-            found = list(_cuts(disk, log, base, set()))
+            found = list(cuts_in(disk, log, base))
         problems = [other] if other else []
         for later, cuts in found:
             for cut in cuts:
@@ -264,39 +255,3 @@ def _undisturbed(scenario: Scenario, before: Path) -> tuple[dict[str, Found], tu
 def output_problems(name: str, done: Done) -> Iterator[str]:
     if "Traceback" in done.output:
         yield f"{name} printed a traceback"
-
-
-def replay(disk: Disk, log: Path, base: Path) -> None:
-    """Carry out what is in the log; the model is seen to agree with the machine."""
-    for _ in _replayed(disk, log, base):
-        pass
-
-
-def _replayed(disk: Disk, log: Path, base: Path) -> Iterator[Point]:
-    """Before each point that is carried out."""
-    process = Replay(disk, base)
-    for call, point in with_points(log, base):
-        if point is not None:
-            yield point
-        process.carry_out(call)
-    assert _plain(disk.tree()) == _plain(Disk.of(base).tree()), "the model is of another machine"
-
-
-def _plain(found: Tree) -> list[object]:
-    return [(path, inode) for path, _, inode in found]
-
-
-def _cuts(
-    disk: Disk, log: Path, base: Path, known: set[Tree]
-) -> Iterator[tuple[Point, tuple[Cut, ...]]]:
-    for point in _replayed(disk, log, base):
-        yield point, tuple(_new_cuts(disk, known, done=False))
-    known.clear()  # What was harmless before is not what was promised.
-    yield AFTERWARDS, tuple(_new_cuts(disk, known, done=True))
-
-
-def _new_cuts(disk: Disk, known: set[Tree], *, done: bool) -> Iterator[Cut]:
-    for lost, left in disk.after_a_cut():
-        if left not in known:
-            known.add(left)
-            yield Cut(lost, left, done)

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from dev.crashing.cuts import Cut, replay
 from dev.crashing.disk import Disk
 from dev.crashing.found import differences, engine_problems, journal_problems, keys, mail, tree
 from dev.crashing.points import Point, missed
 from dev.crashing.scenarios import ALL, APPLY, deliver
-from dev.crashing.trial import Cut, Trial, copied, replay
+from dev.crashing.trial import Trial, copied
 
 MESSAGE = "data/a.example/inbox/info/2026-01-02-030405-hello.md"
 
