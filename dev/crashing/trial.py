@@ -233,7 +233,7 @@ class Trial:
             lay_down(cut.tree, base)
             yield from self.at_that_instant(base)
             yield from self.lost(base)
-            if cut.done:
+            if cut.done and self.scenario.journalled:
                 yield from self.not_done(base)
 
 
