@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 MESSAGE = b'+++\nid = "2026-01-02-030405-hello"\n+++\n\nHello.\n'
 
-_DIGEST = re.compile(rb"manifest sha256:\w+")
+_DIGEST = re.compile(rb"(?:manifest|whole) sha256:\w+")
 _OF_THE_MOMENT = ("at", "since", "until", "manifest")  # Of a pin; the digest is also of paths.
 _STATE = PurePosixPath("data/.aimx")
 _HOLDERS = ("lock.holder", "aimx.lock.holder")
