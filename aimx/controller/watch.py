@@ -62,10 +62,11 @@ class Watch:
         """Pass on events; return when other places than those armed are to be watched."""
         try:
             async with aclosing(self._bursts(armed, stop)) as bursts:
-                async for _ in bursts:
+                async for changes in bursts:
                     self._blind = ""
                     self.changed.set()
-                    if self.places() != armed:
+                    # A directory that was made again may look as before, and is not watched.
+                    if armed.remade(path for _, path in changes) or self.places() != armed:
                         return
         except (OSError, RuntimeError) as cause:
             # No inotify left, or a directory that went away: looking on the timer is enough.

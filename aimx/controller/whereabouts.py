@@ -40,6 +40,10 @@ class Whereabouts:
             return True
         return identity in self.full or (identity, name) in self.names
 
+    def remade(self, changed: Iterable[str]) -> bool:
+        """Whether one of the directories is not what it was, under whatever number it has now."""
+        return not set(changed).isdisjoint(path for path, _ in self.directories)
+
 
 def whereabouts(sources: Iterable[Path], directory: Path) -> Whereabouts:
     """Of files, and of a directory whose every entry may become one."""

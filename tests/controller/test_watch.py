@@ -454,6 +454,30 @@ def test_change_after_change_is_seen(place: Place) -> None:
     asyncio.run(seen())
 
 
+def test_a_directory_that_is_made_again_under_its_number_is_watched(place: Place) -> None:
+    """File systems give away the number of a directory that is gone to the next one."""
+    alike = watched(place.roots)
+
+    async def seen() -> None:
+        watch = Watch(lambda: alike, 0.1, every=NEVER)
+        running = asyncio.create_task(watch.run())
+        await read(watch, place, [OLD])
+        shutil.rmtree(place.config)
+        place.config.mkdir()
+        place.manifest.write_bytes(NEW)
+        await read(watch, place, [NEW])
+        await asyncio.sleep(0.5)  # What comes at once would be found by arming anew.
+        watch.changed.clear()
+
+        place.manifest.write_bytes(OLD)
+
+        await read(watch, place, [OLD])
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(seen())
+
+
 async def read(watch: Watch, place: Place, wanted: list[bytes]) -> None:
     async with asyncio.timeout(PATIENCE):
         while place.read() != wanted or watch.changed.is_set():
