@@ -108,6 +108,11 @@ class Served:
         return found[kind]["status"], found[kind]["reason"]
 
     @property
+    def owner(self) -> str:
+        """Of every mailbox."""
+        return OWNER
+
+    @property
     def config(self) -> bytes:
         """What was applied."""
         return (self.base / "config" / "config.toml").read_bytes()
