@@ -83,3 +83,19 @@ def test_a_marker_that_names_no_layout_of_ours_is_refused_and_shown(stopped, dam
     assert str(marker) in done.stdout + done.stderr
     assert "write 2 into it" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_with_keys_and_records_damaged_together_mail_is_received(stopped):
+    """What comes of each alone is tried in process, by every way of damage."""
+    config = stopped.base / "config"
+    cut(config / "dkim" / "example.com" / "private.key")
+    DAMAGES["directory"](config / "tls" / "key.pem")
+    DAMAGES["flipped"](stopped.state / "journal" / "1.jsonl")
+    cut(stopped.state / "generations" / "1" / "record.json")
+    (stopped.state / "status.json").mkdir()
+
+    stopped.serve()
+
+    assert stopped.deliver(b"Subject: on\r\n\r\nHello.\r\n", BOX) == 250
+    assert stopped.letter(BOX, "on")
+    assert "private.key" in stopped.condition("Ready")["message"]
