@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import AddressValueError, IPv6Address
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from desired.names import InvalidNameError
 
@@ -76,10 +76,20 @@ class Endpoint:
         if not found or int(found[3]) > 65535:
             raise InvalidNameError(f"{text!r} is not host:port: write '127.0.0.1:25' or '[::1]:25'")
         host = found[2] or _ipv6(found[1], text)
+        if not host.strip("0123456789."):
+            _require_ipv4(host, text)
         return cls(host, int(found[3]))
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _require_ipv4(host: str, text: str) -> None:
+    """What is all digits and dots is no name, and a daemon that listens there would not start."""
+    try:
+        IPv4Address(host)
+    except AddressValueError as cause:
+        raise InvalidNameError(f"{text!r}: {host!r} is not an IPv4 address") from cause
 
 
 def _ipv6(host: str, text: str) -> str:

@@ -123,6 +123,17 @@ def a_relay_has_user_and_password(draft: Draft) -> Iterator[Finding]:
         yield Finding(draft.source, ("outbound", "relay_password"), "relay-password", text, hint)
 
 
+def an_endpoint_is_listened_at_once(draft: Draft) -> Iterator[Finding]:
+    """The second socket would find the first in its place, and the daemon would not start."""
+    for name, table in (("smtp", draft.top.smtp), ("http", draft.top.http)):
+        bind = table.bind or []
+        for index, endpoint in enumerate(bind):
+            # Port 0 is another one each time.
+            if endpoint.port and endpoint in bind[:index]:
+                text = f"'{endpoint}' is in `{name}.bind` already"
+                yield Finding(draft.source, (name, "bind", index), "duplicate", text, "remove it")
+
+
 def the_postmaster_is_reachable(draft: Draft) -> Iterator[Finding]:
     """RFC 5321 4.5.1: whoever receives mail has a postmaster."""
     default = draft.default
@@ -155,6 +166,7 @@ RULES = (
     agents_declare_on_listed_domains,
     a_certificate_has_its_files,
     a_relay_has_user_and_password,
+    an_endpoint_is_listened_at_once,
     the_postmaster_is_reachable,
     retired_tables_are_ignored,
 )
