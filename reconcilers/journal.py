@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from reconcilers.host.host import Host, Reading, ReconcileError, StepError, UnseenError
+from reconcilers.host.host import Host, Reading, ReconcileError, UnseenError
 from reconcilers.receipt import Receipt
 from reconcilers.records import parsed
 from reconcilers.roots import Roots
@@ -54,7 +54,7 @@ class Journal:
         before = interrupted(self._host, self._roots)
         try:
             make_state(self._host, self._roots, self._roots.journal)
-        except StepError as failure:
+        except ReconcileError as failure:
             self._missing(str(failure))
         saved = {"saved_plan": self._mark} if self._mark else {}
         self._write({"event": "begin", "generation": self.generation, **saved}, durably=True)
@@ -101,12 +101,14 @@ class Journal:
         return self._line({"event": "intent", "step": step.id, "does": str(step.operation)})
 
     def _line(self, event: dict[str, object]) -> bytes:
-        return _JSON.encode({"at": self._host.now().isoformat(), **event}).encode() + b"\n"
+        text = _JSON.encode({"at": self._host.now().isoformat(), **event})
+        # A name on the machine need not be text, and is told by its escapes then.
+        return text.encode(errors="backslashreplace") + b"\n"
 
     def _append(self, path: PurePosixPath, lines: bytes, *, durably: bool) -> None:
         try:
             self._host.append(path, lines, self._access, durably=durably)
-        except StepError as failure:
+        except ReconcileError as failure:
             self._missing(str(failure))
 
     def _missing(self, why: str) -> None:

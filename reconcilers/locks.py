@@ -75,9 +75,12 @@ def _held(host: Host, roots: Roots, lock: PurePosixPath, command: str) -> Iterat
     record = lock.with_name(f"{lock.name}.holder")
     with _opened(roots, lock) as descriptor:
         _take(descriptor, host, lock, record)
-        # A full disk must not keep anybody from making room.
-        with suppress(StepError):
+        try:
             host.replace(record, _written(host, command), private_file(host))
+        except StepError:
+            # A full disk must not keep anybody from making room, and who died before is not us.
+            with suppress(StepError):
+                host.remove_file(record)
         try:
             yield
         finally:
@@ -104,7 +107,19 @@ def _take(descriptor: int, host: Host, lock: PurePosixPath, record: PurePosixPat
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise LockHeldError(lock, _read(host, record)) from None
+            holder = _read(host, record)
+            raise LockHeldError(lock, holder if holder and _lives(holder.pid) else None) from None
+
+
+def _lives(pid: int) -> bool:
+    """Whether there is such a process; what a killed holder left says nothing of the one now."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # Another user's.
+        return True
+    return pid > 0
 
 
 def _written(host: Host, command: str) -> bytes:

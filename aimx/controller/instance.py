@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from aimx.controller.pinned import Back, in_force, pinned
+from aimx.controller.pinning import Pinning, pinning
 from aimx.controller.reader import Reader
 from aimx.controller.recorded import recorded
 from aimx.controller.sources import digest, gather
@@ -37,7 +38,7 @@ from reconcilers.host.host import Host, ReconcileError
 from reconcilers.host.local import LocalHost
 from reconcilers.host.read_only import ReadOnly
 from reconcilers.host.threads import Threads, usual
-from reconcilers.intents import Damaged, Intents, Pin, Suspension
+from reconcilers.intents import Intents, Pin, Suspension
 from reconcilers.journal import Journal, is_applied, position
 from reconcilers.lanes import Lanes, OneLane
 from reconcilers.locks import LockHeldError, apply_lock, daemon_lock
@@ -180,9 +181,9 @@ class Instance:
             began = self.host.now()
             mark = saved.mark if saved else ""
             journal = Journal(self.host, self.roots, leads_to(review.plan), mark)
-            with self._pinning(pin, review.plan):
+            with self._pinning(pin, review.plan) as pinned_so:
                 receipts = self._carried_out(review.plan, activation, journal, watched)
-            trouble = journal.trouble
+            trouble = pinned_so.trouble or journal.trouble
             seconds = (self.host.now() - began).total_seconds()
             summary = Tally.of(receipts, seconds, self._generation())
             if summary.is_complete and summary.generation:
@@ -264,20 +265,9 @@ class Instance:
                 watched.progress(receipt, min(len(receipts), steps), steps)
         return final(receipts)
 
-    @contextmanager
-    def _pinning(self, pin: Pin | None, plan: Plan) -> Iterator[None]:
-        if pin is None or plan.refused:
-            yield
-            return
-        before = self.intents().pin
-        intents.keep_pin(self.host, self.roots, pin)
-        yield
-        if self._generation() >= leads_to(plan) or isinstance(before, Damaged):
-            return
-        if before is None:
-            intents.end(self.host, self.roots.pin)
-        else:
-            intents.keep_pin(self.host, self.roots, before)
+    def _pinning(self, pin: Pin | None, plan: Plan) -> AbstractContextManager[Pinning]:
+        asked = None if plan.refused else pin
+        return pinning(self.host, self.roots, asked, lambda: self._generation() >= leads_to(plan))
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import stat
@@ -122,6 +123,17 @@ def test_it_is_free_at_once_when_its_holder_is_killed(host: LocalHost, roots: Ro
         holder.wait()
 
         with apply_lock(host, roots, "aimx apply"):
+            pass
+
+
+def test_what_a_killed_holder_left_is_not_told_of_the_next(host: LocalHost, roots: Roots) -> None:
+    dead = subprocess.run(["/bin/sh", "-c", "echo $$"], stdout=subprocess.PIPE, check=True)
+    with apply_lock(host, roots, "aimx apply"):
+        record = Path(roots.state, "lock.holder")
+        said = json.loads(record.read_text())
+        record.write_text(json.dumps({**said, "pid": int(dead.stdout), "command": "dead"}))
+
+        with pytest.raises(LockHeldError, match="another process"), apply_lock(host, roots, "x"):
             pass
 
 

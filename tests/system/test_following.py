@@ -70,6 +70,28 @@ def test_a_client_that_leaves_does_not_stop_the_apply(waiting, until):
     until(lambda: waiting.has("Converged", "True"), "convergence")
 
 
+def test_whoever_applies_through_a_daemon_that_is_told_to_stop_learns_how_far_it_came(waiting):
+    command = subprocess.Popen(
+        [*AIMX, "apply", "--yes", "--events", "--parallelism", "1"],
+        env=waiting.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with command:
+        first = [json.loads(command.stdout.readline())["type"] for _ in range(2)]
+        stopped = waiting.stop()
+        told = [json.loads(line) for line in command.stdout]
+
+    summary = told[-1]
+    ended = {event["step"]: event["outcome"] for event in told if event["type"] == "step-finished"}
+    assert (first, stopped) == (["planned", "step-started"], 0)
+    assert summary["type"] == "summary"
+    assert (command.returncode, summary["exit"]) in ((5, 5), (0, 0))
+    assert summary["not_started"] == list(ended.values()).count("not-started")
+    assert bool(summary["not_started"]) == (summary["exit"] == 5)
+    assert waiting.aimx("apply", "--yes").returncode == 0
+
+
 def test_nobody_is_told_who_did_not_ask(waiting):
     heard = []
 

@@ -29,6 +29,7 @@ MAX_HELD_PER_UID = 64 * 1024 * 1024  # Octets of requests in memory.
 REQUEST_SECONDS = 30.0
 _CHUNK = 1 << 16
 _LULL = 0.05  # Seconds of silence after which a client has said what it had to say.
+_BREATH = 0.02  # Seconds between two looks whether the last one has left.
 _LAST_SECONDS = 5.0  # That a client has for reading what is left of the reply.
 
 log = structlog.get_logger()
@@ -48,6 +49,8 @@ class Door:
     inside: Counter[int] = field(default_factory=Counter)  # Connections by uid.
     held: Counter[int] = field(default_factory=Counter)  # Octets of requests by uid.
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
+    _answering: set[asyncio.StreamWriter] = field(default_factory=set)
+    _closing: bool = False
     _server: asyncio.AbstractServer | None = None
 
     async def open(self, path: PurePosixPath) -> None:
@@ -67,13 +70,17 @@ class Door:
         )
 
     async def close(self) -> None:
-        """Let nobody in, and end what is left: a request in hand is not answered."""
+        """Let nobody in, and end what is left; a request in hand is answered first.
+
+        Whoever asked for an apply is to learn how far it came.
+        """
+        self._closing = True
         if self._server is not None:
             self._server.close()
-        for writer in tuple(self._open):
+        for writer in self._open - self._answering:
             writer.transport.abort()
         while self._open:
-            await asyncio.sleep(0)
+            await asyncio.sleep(_BREATH)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._open.add(writer)
@@ -83,6 +90,7 @@ class Door:
             pass  # The client is gone; there is nobody to tell.
         finally:
             await _close(writer)
+            self._answering.discard(writer)
             self._open.discard(writer)
 
     async def _admitted(
@@ -124,11 +132,13 @@ class Door:
                 body = await _body(reader, request.body_length)
                 until.reschedule(None)
                 telling = Telling(writer.transport, asyncio.get_running_loop())
+                self._answering.add(writer)
                 reply = await self._answered(request, caller, body, telling)
         except FrameError as fault:
             await _refuse(reader, writer, fault, self.patience)
             return
-        until.reschedule(asyncio.get_running_loop().time() + self.patience)
+        patience = min(self.patience, _LAST_SECONDS) if self._closing else self.patience
+        until.reschedule(asyncio.get_running_loop().time() + patience)
         writer.write(reply)
         await writer.drain()
 
