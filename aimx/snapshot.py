@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any, Literal
 
 Trust = Literal["none", "verified"]
+Event = Literal["on_receive", "after_send"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,16 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Hook:
+    """When a command runs. What it runs is the supervisor's to know."""
+
+    name: str
+    event: Event
+    fire_on_untrusted: bool = False
+    fire_on_automated: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything that a process of the engine knows about the world it serves."""
 
@@ -100,11 +111,17 @@ class Snapshot:
     resolvers: tuple[str, ...] = ()  # `address:port`; empty: the system's.
     dns_timeout: float = 5.0  # Seconds.
     max_signature_age: float = 7 * 86400.0  # Seconds.
+    hooks: Mapping[str, tuple[Hook, ...]] = field(default_factory=dict)  # By mailbox; few have any.
     _hosted: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # Asked at each RCPT, of which there are many, and of domains perhaps as well.
         object.__setattr__(self, "_hosted", frozenset(self.domains))
+
+    def hooks_on(self, event: Event, mailbox: str) -> tuple[Hook, ...]:
+        """Those of the mailbox, in the order of the manifest."""
+        hooks = self.hooks.get(mailbox)
+        return tuple(hook for hook in hooks if hook.event == event) if hooks else ()
 
     @property
     def default_domain(self) -> str:
@@ -160,6 +177,10 @@ class Snapshot:
         found["signing"] = {d: Signing(**signing) for d, signing in found["signing"].items()}
         found["delivery"] = Delivery(**found["delivery"])
         found["resolvers"] = tuple(found["resolvers"])
+        found["hooks"] = {
+            mailbox: tuple(Hook(**hook) for hook in hooks)
+            for mailbox, hooks in found["hooks"].items()
+        }
         return cls(**found)
 
 

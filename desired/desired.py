@@ -57,6 +57,7 @@ class Hook:
     cmd: tuple[str, ...]
     timeout: timedelta = timedelta(seconds=60)
     fire_on_untrusted: bool = False
+    fire_on_automated: bool = True
 
 
 @dataclass(frozen=True, slots=True)

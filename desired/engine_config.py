@@ -205,6 +205,7 @@ def _mailbox(
             name=hook.name,
             timeout_secs=int(hook.timeout.total_seconds()),
             fire_on_untrusted=hook.fire_on_untrusted,
+            fire_on_automated=None if hook.fire_on_automated else False,
         )
     if mailbox.protect is not None:
         yield from _table(f"{name}.lifecycle", protect=mailbox.protect)

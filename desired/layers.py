@@ -95,6 +95,7 @@ def _hook(table: HookTable) -> values.Hook:
         cmd=tuple(table.cmd),
         timeout=timedelta(seconds=table.timeout_secs),
         fire_on_untrusted=table.fire_on_untrusted,
+        fire_on_automated=table.fire_on_automated,
     )
 
 

@@ -47,12 +47,13 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "name": "What it is called, unlike any other; without one, what it does names it.",
         "timeout_secs": "After how many seconds it is stopped.",
         "fire_on_untrusted": "Whether it also runs for mail that is not trusted.",
+        "fire_on_automated": "Whether it also runs for bounces, lists and automatic answers.",
         "type": "`cmd`; there is no other.",
     },
     "LimitsTable": {
         "sends_per_day": "How many messages in a day.",
         "new_recipients_per_day": "How many recipients in a day to whom it never wrote before.",
-        "replies_per_thread_per_hour": "How many answers in one thread in an hour.",
+        "replies_per_thread_per_hour": "How often in an hour one peer fires a hook in one thread.",
     },
     "MailboxTable": {
         "owner": "The Linux user whose mail it is.",

@@ -79,6 +79,7 @@ class HookTable(Table):
     name: HookNameText | None = None
     timeout_secs: Annotated[int, Field(ge=1, le=600)] = 60
     fire_on_untrusted: bool = False
+    fire_on_automated: bool = True
     type: Literal["cmd"] = "cmd"
 
 

@@ -48,10 +48,10 @@ UNBUILT = (
     Unbuilt(("controller", "source"), _set, "error", "remove it: the manifest is a file"),
     Unbuilt(("identities",), _set, "warning", "they are kept, and nobody can sign in with them"),
     Unbuilt(("metrics",), _set, "warning", _KEPT),
-    Unbuilt(("limits",), _set, "warning", "they are kept, and slow nobody down"),
-    Unbuilt(("mailboxes", "*", "limits"), _set, "warning", "they are kept, and slow nobody down"),
-    Unbuilt(
-        ("mailboxes", "*", "hooks"), _set, "warning", "they are kept, and do not run on mail yet"
+    *(
+        Unbuilt((*table, key), _set, "warning", "it is kept, and slows nobody down")
+        for table in (("limits",), ("mailboxes", "*", "limits"))
+        for key in ("sends_per_day", "new_recipients_per_day")
     ),
     Unbuilt(
         ("domain", "*", "dkim", "algorithms"), _ed25519, "warning", "only rsa-sha256 signs mail"

@@ -1,13 +1,14 @@
 """The frames of placing: one request in a packet, several replies in a packet.
 
 A request names the mailbox and brings the file without its first lines, inline or as the first
-descriptor; the other descriptors are the attachments, in order.
+descriptor; the other descriptors are the attachments, in order. It names the hooks that are due
+once the message is placed; what they are told is passed on unread.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -16,13 +17,16 @@ from aimx.channel.packets import MalformedError
 INLINE = 128 * 1024  # Octets of content up to which it travels in the packet.
 MOST_ATTACHMENTS = 200
 FINGERPRINT_SIZE = 32
+MOST_FACTS = 40 * 1024  # Octets that a hook is told of one message.
 _LONGEST_NAME = 255  # Octets, as file systems have it.
 _LONGEST_BASE = 200  # Leaves room for a suffix and `.md`.
 
 # Number, folder, uid, flags, then the octets of domain, name and base, and how many attachments.
 _REQUEST = struct.Struct("!IBIBBBBB")
 _REPLY = struct.Struct("!IBH")
-_FINGERPRINT, _DESCRIPTOR = 1, 2  # The flags.
+_FINGERPRINT, _DESCRIPTOR, _DUE = 1, 2, 4  # The flags.
+# Of what is due: how many hooks, and the octets of what they are told.
+_FIRINGS = struct.Struct("!BH")
 
 
 class Folder(IntEnum):
@@ -47,6 +51,14 @@ class Outcome(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Due:
+    """What is to happen once the message is placed."""
+
+    hooks: tuple[str, ...]  # By name, at least one.
+    facts: bytes  # What each is told of the message: UTF-8, opaque to the placer.
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """Place one message."""
 
@@ -59,6 +71,7 @@ class Request:
     rest: bytes | None  # The file after its `id` line; None: the first descriptor has it.
     fingerprint: bytes | None = None
     attachments: tuple[str, ...] = ()  # File names, one a descriptor.
+    due: Due | None = None  # Only with a fingerprint, which its rows share.
 
     @property
     def descriptors(self) -> int:
@@ -81,6 +94,8 @@ def pack_request(request: Request) -> bytes:
     flags = (_FINGERPRINT if request.fingerprint else 0) | (
         _DESCRIPTOR if request.rest is None else 0
     )
+    if request.due is not None:
+        flags |= _DUE
     domain, name, base = request.domain.encode(), request.name.encode(), request.base.encode()
     attachments = [attachment.encode() for attachment in request.attachments]
     for part in (domain, name, *attachments):
@@ -104,14 +119,23 @@ def pack_request(request: Request) -> bytes:
     ]
     for attachment in attachments:
         parts += (bytes((len(attachment),)), attachment)
+    if request.due is not None:
+        _check_due(request)
+        parts.append(_packed_due(request.due))
     return b"".join((*parts, request.rest or b""))
+
+
+def _packed_due(due: Due) -> bytes:
+    names = [_name(hook.encode()).encode() for hook in due.hooks]
+    counted = [part for name in names for part in (bytes((len(name),)), name)]
+    return b"".join((_FIRINGS.pack(len(names), len(due.facts)), *counted, due.facts))
 
 
 def unpack_request(payload: bytes, descriptors: int) -> Request:
     """The request that came with so many descriptors, each name in it safe to use."""
     reading = _Reading(payload)
     number, folder, uid, flags, domain, name, base, attachments = reading.header()
-    if folder not in (Folder.INBOX, Folder.SENT) or flags & ~(_FINGERPRINT | _DESCRIPTOR):
+    if folder not in (Folder.INBOX, Folder.SENT) or flags & ~(_FINGERPRINT | _DESCRIPTOR | _DUE):
         raise MalformedError("a placing frame with an unknown folder or flag")
     request = Request(
         number=number,
@@ -121,7 +145,8 @@ def unpack_request(payload: bytes, descriptors: int) -> Request:
         domain=_name(reading.take(domain)),
         name=_name(reading.take(name)),
         base=_base(reading.take(base)),
-        attachments=tuple(_name(reading.take(reading.take(1)[0])) for _ in range(attachments)),
+        attachments=tuple(reading.names(attachments)),
+        due=reading.due() if flags & _DUE else None,
         rest=None if flags & _DESCRIPTOR else reading.rest(),
     )
     _check(request, descriptors, reading)
@@ -168,6 +193,14 @@ class _Reading:
         self._at += length
         return part
 
+    def names(self, count: int) -> Iterator[str]:
+        for _ in range(count):
+            yield _name(self.take(self.take(1)[0]))
+
+    def due(self) -> Due:
+        hooks, facts = _FIRINGS.unpack(self.take(_FIRINGS.size))
+        return Due(tuple(self.names(hooks)), self.take(facts))
+
     def rest(self) -> bytes:
         return self.take(len(self._payload) - self._at)
 
@@ -180,6 +213,8 @@ def _check(request: Request, descriptors: int, reading: _Reading) -> None:
     if not reading.ended:
         raise MalformedError("a placing frame with more than it announces")
     _check_count(request.attachments)
+    if request.due is not None:
+        _check_due(request)
     if request.descriptors != descriptors:
         raise MalformedError("a placing frame without exactly its descriptors")
 
@@ -189,6 +224,15 @@ def _check_count(attachments: tuple[str, ...]) -> None:
         raise MalformedError("a placing frame with too many attachments")
     if len(set(attachments)) != len(attachments):
         raise MalformedError("a placing frame with two attachments of one name")
+
+
+def _check_due(request: Request) -> None:
+    assert request.due is not None
+    if not request.due.hooks or len(request.due.facts) > MOST_FACTS:
+        raise MalformedError("a placing frame with firings of no hook, or with too long ones")
+    if request.fingerprint is None:
+        raise MalformedError("a placing frame with firings and without a fingerprint")
+    _text(request.due.facts)
 
 
 def _name(octets: bytes) -> str:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
 from aimx.controller.housed import uids
 from aimx.controller.secrets import Secrets
-from aimx.snapshot import Delivery, Limits, Receiving, Route, Signing, Snapshot, SnapshotId
+from aimx.hooks.command import Command
+from aimx.snapshot import (
+    Delivery,
+    Hook,
+    Limits,
+    Receiving,
+    Route,
+    Signing,
+    Snapshot,
+    SnapshotId,
+)
 from desired.desired import Desired, Mailbox, ServerUsers
+from desired.desired import Hook as Declared
 from desired.engine_config import header
 from desired.loaded import loaded
 from desired.problem import ManifestError
@@ -27,6 +38,7 @@ class Compiled:
     told: bytes = field(repr=False)  # The snapshot as each process gets it, made but once.
     keys: Mapping[str, bytes] = field(repr=False)  # PEM by domain, for outbound alone.
     certificate: bytes | None = field(repr=False)  # PEM chain and key, for inbound; None: no TLS.
+    commands: Mapping[str, Command] = field(repr=False)  # By hook, for the supervisor alone.
     endpoints: tuple[Endpoint, ...]
     workers: int | None
     users: ServerUsers
@@ -59,12 +71,14 @@ def compiled(
             secrets.troubles.append(without_tls)
         else:
             certificate = secrets.certificate(known.certificate if known else None)
-        made = snapshot(desired, head.generation if head else 0, uids(desired, host, roots))
+        owners = uids(desired, host, roots)
+        made = snapshot(desired, head.generation if head else 0, owners)
         return Compiled(
             snapshot=made,
             told=made.to_bytes(),
             keys=keys,
             certificate=certificate,
+            commands=dict(_commands(desired, owners)),
             endpoints=desired.smtp.bind,
             workers=desired.smtp.workers,
             users=desired.users,
@@ -107,7 +121,37 @@ def snapshot(desired: Desired, generation: int, uids: Mapping[str, int | None]) 
         resolvers=tuple(str(resolver) for resolver in desired.dns.resolvers),
         dns_timeout=desired.dns.timeout.total_seconds(),
         max_signature_age=desired.policy.max_signature_age.total_seconds(),
+        hooks={
+            str(mailbox.address): tuple(map(_hook, mailbox.hooks))
+            for mailbox in desired.mailboxes.values()
+            if mailbox.hooks
+        },
     )
+
+
+def _hook(hook: Declared) -> Hook:
+    return Hook(str(hook.name), hook.event, hook.fire_on_untrusted, hook.fire_on_automated)
+
+
+def _commands(desired: Desired, owners: Mapping[str, int | None]) -> Iterator[tuple[str, Command]]:
+    for name, mailbox in desired.mailboxes.items():
+        for hook in mailbox.hooks:
+            yield (
+                str(hook.name),
+                Command(
+                    hook=str(hook.name),
+                    event=hook.event,
+                    mailbox=str(mailbox.address),
+                    domain=mailbox.address.domain.ascii,
+                    folder=mailbox.address.folder,
+                    owner=mailbox.owner,
+                    uid=owners[name],
+                    argv=hook.cmd,
+                    timeout=hook.timeout.total_seconds(),
+                    fire_on_untrusted=hook.fire_on_untrusted,
+                    replies_per_hour=mailbox.limits.replies_per_thread_per_hour,
+                ),
+            )
 
 
 def _routes(mailbox: Mailbox, uid: int | None) -> chain[tuple[str, Route]]:

@@ -17,6 +17,7 @@ from aimx.channel.frames import Folder, Outcome, Reply, Request
 from aimx.placing.descriptors import Rule
 from aimx.placing.drafts import Desk, Draft
 from aimx.placing.failure import PlacingError, translated
+from aimx.placing.firings import Wanted
 from aimx.placing.mailboxes import Mailbox, Mailboxes, Place
 from aimx.placing.rows import Row, Rows, RowsError
 
@@ -172,7 +173,7 @@ class Committer:
         if not rows and not hits and not self._rows.has_unsaved:
             return
         try:
-            self._rows.record(rows, hits, self._now())
+            self._rows.record(rows, hits, self._now(), _wanted(staged))
         except RowsError as failure:
             # What a failed commit left is unsure, and no row may stand for mail that is not there.
             self._rows.withdraw(row.fingerprint for row in rows)
@@ -230,6 +231,15 @@ class Committer:
             for each in staged
             if each.job.request.fingerprint is not None
         )
+
+
+def _wanted(staged: Iterable[Staged]) -> list[Wanted]:
+    """What fires once these are placed."""
+    return [
+        Wanted(request.fingerprint, each.job.place, each.stem, each.mailbox.uid, request.due)
+        for each in _unanswered(staged)
+        if (request := each.job.request).due is not None and request.fingerprint is not None
+    ]
 
 
 def _is_duplicate(job: Job) -> bool:

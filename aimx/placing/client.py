@@ -11,6 +11,7 @@ from typing import Literal, Protocol, TypeAlias
 from aimx.channel.attached import Attached
 from aimx.channel.frames import (
     INLINE,
+    Due,
     Folder,
     Outcome,
     Reply,
@@ -49,6 +50,7 @@ class Placement:
     rest: bytes  # The file after its `id` line.
     attachments: Sequence[Attachment] = ()
     fingerprint: bytes | None = None  # 32 octets; None: kept however often it comes.
+    due: Due | None = None  # The hooks that fire once it is placed; only with a fingerprint.
 
     @property
     def travels_apart(self) -> bool:
@@ -205,6 +207,7 @@ def _request(number: int, placement: Placement) -> Request:
         rest=None if placement.travels_apart else placement.rest,
         fingerprint=placement.fingerprint,
         attachments=tuple(attachment.name for attachment in placement.attachments),
+        due=placement.due,
     )
 
 

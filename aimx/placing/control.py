@@ -49,4 +49,46 @@ class Dismissed:
     reason: str
 
 
-PLACER = Vocabulary(Admit, Ready, Dismissed)
+@dataclass(frozen=True, slots=True)
+class FiringsDue:
+    """From the placer: a firing has become due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """To the placer: what became of the firings that it handed out, and whether to hand out one.
+
+    Answered by `Firing` or by `Idle`, after which what is finished need not be told again.
+    """
+
+    running: tuple[int, ...]  # Firings that have begun and not ended, by number.
+    finished: tuple[int, ...]  # Those that are over since the last answer.
+    busy: tuple[int, ...]  # Owners whose hooks have to wait, by uid.
+    wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """From the placer, with the message, opened for reading: start this, for it counts as started.
+
+    Without a descriptor the message cannot be had, for the reason that is given.
+    """
+
+    number: int
+    hook: str
+    uid: int  # Whose mailbox it was placed in.
+    domain: str
+    folder: str
+    name: str  # Of the mailbox's directory.
+    stem: str
+    path: str  # Of the message, below the mailbox's directory.
+    facts: str  # What the hook is told of it.
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """From the placer: nothing is due that may start now."""
+
+
+PLACER = Vocabulary(Admit, Ready, Dismissed, FiringsDue, Take, Firing, Idle)

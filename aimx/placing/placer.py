@@ -17,8 +17,9 @@ import structlog
 from aimx.channel.frames import Reply, pack_replies, unpack_request
 from aimx.channel.packets import Channel, Kind, MalformedError, Packet, close_all
 from aimx.placing.batch import Committer, Job, Rights
-from aimx.placing.control import PLACER, Admit, Dismissed, Ready
+from aimx.placing.control import PLACER, Admit, Dismissed, FiringsDue, Ready, Take
 from aimx.placing.descriptors import Rule
+from aimx.placing.handing import Handing
 from aimx.placing.rows import Rows, RowsError
 
 _MOST_JOBS = 256  # A batch.
@@ -58,12 +59,14 @@ class Placer:
         control: Channel,
         committer: Committer,
         rows: Rows,
+        handing: Handing,
         *,
         device: int,
         largest: int,
         now: Callable[[], datetime],
     ) -> None:
         self._control = control
+        self._handing = handing
         self._committer = committer
         self._rows = rows
         self._device = device
@@ -91,7 +94,10 @@ class Placer:
         finally:
             close_all(batch.descriptors)
         self._answer(batch)
-        return self._control.fileno() not in ready or self._admit()
+        if self._rows.awakes:
+            # Only now: nobody waits for a hook, and everybody for an answer.
+            self._save()
+        return self._control.fileno() not in ready or self._hear()
 
     def _take(self, ready: list[Worker]) -> Batch:
         """All that waits, one from each in turn, so that nobody keeps another one waiting."""
@@ -147,24 +153,40 @@ class Placer:
         except BlockingIOError:
             self._dismiss(worker, "it does not read its replies")
 
-    def _admit(self) -> bool:
-        """Take in what the supervisor sent; False when it is gone."""
+    def _hear(self) -> bool:
+        """Do what the supervisor wants; False when it is gone."""
         with contextlib.suppress(BlockingIOError):
             while True:
                 packet = self._control.receive_now()
                 if packet is None:
                     return False
-                self._admit_one(packet)
+                self._heard(packet)
         return True
 
-    def _admit_one(self, packet: Packet) -> None:
+    def _heard(self, packet: Packet) -> None:
         message = PLACER.decode(packet.payload)
-        if not isinstance(message, Admit) or len(packet.descriptors) != 1:
-            close_all(packet.descriptors)
-            raise MalformedError("the supervisor sent the placer something else than a worker")
+        match message:
+            case Admit() if len(packet.descriptors) == 1:
+                self._admit(message, packet.descriptors[0])
+            case Take() if not packet.descriptors:
+                self._hand_out(message)
+            case _:
+                close_all(packet.descriptors)
+                raise MalformedError("the supervisor sent the placer what it does not know")
+
+    def _hand_out(self, take: Take) -> None:
+        answer, descriptors = self._handing.answer(take)
+        # Without a supervisor there is nobody to tell; what is started then counts as interrupted.
+        try:
+            with contextlib.suppress(ConnectionError):
+                self._control.send(PLACER.encode(answer), descriptors)
+        finally:
+            close_all(descriptors)
+
+    def _admit(self, message: Admit, end: int) -> None:
         worker = Worker(
             name=message.worker,
-            channel=Channel.of(packet.descriptors[0], Kind.PLACING),
+            channel=Channel.of(end, Kind.PLACING),
             rights=Rights(
                 message.role.folders, Rule(message.uid, self._device, limit=self._largest)
             ),
@@ -185,7 +207,13 @@ class Placer:
         worker.channel.close()
 
     def _save(self) -> None:
+        awakes = self._rows.awakes
         try:
             self._rows.save(self._now())
         except RowsError as failure:
             log.warning("placed mail not confirmed yet", reason=str(failure))
+            return
+        if awakes:
+            # It is told as soon as there is room again, since it asks after each firing.
+            with contextlib.suppress(OSError):
+                self._control.send_now(PLACER.encode(FiringsDue()))

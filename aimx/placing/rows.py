@@ -1,4 +1,5 @@
-"""`placed.db`: which messages were placed in the last day, so that a resent one is not kept twice.
+"""`placed.db`: which messages were placed in the last day, so that a resent one is not kept twice,
+and the hooks that fire because of them.
 
 A row is committed before its message is linked (`placed = 0`) and confirmed with the next
 transaction. What a crash leaves unconfirmed is settled at the next start, against the disk.
@@ -17,6 +18,9 @@ from pathlib import Path
 import structlog
 
 from aimx.channel.frames import Folder
+from aimx.placing import firings
+from aimx.placing.control import Take
+from aimx.placing.firings import Firings, Wanted
 from aimx.placing.mailboxes import Place
 
 NAME = "placed.db"
@@ -67,6 +71,14 @@ class Rows:
         self._placed: set[bytes] = set()
         self._withdrawn: set[bytes] = set()
         self._swept_at = 0.0
+        self._firings = Firings()
+        self._firings.load(self._database)
+        self._is_fresh = True  # Nobody has said yet which firings of an earlier placer still run.
+
+    @property
+    def awakes(self) -> bool:
+        """Whether saving what is unsaved makes a firing due."""
+        return self._firings.concern(self._placed)
 
     @property
     def has_unsaved(self) -> bool:
@@ -83,18 +95,41 @@ class Rows:
             ).fetchone()
         return None if found is None else str(found[0])
 
-    def record(self, rows: Sequence[Row], hits: Iterable[bytes], now: datetime) -> None:
+    def record(
+        self,
+        rows: Sequence[Row],
+        hits: Iterable[bytes],
+        now: datetime,
+        wanted: Sequence[Wanted] = (),
+    ) -> None:
         """Commit what is about to be seen, renew what was sent again, and save what is unsaved."""
         moment = now.timestamp()
+        concerned = self._concerned or wanted
         with self._transaction():
             self._save()
+            self._firings.add(self._database, wanted)
             self._database.executemany(_INSERT, [_values(row, moment) for row in rows])
             self._database.executemany(
                 "UPDATE placed SET hit = ? WHERE fingerprint = ?", [(moment, hit) for hit in hits]
             )
             self._forget_old(now)
-        self._placed.clear()
-        self._withdrawn.clear()
+        self._saved()
+        if concerned:
+            self._firings.load(self._database)
+
+    def take(self, take: Take) -> firings.Row | None:
+        """Settle the firings that are over, and start one if one is wanted and due."""
+        with self._transaction():
+            self._save()
+            self._firings.finish(self._database, take.finished)
+            if self._is_fresh:
+                lost = self._firings.interrupted(self._database, take.running)
+                self._firings.finish(self._database, firings.told(lost))
+            row = self._firings.start(self._database, take.busy) if take.wanted else None
+        self._saved()
+        self._is_fresh = False
+        self._firings.load(self._database)
+        return row
 
     def save(self, now: datetime) -> None:
         """A transaction for what is unsaved alone, if anything is."""
@@ -123,7 +158,17 @@ class Rows:
     def close(self) -> None:
         self._database.close()
 
+    @property
+    def _concerned(self) -> bool:
+        return self.awakes or self._firings.concern(self._withdrawn)
+
+    def _saved(self) -> None:
+        self._placed.clear()
+        self._withdrawn.clear()
+
     def _save(self) -> None:
+        if self._concerned:
+            self._firings.settle(self._database, self._placed, self._withdrawn)
         self._database.executemany(
             "UPDATE placed SET placed = 1 WHERE fingerprint = ?",
             [(fingerprint,) for fingerprint in self._placed],
@@ -160,6 +205,7 @@ class Rows:
             if getattr(cause, "sqlite_errorcode", None) in _CORRUPT:
                 self._database.close()
                 self._database = _renewed(self._path, str(cause))
+                self._firings.load(self._database)
             raise RowsError(f"{self._path} cannot be used: {cause}") from cause
 
 
@@ -197,7 +243,7 @@ def _connected(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA journal_mode = WAL")
         # A row must survive a power cut that its message survives.
         database.execute("PRAGMA synchronous = FULL")
-        database.executescript(_SCHEMA)
+        database.executescript(_SCHEMA + firings.SCHEMA)
     except sqlite3.Error:
         database.close()
         raise

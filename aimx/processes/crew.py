@@ -97,13 +97,12 @@ class Crew:
             await self._drop()
 
     async def leave(self) -> None:
-        """Everybody finishes what is in hand and goes; the placer last."""
+        """Everybody finishes what is in hand and goes, but for the placer."""
         self._leaving = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*(worker.leave(LEAVE_SECONDS) for worker in self.workers))
         self.workers.clear()
-        await self.station.close()
 
     def _resize(self) -> None:
         """As many inbound processes as the generation asks for; who is too many drains and goes."""

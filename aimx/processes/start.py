@@ -90,7 +90,7 @@ def start(
         stdin=subprocess.DEVNULL,
         stdout=_STDERR,
         cwd="/",
-        env=_environment(os.environ),
+        env=environment(os.environ),
     )
 
 
@@ -144,7 +144,7 @@ def settle_in(arrival: Arrival, packages: Iterable[str] = ()) -> None:
         ) from cause
 
 
-def _environment(ours: Mapping[str, str]) -> dict[str, str]:
+def environment(ours: Mapping[str, str]) -> dict[str, str]:
     environment = {name: value for name, value in ours.items() if _VARIABLES.fullmatch(name)}
     root = Path(__file__).resolve().parents[2]
     if root not in map(Path.resolve, map(Path, _installed())):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import PurePosixPath
 from subprocess import Popen, TimeoutExpired
 
@@ -17,7 +17,17 @@ import structlog
 
 from aimx.channel.attached import Attached
 from aimx.channel.packets import Channel, Kind, Packet, close_all, pair
-from aimx.placing.control import PLACER, Admit, Dismissed, Ready, Role
+from aimx.placing.control import (
+    PLACER,
+    Admit,
+    Dismissed,
+    Firing,
+    FiringsDue,
+    Idle,
+    Ready,
+    Role,
+    Take,
+)
 from aimx.processes.start import start
 from desired.desired import ServerUsers
 from reconcilers.host.host import Account, Reading
@@ -39,7 +49,7 @@ class Station:
     """Starts processes, and keeps a placer running.
 
     `replaced` is called for each new placer, `dismissed` with the name of a worker that broke
-    the rules of its line to the placer.
+    the rules of its line to the placer, and `heard` with what the placer says of firings.
     """
 
     def __init__(
@@ -48,11 +58,13 @@ class Station:
         host: Reading,
         replaced: Callable[[], None],
         dismissed: Callable[[str], None],
+        heard: Callable[[FiringsDue | Firing | Idle, tuple[int, ...]], None],
     ) -> None:
         self._roots = roots
         self._host = host
         self._replaced = replaced
         self._dismissed = dismissed
+        self._heard = heard
         self._placer: Popen[bytes] | None = None
         self._control: Attached | None = None
         self._ready = asyncio.Event()
@@ -93,6 +105,12 @@ class Station:
         except ConnectionError:
             log.warning("placer was gone already", worker=admit.worker)
 
+    async def ask(self, take: Take) -> None:
+        """Ask the placer about firings; while there is none, nobody answers."""
+        if self._control is not None:
+            with suppress(ConnectionError):
+                await self._control.send(PLACER.encode(take))
+
     async def close(self) -> None:
         """The placer finishes its batch and goes."""
         self._closing = True
@@ -117,8 +135,11 @@ class Station:
         self._control = Attached(ours, self._received, self._ended)
 
     def _received(self, packet: Packet) -> None:
+        message: Ready | Dismissed | FiringsDue | Firing | Idle = PLACER.decode(packet.payload)
+        if isinstance(message, FiringsDue | Firing | Idle):
+            self._heard(message, packet.descriptors)
+            return
         close_all(packet.descriptors)
-        message: Ready | Dismissed = PLACER.decode(packet.payload)
         match message:
             case Ready():
                 self._ready.set()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import structlog
 
+from aimx.hooks import received as hooks
+from aimx.hooks.choice import Quiet
 from aimx.mail.reading import Reading, read
 from aimx.mail.stored import Judged, stored
 from aimx.placing.client import NotPlaced, Placed, Placement, Placing, PlacingClient
@@ -16,7 +18,7 @@ from aimx.smtp import replies
 from aimx.smtp.enforcement import enforced
 from aimx.smtp.replies import Reply
 from aimx.smtp.service import Received
-from aimx.snapshot import Route
+from aimx.snapshot import Hook, Route
 from aimx.verify.judge import Judge
 from aimx.verify.trust import decide
 from aimx.verify.verdict import Verdicts
@@ -28,6 +30,14 @@ _LARGE_AT_ONCE = 2
 _COPIES_AT_ONCE = 4
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A message for one mailbox, and the hooks of it that the message does not fire."""
+
+    placement: Placement
+    quiet: tuple[Quiet, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +74,8 @@ class Reception:
         reading = _reading(received)
         copies = [_copy(received, reading, verdicts, *each) for each in _mailboxes(received)]
         if len(copies) == 1:
-            return [await self.placements.place(copies[0])]
-        return await asyncio.gather(*map(self.placements.place, copies))
+            return [await self._place(copies[0])]
+        return await asyncio.gather(*map(self._place, copies))
 
     async def _kept_large(self, received: Received, verdicts: Verdicts) -> Sequence[Placing]:
         """The same in threads, and with few copies in memory at a time."""
@@ -77,9 +87,15 @@ class Reception:
                 copy = await asyncio.to_thread(
                     _copy, received, reading, verdicts, route, recipients
                 )
-                return await self.placements.place(copy)
+                return await self._place(copy)
 
         return await asyncio.gather(*(one(*each) for each in _mailboxes(received)))
+
+    async def _place(self, copy: Copy) -> Placing:
+        outcome = await self.placements.place(copy.placement)
+        if isinstance(outcome, Placed) and (copy.quiet or copy.placement.due):
+            _tell_quiet(copy, outcome)
+        return outcome
 
 
 def _reading(received: Received) -> Reading:
@@ -100,11 +116,12 @@ def _copy(
     verdicts: Verdicts,
     route: Route,
     recipients: Sequence[str],
-) -> Placement:
+) -> Copy:
     # RCPT lets nobody through to a mailbox without an owner.
     assert route.uid is not None
-    copy = stored(reading, route, recipients, _judged(received, verdicts, route))
-    return Placement(
+    judged = _judged(received, verdicts, route)
+    copy = stored(reading, route, recipients, judged)
+    placement = Placement(
         domain=route.domain,
         folder="inbox",
         name=route.folder,
@@ -114,6 +131,20 @@ def _copy(
         attachments=copy.attachments,
         fingerprint=copy.fingerprint,
     )
+    declared = received.snapshot.hooks_on("on_receive", route.mailbox)
+    return _hooked(placement, declared, reading, judged, verdicts) if declared else Copy(placement)
+
+
+def _hooked(
+    placement: Placement,
+    declared: Sequence[Hook],
+    reading: Reading,
+    judged: Judged,
+    verdicts: Verdicts,
+) -> Copy:
+    choice = hooks.choice(declared, reading, judged)
+    due = hooks.due(choice, reading, judged, verdicts.author)
+    return Copy(replace(placement, due=due), choice.quiet)
 
 
 def _judged(received: Received, verdicts: Verdicts, route: Route) -> Judged:
@@ -143,6 +174,21 @@ def _reply(outcomes: Sequence[Placing]) -> Reply:
     if all(outcome.full for outcome in missing):
         return replies.MAILBOX_FULL
     return replies.MAILBOX_AWAY if all(outcome.away for outcome in missing) else replies.NOT_KEPT
+
+
+def _tell_quiet(copy: Copy, placed: Placed) -> None:
+    """One line for each hook that the message does not fire."""
+    due = copy.placement.due
+    before = [Quiet(hook, "the message was placed before") for hook in due.hooks] if due else []
+    for quiet in (*copy.quiet, *(before if placed.duplicate else ())):
+        log.info(
+            "on_receive",
+            hook="quiet",
+            hook_name=quiet.hook,
+            mailbox=f"{copy.placement.name}@{copy.placement.domain}",
+            email_id=placed.stem,
+            reason=quiet.reason,
+        )
 
 
 def _tell(

@@ -1,0 +1,1 @@
+"""Which hook fires and why not, and one run of it."""

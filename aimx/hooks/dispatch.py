@@ -1,0 +1,108 @@
+"""Starting what is due, as much at a time as there is room for, and saying what is over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TypeAlias
+
+import structlog
+
+from aimx.channel.packets import close_all
+from aimx.hooks.queue import Queue
+from aimx.placing.control import Firing, Take
+
+MOST_RUNNING = 16
+MOST_OF_AN_OWNER = 4
+_LAST_WORD_SECONDS = 5.0  # For the placer to hear what is finished.
+
+# Fires, with the message's descriptor, until the event is set. It tells the log itself.
+Fire: TypeAlias = Callable[[Firing, int | None, asyncio.Event], Awaitable[None]]
+
+log = structlog.get_logger()
+
+
+class Dispatch:
+    """The firings at work, and those that ended since the queue heard of it last."""
+
+    def __init__(self, queue: Queue, fire: Fire) -> None:
+        self._queue = queue
+        self._fire = fire
+        self._running: dict[int, asyncio.Task[None]] = {}
+        self._owners: Counter[int] = Counter()
+        self._finished: set[int] = set()
+        self._asking = asyncio.Lock()
+        self._stirred = asyncio.Event()
+        self._leaving = False
+        self._stopping = asyncio.Event()
+
+    def stir(self) -> None:
+        """Something may be due, or there is a new placer to be told what runs."""
+        self._stirred.set()
+
+    async def serve(self) -> None:
+        """Until cancelled: begin what is due."""
+        self.stir()
+        while True:
+            await self._stirred.wait()
+            self._stirred.clear()
+            while len(self._running) < MOST_RUNNING and await self._begin_one():
+                pass
+
+    async def leave(self, seconds: float) -> None:
+        """Begin nothing any more; what runs has so long, and is ended then."""
+        self._leaving = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORD_SECONDS):
+                await self._begin_one()
+        running = list(self._running.values())
+        if running:
+            await asyncio.wait(running, timeout=seconds)
+        self._stopping.set()
+        await asyncio.gather(*running)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORD_SECONDS):
+                await self._begin_one()
+
+    async def _begin_one(self) -> bool:
+        """Say what is over, and ask for one that is due; whether there was one."""
+        async with self._asking:
+            finished = frozenset(self._finished)
+            answer = await self._queue.take(self._take(finished))
+            if answer is None:
+                return False  # Nobody has heard it; the next placer will.
+            self._finished -= finished
+            message, descriptors = answer
+            if not isinstance(message, Firing):
+                close_all(descriptors)
+                return False
+            self._owners[message.uid] += 1
+            task = asyncio.get_running_loop().create_task(self._fired(message, descriptors))
+            self._running[message.number] = task
+            return True
+
+    def _take(self, finished: frozenset[int]) -> Take:
+        busy = [uid for uid, count in self._owners.items() if count >= MOST_OF_AN_OWNER]
+        return Take(
+            running=tuple(self._running),
+            finished=tuple(finished),
+            busy=tuple(busy),
+            wanted=not self._leaving,
+        )
+
+    async def _fired(self, firing: Firing, descriptors: tuple[int, ...]) -> None:
+        try:
+            await self._fire(firing, descriptors[0] if descriptors else None, self._stopping)
+        except Exception:
+            # One that cannot be dealt with keeps no other one waiting.
+            log.exception("firing broke", hook_name=firing.hook, email_id=firing.stem)
+        finally:
+            close_all(descriptors)
+            del self._running[firing.number]
+            self._owners[firing.uid] -= 1
+            if not self._owners[firing.uid]:
+                del self._owners[firing.uid]
+            self._finished.add(firing.number)
+            self.stir()

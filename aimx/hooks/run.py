@@ -1,0 +1,152 @@
+"""One run of a hook: started, watched, ended in time, and nothing of it left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from subprocess import Popen
+from typing import Protocol, TypeAlias
+
+from aimx.hooks.command import Command
+from aimx.hooks.stream import Stream
+
+GRACE_SECONDS = 5.0  # From SIGTERM to SIGKILL.
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """It ran."""
+
+    exit_code: int  # The negative number of the signal that ended it, if one did.
+    duration_ms: int
+    timed_out: bool
+    stdout: bytes  # The end of what it wrote.
+    stderr: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NotRun:
+    """The command was not run."""
+
+    reason: str
+
+
+Outcome: TypeAlias = Ended | NotRun
+
+
+class NotStartedError(Exception):
+    """Nothing could be started; says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A process that leads its own session, and how it is dealt with."""
+
+    process: Popen[bytes]
+    patience: float  # Seconds after which we end it ourselves.
+    obstacle: Callable[[], str]  # Asked at the end: why the command was not run; empty if it was.
+    halt: Callable[[], None]  # Called before SIGTERM: ends what is not below the process.
+    forget: Callable[[], None]  # Called once it is over.
+
+
+class Launcher(Protocol):
+    """How a command becomes a process of its owner."""
+
+    def start(
+        self, command: Command, told: dict[str, str], message: int, out: int, err: int
+    ) -> Started:
+        """Start it with these streams, which stay the caller's; raises `NotStartedError`."""
+
+
+async def run(
+    launcher: Launcher,
+    command: Command,
+    told: dict[str, str],
+    message: int,
+    stopping: asyncio.Event,
+    grace: float = GRACE_SECONDS,
+) -> Outcome:
+    """Run it to its end, or to the end of its time, or until `stopping` is set.
+
+    The message's descriptor stays the caller's.
+    """
+    out, err = Stream(), Stream()
+    begun = asyncio.get_running_loop().time()
+    try:
+        try:
+            started = launcher.start(command, told, message, out.writing, err.writing)
+        finally:
+            out.handed_over()
+            err.handed_over()
+        try:
+            code, late = await _watched(started, (out, err), stopping, grace)
+            duration = asyncio.get_running_loop().time() - begun
+            if reason := started.obstacle():
+                return NotRun(reason)
+        finally:
+            started.forget()
+    except NotStartedError as cause:
+        return NotRun(str(cause))
+    finally:
+        out.close()
+        err.close()
+    timed_out = late or (code != 0 and duration >= command.timeout)
+    return Ended(code, round(duration * 1000), timed_out, out.tail, err.tail)
+
+
+async def _watched(
+    started: Started, streams: Iterable[Stream], stopping: asyncio.Event, grace: float
+) -> tuple[int, bool]:
+    """The exit code, and whether its time ran out.
+
+    It is not reaped before its group is dealt with: until then its number is nobody else's.
+    """
+    process, ended = started.process, asyncio.Event()
+    loop, watch = asyncio.get_running_loop(), os.pidfd_open(started.process.pid)
+
+    def end() -> None:
+        loop.remove_reader(watch)
+        ended.set()
+
+    loop.add_reader(watch, end)
+    try:
+        late = not await _any([ended, stopping], started.patience)
+        if not ended.is_set():
+            started.halt()
+        # Also where it ended by itself: what it leaves in its session is over with it.
+        _signal(process, signal.SIGTERM)
+        await _all([ended, *(stream.ended for stream in streams)], grace)
+        _signal(process, signal.SIGKILL)
+        await ended.wait()
+        return process.wait(), late
+    finally:
+        loop.remove_reader(watch)
+        os.close(watch)
+
+
+def _signal(process: Popen[bytes], number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+async def _any(events: Iterable[asyncio.Event], seconds: float) -> bool:
+    """Whether one of them was set in time."""
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        done, _ = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+    return bool(done)
+
+
+async def _all(events: Iterable[asyncio.Event], seconds: float) -> None:
+    """Until all are set, or the time is over."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            for event in events:
+                await event.wait()

@@ -1,0 +1,185 @@
+"""The firings of hooks: rows of `placed.db`, committed with the row of their message.
+
+A firing waits until its message is confirmed, then is due, then started, then gone. It is marked as
+started before anybody learns of it, so that a crash may lose a run and never repeats one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import structlog
+
+from aimx.channel.frames import Due, Folder
+from aimx.placing.mailboxes import Place
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS firings (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    fingerprint BLOB NOT NULL,
+    hook TEXT NOT NULL,
+    uid INTEGER NOT NULL,
+    domain TEXT NOT NULL,
+    folder INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    stem TEXT NOT NULL,
+    facts TEXT NOT NULL,
+    state INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS firings_state ON firings (state, number);
+"""
+# Of one owner. Whose hooks do not keep up with his mail loses the firings that come then.
+MOST_WAITING = 1000
+
+# What the log calls a firing, by where its message was placed.
+_EVENTS = {Folder.INBOX: "on_receive", Folder.SENT: "after_send"}
+_COLUMNS = "number, fingerprint, hook, uid, domain, folder, name, stem, facts"
+_INSERT = (
+    "INSERT INTO firings (fingerprint, hook, uid, domain, folder, name, stem, facts, state)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)"
+)
+
+log = structlog.get_logger()
+
+
+class State(IntEnum):
+    """How far a firing is."""
+
+    WAITING = 0  # Its message is not known to be placed.
+    DUE = 1
+    STARTED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The firings of one message that is about to be seen."""
+
+    fingerprint: bytes
+    place: Place
+    stem: str
+    uid: int  # The mailbox's owner.
+    due: Due
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One firing on record."""
+
+    number: int
+    hook: str
+    uid: int
+    place: Place
+    stem: str
+    facts: str
+
+
+@dataclass(slots=True)
+class Firings:
+    """The table, within transactions that are its owner's.
+
+    What is remembered beside it follows only when a transaction is committed.
+    """
+
+    _waiting: set[bytes] = field(default_factory=set)
+    _owners: Counter[int] = field(default_factory=Counter)  # Firings that have not begun, by uid.
+
+    def load(self, database: sqlite3.Connection) -> None:
+        """Remember what is on record; called for each database that is opened."""
+        waiting = "SELECT DISTINCT fingerprint FROM firings WHERE state = 0"
+        owners = "SELECT uid, count(*) FROM firings WHERE state < 2 GROUP BY uid"
+        self._waiting = {fingerprint for (fingerprint,) in database.execute(waiting)}
+        self._owners = Counter(dict(database.execute(owners)))
+
+    def concern(self, fingerprints: Iterable[bytes]) -> bool:
+        """Whether any of these messages has a firing that waits for it."""
+        return bool(self._waiting) and not self._waiting.isdisjoint(fingerprints)
+
+    def add(self, database: sqlite3.Connection, wanted: Sequence[Wanted]) -> None:
+        for each in wanted:
+            place, due = each.place, each.due
+            where = (each.uid, place.domain, place.folder, place.name, each.stem)
+            hooks = due.hooks if self._owners[each.uid] < MOST_WAITING else ()
+            if not hooks:
+                _tell_full(each)
+            # A commit that failed may have been one: what is wanted now is wanted once.
+            database.execute(
+                "DELETE FROM firings WHERE fingerprint = ? AND state = 0", (each.fingerprint,)
+            )
+            database.executemany(
+                _INSERT,
+                [(each.fingerprint, hook, *where, due.facts.decode()) for hook in hooks],
+            )
+
+    def settle(
+        self, database: sqlite3.Connection, placed: Iterable[bytes], withdrawn: Iterable[bytes]
+    ) -> None:
+        """The firings of what is placed are due, and those of what is not go."""
+        database.executemany(
+            "UPDATE firings SET state = 1 WHERE fingerprint = ? AND state = 0",
+            [(fingerprint,) for fingerprint in self._waiting.intersection(placed)],
+        )
+        database.executemany(
+            "DELETE FROM firings WHERE fingerprint = ? AND state = 0",
+            [(fingerprint,) for fingerprint in self._waiting.intersection(withdrawn)],
+        )
+
+    def start(self, database: sqlite3.Connection, busy: Sequence[int]) -> Row | None:
+        """Mark the oldest that is due as started, but none of these owners; None: there is none."""
+        marks = ", ".join("?" * len(busy))
+        found = database.execute(
+            f"SELECT {_COLUMNS} FROM firings WHERE state = 1 AND uid NOT IN ({marks})"  # noqa: S608
+            " ORDER BY number LIMIT 1",
+            tuple(busy),
+        ).fetchone()
+        if found is None:
+            return None
+        database.execute("UPDATE firings SET state = 2 WHERE number = ?", found[:1])
+        return _row(found)
+
+    def finish(self, database: sqlite3.Connection, numbers: Iterable[int]) -> None:
+        database.executemany(
+            "DELETE FROM firings WHERE number = ? AND state = 2", [(number,) for number in numbers]
+        )
+
+    def interrupted(self, database: sqlite3.Connection, but: Iterable[int]) -> list[Row]:
+        """What was started and neither runs nor has ended, as far as anybody can tell."""
+        known = set(but)
+        found = database.execute(f"SELECT {_COLUMNS} FROM firings WHERE state = 2")  # noqa: S608
+        return [row for row in map(_row, found) if row.number not in known]
+
+
+def _row(found: Sequence[object]) -> Row:
+    number, _, hook, uid, domain, folder, name, stem, facts = found
+    place = Place(str(domain), Folder(int(str(folder))), str(name))
+    return Row(int(str(number)), str(hook), int(str(uid)), place, str(stem), str(facts))
+
+
+def _tell_full(wanted: Wanted) -> None:
+    for hook in wanted.due.hooks:
+        log.warning(
+            _EVENTS[wanted.place.folder],
+            hook="quiet",
+            hook_name=hook,
+            mailbox=wanted.place.path,
+            email_id=wanted.stem,
+            reason=f"{MOST_WAITING} firings of this owner wait already",
+        )
+
+
+def told(rows: Iterable[Row]) -> Iterator[int]:
+    """Tell of what was interrupted; gives the numbers."""
+    for row in rows:
+        log.error(
+            _EVENTS[row.place.folder],
+            hook="interrupted",
+            hook_name=row.hook,
+            mailbox=row.place.path,
+            email_id=row.stem,
+            reason="it had begun when the engine ended; whether it finished is unknown, and it is"
+            " not run again",
+        )
+        yield row.number
