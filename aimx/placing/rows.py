@@ -1,5 +1,6 @@
-"""`placed.db`: which messages were placed in the last day, so that a resent one is not kept twice,
-and the hooks that fire because of them.
+"""`placed.db`: which messages were placed in the last day, and which hooks fire for them.
+
+By the first a message that is sent again is not kept twice.
 
 A row is committed before its message is linked (`placed = 0`) and confirmed with the next
 transaction. What a crash leaves unconfirmed is settled at the next start, against the disk.
