@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from desired.desired import Desired
 from reconcilers.change import Change
 from reconcilers.generations import leads_to
-from reconcilers.host.host import Access, Reading, ReconcileError
+from reconcilers.host.host import Access, Reading, ReconcileError, StepError, UnseenError
 from reconcilers.host.predicted import Predicted
 from reconcilers.host.read_only import ReadOnly
 from reconcilers.plan import Plan
@@ -15,8 +15,8 @@ from reconcilers.planning import plan
 from reconcilers.roots import Roots
 from reconcilers.step import Hands
 
-# To plan a second time takes half as long again; beyond this the reader would notice.
-_MOST = 2000
+# Steps. To take one in memory and to plan what it led to takes longer than to plan it.
+_MOST = 1000
 
 
 class UnsettledPlanError(ReconcileError):
@@ -39,7 +39,7 @@ class _Nobody:
 
 def check(made: Plan, desired: Desired, host: Reading, roots: Roots) -> None:
     """Raises `UnsettledPlanError` where the plan would not be the last one."""
-    if not made.steps or max(len(made.steps), made.unchanged) > _MOST:
+    if not made.steps or len(made.steps) > _MOST:
         return
     left = remaining(made, desired, host, roots)
     if left:
@@ -52,15 +52,23 @@ def check(made: Plan, desired: Desired, host: Reading, roots: Roots) -> None:
 
 
 def remaining(made: Plan, desired: Desired, host: Reading, roots: Roots) -> tuple[Change, ...]:
-    """What would still be done on the machine that the plan leads to."""
+    """What would still be done on the machine that the plan leads to.
+
+    Raises `UnsettledPlanError` where a step of it cannot be taken at all.
+    """
     predicted = Predicted(host)
     hands = Hands(predicted, _Nobody())
-    try:
-        for step in made.steps:
+    for step in made.steps:
+        try:
             if not step.operation.holds(hands):
                 step.operation.take(hands)
-    except ReconcileError:
-        return ()  # What is in its way is told by the apply.
+        except UnseenError:
+            return ()  # Nobody can look there, and the apply tells who is in its way.
+        except StepError as cause:
+            raise UnsettledPlanError(
+                f"internal error: step {step.id} of this plan could not be taken: {cause}. Nothing"
+                " was changed; please report it with the manifest."
+            ) from cause
     user = host.user()
     record = roots.generations / str(leads_to(made))
     predicted.make_directory(record, Access(0o700, user.uid, user.gid))

@@ -5,7 +5,7 @@ import pytest
 from reconcilers import foresight
 from reconcilers.certificates import belongs_to, stand_in_for
 from reconcilers.foresight import UnsettledPlanError, check, remaining
-from reconcilers.host.host import Access
+from reconcilers.host.host import Access, StepError, UnseenError
 from reconcilers.host.memory import MemoryHost
 from reconcilers.host.predicted import Predicted
 from reconcilers.operations import MakeDirectory
@@ -62,6 +62,28 @@ def test_a_plan_that_would_not_be_the_last_one_names_the_resource(machine, monke
 
     with pytest.raises(UnsettledPlanError, match=r"internal error: .* would still be to"):
         check(made, machine.desired(TWO), machine.host, machine.roots)
+
+
+def _failing(error):
+    def take(step, hands):
+        raise error
+
+    return take
+
+
+def test_a_plan_whose_step_cannot_be_taken_names_the_step(machine, monkeypatch):
+    made = machine.plan(TWO)
+    monkeypatch.setattr(MakeDirectory, "take", _failing(StepError("/x: will not be there")))
+
+    with pytest.raises(UnsettledPlanError, match=r"internal error: step .* could not be taken: /x"):
+        check(made, machine.desired(TWO), machine.host, machine.roots)
+
+
+def test_where_nobody_can_look_nothing_is_foreseen(machine, monkeypatch):
+    made = machine.plan(TWO)
+    monkeypatch.setattr(MakeDirectory, "take", _failing(UnseenError("/x: permission denied")))
+
+    check(made, machine.desired(TWO), machine.host, machine.roots)
 
 
 def test_what_would_take_long_is_not_foreseen(machine, monkeypatch):
