@@ -187,16 +187,17 @@ def _mailbox(
     address: str, mailbox: Mailbox, domain: HostedDomain, desired: Desired
 ) -> Iterator[str]:
     """Only what its domain and the whole do not say already: ten thousand repeat it."""
-    name = f"mailboxes.{_value(address)}"
-    senders = mailbox.trusted_senders
-    yield from _table(
-        name,
-        owner=mailbox.owner,
-        trust=mailbox.trust if mailbox.trust != domain.trust else None,
-        trusted_senders=senders if senders != domain.trusted_senders else None,
-        aliases=mailbox.aliases or None,
-        allow_root_catchall=mailbox.allow_root_catchall or None,
-    )
+    name = f"mailboxes.{_quoted(address)}"
+    yield from ("", f"[{name}]", f"owner = {_quoted(mailbox.owner)}")
+    # Most say no more, which is told by a look at each.
+    if mailbox.trust != domain.trust:
+        yield f"trust = {_quoted(mailbox.trust)}"
+    if mailbox.trusted_senders != domain.trusted_senders:
+        yield f"trusted_senders = {_value(mailbox.trusted_senders)}"
+    if mailbox.aliases:
+        yield f"aliases = {_value(mailbox.aliases)}"
+    if mailbox.allow_root_catchall:
+        yield "allow_root_catchall = true"
     for hook in mailbox.hooks:
         yield from _table(
             f"[{name}.hooks]",
@@ -248,6 +249,8 @@ def _value(value: Any) -> str:
 
 
 def _quoted(text: str) -> str:
+    if not _UNSAFE.search(text):
+        return f'"{text}"'
     return f'"{_UNSAFE.sub(lambda found: _escaped(found[0]), text)}"'
 
 

@@ -16,7 +16,7 @@ from desired.desired import Desired, HostedDomain, Identity, Mailbox, Trust
 from desired.draft import Declared, DeclaredMailbox, Draft
 from desired.legacy import mentioned
 from desired.names import Domain, Glob, HookName
-from desired.problem import KeyPath, Source
+from desired.problem import KeyPath, Source, digest
 from desired.schema import DomainTable, HookTable, IdentityTable, Table
 
 _NO_OVERRIDE = DomainTable.model_construct()
@@ -145,15 +145,6 @@ def resolve(draft: Draft, sources: tuple[Source, ...]) -> Desired:
         sources=sources,
         spellings=dict(_spellings(draft)),
     )
-
-
-def digest(sources: tuple[Source, ...]) -> str:
-    """SHA-256 over each file's name and bytes, so that a renamed or split manifest is another."""
-    total = sha256()
-    for source in sources:
-        for part in (source.name.encode("utf-8", "surrogateescape"), source.raw):
-            total.update(len(part).to_bytes(8) + part)
-    return total.hexdigest()
 
 
 def _spellings(draft: Draft) -> Iterator[tuple[KeyPath, tuple[str, KeyPath]]]:

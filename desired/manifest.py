@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from desired.desired import Desired
-from desired.draft import Draft, Gathering
-from desired.finding import Finding, placed
-from desired.layers import resolve
-from desired.problem import ManifestError, Problem, Source
-from desired.rules import check
-from desired.shape import shape
-from desired.tables import load
-from desired.unbuilt import unbuilt
+from desired.problem import Problem, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +17,8 @@ class Reading:
 
     desired: Desired
     warnings: tuple[Problem, ...] = ()
+    # Who was looked up, and whether there is such a user: what else it depends on than its files.
+    owners: Mapping[str, bool] = field(default_factory=dict, compare=False)
 
 
 def read(
@@ -34,38 +29,17 @@ def read(
     Raises `ManifestError` with every problem, warnings included. Without `owner_exists` no owner
     is looked up.
     """
+    # Importing the schema takes longer than looking at ten thousand mailboxes.
+    from desired.understanding import understand
+
+    owners: dict[str, bool] = {}
+
+    def exists(name: str) -> bool:
+        return owners.setdefault(name, owner_exists is None or owner_exists(name))
+
     with _uncollected():
-        draft, findings, unreadable = _understood(sources)
-        if draft is not None and not unreadable:
-            findings += check(draft, owner_exists)
-        problems = (*unreadable, *placed(findings))
-        if draft is None or any(problem.severity == "error" for problem in problems):
-            raise ManifestError(problems)
-        return Reading(resolve(draft, tuple(sources)), problems)
-
-
-def _understood(sources: Sequence[Source]) -> tuple[Draft | None, list[Finding], list[Problem]]:
-    """The draft, as far as there is one; what is wrong in the sources; what keeps them unread."""
-    findings: list[Finding] = []
-    unreadable: list[Problem] = []
-    fitting = []
-    if not sources:
-        text = "there is no manifest"
-        unreadable.append(Problem.of_file("manifest.toml", "no-manifest", text, "write one"))
-    for source in sources:
-        tables = load(source)
-        if isinstance(tables, Problem):
-            unreadable.append(tables)
-            continue
-        findings += unbuilt(source, tables)
-        shaped = shape(source, tables)
-        findings += shaped.findings
-        fitting.append(shaped)
-    if not fitting or any(shaped.table is None for shaped in fitting):
-        return None, findings, unreadable
-    gathering = Gathering(fitting)
-    draft = gathering.draft()
-    return draft, findings + gathering.findings, unreadable
+        desired, warnings = understand(sources, owner_exists and exists)
+        return Reading(desired, warnings, owners)
 
 
 @contextmanager

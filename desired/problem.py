@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Literal
 
 Severity = Literal["error", "warning"]
@@ -29,6 +30,15 @@ class Source:
 
     name: str
     raw: bytes
+
+
+def digest(sources: tuple[Source, ...]) -> str:
+    """SHA-256 over each file's name and bytes, so that a renamed or split manifest is another."""
+    total = sha256()
+    for source in sources:
+        for part in (source.name.encode("utf-8", "surrogateescape"), source.raw):
+            total.update(len(part).to_bytes(8) + part)
+    return total.hexdigest()
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -18,6 +18,7 @@ from reconcilers.receipt import Outcome, Receipt, final
 from reconcilers.records import parsed
 from reconcilers.roots import Roots
 from reconcilers.state import make_state, private_directory, private_file
+from reconcilers.understood import Understood, of_record
 
 # No file is read that is larger than `LARGEST_FILE`, and the plan of ten thousand mailboxes is.
 _PLAIN, _QUICK = 1 << 20, 3
@@ -55,6 +56,7 @@ class Generation:
     receipts: tuple[Receipt, ...]
     resumed: bool = False  # Its apply was killed, and another one finished it.
     rollback: Rollback | None = None
+    understood: Understood | None = None  # None: its manifest is to be read again.
 
 
 def leads_to(plan: Plan) -> int:
@@ -130,6 +132,7 @@ class About:
     resumed: bool
     sources: tuple[str, ...]  # The names of the manifest's files.
     rollback: Rollback | None = None
+    understood: Understood | None = None
 
 
 def about(host: Reading, roots: Roots, number: int) -> About:
@@ -143,6 +146,7 @@ def about(host: Reading, roots: Roots, number: int) -> About:
             said["resumed"],
             tuple(map(str, said["sources"])),
             _rollback(said.get("rollback")),
+            of_record(said.get("understood")),
         )
     except (ValueError, KeyError, TypeError) as cause:
         raise damaged(kept) from cause
@@ -170,6 +174,7 @@ def load(host: Reading, roots: Roots, number: int) -> Generation | None:
             tuple(map(_receipt, parsed(_record(host, kept, "receipts.json")))),
             known.resumed,
             known.rollback,
+            known.understood,
         )
     except (ValueError, KeyError, TypeError) as cause:
         raise damaged(kept) from cause
@@ -198,6 +203,8 @@ def _files(generation: Generation) -> Iterator[tuple[str, bytes]]:
     }
     if (back := generation.rollback) is not None:
         about["rollback"] = {**asdict(back), "until": back.until.isoformat()}
+    if generation.understood is not None:
+        about["understood"] = asdict(generation.understood)
     yield "record.json", _json(about)
 
 

@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from desired import legacy
-from desired.layers import digest
 from desired.names import Domain, InvalidNameError
-from desired.problem import Problem, Source
+from desired.problem import Problem, Source, digest
 from desired.tables import load
 from reconcilers.host.host import Reading
 from reconcilers.migration import Named, Older

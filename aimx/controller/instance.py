@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from aimx.controller.pinned import Back, in_force, pinned
 from aimx.controller.pinning import Pinning, pinning
 from aimx.controller.reader import Reader
-from aimx.controller.recorded import recorded
+from aimx.controller.recall import recalled
 from aimx.controller.sources import digest, gather
 from aimx.controller.terms import (
     Applied,
@@ -32,12 +32,10 @@ from reconcilers.applied import what_was_applied
 from reconcilers.apply import apply
 from reconcilers.consent import agreed
 from reconcilers.fingerprint import plan_id
-from reconcilers.foresight import check
 from reconcilers.generations import Who, leads_to
 from reconcilers.host.host import Host, ReconcileError
 from reconcilers.host.local import LocalHost
 from reconcilers.host.read_only import ReadOnly
-from reconcilers.host.threads import Threads, usual
 from reconcilers.intents import Intents, Pin, Suspension
 from reconcilers.journal import Journal, is_applied, position
 from reconcilers.lanes import Lanes, OneLane
@@ -78,7 +76,13 @@ class Instance:
 
     def read(self, sources: tuple[Source, ...]) -> Reading:
         """What they desire; raises `ManifestError` with everything that is wrong."""
-        return self.reader.read(sources, lambda name: self.host.account(name) is not None)
+
+        def exists(name: str) -> bool:
+            return self.host.account(name) is not None
+
+        return self.reader.read(
+            sources, exists, lambda: recalled(self.host, self.roots, sources, exists)
+        )
 
     @contextmanager
     def looking(self) -> Iterator[ReadOnly]:
@@ -187,6 +191,8 @@ class Instance:
             seconds = (self.host.now() - began).total_seconds()
             summary = Tally.of(receipts, seconds, self._generation())
             if summary.is_complete and summary.generation:
+                from aimx.controller.recorded import recorded  # A plan needs none of it.
+
                 trouble = recorded(self.host, self.roots, review, receipts, who) or trouble
         return Applied(review, receipts, summary, trouble)
 
@@ -219,7 +225,10 @@ class Instance:
         Asked where somebody is shown a plan, and not where the daemon goes on by itself: a
         defect of ours shall not keep it from starting.
         """
-        check(review.plan, review.reading.desired, self.host, self.roots)
+        if review.plan.steps:
+            from reconcilers.foresight import check
+
+            check(review.plan, review.reading.desired, self.host, self.roots)
 
     def position(self) -> str:
         """How far the journal is, for a plan that is to be saved."""
@@ -256,6 +265,8 @@ class Instance:
     def _carried_out(
         self, plan: Plan, activation: Activation, journal: Journal, watched: Watched
     ) -> tuple[Receipt, ...]:
+        from reconcilers.host.threads import usual
+
         receipts = []
         hands, steps = Hands(self.host, activation), len(plan.steps)
         with _lanes(watched.parallelism or usual()) as lanes:
@@ -288,4 +299,6 @@ class Instance:
 
 def _lanes(number: int) -> AbstractContextManager[Lanes[Receipt]]:
     """One is no thread beside this one, so that each run makes the same calls in one order."""
+    from reconcilers.host.threads import Threads
+
     return nullcontext(OneLane[Receipt]()) if number == 1 else Threads[Receipt](number)

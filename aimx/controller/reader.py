@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from desired.manifest import Reading, read
 from desired.problem import Source
-
-
-@dataclass(frozen=True, slots=True)
-class _Understood:
-    """What sources say, and which of the owners that they name existed."""
-
-    reading: Reading
-    owners: Mapping[str, bool]
-
-    def still(self, sources: tuple[Source, ...], exists: Callable[[str], bool]) -> bool:
-        return self.reading.desired.sources == sources and all(
-            exists(owner) == before for owner, before in self.owners.items()
-        )
 
 
 class Reader:
     """Reads sources, and does not read the same ones twice: ten thousand mailboxes take a while."""
 
     def __init__(self) -> None:
-        self._last: _Understood | None = None
+        self._last: Reading | None = None
 
-    def read(self, sources: tuple[Source, ...], exists: Callable[[str], bool]) -> Reading:
-        """What they desire; raises `ManifestError` with everything that is wrong."""
-        last = self._last
-        if last is not None and last.still(sources, exists):
-            return last.reading
-        owners: dict[str, bool] = {}
-        reading = read(sources, owner_exists=lambda name: owners.setdefault(name, exists(name)))
-        self._last = _Understood(reading, owners)
-        return reading
+    def read(
+        self,
+        sources: tuple[Source, ...],
+        exists: Callable[[str], bool],
+        recall: Callable[[], Reading | None] = lambda: None,
+    ) -> Reading:
+        """What they desire; raises `ManifestError` with everything that is wrong.
+
+        `recall` gives it where somebody else has understood the same before.
+        """
+        if self._last is None or not _still(self._last, sources, exists):
+            self._last = recall() or read(sources, owner_exists=exists)
+        return self._last
+
+
+def _still(last: Reading, sources: tuple[Source, ...], exists: Callable[[str], bool]) -> bool:
+    return last.desired.sources == sources and all(
+        exists(owner) == before for owner, before in last.owners.items()
+    )

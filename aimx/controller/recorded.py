@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from aimx.controller.recall import understood
 from aimx.controller.terms import Review
 from reconcilers import generations, intents
 from reconcilers.generations import Rollback, Who, leads_to
@@ -33,6 +35,8 @@ def recorded(
             who=who,
             rollback=back,
         )
+        if back is None:  # What is pinned moves and removes otherwise than its manifest says.
+            kept = replace(kept, understood=understood(review.reading, kept.config))
         generations.record(host, roots, kept)
         keep = review.reading.desired.policy.keep_generations
         generations.discard(host, roots, keep, back.to if back else None)

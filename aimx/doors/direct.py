@@ -14,10 +14,8 @@ from aimx.controller.instance import Instance
 from aimx.controller.pinned import PinError
 from aimx.controller.sources import digest
 from aimx.controller.terms import EVERY, Applied, Consent, StaleError, Watched, is_meant
-from aimx.doors import downgrade, intents
+from aimx.doors import intents
 from aimx.doors.answers import against, answering, applied, invalid, planned, valid
-from aimx.doors.reports import reported, standing, told
-from aimx.doors.tombstones import finished, plan_of, shown
 from aimx.doors.unread import Count, counted, uncounted
 from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
 from desired.problem import ManifestError
@@ -147,12 +145,18 @@ class Direct:
         except StaleError as cause:
             return intents.outdated(cause.plan, wish)
 
+    # What a plan does not take is imported by who asks for it: a plan shall start at once.
+
     def report(self, wish: Wish, question: Question) -> Answer:
+        from aimx.doors.reports import reported
+
         return reported(self.instance, wish, question)
 
     def tombstones(
         self, wish: Wish, errand: Errand, plan_id: str | None, watched: Watched
     ) -> Answer:
+        from aimx.doors.tombstones import finished, plan_of, shown
+
         with answering(wish) as answers:
             if plan_id is None:
                 answers.append(shown(self.instance, wish, errand))
@@ -167,6 +171,8 @@ class Direct:
         return answers[0]
 
     def downgrade(self, wish: Wish, plan_id: str | None, watched: Watched) -> Answer:
+        from aimx.doors import downgrade
+
         user = self.instance.host.user()
         who = Who(user.uid, user.name, "aimx rollback --layout 1")
         with answering(wish) as answers:
@@ -177,12 +183,15 @@ class Direct:
         return answers[0]
 
     def status(self, wish: Wish) -> Answer:
+        from aimx.doors.reports import told
+
         with answering(wish) as answers:
             answers.append(told(self._status(wish), wish))
         return answers[0]
 
     def _status(self, wish: Wish) -> dict[str, Any]:
         from aimx.controller.state import State  # Its log is the daemon's.
+        from aimx.doors.reports import standing
 
         state = State.after(self.instance)
         state.intended(self.instance.intents())

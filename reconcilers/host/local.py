@@ -69,7 +69,7 @@ class LocalHost:
         self, directory: PurePosixPath, names: Iterable[str]
     ) -> Mapping[str, Entry | None] | None:
         with looking(directory), self._anchors.directory(directory) as descriptor:
-            return {name: _look(name, descriptor) for name in names}
+            return _entries(names, descriptor)
         return None
 
     def names(self, directory: PurePosixPath) -> tuple[str, ...] | None:
@@ -285,6 +285,18 @@ def _look(name: str, parent: int) -> Entry | None:
         return _entry(os.stat(name, dir_fd=parent, follow_symlinks=False))
     except FileNotFoundError:
         return None
+
+
+def _entries(names: Iterable[str], parent: int) -> dict[str, Entry | None]:
+    """`_look` at each of thousands: a call less for each is a tenth of the time."""
+    entries: dict[str, Entry | None] = {}
+    look = os.stat
+    for name in names:
+        try:
+            entries[name] = _entry(look(name, dir_fd=parent, follow_symlinks=False))
+        except FileNotFoundError:
+            entries[name] = None
+    return entries
 
 
 def _entry(found: os.stat_result) -> Entry:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 from collections.abc import Callable
@@ -16,6 +15,8 @@ _UNSUPPORTED = {errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP}
 
 def rename_new(source: str, source_directory: int, target: str, target_directory: int) -> None:
     """Rename relative to descriptors of directories; `FileExistsError` where the target is."""
+    import ctypes  # Not for those who only look: it takes a while.
+
     renameat2 = _renameat2()
     if renameat2 is None:
         rename_after_looking(source, source_directory, target, target_directory)
@@ -49,6 +50,8 @@ def rename_after_looking(
 
 @cache
 def _renameat2() -> Callable[..., int] | None:
+    import ctypes
+
     call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if call is None:
         return None

@@ -7,7 +7,7 @@ one is a bare tuple, whose parts are the same objects where they are equal.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -104,33 +104,35 @@ def _look(addresses: Mapping[str, Address], world: World) -> dict[str, Directori
     for text, address in addresses.items():
         by_domain[address.domain.ascii][text] = address.folder
     seen: dict[str, Directories] = {}
+    # Something else in the place of a directory is told as the domain's, and never entered.
+    there = _directories(world, world.roots.data, sorted(by_domain))
     for domain in sorted(by_domain):
         names = by_domain[domain]
-        inbox, sent = (_look_at(world, domain, folder, names.values()) for folder in FOLDERS)
+        home = world.roots.domain(domain)
+        folders = _directories(world, home, FOLDERS) if domain in there else ()
+        looks = (
+            world.host.look_within(home / folder, names.values()) if folder in folders else None
+            for folder in FOLDERS
+        )
+        inbox, sent = (look or {} for look in looks)
         for text, name in names.items():
-            seen[text] = Directories(inbox.get(name), sent.get(name))
+            seen[text] = Directories(directory(inbox.get(name)), directory(sent.get(name)))
     return seen
 
 
-def _look_at(
-    world: World, domain: str, folder: str, names: Iterable[str]
-) -> Mapping[str, Standing]:
-    # Something else in the place of a directory is told as the domain's, and never entered.
-    for parent, name in ((world.roots.data, domain), (world.roots.domain(domain), folder)):
-        found = world.host.look_within(parent, (name,)) or {}
-        if not isinstance(directory(found.get(name)), Access):
-            return {}
-    entries = world.host.look_within(world.roots.folder(domain, folder), names) or {}
-    return {name: directory(entry) for name, entry in entries.items()}
+def _directories(world: World, parent: PurePosixPath, names: Iterable[str]) -> Container[str]:
+    """Which of the names stand for a directory."""
+    entries = world.host.look_within(parent, names) or {}
+    return {name for name, entry in entries.items() if isinstance(directory(entry), Access)}
 
 
 def _gone(world: World) -> Mapping[str, Address]:
     """What a generation knew and the manifest does not: to be retired, or to be moved."""
     desired = world.desired.mailboxes
     before = world.applied.mailboxes if world.applied else {}
-    known = {text: mailbox.address for text, mailbox in before.items()}
-    known |= {str(address): address for address in under_way(world.host, world.roots)}
-    return {text: address for text, address in known.items() if text not in desired}
+    gone = {text: before[text].address for text in before.keys() - desired.keys()}
+    begun = {str(address): address for address in under_way(world.host, world.roots)}
+    return gone | {text: address for text, address in begun.items() if text not in desired}
 
 
 def _declared(name: str, desired: Directories, observed: Directories, world: World) -> Change:

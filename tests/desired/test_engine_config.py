@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from desired.engine_config import Header, body, headed, header, is_whole, render
 from desired.manifest import Reading, read
 from desired.problem import Source
+from desired.restored import restored
 
 Read = Callable[..., Reading]
 
@@ -130,6 +131,7 @@ def test_a_rendered_config_means_what_it_was_rendered_from(
     again = read([Source("config.toml", rendered)]).desired
 
     assert again == desired
+    assert restored(rendered) == desired
     assert header(rendered) == Header(7, desired.digest)
     assert render(desired, generation=7) == rendered
 

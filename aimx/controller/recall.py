@@ -1,0 +1,117 @@
+"""A manifest that was applied as it is, had again from the record of its generation.
+
+To understand ten thousand mailboxes takes longer than to look at them, and an apply has done it:
+it found nothing wrong, and recorded what it compiled. That holds for the same octets, the same
+program and the same owners; for anything else the manifest is read.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import PurePosixPath
+
+from desired.desired import Desired
+from desired.engine_config import body, header
+from desired.manifest import Reading
+from desired.problem import KeyPath, Source, digest
+from desired.restored import restored
+from reconcilers import generations
+from reconcilers.host.host import Nature, UnseenError
+from reconcilers.host.host import Reading as Looking
+from reconcilers.roots import Roots
+from reconcilers.understood import Understood
+
+# Ten thousand warnings would make the record longer than the manifest.
+_MOST_WARNINGS = 100
+# What of a record it is had from.
+_FILES = ("record.json", "config.toml")
+# All that decides what a manifest means.
+_CODE = ("desired", "desired.rules", "pydantic", "pydantic_core", "tomli", "idna")
+
+
+def understood(reading: Reading, config: bytes) -> Understood | None:
+    """What to record of a reading, where the engine config says all that it desires.
+
+    It does not where something was withheld from it, or is protected by an earlier manifest.
+    """
+    desired = reading.desired
+    head = header(config)
+    if head is None or len(reading.warnings) > _MOST_WARNINGS:
+        return None
+    if desired.spellings != _usual_spellings(desired, desired.sources):
+        return None
+    if not config.endswith(b"\n" + body(desired)):
+        return None
+    return Understood(
+        program(), desired.digest, sha256(config).hexdigest(), reading.owners, reading.warnings
+    )
+
+
+def recalled(
+    host: Looking, roots: Roots, sources: tuple[Source, ...], exists: Callable[[str], bool]
+) -> Reading | None:
+    """What the sources say, where the last generation is of them; None where they must be read."""
+    try:
+        number = max(generations.numbers(host, roots), default=0)
+        kept = roots.generations / str(number)
+        if not number or not all(_is_ours(host, kept / name) for name in _FILES):
+            return None
+        said = generations.about(host, roots, number).understood
+        config = host.read(kept / "config.toml") or b""
+    except UnseenError:
+        return None
+    if said is None or said.program != program() or said.digest != digest(sources):
+        return None
+    if said.config != sha256(config).hexdigest():
+        return None
+    if any(exists(owner) != before for owner, before in said.owners.items()):
+        return None
+    desired = restored(config)
+    spellings = _usual_spellings(desired, sources)
+    desired = replace(desired, digest=said.digest, sources=sources, spellings=spellings)
+    return Reading(desired, said.warnings, said.owners)
+
+
+def _usual_spellings(
+    desired: Desired, sources: Sequence[Source]
+) -> Mapping[KeyPath, tuple[str, KeyPath]]:
+    """Of a manifest without older shapes, whose domains stand in one list."""
+    return {
+        ("domains", domain.name.ascii): (sources[0].name, ("domains", index))
+        for index, domain in enumerate(desired.domains)
+    }
+
+
+def _is_ours(host: Looking, path: PurePosixPath) -> bool:
+    """Whether nobody but us can have written it."""
+    entry = host.look(path)
+    return (
+        entry is not None
+        and entry.nature is Nature.FILE
+        and entry.uid == host.user().uid
+        and not entry.mode & 0o022
+    )
+
+
+@cache
+def program() -> str:
+    """Which code understands manifests: another may find in the same one what this does not."""
+    told = (f"{name} {seen.st_size} {seen.st_mtime_ns}" for name, seen in sorted(_files()))
+    return sha256("\n".join((sys.version, *told)).encode()).hexdigest()
+
+
+def _files() -> Iterator[tuple[str, os.stat_result]]:
+    for package in _CODE:
+        spec = find_spec(package)
+        if spec is None or spec.origin is None:
+            continue
+        ours = package.startswith("desired")
+        for entry in os.scandir(os.path.dirname(spec.origin)):
+            if entry.name.endswith(".py") and (ours or entry.name == "__init__.py"):
+                yield f"{package}/{entry.name}", entry.stat()

@@ -1,0 +1,167 @@
+"""The engine config back to what it was compiled from, without asking whether it fits.
+
+Only for a config that this very program compiled and nobody has touched since: it is canonical,
+so that each value is as its type writes it. Whatever else may be wrong with a file, `manifest.read`
+tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, replace
+from datetime import timedelta
+from functools import cache
+from ipaddress import ip_network
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import tomli
+
+from desired import desired as values
+from desired.desired import Desired, HostedDomain, Identity, Mailbox
+from desired.names import Address, Domain, Glob, HookName, LocalPart, Selector, Slug
+from desired.quantities import Endpoint, parse_duration
+
+T = TypeVar("T")
+
+Tables = Mapping[str, Any]
+
+_READ: Mapping[Any, Callable[[str], Any]] = {
+    Address: Address.parse,
+    Domain: Domain.parse,
+    Endpoint: Endpoint.parse,
+    Glob: Glob,
+    HookName: HookName,
+    Selector: Selector,
+    Slug: Slug,
+    timedelta: parse_duration,
+    values.Network: ip_network,
+}
+_SECTIONS = ("smtp", "tls", "outbound", "dns", "http", "controller", "log", "limits")
+
+
+def restored(config: bytes) -> Desired:
+    """What an engine config was compiled from, but for its digest and its sources."""
+    tables: Tables = tomli.loads(config.decode())
+    hosted = {name: _hosted(name, tables["domain"][name]) for name in tables["domains"]}
+    sections = {name: tables[name] for name in _SECTIONS if name in tables}
+    desired = Desired(
+        domains=tuple(hosted.values()),
+        mailboxes={},
+        policy=_policy(tables["policy"]),
+        identities={slug: _identity(slug, table) for slug, table in _in(tables, "identities")},
+        moved=tuple(
+            values.Moved(_resource(each["from"]), _resource(each["to"]))
+            for each in tables.get("moved", ())
+        ),
+        removed=tuple(
+            values.Removed(_resource(each["address"]), each["data"])
+            for each in tables.get("removed", ())
+        ),
+        metrics=_metrics(tables.get("metrics")),
+        users=_value(values.ServerUsers, tables["server"]["users"]),
+        enable_ipv6=tables["enable_ipv6"],
+        verify_host=tables.get("verify_host"),
+        data_dir=tables.get("data_dir"),
+        **{name: _read(_hints(Desired)[name], table) for name, table in sections.items()},
+    )
+    return replace(desired, mailboxes=dict(_mailboxes(tables, hosted, desired.limits)))
+
+
+def _mailboxes(
+    tables: Tables, hosted: Mapping[str, HostedDomain], usual: values.Limits
+) -> Iterator[tuple[str, Mailbox]]:
+    """What a mailbox does not say is as its domain and the whole say it."""
+    for text, table in _in(tables, "mailboxes"):
+        local, _, name = text.rpartition("@")
+        domain = hosted[name]
+        address = Address(LocalPart(local), domain.name)
+        if len(table) == 1:  # Of ten thousand nearly all have an owner and nothing else.
+            yield (
+                text,
+                Mailbox(
+                    address, table["owner"], domain.trust, domain.trusted_senders, limits=usual
+                ),
+            )
+            continue
+        senders = table.get("trusted_senders")
+        limits = table.get("limits")
+        yield (
+            text,
+            Mailbox(
+                address,
+                table["owner"],
+                table.get("trust", domain.trust),
+                domain.trusted_senders if senders is None else tuple(map(Glob, senders)),
+                tuple(map(_hook, table.get("hooks", ()))),
+                tuple(map(Address.parse, table.get("aliases", ()))),
+                table.get("lifecycle", {}).get("protect"),
+                table.get("allow_root_catchall", False),
+                usual if limits is None else _value(values.Limits, limits),
+            ),
+        )
+
+
+def _hosted(name: str, table: Tables) -> HostedDomain:
+    return HostedDomain(
+        Domain.parse(name),
+        table["trust"],
+        tuple(map(Glob, table["trusted_senders"])),
+        table["signature"],
+        Selector(table["dkim_selector"]),
+        tuple(table["dkim"]["algorithms"]),
+        _read(timedelta | None, table["dkim"].get("rotate_every")),
+        table.get("lifecycle", {}).get("protect"),
+    )
+
+
+def _hook(table: Tables) -> values.Hook:
+    seconds = timedelta(seconds=table["timeout_secs"])
+    given = {key: value for key, value in table.items() if key != "timeout_secs"}
+    return replace(_value(values.Hook, given), timeout=seconds)
+
+
+def _identity(slug: str, table: Tables) -> Identity:
+    return _value(Identity, {"slug": slug, **table})
+
+
+def _policy(table: Tables) -> values.Policy:
+    kept = {key: value for key, value in table.items() if value != "keep"}
+    return _value(values.Policy, kept)
+
+
+def _metrics(table: Tables | None) -> values.Metrics:
+    if table is None:
+        return values.Metrics()
+    return values.Metrics(_read(Endpoint, table["bind"]) if table["bind"] else None)
+
+
+def _resource(text: str) -> Address:
+    return Address.parse(text.removeprefix("mailbox/"))
+
+
+def _in(tables: Tables, name: str) -> Any:
+    return tables.get(name, {}).items()
+
+
+def _value(kind: Callable[..., T], table: Tables) -> T:
+    hints = _hints(kind)
+    return kind(**{key: _read(hints[key], value) for key, value in table.items()})
+
+
+def _read(hint: Any, value: Any) -> Any:
+    """A value as the type of its field has it."""
+    if hint in _READ:
+        return _READ[hint](value)
+    if isinstance(value, list):
+        inner = get_args(hint)[0]
+        return tuple(_read(inner, part) for part in value)
+    if get_origin(hint) in (Union, UnionType):  # Of something and None, which nothing writes.
+        return None if value is None else _read(get_args(hint)[0], value)
+    return _value(hint, value) if isinstance(value, dict) else value
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {part.name: hints[part.name] for part in fields(kind)}
