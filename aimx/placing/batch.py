@@ -1,7 +1,7 @@
 """Group commit: everything that waits becomes durable together, and is answered together.
 
-The order is the promise (RFC 5321 4.2.5 makes 250 ours): written and flushed, then the rows, then
-the names, then the directories flushed, then the answers.
+The order is the promise (RFC 5321 4.2.5 makes 250 ours): written, then flushed and the rows
+committed, then the names, then the directories flushed, then the answers.
 """
 
 from __future__ import annotations
@@ -87,8 +87,7 @@ class Committer:
         repeated = _repeated(jobs)
         staged = list(self._staged(job for job in jobs if id(job) not in repeated))
         try:
-            self._flush(staged)
-            self._record(jobs, staged)
+            self._make_durable(jobs, staged)
             self._publish(_unanswered(staged))
             self._flush_directories(_unanswered(staged))
             self._conclude(_unanswered(staged))
@@ -147,17 +146,27 @@ class Committer:
             raise
         return bundle
 
-    def _flush(self, staged: Sequence[Staged]) -> None:
+    def _make_durable(self, jobs: Sequence[Job], staged: Sequence[Staged]) -> None:
+        """Files and rows at once: each waits for the disk, and neither for the other."""
+        if not staged:
+            self._record(jobs, staged)
+            return
+        with self._desk.disk.beside(lambda: self._flush(staged)) as flushing:
+            self._record(jobs, staged)
+        for each in _unanswered(staged):
+            for descriptor in (*each.draft.files, each.draft.directory):
+                if descriptor in flushing.failures:
+                    failure = flushing.failures[descriptor]
+                    self._forget(each, translated(failure, "flushing the message"))
+                    break
+
+    def _flush(self, staged: Sequence[Staged]) -> dict[int, OSError]:
+        """A bundle's files first, and then the bundle."""
         disk = self._desk.disk
         failures = disk.flush_all(file for each in staged for file in each.draft.files)
-        failures |= disk.flush_all(
+        return failures | disk.flush_all(
             each.draft.directory for each in staged if each.draft.directory is not None
         )
-        for each in staged:
-            for descriptor in (*each.draft.files, each.draft.directory):
-                if descriptor in failures:
-                    each.job.fail(translated(failures[descriptor], "flushing the message"))
-                    break
 
     def _record(self, jobs: Sequence[Job], staged: Sequence[Staged]) -> None:
         rows = [
@@ -208,12 +217,16 @@ class Committer:
             for each in _unanswered(changed[directory]):
                 self._withdraw(each, translated(failure, "flushing the mailbox"))
 
+    def _forget(self, staged: Staged, failure: PlacingError) -> None:
+        """The message will not be placed, and its row goes."""
+        staged.job.fail(failure)
+        if staged.job.request.fingerprint is not None:
+            self._rows.withdraw((staged.job.request.fingerprint,))
+
     def _withdraw(self, staged: Staged, failure: PlacingError) -> None:
         """The message was not placed after all: its name, if it has one, and its row go."""
+        self._forget(staged, failure)
         job = staged.job
-        job.fail(failure)
-        if job.request.fingerprint is not None:
-            self._rows.withdraw((job.request.fingerprint,))
         try:
             staged.draft.withdraw(staged.mailbox, staged.stem)
         except OSError:

@@ -6,14 +6,22 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 # Above this a flush waits for a device and not for us, so that several at once take less long.
 _SLOW_SECONDS = 0.001
-_THREADS = 8
+_THREADS = 9  # One of them waits for the others.
 _WEIGHT = 0.2  # Of the newest flush in the running average.
 _CHUNK = 1 << 20
+
+
+@dataclass(slots=True)
+class Flushing:
+    """What came of it: by descriptor, what could not be made durable, and why."""
+
+    failures: dict[int, OSError] = field(default_factory=dict)
 
 
 class Disk:
@@ -78,6 +86,16 @@ class Disk:
             if failure is not None:
                 failures[descriptor] = failure
         return failures
+
+    @contextlib.contextmanager
+    def beside(self, flush: Callable[[], dict[int, OSError]]) -> Iterator[Flushing]:
+        """Flush in a thread while the block runs; what failed is known after it."""
+        flushing = Flushing()
+        running = self._pool().submit(flush)
+        try:
+            yield flushing
+        finally:
+            flushing.failures = running.result()
 
     def close(self) -> None:
         if self._threads is not None:
