@@ -37,7 +37,8 @@ def desired(text):
                 Field(
                     "mailboxes.info@a.com.hooks.wake",
                     "",
-                    "event on_receive, cmd [/bin/wake], timeout 1m, fire_on_untrusted false",
+                    "event on_receive, cmd [/bin/wake], timeout 1m, fire_on_untrusted false,"
+                    " fire_on_automated true",
                 )
             ],
             id="a hook comes",
