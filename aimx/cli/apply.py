@@ -8,8 +8,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from aimx.cli import administer, saved, terminal, waiting
+from aimx.cli.lacking import Waited, told
 from aimx.cli.plan import removals
-from aimx.cli.waiting import Wait, Waited
+from aimx.cli.waiting import Wait
 from aimx.doors.exits import Exit
 from aimx.doors.refusal import message_of, refused
 from aimx.doors.wish import MOST_LANES, Answer
@@ -120,7 +121,7 @@ def _streamed(options: argparse.Namespace, wait: Wait | None) -> int:
     waited = wait.until(answer.generation)
     events.waited(waited)
     code = Exit.DONE if waited.converged else Exit.NOT_CONVERGED
-    events.ended(code, "" if waited.converged else waiting.told(waited, answer.generation, 80))
+    events.ended(code, "" if waited.converged else told(waited, answer.generation, 80))
     return code
 
 
@@ -162,7 +163,7 @@ def _ended(options: argparse.Namespace, answer: Answer, wait: Wait | None) -> in
 
 
 def _waited(options: argparse.Namespace, waited: Waited, answer: Answer) -> int:
-    text = waiting.told(waited, answer.generation, terminal.columns())
+    text = told(waited, answer.generation, terminal.columns())
     if not waited.converged:
         terminal.tell(text)
         return Exit.NOT_CONVERGED

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aimx.cli import terminal
-from aimx.cli.waiting import Waited
+from aimx.cli.lacking import Waited
 from aimx.doors.events import Event, event
 from aimx.doors.wish import Answer
 

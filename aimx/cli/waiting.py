@@ -1,4 +1,4 @@
-"""Waiting until the running engine is what was applied, and saying what is missing where it is not.
+"""Waiting until the running engine is what was applied.
 
 The daemon's conditions are asked for again and again, also across its restart.
 """
@@ -7,51 +7,17 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from textwrap import wrap
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from aimx.cli import administer, terminal
+from aimx.cli.lacking import Missing, Status, Waited, has_engine, lacking
 
 LONGEST = 86_400  # Seconds.
 USUAL = 60
 _PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0)  # Seconds between two looks; the last one from then on.
-_LINES = 6  # Of a condition's message; the status has them all.
 
-Status = Mapping[str, Any]
 Look = Callable[[], Status | None]  # None: no daemon answers.
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """A condition that does not hold, and what to do about it."""
-
-    type: str
-    status: str
-    reason: str
-    message: str
-    remedy: str
-
-
-@dataclass(frozen=True, slots=True)
-class Waited:
-    """How the waiting ended."""
-
-    seconds: float
-    missing: tuple[Missing, ...]
-    engine: bool = True  # One runs that had to take it up.
-
-    @property
-    def converged(self) -> bool:
-        return not self.missing
-
-    def document(self) -> dict[str, Any]:
-        return {
-            "converged": self.converged,
-            "seconds": round(self.seconds, 3),
-            "missing": [asdict(each) for each in self.missing],
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +46,7 @@ class Wait:
                 spent = time.monotonic() - began
                 nobody = status is None and not self.served
                 if not missing or nobody or spent >= self.seconds:
-                    return Waited(spent, missing, status is None or _has_engine(status))
+                    return Waited(spent, missing, status is None or has_engine(status))
                 _show(missing[0], spent)
                 time.sleep(min(next(pauses, _PAUSES[-1]), self.seconds - spent))
         except KeyboardInterrupt:
@@ -94,90 +60,7 @@ class Wait:
                 terminal.overwrite("")
 
 
-def lacking(status: Status | None, generation: int) -> Iterator[Missing]:
-    """What of a status is not as it is once this generation is taken up."""
-    if status is None:
-        remedy = "Start it with `aimx serve`. If it ran before, its log says why it ended."
-        yield Missing("EngineActive", "Unknown", "NoDaemon", "no daemon runs", remedy)
-        return
-    if not status.get("settled", True):
-        told = "the daemon has not looked at everything yet"
-        yield Missing("Converged", "Unknown", "Looking", told, "Wait longer: `--wait SECONDS`.")
-    else:
-        yield from _unlike(status, "Converged")
-    if not _has_engine(status):
-        return
-    running = status["engine_generation"]
-    if condition := next(_unlike(status, "EngineActive"), None):
-        yield condition
-    elif running < generation:
-        told = f"the engine runs generation {running}, and {generation} was applied"
-        yield Missing("EngineActive", "False", "Behind", told, _REMEDIES["Refused"])
-
-
-def told(waited: Waited, generation: int, columns: int) -> str:
-    """In text: that it holds, or each condition that does not and what to do."""
-    if waited.converged:
-        runs = f"the engine runs generation {generation}"
-        return f"Converged after {waited.seconds:.1f}s: {runs if waited.engine else _NO_ENGINE}."
-    first = "applied, and nobody is there to take it up:"
-    if not any(each.reason == "NoDaemon" for each in waited.missing):
-        first = f"applied, and not converged after {waited.seconds:.0f}s:"
-    lines = [f"aimx apply: {first}"]
-    for each in waited.missing:
-        reason = f" ({each.reason})" if each.reason else ""
-        head, *more = (each.message or "no more is known").split("\n")
-        if len(more) >= _LINES:
-            more = [*more[: _LINES - 1], f"and {len(more) - _LINES + 1:,} more lines"]
-        lines += _wrapped(f"{each.type} is {each.status}{reason}: {head}", columns, 2)
-        lines += [line for text in more for line in _wrapped(text, columns, 6)]
-        lines += _wrapped(each.remedy, columns, 6)
-    return "\n".join(lines)
-
-
-_NO_ENGINE = "no engine runs beside `aimx watch`"
-
-_REMEDIES = {
-    "ManifestInvalid": "`aimx validate` tells what is wrong with it.",
-    "ChangesPending": "`aimx plan` shows what is left, and `aimx apply` does it.",
-    "Blocked": "`aimx plan` tells what lifts it.",
-    "DriftReported": "`aimx apply` repairs it.",
-    "ApplyFailed": "Correct it; the daemon tries again by itself, and `aimx apply` at once.",
-    "Refused": "The engine goes on as before. Correct it, then run `aimx apply` again.",
-}
-_ANY_REMEDY = "`aimx status` tells how it stands."
-
-
-def _unlike(status: Status, kind: str) -> Iterator[Missing]:
-    found = {each["type"]: each for each in status["conditions"]}
-    told = found.get(kind, {"status": "Unknown", "reason": "", "message": ""})
-    if told["status"] == "True":
-        return
-    remedy = _REMEDIES.get(told["reason"], _ANY_REMEDY)
-    if told["reason"] == "ChangesPending" and found.get("Suspended", {}).get("status") == "True":
-        remedy += " The daemon is suspended: `aimx resume` lets it go on."
-    yield Missing(kind, told["status"], told["reason"], told["message"], remedy)
-
-
-def _has_engine(status: Status) -> bool:
-    """Whether one is there to take anything up."""
-    return not any(each["reason"] == "NoEngine" for each in status["conditions"])
-
-
 def _show(missing: Missing, seconds: float) -> None:
     if seconds >= 1 and terminal.can_overwrite():
         line = f"waiting for {missing.type}, {missing.reason or missing.status} ({seconds:.0f}s)"
         terminal.overwrite(line[: terminal.width()])
-
-
-def _wrapped(text: str, columns: int, indent: int) -> list[str]:
-    shown = "".join(c if c.isprintable() else "?" for c in text)
-    first, rest = " " * indent, " " * (indent + 4)
-    return wrap(
-        shown,
-        columns,
-        initial_indent=first,
-        subsequent_indent=rest,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )

@@ -44,6 +44,7 @@ THIN = {
     "aimx.cli.suspend",
     "aimx.cli.terminal",
     "aimx.cli.tombstones",
+    "aimx.cli.lacking",
     "aimx.cli.waiting",
     "aimx.doors",
     "aimx.doors.events",

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from aimx.cli.waiting import Wait, lacking, told
+from aimx.cli.lacking import lacking, told
+from aimx.cli.waiting import Wait
 from aimx.doors.exits import Exit
 
 
