@@ -140,7 +140,18 @@ class Outcome:
     text: str  # The Message-ID, or the reason.
 
 
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """A message was tried, and no copy of it is kept: these hooks of its author's mailbox fire."""
+
+    hooks: tuple[str, ...]
+    uid: int  # The owner's.
+    domain: str
+    name: str  # Of the mailbox's directory.
+    facts: str  # What each hook is told of it.
+
+
 TO_INBOUND = Vocabulary(Placements, Prepare, Commit, Drop, Leave, Connection)
 FROM_INBOUND = Vocabulary(Ready, Prepared, Refused, Committed, Closed)
 TO_OUTBOUND = Vocabulary(Placements, Prepare, Commit, Drop, Leave, Submission, Permitted, Forbidden)
-FROM_OUTBOUND = Vocabulary(Ready, Prepared, Refused, Committed, Authored, Outcome)
+FROM_OUTBOUND = Vocabulary(Ready, Prepared, Refused, Committed, Authored, Attempted, Outcome)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -10,16 +11,21 @@ from typing import TypeAlias
 
 import structlog
 
+from aimx.channel.control import Attempted
 from aimx.channel.packets import close_all
 from aimx.hooks.queue import Queue
 from aimx.placing.control import Firing, Take
 
 MOST_RUNNING = 16
 MOST_OF_AN_OWNER = 4
+# Firings without a message, which wait in memory: an attempt to send that left no copy.
+MOST_OFFERED = 1000
 _LAST_WORD_SECONDS = 5.0  # For the placer to hear what is finished.
 
 # Fires, with the message's descriptor, until the event is set. It tells the log itself.
 Fire: TypeAlias = Callable[[Firing, int | None, asyncio.Event], Awaitable[None]]
+
+_FULL = f"{MOST_OFFERED} firings wait already"
 
 log = structlog.get_logger()
 
@@ -33,6 +39,9 @@ class Dispatch:
         self._running: dict[int, asyncio.Task[None]] = {}
         self._owners: Counter[int] = Counter()
         self._finished: set[int] = set()
+        self._offered: list[Firing] = []
+        # Below zero, where the placer has no numbers.
+        self._numbers = itertools.count(-1, -1)
         self._asking = asyncio.Lock()
         self._stirred = asyncio.Event()
         self._leaving = False
@@ -41,6 +50,15 @@ class Dispatch:
     def stir(self) -> None:
         """Something may be due, or there is a new placer to be told what runs."""
         self._stirred.set()
+
+    def offer(self, attempted: Attempted) -> None:
+        """Fire these as well. They wait in memory, and a crash loses them with the attempt."""
+        for hook in attempted.hooks:
+            if len(self._offered) >= MOST_OFFERED:
+                log.warning("after_send", hook="quiet", hook_name=hook, reason=_FULL)
+                continue
+            self._offered.append(_firing(next(self._numbers), hook, attempted))
+        self.stir()
 
     async def serve(self) -> None:
         """Until cancelled: begin what is due."""
@@ -54,6 +72,9 @@ class Dispatch:
     async def leave(self, seconds: float) -> None:
         """Begin nothing any more; what runs has so long, and is ended then."""
         self._leaving = True
+        for firing in self._offered:
+            log.warning("after_send", hook="quiet", hook_name=firing.hook, reason="aimx stops")
+        self._offered.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WORD_SECONDS):
                 await self._begin_one()
@@ -69,6 +90,9 @@ class Dispatch:
     async def _begin_one(self) -> bool:
         """Say what is over, and ask for one that is due; whether there was one."""
         async with self._asking:
+            if (offered := self._next_offered()) is not None:
+                self._begin(offered, ())
+                return True
             finished = frozenset(self._finished)
             answer = await self._queue.take(self._take(finished))
             if answer is None:
@@ -78,15 +102,24 @@ class Dispatch:
             if not isinstance(message, Firing):
                 close_all(descriptors)
                 return False
-            self._owners[message.uid] += 1
-            task = asyncio.get_running_loop().create_task(self._fired(message, descriptors))
-            self._running[message.number] = task
+            self._begin(message, descriptors)
             return True
+
+    def _begin(self, firing: Firing, descriptors: tuple[int, ...]) -> None:
+        self._owners[firing.uid] += 1
+        task = asyncio.get_running_loop().create_task(self._fired(firing, descriptors))
+        self._running[firing.number] = task
+
+    def _next_offered(self) -> Firing | None:
+        for place, firing in enumerate(self._offered):
+            if self._owners[firing.uid] < MOST_OF_AN_OWNER and not self._leaving:
+                return self._offered.pop(place)
+        return None
 
     def _take(self, finished: frozenset[int]) -> Take:
         busy = [uid for uid, count in self._owners.items() if count >= MOST_OF_AN_OWNER]
         return Take(
-            running=tuple(self._running),
+            running=tuple(number for number in self._running if number > 0),
             finished=tuple(finished),
             busy=tuple(busy),
             wanted=not self._leaving,
@@ -104,5 +137,20 @@ class Dispatch:
             self._owners[firing.uid] -= 1
             if not self._owners[firing.uid]:
                 del self._owners[firing.uid]
-            self._finished.add(firing.number)
+            if firing.number > 0:
+                self._finished.add(firing.number)
             self.stir()
+
+
+def _firing(number: int, hook: str, attempted: Attempted) -> Firing:
+    return Firing(
+        number=number,
+        hook=hook,
+        uid=attempted.uid,
+        domain=attempted.domain,
+        folder="sent",
+        name=attempted.name,
+        stem="",
+        path="",
+        facts=attempted.facts,
+    )

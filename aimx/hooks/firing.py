@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 
@@ -47,16 +48,26 @@ class Fires:
             return
         if command is None:
             _stays_quiet(firing, command, "the hook does not exist any more")
-        elif message is None:
+        elif firing.reason:
             _stays_quiet(firing, command, firing.reason)
         elif reason := obstacle(command, firing, facts) or self._broken(command, facts):
             _stays_quiet(firing, command, reason)
         else:
             told = variables(command, facts, firing.stem, self._path(firing))
-            outcome = await run(self._launcher, command, told, message, stopping)
+            outcome = await self._run(command, told, message, stopping)
             _tell(firing, command, outcome)
 
-    def _path(self, firing: Firing) -> PurePosixPath:
+    async def _run(
+        self, command: Command, told: dict[str, str], message: int | None, stopping: asyncio.Event
+    ) -> Outcome:
+        if message is not None:
+            return await run(self._launcher, command, told, message, stopping)
+        with open(os.devnull, "rb") as nothing:
+            return await run(self._launcher, command, told, nothing.fileno(), stopping)
+
+    def _path(self, firing: Firing) -> PurePosixPath | None:
+        if not firing.path:
+            return None
         return self._data / firing.domain / firing.folder / firing.name / firing.path
 
     def _broken(self, command: Command, facts: Facts) -> str:

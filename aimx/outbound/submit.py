@@ -46,6 +46,7 @@ class Sending:
     keep: Keep
     clock: Callable[[], datetime]
     message_id: Callable[[str], str]  # For a domain, without brackets.
+    unkept: Callable[[Mailed], None] = lambda _: None  # Told of what was tried and leaves no copy.
 
     def author(self, submission: bytes) -> Correspondent | NotSent:
         """Whom to authorise, before anything else is done with the submission."""
@@ -90,7 +91,11 @@ class Sending:
     async def _settle(self, mailed: Mailed) -> None:
         """Keep a copy of what went out or never will. What may be sent again leaves none."""
         attempt = mailed.attempt
-        kept = "" if attempt.may_repeat else await self.keep(mailed)
+        kept = ""
+        if attempt.may_repeat:
+            self.unkept(mailed)
+        else:
+            kept = await self.keep(mailed)
         log.info(
             "mail sent",
             message_id=mailed.composed.heading.message_id,

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from aimx.channel.control import Authored, Closed, Outcome
+from aimx.channel.control import Attempted, Authored, Closed, Outcome
 from aimx.controller.activation import EngineError
 from aimx.controller.compiled import Compiled
 from aimx.hooks.dispatch import Dispatch
@@ -103,10 +103,12 @@ class Running:
         for listener in old:
             self._spawn(self._acceptance.leave(listener))
 
-    def _heard(self, worker: Worker, message: Closed | Authored | Outcome) -> None:
+    def _heard(self, worker: Worker, message: Closed | Authored | Attempted | Outcome) -> None:
         match message:
             case Closed(peer):
                 self._acceptance.closed(worker, peer)
+            case Attempted():
+                self._dispatch.offer(message)
             case Authored() | Outcome():
                 self.submissions.heard(message)
 

@@ -102,11 +102,13 @@ class Outbound:
         self._signers = {
             (domain, signer.selector, keys[domain]): signer for domain, signer in signers.items()
         }
+        keeping = Keeping(snapshot, self._placements, self._post.post)
         sending = Sending(
             snapshot=snapshot,
             signers=signers,
             deliverer=self._deliverer(snapshot, told.relay_password),
-            keep=Keeping(snapshot, self._placements).keep,
+            keep=keeping.keep,
+            unkept=keeping.unkept,
             clock=_now,
             message_id=lambda domain: f"{uuid.uuid4()}@{domain}",
         )

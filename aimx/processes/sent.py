@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 
+from aimx.channel.control import Attempted
+from aimx.channel.frames import FINGERPRINT_SIZE, Due
+from aimx.hooks import attempted
 from aimx.mail.mime import File
 from aimx.mail.sent import Outgoing, finish
 from aimx.outbound.outcome import Status
 from aimx.outbound.submit import Mailed
 from aimx.placing.client import NotPlaced, Placed, Placement, PlacingClient
-from aimx.snapshot import Snapshot
+from aimx.snapshot import Route, Snapshot
 
 log = structlog.get_logger()
 
@@ -22,13 +27,14 @@ class Keeping:
 
     snapshot: Snapshot
     placements: PlacingClient
+    tell: Callable[[Attempted], None]  # The supervisor, of hooks for what has no copy.
 
     async def keep(self, mailed: Mailed) -> str:
         """The copy's id, or "" if it could not be kept: that undoes no delivery."""
         route = self.snapshot.routes.get(mailed.composed.heading.author.address)
         if route is None or route.uid is None:
             return ""
-        stored = finish(_outgoing(mailed))
+        stored, due = finish(_outgoing(mailed)), self._due(route, mailed)
         placement = Placement(
             domain=route.domain,
             folder="sent",
@@ -37,13 +43,30 @@ class Keeping:
             base=stored.base,
             rest=stored.rest,
             attachments=stored.attachments,
+            # Nothing is sent twice as one: the fingerprint is only what the firings hang on.
+            fingerprint=secrets.token_bytes(FINGERPRINT_SIZE) if due else None,
+            due=due,
         )
         match await self.placements.place(placement):
             case Placed(stem):
                 return stem
             case NotPlaced(reason):
                 log.error("sent copy not kept", mailbox=route.mailbox, reason=reason)
+                self.unkept(mailed)
                 return ""
+
+    def unkept(self, mailed: Mailed) -> None:
+        """Of this attempt there is no copy; its hooks fire without one."""
+        route = self.snapshot.routes.get(mailed.composed.heading.author.address)
+        due = self._due(route, mailed) if route is not None else None
+        if route is not None and route.uid is not None and due is not None:
+            facts = due.facts.decode()
+            self.tell(Attempted(due.hooks, route.uid, route.domain, route.folder, facts))
+
+    def _due(self, route: Route, mailed: Mailed) -> Due | None:
+        hooks = self.snapshot.hooks_on("after_send", route.mailbox)
+        status = mailed.attempt.status.value
+        return attempted.due(hooks, mailed.content, mailed.attempted_at, status)
 
 
 def _outgoing(mailed: Mailed) -> Outgoing:
