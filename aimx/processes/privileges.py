@@ -45,7 +45,8 @@ def harden() -> None:
 
 
 def _check_no_way_back() -> None:
-    with contextlib.suppress(PermissionError):
+    # Not permitted; or invalid, in a user namespace that knows no root.
+    with contextlib.suppress(OSError):
         os.setuid(0)
         raise PrivilegeError("root could be had back after it was given up")
 
