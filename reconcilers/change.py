@@ -61,6 +61,18 @@ class Fingerprint:
 
 
 @dataclass(frozen=True, slots=True)
+class Lacking:
+    """What is not there and no apply brings about: it is told, and nothing waits for it."""
+
+    address: str
+    reason: str  # What is not there, in one sentence.
+    remedy: str  # What to do, in one sentence.
+
+    def __str__(self) -> str:
+        return f"{self.address}: {self.reason}; {self.remedy}."
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """What a plan does to one resource, and why."""
 

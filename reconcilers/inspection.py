@@ -132,6 +132,9 @@ def _idle(address: str, plan: Plan, looked: _Kind, *, wanted: bool) -> str:
     }
     if _FOUNDATION in blocked and address != _FOUNDATION:
         return f"since nothing is planned before {_FOUNDATION} is as it should be"
+    lacking = next((each for each in plan.lacking if each.address == address), None)
+    if lacking is not None:
+        return f"{lacking.reason}; {lacking.remedy}"
     return "it is as the manifest says" if wanted else "it is neither desired nor there"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reconcilers.change import Action, Blocked, Change
+from reconcilers.change import Action, Blocked, Change, Lacking
 from reconcilers.step import Step
 
 
@@ -29,6 +29,7 @@ class Plan:
     unsettled: tuple[Unsettled, ...] = ()
     refused: Blocked | None = None  # A safety rule refuses the whole; then there are no steps.
     notes: tuple[str, ...] = ()  # What the operator should know of the manifest, a sentence each.
+    lacking: tuple[Lacking, ...] = ()
 
     @property
     def pending(self) -> tuple[Change, ...]:
@@ -38,6 +39,11 @@ class Plan:
     @property
     def blocked(self) -> tuple[Change, ...]:
         return tuple(change for change in self.changes if change.blocked is not None)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What the operator should know beside the changes, a sentence each."""
+        return (*map(str, self.lacking), *self.notes)
 
     @property
     def is_empty(self) -> bool:

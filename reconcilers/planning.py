@@ -10,7 +10,7 @@ from typing import Any
 from desired.desired import Desired
 from reconcilers.applied import what_was_applied
 from reconcilers.blocks import spent
-from reconcilers.change import Action, Blocked, Change
+from reconcilers.change import Action, Blocked, Change, Lacking
 from reconcilers.consent import agreed, witness
 from reconcilers.difference import Surplus, diff
 from reconcilers.fingerprint import fingerprint
@@ -67,6 +67,7 @@ def plan(
         unsettled=tuple(survey.unsettled),
         refused=verdict.refused,
         notes=tuple(spent(world)),
+        lacking=tuple(survey.lacking),
     )
 
 
@@ -89,6 +90,12 @@ class _Survey:
     intents: list[_Intent] = field(default_factory=list)
     unchanged: int = 0
     unsettled: list[Unsettled] = field(default_factory=list)
+    lacking: list[Lacking] = field(default_factory=list)
+
+    def add(self, kind: _Survey) -> None:
+        self.intents += kind.intents
+        self.unchanged += kind.unchanged
+        self.lacking += kind.lacking
 
     @property
     def changes(self) -> list[Change]:
@@ -109,32 +116,33 @@ def _survey(world: World) -> _Survey:
     survey = _Survey()
     for reconciler in RECONCILERS:
         try:
-            intents, unchanged = _settle(reconciler, world)
+            survey.add(_settle(reconciler, world))
         except UnseenError as cause:
             survey.unsettled.append(Unsettled(reconciler.kind, str(cause)))
-        else:
-            survey.intents += intents
-            survey.unchanged += unchanged
         if survey.unfounded:
             break
     return survey
 
 
-def _settle(reconciler: Reconciler[Any], world: World) -> tuple[list[_Intent], int]:
+def _settle(reconciler: Reconciler[Any], world: World) -> _Survey:
     """What is to be done about a kind, and how many of it are as they should be."""
     desired = reconciler.desired(world)
-    intents, unchanged = [], len(desired)
+    found = _Survey(unchanged=len(desired))
     for difference in diff(desired, reconciler.observe(world)):
         change = reconciler.change(difference, world)
         if change is None:
+            continue
+        if isinstance(change, Lacking):
+            found.lacking.append(change)
+            found.unchanged -= 1
             continue
         change = replace(change, fingerprint=fingerprint(difference))
         deeds = () if change.blocked else tuple(reconciler.steps(difference, world))
         gone = isinstance(difference, Surplus)
         keys = () if gone else reconciler.asked_by(difference.name, world)
-        intents.append(_Intent(Work(change, deeds, reconciler.activates), keys))
-        unchanged -= not gone
-    return intents, unchanged
+        found.intents.append(_Intent(Work(change, deeds, reconciler.activates), keys))
+        found.unchanged -= not gone
+    return found
 
 
 def _held_back(

@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias, TypeVar
 
 from desired import engine_config
 from desired.desired import Desired
-from reconcilers.change import Change
+from reconcilers.change import Change, Lacking
 from reconcilers.difference import Difference
 from reconcilers.host.host import Reading
 from reconcilers.migration import NONE, Migration
@@ -67,7 +67,7 @@ class Reconciler(Protocol[T]):
     def observe(self, world: World) -> Mapping[str, T]:
         """What is there and ours; raises `UnseenError` where it could not look."""
 
-    def change(self, difference: Difference[T], world: World) -> Change | None:
+    def change(self, difference: Difference[T], world: World) -> Change | Lacking | None:
         """What to do about a difference, or None where nothing is to be done about it.
 
         Its fingerprint and its place in the manifest are filled in later.

@@ -8,7 +8,8 @@ from pathlib import PurePosixPath
 
 from reconcilers.change import Action, Blocked, Change, Field
 from reconcilers.difference import Changed, Difference, Missing, Surplus
-from reconcilers.host.host import Access, Account, Nature, UnseenError
+from reconcilers.host.host import Access, Nature, UnseenError
+from reconcilers.kinds.account import service_account
 from reconcilers.migration import Rename, fields_of
 from reconcilers.operations import MakeDirectory, Move, WriteFile
 from reconcilers.reconciler import Keys, World
@@ -80,7 +81,6 @@ class LayoutReconciler:
                     Action.CREATE,
                     "nothing is installed here yet",
                     blocked=_not_ours(world),
-                    notes=tuple(_stand_ins(world)),
                 )
             case Changed(_, desired, observed):
                 return Change(
@@ -143,29 +143,6 @@ def _tree(world: World) -> Iterator[tuple[PurePosixPath, Access]]:
     users = world.desired.users
     yield roots.spool, access(0o700, service_account(world, users.inbound))
     yield roots.outbound, access(0o700, service_account(world, users.outbound))
-
-
-def service_account(world: World, name: str) -> Account:
-    """Whom an unprivileged process runs as.
-
-    Rootless it is our own user; where the user is still to be made, `nobody` stands in.
-    """
-    user = world.host.user()
-    if user.uid != 0:
-        return user
-    return world.host.account(name) or world.host.account("nobody") or user
-
-
-def _stand_ins(world: World) -> Iterator[str]:
-    if world.host.user().uid != 0:
-        return
-    for name in (world.desired.users.inbound, world.desired.users.outbound):
-        if world.host.account(name) is None:
-            yield (
-                f"There is no user {name}, so nobody stands in for it: make it with"
-                f" `useradd --system --no-create-home --shell /usr/sbin/nologin {name}`, apply"
-                " again, and restart the daemon."
-            )
 
 
 def _observed(world: World) -> Mapping[str, Standing]:

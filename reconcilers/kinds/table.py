@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from reconcilers.kinds.account import AccountReconciler
 from reconcilers.kinds.certificate import CertificateReconciler
 from reconcilers.kinds.config import ConfigReconciler
 from reconcilers.kinds.dkim import DkimReconciler
@@ -17,6 +18,7 @@ from reconcilers.reconciler import Reconciler
 # Each has a type of its own for what it desires and observes; nobody outside looks into it.
 RECONCILERS: tuple[Reconciler[Any], ...] = (
     LayoutReconciler(),
+    AccountReconciler(),
     DkimReconciler(),
     CertificateReconciler(),
     DomainReconciler(),

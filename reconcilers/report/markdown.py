@@ -32,7 +32,7 @@ def plan_markdown(plan: Plan, *, saved: str = "") -> str:
     if plan.refused:
         lines += [f"**Refused:** {_code(plan.refused.reason)}", ""]
     lines += _table(rows)
-    lines += [*_counted(plan), *(f"\n{_code(note)}" for note in plan.notes)]
+    lines += [*_counted(plan), *(f"\n{_code(note)}" for note in plan.told)]
     lines += _copied(plan)
     for each in advice(plan, saved):
         lines += ["", _code(each.text)]

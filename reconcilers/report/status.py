@@ -23,7 +23,7 @@ class StatusRow:
 
 
 def status_rows(plan: Plan, every: Iterable[str] = ()) -> tuple[StatusRow, ...]:
-    """The resources that an apply would change, or that could not be looked at.
+    """The resources that an apply would change, that could not be looked at, or that are missing.
 
     With the addresses of all there are, those that are as they should be come last.
     """
@@ -40,7 +40,11 @@ def status_rows(plan: Plan, every: Iterable[str] = ()) -> tuple[StatusRow, ...]:
         StatusRow(drifted=False, symbol=UNSEEN_SYMBOL, address=each.address, why=each.reason)
         for each in plan.unsettled
     )
-    told = (*changes, *unseen)
+    lacking = (
+        StatusRow(drifted=False, symbol="", address=each.address, why=each.reason)
+        for each in plan.lacking
+    )
+    told = (*changes, *unseen, *lacking)
     known = {row.address for row in told}
     settled = (
         StatusRow(drifted=False, symbol="", address=address, why="")

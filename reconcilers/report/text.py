@@ -29,7 +29,7 @@ def plan_text(
     for unsettled in plan.unsettled:
         lines.append(_head(UNSEEN_SYMBOL, unsettled.address, colour=colour))
         lines += wrapped(f"could not be looked at: {unsettled.reason}", columns, _INDENT)
-    for note in plan.notes:
+    for note in plan.told:
         lines += wrapped(note, columns, " " * 2)
     if plan.changes or plan.unsettled:
         signs = ", ".join(f"{sign} {meaning}" for sign, meaning in legend(plan).items())

@@ -56,20 +56,6 @@ def test_rootless_everything_belongs_to_the_one_user(rootless):
     assert owners == {1000}
 
 
-def test_where_a_service_user_is_missing_nobody_stands_in_and_it_is_said(machine):
-    text = ONE + '[server]\nusers = { inbound = "not-yet" }\n'
-
-    change = machine.change(text, "layout")
-    machine.apply(text)
-
-    assert change.notes == (
-        "There is no user not-yet, so nobody stands in for it: make it with `useradd --system"
-        " --no-create-home --shell /usr/sbin/nologin not-yet`, apply again, and restart the"
-        " daemon.",
-    )
-    assert machine.host.look(machine.roots.spool).uid == 65534
-
-
 def test_taking_the_lock_does_not_make_the_plan_of_a_fresh_install_stale(machine):
     before = machine.plan(ONE)
 
