@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aimx.channel.frames import (
+    Due,
     Folder,
     Outcome,
     Reply,
@@ -27,6 +28,11 @@ PLAIN = Request(
 )
 WITHOUT_SURROGATES = st.characters(exclude_categories=("Cs",), exclude_characters="/\0")
 names = st.text(WITHOUT_SURROGATES, min_size=1, max_size=20).filter(lambda name: name[0] != ".")
+dues = st.builds(
+    Due,
+    hooks=st.lists(names, min_size=1, max_size=3).map(tuple),
+    facts=st.text(WITHOUT_SURROGATES, max_size=30).map(str.encode),
+)
 requests = st.builds(
     Request,
     number=st.integers(0, 2**32 - 1),
@@ -38,7 +44,7 @@ requests = st.builds(
     rest=st.none() | st.binary(max_size=100),
     fingerprint=st.none() | st.binary(min_size=32, max_size=32),
     attachments=st.lists(names, max_size=5, unique=True).map(tuple),
-)
+) | st.builds(dataclasses.replace, st.just(PLAIN), fingerprint=st.just(b"1" * 32), due=dues)
 
 
 @given(requests)
@@ -86,6 +92,15 @@ def test_no_bytes_raise_anything_but_malformed(payload: bytes, descriptors: int)
         pytest.param({"attachments": ("x", "x")}, id="equal-attachments"),
         pytest.param({"attachments": ("a/b",)}, id="attachment-with-slash"),
         pytest.param({"attachments": ("",)}, id="attachment-without-name"),
+        pytest.param({"due": Due(("tell",), b"")}, id="firing-without-fingerprint"),
+        pytest.param({"due": Due((), b""), "fingerprint": b"1" * 32}, id="firing-of-no-hook"),
+        pytest.param({"due": Due(("a/b",), b""), "fingerprint": b"1" * 32}, id="hook-with-slash"),
+        pytest.param(
+            {"due": Due(("tell",), b"x" * 50_000), "fingerprint": b"1" * 32}, id="long-facts"
+        ),
+        pytest.param(
+            {"due": Due(("tell",), b"\xff"), "fingerprint": b"1" * 32}, id="facts-not-utf-8"
+        ),
         pytest.param(
             {"attachments": tuple(f"{number}" for number in range(201))}, id="too-many-attachments"
         ),
