@@ -78,7 +78,7 @@ def compiled(
             told=made.to_bytes(),
             keys=keys,
             certificate=certificate,
-            commands=dict(_commands(desired, owners)),
+            commands=dict(commands(desired, owners)),
             endpoints=desired.smtp.bind,
             workers=desired.smtp.workers,
             users=desired.users,
@@ -133,7 +133,7 @@ def _hook(hook: Declared) -> Hook:
     return Hook(str(hook.name), hook.event, hook.fire_on_untrusted, hook.fire_on_automated)
 
 
-def _commands(desired: Desired, owners: Mapping[str, int | None]) -> Iterator[tuple[str, Command]]:
+def commands(desired: Desired, owners: Mapping[str, int | None]) -> Iterator[tuple[str, Command]]:
     for name, mailbox in desired.mailboxes.items():
         for hook in mailbox.hooks:
             yield (

@@ -1,6 +1,7 @@
-from aimx.controller.compiled import snapshot
+from aimx.controller.compiled import commands, snapshot
 from aimx.controller.withheld import with_what_is_gone
-from aimx.snapshot import Route, Snapshot, Unrouted
+from aimx.hooks.command import Command
+from aimx.snapshot import Hook, Route, Snapshot, Unrouted
 from desired.desired import Desired
 from desired.manifest import read
 from desired.problem import Source
@@ -13,6 +14,16 @@ trusted_senders = ["*@boss.example"]
 [mailboxes."info@a.example"]
 owner = "alice"
 aliases = ["sales@a.example"]
+
+[[mailboxes."info@a.example".hooks]]
+name = "wake"
+event = "on_receive"
+cmd = ["/bin/wake", "secret"]
+timeout_secs = 7
+fire_on_automated = false
+
+[mailboxes."info@a.example".limits]
+replies_per_thread_per_hour = 3
 
 [mailboxes."postmaster@a.example"]
 owner = "alice"
@@ -83,6 +94,37 @@ def test_recipients_are_routed_by_the_rules() -> None:
 
 def test_a_snapshot_survives_the_way_to_a_worker() -> None:
     assert Snapshot.from_bytes(made().to_bytes()) == made()
+
+
+def test_a_worker_knows_when_a_hook_fires_and_not_what_it_runs() -> None:
+    found = made()
+
+    assert found.hooks_on("on_receive", "info@a.example") == (
+        Hook("wake", "on_receive", fire_on_automated=False),
+    )
+    assert found.hooks_on("after_send", "info@a.example") == ()
+    assert found.hooks_on("on_receive", "postmaster@a.example") == ()
+    assert b"secret" not in found.to_bytes()
+
+
+def test_the_supervisor_knows_whose_a_hook_is_and_what_it_runs() -> None:
+    uids = {"info@a.example": 1000, "postmaster@a.example": 1000, "*@b.example": None}
+
+    assert dict(commands(desired(MANIFEST), uids)) == {
+        "wake": Command(
+            hook="wake",
+            event="on_receive",
+            mailbox="info@a.example",
+            domain="a.example",
+            folder="info",
+            owner="alice",
+            uid=1000,
+            argv=("/bin/wake", "secret"),
+            timeout=7.0,
+            fire_on_untrusted=False,
+            replies_per_hour=3,
+        )
+    }
 
 
 def test_what_is_withheld_stays_as_it_was_applied() -> None:

@@ -5,9 +5,15 @@ import os
 import pwd
 import signal
 import socket
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from aimx.outbound.sign import Signer
+from aimx.testing.zone import Zone, serve_in_thread
 
 # One that every user may read and run, wherever ours is.
 PYTHON = "/usr/bin/python3"
@@ -153,6 +159,27 @@ def test_a_message_fires_its_hook_as_the_owner_with_a_clean_environment(served, 
     assert line["duration_ms"] >= 0
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs two users, and root to be them")
+def test_each_mailbox_fires_as_its_own_owner(hooked, until):
+    owners = {"alice@example.com": "bin", "bob@example.com": "daemon"}
+    tables = [
+        f'[mailboxes."{mailbox}"]\nowner = "{owner}"\n{hooked.hook(mailbox, owner)}'
+        for mailbox, owner in owners.items()
+    ]
+    hooked.instance.declare(rest="\n".join(tables))
+    hooked.instance.serve()
+
+    assert hooked.instance.deliver(message(), *owners) == 250
+
+    until(lambda: len(hooked.told) == 2, "both hooks to have run")
+    found = {told["environment"]["AIMX_HOOK_NAME"]: told for told in hooked.told}
+    for name in owners.values():
+        user = pwd.getpwnam(name)
+        assert found[name]["uid"] == user.pw_uid
+        assert found[name]["gids"] == sorted({*os.getgrouplist(name, user.pw_gid)})
+        assert found[name]["stdin"]
+
+
 def test_a_message_with_attachments_is_told_by_its_markdown(served, until):
     more = 'Content-Type: multipart/mixed; boundary="cut"'
     parts = "--cut\r\n\r\nHi.\r\n--cut\r\nContent-Type: text/x\r\n\r\nx\r\n--cut--"
@@ -208,6 +235,29 @@ def test_trust_gate_without_alignment(served, until):
     assert line["reason"] == "the message is not trusted: the mailbox trusts nobody"
     assert line["event"] == "on_receive"
     assert served.of(AIMX_HOOK_NAME="careful") == []
+
+
+def test_only_mail_that_its_author_signed_fires_a_hook_that_asks_for_trust(hooked, until):
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    signers = {name: Signer(pem, "s", name) for name in ("example.org", "elsewhere.test")}
+    zone = Zone({f"s._domainkey.{name}": {"TXT": [signers[name].record]} for name in signers})
+    hook = hooked.hook("careful@example.com", "careful", fire_on_untrusted=False)
+    top = 'trust = "verified"\ntrusted_senders = ["*@example.org"]'
+    with serve_in_thread(zone) as resolver:
+        hooked.instance.resolver = resolver
+        hooked.instance.declare("careful@example.com", rest=hook, top=top)
+        hooked.instance.serve()
+
+        for subject, name in (("forged", "elsewhere.test"), ("genuine", "example.org")):
+            fresh = message(subject).replace(b"Date: Fri, 02 Jan 2026", b"X-Date: Fri, 02 Jan 2026")
+            content = signers[name].sign(fresh, datetime.now(UTC))
+            assert hooked.instance.deliver(content, "careful@example.com") == 250
+        (told,) = until(lambda: hooked.told, "the hook to have run")
+
+    assert told["environment"]["AIMX_SUBJECT"] == "genuine"
+    (line,) = hooked.lines("quiet", hook_name="careful")
+    assert "which is not the organization of example.org" in line["reason"]
 
 
 def test_automated_mail_is_kept_from_a_hook_that_excludes_it(served, until):
