@@ -14,12 +14,13 @@ import structlog
 from aimx.channel.control import Attempted
 from aimx.channel.packets import close_all
 from aimx.hooks.queue import Queue
-from aimx.placing.control import Firing, Take
+from aimx.placing.control import Firing, Idle, Take
 
 MOST_RUNNING = 16
 MOST_OF_AN_OWNER = 4
 # Firings without a message, which wait in memory: an attempt to send that left no copy.
 MOST_OFFERED = 1000
+_AGAIN_SECONDS = 5.0  # After the placer could not write, since its disk is full.
 _LAST_WORD_SECONDS = 5.0  # For the placer to hear what is finished.
 
 # Fires, with the message's descriptor, until the event is set. It tells the log itself.
@@ -97,8 +98,11 @@ class Dispatch:
             answer = await self._queue.take(self._take(finished))
             if answer is None:
                 return False  # Nobody has heard it; the next placer will.
-            self._finished -= finished
             message, descriptors = answer
+            if isinstance(message, Idle) and not message.recorded:
+                asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self.stir)
+                return False
+            self._finished -= finished
             if not isinstance(message, Firing):
                 close_all(descriptors)
                 return False

@@ -90,5 +90,7 @@ class Firing:
 class Idle:
     """From the placer: nothing is due that may start now."""
 
+    recorded: bool = True  # False: not even what is finished could be written down.
+
 
 PLACER = Vocabulary(Admit, Ready, Dismissed, FiringsDue, Take, Firing, Idle)

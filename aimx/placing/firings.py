@@ -86,6 +86,7 @@ class Firings:
 
     _waiting: set[bytes] = field(default_factory=set)
     _owners: Counter[int] = field(default_factory=Counter)  # Firings that have not begun, by uid.
+    _added: list[Wanted] = field(default_factory=list)  # By the transaction that is under way.
 
     def load(self, database: sqlite3.Connection) -> None:
         """Remember what is on record; called for each database that is opened."""
@@ -98,20 +99,43 @@ class Firings:
         """Whether any of these messages has a firing that waits for it."""
         return bool(self._waiting) and not self._waiting.isdisjoint(fingerprints)
 
+    def follow(
+        self, database: sqlite3.Connection, placed: Iterable[bytes], withdrawn: Iterable[bytes]
+    ) -> None:
+        """Remember what a transaction that is committed has added and settled.
+
+        Not by asking the database: an owner may have a thousand rows there.
+        """
+        if not self._waiting.isdisjoint(withdrawn):
+            self.load(database)
+            return
+        self._waiting.difference_update(placed)
+        for each in self._added:
+            self._waiting.add(each.fingerprint)
+            self._owners[each.uid] += len(each.due.hooks)
+
+    def begun(self, row: Row) -> None:
+        """Remember that it does not wait any more."""
+        self._owners[row.uid] -= 1
+        if not self._owners[row.uid]:
+            del self._owners[row.uid]
+
     def add(self, database: sqlite3.Connection, wanted: Sequence[Wanted]) -> None:
+        self._added = []
         for each in wanted:
             place, due = each.place, each.due
             where = (each.uid, place.domain, place.folder, place.name, each.stem)
-            hooks = due.hooks if self._owners[each.uid] < MOST_WAITING else ()
-            if not hooks:
+            if self._owners[each.uid] >= MOST_WAITING:
                 _tell_full(each)
+                continue
+            self._added.append(each)
             # A commit that failed may have been one: what is wanted now is wanted once.
             database.execute(
                 "DELETE FROM firings WHERE fingerprint = ? AND state = 0", (each.fingerprint,)
             )
             database.executemany(
                 _INSERT,
-                [(each.fingerprint, hook, *where, due.facts.decode()) for hook in hooks],
+                [(each.fingerprint, hook, *where, due.facts.decode()) for hook in due.hooks],
             )
 
     def settle(

@@ -34,7 +34,7 @@ class Handing:
             row = self._rows.take(take)
         except RowsError as failure:
             log.warning("firings wait", reason=str(failure))
-            row = None
+            return Idle(recorded=False), ()
         return (Idle(), ()) if row is None else self._handed(row)
 
     def _handed(self, row: firings.Row) -> tuple[Firing, tuple[int, ...]]:

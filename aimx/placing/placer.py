@@ -97,6 +97,10 @@ class Placer:
         if self._rows.awakes:
             # Only now: nobody waits for a hook, and everybody for an answer.
             self._save()
+        if self._rows.news():
+            # Without room it is told with the next: the supervisor asks after each firing as well.
+            with contextlib.suppress(OSError):
+                self._control.send_now(PLACER.encode(FiringsDue()))
         return self._control.fileno() not in ready or self._hear()
 
     def _take(self, ready: list[Worker]) -> Batch:
@@ -207,13 +211,7 @@ class Placer:
         worker.channel.close()
 
     def _save(self) -> None:
-        awakes = self._rows.awakes
         try:
             self._rows.save(self._now())
         except RowsError as failure:
             log.warning("placed mail not confirmed yet", reason=str(failure))
-            return
-        if awakes:
-            # It is told as soon as there is room again, since it asks after each firing.
-            with contextlib.suppress(OSError):
-                self._control.send_now(PLACER.encode(FiringsDue()))

@@ -74,12 +74,18 @@ class Rows:
         self._swept_at = 0.0
         self._firings = Firings()
         self._firings.load(self._database)
+        self._has_news = False
         self._is_fresh = True  # Nobody has said yet which firings of an earlier placer still run.
 
     @property
     def awakes(self) -> bool:
         """Whether saving what is unsaved makes a firing due."""
         return self._firings.concern(self._placed)
+
+    def news(self) -> bool:
+        """Whether a firing may have become due since this was asked last."""
+        found, self._has_news = self._has_news, False
+        return found
 
     @property
     def has_unsaved(self) -> bool:
@@ -114,22 +120,23 @@ class Rows:
                 "UPDATE placed SET hit = ? WHERE fingerprint = ?", [(moment, hit) for hit in hits]
             )
             self._forget_old(now)
-        self._saved()
-        if concerned:
-            self._firings.load(self._database)
+        self._saved(concerned=bool(concerned))
 
     def take(self, take: Take) -> firings.Row | None:
         """Settle the firings that are over, and start one if one is wanted and due."""
+        concerned = self._concerned
         with self._transaction():
             self._save()
+            self._firings.add(self._database, ())
             self._firings.finish(self._database, take.finished)
             if self._is_fresh:
                 lost = self._firings.interrupted(self._database, take.running)
                 self._firings.finish(self._database, firings.told(lost))
             row = self._firings.start(self._database, take.busy) if take.wanted else None
-        self._saved()
+        self._saved(concerned=concerned)
         self._is_fresh = False
-        self._firings.load(self._database)
+        if row is not None:
+            self._firings.begun(row)
         return row
 
     def save(self, now: datetime) -> None:
@@ -163,7 +170,10 @@ class Rows:
     def _concerned(self) -> bool:
         return self.awakes or self._firings.concern(self._withdrawn)
 
-    def _saved(self) -> None:
+    def _saved(self, *, concerned: bool) -> None:
+        if concerned:
+            self._firings.follow(self._database, self._placed, self._withdrawn)
+            self._has_news = True
         self._placed.clear()
         self._withdrawn.clear()
 

@@ -117,6 +117,23 @@ def test_what_is_finished_is_told_again_where_nobody_heard_it() -> None:
     assert placer.asked[-1].running == ()
 
 
+def test_what_is_finished_is_told_again_where_it_could_not_be_recorded() -> None:
+    placer = Placer(firing(1))
+
+    async def play(dispatch: Dispatch, hooks: Hooks) -> None:
+        placer.is_silent = True
+        hooks.go.set()
+        await quiet()
+        placer.queue.heard(Idle(recorded=False), ())
+        placer.is_silent = False
+        await quiet()
+        dispatch.stir()
+        await quiet()
+
+    served(placer, play)
+    assert [take.finished for take in placer.asked[-2:]] == [(1,), (1,)]
+
+
 def test_a_hook_that_breaks_keeps_no_other_waiting() -> None:
     broken = Firing(1, "breaks", 1, "a.com", "inbox", "info", "stem", "stem.md", "")
     placer = Placer(broken, firing(2))

@@ -201,6 +201,27 @@ def test_a_message_that_its_reader_rewrote_is_handed_out(ground, handed):
     assert handed()[1] == b"read = true"
 
 
+def test_firings_that_could_not_be_recorded_as_over_are_not_taken_for_told(ground, handed):
+    placed(ground)
+    handed()
+    ground.rows.close()
+
+    answer, _ = handed(Take((), (1,), (), wanted=True))
+
+    assert answer == Idle(recorded=False)
+
+
+def test_there_is_news_when_a_firing_becomes_due(ground, handed):
+    placed(ground, due=None)
+    ground.rows.save(ground.clock)
+    assert not ground.rows.news()
+
+    placed(ground, fingerprint=b"2" * 32)
+    ground.rows.save(ground.clock)
+
+    assert [ground.rows.news() for _ in range(2)] == [True, False]
+
+
 def test_a_full_queue_drops_firings_and_keeps_mail(ground, handed, monkeypatch, capsys):
     monkeypatch.setattr(firings, "MOST_WAITING", 2)
     placed(ground)
@@ -210,3 +231,5 @@ def test_a_full_queue_drops_firings_and_keeps_mail(ground, handed, monkeypatch, 
     assert (ground.inbox / f"{stem}.md").exists()
     assert [isinstance(handed()[0], Firing) for _ in range(3)] == [True, True, False]
     assert "2 firings of this owner wait already" in capsys.readouterr().out
+    placed(ground, fingerprint=b"3" * 32)
+    assert isinstance(handed()[0], Firing)
