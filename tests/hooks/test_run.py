@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -73,13 +74,14 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def ground(tmp_path: Path) -> Path:
-    """A directory that everybody may write to."""
-    for parent in (tmp_path, *tmp_path.parents):
-        if parent.stat().st_uid == os.getuid() and not parent.stat().st_mode & 0o001:
-            parent.chmod(0o711)
-    tmp_path.chmod(0o777)
-    return tmp_path
+def ground() -> Iterator[Path]:
+    """A directory that everybody may write to.
+
+    Not below pytest's own, which every run of pytest closes to other users anew.
+    """
+    with TemporaryDirectory(prefix="aimx-") as directory:
+        Path(directory).chmod(0o777)
+        yield Path(directory)
 
 
 def test_the_exit_code_is_told() -> None:
