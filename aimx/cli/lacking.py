@@ -89,6 +89,7 @@ _NO_ENGINE = "no engine runs beside `aimx watch`"
 _REMEDIES = {
     "ManifestInvalid": "`aimx validate` tells what is wrong with it.",
     "ChangesPending": "`aimx plan` shows what is left, and `aimx apply` does it.",
+    "AwaitsApproval": "`aimx status` names the command that approves it.",
     "Blocked": "`aimx plan` tells what lifts it.",
     "DriftReported": "`aimx apply` repairs it.",
     "ApplyFailed": "Correct it; the daemon tries again by itself, and `aimx apply` at once.",

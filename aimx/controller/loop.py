@@ -168,8 +168,9 @@ class Controller(Asked):
         else:
             await self._refresh()
         self._failures = 0
-        self.state.settled(allowed, applied=due)
-        await self._ask(reading if removing and whole.id != allowed.id else None)
+        waits = removing and whole.id != allowed.id
+        self.state.settled(allowed, applied=due, waits=waits)
+        await self._ask(reading if waits else None)
 
     async def _ask(self, reading: Reading | None) -> None:
         """Show the plan that somebody may approve: all that is left, and all of it tried."""

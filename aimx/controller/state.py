@@ -119,8 +119,8 @@ class State:
         else:
             self._tell("Converged", "False", "ChangesPending", "`aimx plan` shows them")
 
-    def settled(self, done: Review, *, applied: bool) -> None:
-        """All that may be done is done."""
+    def settled(self, done: Review, *, applied: bool, waits: bool = False) -> None:
+        """All that may be done is done; `waits`: the rest once somebody approves it."""
         plan = done.plan
         self.generation = max(self.generation, plan.generation)
         self.desired_generation = max(self.generation, 0 if applied else leads_to(plan))
@@ -133,6 +133,9 @@ class State:
             reported = not plan.unsettled and all(it.drifted and not it.blocked for it in left)
             kind = "DriftReported" if reported else "Blocked"
             self._tell("Converged", "False", kind, "\n".join(reasons))
+        elif waits:
+            told = "what the manifest no longer declares waits for approval"
+            self._tell("Converged", "False", "AwaitsApproval", told)
         else:
             self._tell("Converged", "True")
 

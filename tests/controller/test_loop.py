@@ -64,7 +64,21 @@ def test_a_removal_waits_and_what_was_added_with_it_does_not(serving):
 
         assert served.boxes == served.routes == ["info", "postmaster"]
         assert served.condition("PendingApproval") == ("True", "RunApprove")
-        assert served.condition("Converged") == ("True", "")
+        assert served.condition("Converged") == ("False", "AwaitsApproval")
+
+    serving(scene)
+
+
+def test_since_when_a_removal_waits_is_told_of_the_first_look(serving):
+    async def scene(served) -> None:
+        served.declare("info")
+        await served.controller.turn()
+        before = served.controller.state.conditions
+
+        served.controller.nudge()
+        await served.controller.turn()
+
+        assert served.controller.state.conditions == before
 
     serving(scene)
 
