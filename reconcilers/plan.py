@@ -30,6 +30,7 @@ class Plan:
     refused: Blocked | None = None  # A safety rule refuses the whole; then there are no steps.
     notes: tuple[str, ...] = ()  # What the operator should know of the manifest, a sentence each.
     lacking: tuple[Lacking, ...] = ()
+    purges: bool = False  # Mail is deleted that would be set aside, had nobody asked for that.
 
     @property
     def pending(self) -> tuple[Change, ...]:

@@ -38,15 +38,17 @@ def plan(
     roots: Roots,
     *,
     allow_removals: int = 0,
+    purge: bool = False,
     held: Mapping[str, str] = _NOTHING,
     reported: Set[str] = frozenset(),
 ) -> Plan:
     """What an apply would do now; the same inputs give an equal plan.
 
+    `purge`: the mail of what goes is deleted.
     `held`: what is not tried now, by address, and why its last try failed.
     `reported`: the addresses of drift that is only told.
     """
-    world = what_was_applied(desired, host, roots)
+    world = replace(what_was_applied(desired, host, roots), purge=purge)
     survey = _survey(world)
     unfounded = survey.unfounded
     verdict = Verdict({}, unfounded) if unfounded else _judged(survey, world, allow_removals)
@@ -68,6 +70,7 @@ def plan(
         refused=verdict.refused,
         notes=tuple(spent(world)),
         lacking=tuple(survey.lacking),
+        purges=purge and any(each.change.action is Action.DELETE for each in intents),
     )
 
 

@@ -38,6 +38,7 @@ class World:
     # What is to be done about layout 1. Where something is, `host` shows what will be after it.
     migration: Migration = NONE
     unmigrated: str = ""  # Why nobody can tell whether something is to be done about it.
+    purge: bool = False  # The mail of what goes is deleted, and not set aside.
     older: bool = False  # The engine config is one of the older system, or was written by hand.
 
     def keys_of_domain(self, name: str) -> Keys:

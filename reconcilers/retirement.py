@@ -73,7 +73,9 @@ class Retirement:
 
     def notes(self, host: Reading) -> Iterator[str]:
         yield f"It holds {amount(host, self.directories)}, {UNKNOWN}."
-        if not self.record.delete:
+        if self.record.delete:
+            yield "Its mail is deleted, and cannot be had back."
+        else:
             yield f"Its mail becomes the tombstone {self.record.tombstone}; nothing is deleted."
 
 
@@ -87,7 +89,7 @@ def retirement(
     applied = world.applied.mailboxes.get(str(address)) if world.applied else None
     if applied is not None:
         block = removing(world, str(address))
-        deleting = block is not None and block.data == "delete"
+        deleting = world.purge or (block is not None and block.data == "delete")
         uid, number = _uid(host, directories), world.generation + 1
         record = Record(
             str(address), applied.owner, _free(world, name), deleting, uid=uid, generation=number

@@ -46,6 +46,7 @@ def wish(options: argparse.Namespace) -> Wish:
         columns=terminal.columns(),
         color=terminal.color() and view == "text",
         allow_removals=getattr(options, "allow_removals", 0),
+        purge=getattr(options, "purge", False),
         parallelism=getattr(options, "parallelism", 0),
         advised=options.command == "plan",
         every=getattr(options, "every", False),
@@ -240,6 +241,7 @@ def _headers(asked: Wish) -> dict[str, str]:
         "Allow-Removals": str(asked.allow_removals),
         "Advised": "true" if asked.advised else "false",
         **({"Parallelism": str(asked.parallelism)} if asked.parallelism else {}),
+        **({"Purge": "true"} if asked.purge else {}),
         **({"Out": asked.out} if asked.out else {}),
     }
 

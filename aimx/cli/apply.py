@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from aimx.cli import administer, saved, terminal, waiting
 from aimx.cli.lacking import Waited, told
-from aimx.cli.plan import removals
+from aimx.cli.plan import purging, removals
 from aimx.cli.waiting import Wait
 from aimx.doors.exits import Exit
 from aimx.doors.refusal import message_of, refused
@@ -52,6 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         f" most ({waiting.USUAL}); exit 9 if it is not by then",
     )
     removals(parser)
+    purging(parser)
 
 
 def _seconds(text: str) -> int:
@@ -84,9 +85,15 @@ def run(options: argparse.Namespace) -> int:
     if not options.yes and not terminal.can_ask():
         told = "aimx apply: there is no terminal to ask on. Add --yes to apply this plan."
         return administer.refuse(options, Exit.REFUSED, told)
-    if not options.yes and not terminal.confirmed("Apply this plan?"):
+    if not options.yes and not _agreed(planned):
         return administer.refuse(options, Exit.REFUSED, "Nothing was applied.")
     return _ended(options, administer.apply(options, planned.plan_id), wait)
+
+
+def _agreed(planned: Answer) -> bool:
+    if planned.typed:
+        return terminal.typed("Deleted mail cannot be had back.", planned.typed)
+    return terminal.confirmed("Apply this plan?")
 
 
 def _saved(options: argparse.Namespace, wait: Wait | None) -> int:
@@ -99,7 +106,7 @@ def _saved(options: argparse.Namespace, wait: Wait | None) -> int:
 
 def _content(options: argparse.Namespace) -> bytes | Answer:
     """The saved plan, or what keeps it from being applied."""
-    if options.allow_removals:
+    if options.allow_removals or options.purge:
         told = "aimx apply: what may be removed is in the saved plan; plan again with it."
         return refused(Exit.USAGE, told, "json" if options.json else "text")
     try:

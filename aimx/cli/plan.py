@@ -25,11 +25,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", metavar="FILE", help="save the plan, for `aimx apply FILE`")
     removals(parser)
+    purging(parser)
 
 
 def removals(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-removals", type=_number, default=0, metavar="N", help="let up to N resources go"
+    )
+
+
+def purging(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--purge",
+        action="store_true",
+        help="delete the mail of mailboxes that go, instead of setting it aside",
     )
 
 

@@ -147,6 +147,7 @@ class Instance:
             host,
             self.roots,
             allow_removals=consent.removals,
+            purge=consent.purge,
             held=consent.held,
             reported=consent.reported,
         )

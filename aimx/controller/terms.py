@@ -40,6 +40,7 @@ class Consent:
     """What may go of what is missing from the manifest, and what is not tried at all."""
 
     removals: int = 0  # How many more than the policy lets go unasked.
+    purge: bool = False  # The mail of what goes is deleted, and not set aside.
     # Nothing may go: it is planned for as if it were still declared.
     withheld: bool = False
     # Resources that wait for their next try, and why the last one failed.

@@ -15,6 +15,7 @@ from aimx.doors.refusal import refused
 from aimx.doors.wish import Answer, Wish
 from desired.manifest import Reading
 from desired.problem import ManifestError, Problem, render_problem
+from reconcilers.change import Action
 from reconcilers.fingerprint import plan_id
 from reconcilers.foresight import UnsettledPlanError
 from reconcilers.locks import LockHeldError
@@ -46,7 +47,10 @@ def planned(
     plan = review.plan
     # What is refused as a whole can never be applied, so nobody needs to keep it.
     kept = wish.out and not plan.refused
-    content = saved(plan, roots, position, wish.allow_removals).decode() if kept else ""
+    content = ""
+    if kept:
+        made = saved(plan, roots, position, wish.allow_removals, purge=wish.purge)
+        content = made.decode()
     if wish.view == "json":
         output = written(plan).decode()
     elif wish.view == "markdown":
@@ -72,7 +76,14 @@ def planned(
         interrupted=interrupted,
         saved=content,
         generation=plan.generation,
+        typed=_typed(plan) if plan.purges else "",
     )
+
+
+def _typed(plan: Plan) -> str:
+    """What a person types who deletes the mail: whose it is, or how many mailboxes' it is."""
+    gone = [each.address for each in plan.pending if each.action is Action.DELETE]
+    return gone[0].partition("/")[2] if len(gone) == 1 else f"delete {len(gone)} mailboxes"
 
 
 def applied(done: Applied, wish: Wish) -> Answer:

@@ -35,7 +35,7 @@ class Daemon:
     async def plan(self, wish: Wish) -> Answer:
         self._check(wish)
         with answering(wish) as answers:
-            review = await self.controller.review(Consent(wish.allow_removals))
+            review = await self.controller.review(Consent(wish.allow_removals, wish.purge))
             instance = self.controller.instance
             await asyncio.to_thread(instance.foresee, review)
             review = await asyncio.to_thread(counted, review, instance, self.count)
@@ -49,7 +49,10 @@ class Daemon:
         self._check(wish)
         who = self._who(uid, "aimx apply")
         with answering(wish) as answers:
-            consent, watched = Consent(wish.allow_removals), followed(tell, wish.parallelism)
+            consent, watched = (
+                Consent(wish.allow_removals, wish.purge),
+                followed(tell, wish.parallelism),
+            )
             done = await self.controller.apply(plan_id, who, consent, None, watched)
             answers.append(applied(done, wish))
         return answers[0]
@@ -60,7 +63,7 @@ class Daemon:
         with answering(wish) as answers:
             saved = await asyncio.to_thread(self.controller.instance.load, content)
             with against(saved):
-                consent = Consent(saved.allow_removals)
+                consent = Consent(saved.allow_removals, saved.purge)
                 watched = followed(tell, wish.parallelism)
                 done = await self.controller.apply(saved.plan_id, who, consent, saved, watched)
             answers.append(applied(done, wish))

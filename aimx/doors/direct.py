@@ -69,7 +69,7 @@ class Direct:
             with self.instance.looking() as host:
                 require_ours(host, self.instance.roots)
             reading = self.instance.in_force()
-            review = self.instance.review(reading, Consent(wish.allow_removals))
+            review = self.instance.review(reading, Consent(wish.allow_removals, wish.purge))
             self.instance.foresee(review)
             review = counted(review, self.instance, self.count)
             interrupted = unfinished(self.instance.host, self.instance.roots)
@@ -80,7 +80,7 @@ class Direct:
 
     def apply(self, wish: Wish, plan_id: str | None, watched: Watched) -> Answer:
         with answering(wish) as answers:
-            consent = Consent(wish.allow_removals)
+            consent = Consent(wish.allow_removals, wish.purge)
             answers.append(_ended(self._applied(plan_id, consent, watched), wish))
         return answers[0]
 
@@ -88,7 +88,7 @@ class Direct:
         with answering(wish) as answers:
             saved = self.instance.load(content)
             with against(saved):
-                consent = Consent(saved.allow_removals)
+                consent = Consent(saved.allow_removals, saved.purge)
                 done = self._applied(saved.plan_id, consent, watched, saved)
             answers.append(_ended(done, wish))
         return answers[0]

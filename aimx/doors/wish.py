@@ -20,6 +20,7 @@ class Wish:
     columns: int = 80
     color: bool = False
     allow_removals: int = 0
+    purge: bool = False  # Delete the mail of what goes.
     advised: bool = True  # Say what to type next.
     parallelism: int = 0  # How many steps at a time; 0: as suits the machine.
     every: bool = False  # Tell of resources that are as they should be, too.

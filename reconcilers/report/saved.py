@@ -35,6 +35,7 @@ class SavedPlan:
     manifest_digest: str
     instance: Mapping[str, str]  # The directories that it was made for.
     allow_removals: int
+    purge: bool
     changes: tuple[Mapping[str, Any], ...]  # Each as `resource` gives it.
 
     @property
@@ -43,7 +44,9 @@ class SavedPlan:
         return f"{self.plan_id}@{self.position}"
 
 
-def saved(plan: Plan, roots: Roots, position: str, allow_removals: int) -> bytes:
+def saved(
+    plan: Plan, roots: Roots, position: str, allow_removals: int, *, purge: bool = False
+) -> bytes:
     """The file: the same bytes for an equal plan, one change a line."""
     document = {
         "format": FORMAT,
@@ -53,7 +56,7 @@ def saved(plan: Plan, roots: Roots, position: str, allow_removals: int) -> bytes
         "generation": plan.generation,
         "manifest_digest": plan.desired_digest,
         "instance": _instance(roots),
-        "consent": {"allow_removals": allow_removals},
+        "consent": {"allow_removals": allow_removals, "purge": purge},
         "summary": counts(plan),
         "changes": [resource(change) for change in plan.changes],
     }
@@ -102,6 +105,7 @@ def load(raw: bytes, roots: Roots) -> SavedPlan:
         manifest_digest=document["manifest_digest"],
         instance=document["instance"],
         allow_removals=document["consent"]["allow_removals"],
+        purge=document["consent"].get("purge", False),
         changes=tuple(document["changes"]),
     )
 

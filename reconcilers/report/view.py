@@ -82,7 +82,7 @@ def advice(plan: Plan, saved: str = "") -> Iterator[Advice]:
             f"Nothing of it is applied: {plan.refused.reason}. {_sentence(plan.refused.remedy)}"
         )
     elif plan.pending:
-        command = f"aimx apply {saved}" if saved else "aimx apply"
+        command = f"aimx apply {saved}" if saved else f"aimx apply{' --purge' * plan.purges}"
         yield Advice("To do this, run:", command)
     elif plan.blocked:
         yield Advice("There is nothing to apply but what is blocked.")

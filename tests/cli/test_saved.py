@@ -117,6 +117,21 @@ def test_the_consent_is_in_the_plan(applied, file):
     assert (twice.exit, done.exit) == (Exit.USAGE, Exit.DONE)
 
 
+def test_a_purge_is_in_the_saved_plan(instance, file):
+    instance.declare("postmaster@example.com", "info@example.com")
+    instance.run("apply", "--yes")
+    instance.declare("postmaster@example.com")
+    shown = instance.run("plan", "--purge")
+    instance.run("plan", "--purge", "--out", str(file))
+    twice = instance.run("apply", str(file), "--purge")
+
+    assert instance.run("apply", str(file)).exit == 0
+
+    assert "\n    aimx apply --purge\n" in shown.out
+    assert twice.exit == 64
+    assert list((instance.data / ".aimx" / "tombstones").iterdir()) == []
+
+
 def garbage(file):
     file.write_bytes(os.urandom(999))
 

@@ -70,9 +70,9 @@ class Machine:
             return text
         return manifest.read([Source("manifest.toml", text.encode())]).desired
 
-    def plan(self, text: str | Desired, allow_removals: int = 0) -> Plan:
-        host = ReadOnly(self.host)
-        return plan(self.desired(text), host, self.roots, allow_removals=allow_removals)
+    def plan(self, text: str | Desired, allow_removals: int = 0, *, purge: bool = False) -> Plan:
+        desired, host = self.desired(text), ReadOnly(self.host)
+        return plan(desired, host, self.roots, allow_removals=allow_removals, purge=purge)
 
     def change(self, text: str | Desired, address: str, allow_removals: int = 0) -> Change:
         """What a plan would do to one resource."""

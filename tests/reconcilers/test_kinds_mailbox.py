@@ -246,6 +246,45 @@ def test_a_deletion_that_was_killed_half_way_is_finished(machine):
     assert machine.plan(text).is_empty
 
 
+def test_where_a_purge_is_asked_for_the_mail_of_what_goes_is_deleted(machine):
+    machine.apply(BOTH)
+    deliver(machine)
+
+    made = machine.plan(HEAD + OPS, purge=True)
+    machine.carry_out(made)
+
+    change = next(change for change in made.changes if change.kind == "mailbox")
+    assert (change.action, change.unasked, made.purges) == (Action.DELETE, True, True)
+    assert change.notes[1:] == ("Its mail is deleted, and cannot be had back.",)
+    assert machine.host.names(machine.roots.tombstones) == ()
+    assert machine.host.names(machine.roots.retiring) == ()
+
+
+def test_a_purge_that_was_killed_half_way_is_finished_by_any_apply(machine):
+    machine.apply(BOTH)
+    deliver(machine)
+    machine.take_until(machine.plan(HEAD + OPS, purge=True), "mailbox/info@a.com#4")
+
+    machine.apply(HEAD + OPS)
+
+    assert machine.host.names(machine.roots.tombstones) == ()
+    assert machine.host.names(machine.roots.retiring) == ()
+    assert machine.plan(HEAD + OPS).is_empty
+
+
+def test_a_purge_is_guarded_as_any_removal(machine):
+    machine.apply(BOTH)
+
+    assert machine.plan(HEAD, purge=True).refused.code == "too-many-removals"
+    assert machine.plan(HEAD, 2, purge=True).count(Action.DELETE) == 2
+
+
+def test_a_purge_where_nothing_goes_is_none(machine):
+    machine.apply(BOTH)
+
+    assert machine.plan(BOTH, purge=True) == machine.plan(BOTH)
+
+
 def test_a_moved_mailbox_keeps_its_mail(machine):
     machine.apply(BOTH)
     deliver(machine)

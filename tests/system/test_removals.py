@@ -157,6 +157,25 @@ def test_a_purge_asks_a_person_for_the_address(instance, typed):
         assert "Nothing was done." in said
 
 
+@pytest.mark.parametrize("serving", [False, True], ids=["alone", "through-the-daemon"])
+@pytest.mark.parametrize("typed", ["yes", INFO])
+def test_an_apply_that_purges_asks_a_person_for_the_address(instance, until, typed, serving):
+    instance.declare(INFO, OPS)
+    instance.apply()
+    if serving:
+        instance.serve()
+    (instance.mailbox(INFO) / "2026-01-02-030405-hello.md").write_bytes(b"mail")
+    instance.declare(OPS)
+    if serving:
+        until(lambda: instance.has("PendingApproval", "True"), "the removal to wait")
+
+    code, said = answer(instance, typed, "apply", "--purge")
+
+    assert f"Type {INFO} to go on" in said
+    assert (code, instance.mailbox(INFO).exists()) == ((0, False) if typed == INFO else (4, True))
+    assert stones(instance) == []
+
+
 @pytest.fixture
 def users():
     """Two users of the machine, for as long as the test takes."""

@@ -76,8 +76,10 @@ VERBS: Mapping[str, Shape] = {
     ),
     "VERSION": Shape(bare=True),
     "STATUS": Shape(optional=ROOTS | VIEW | _names("every", "brief")),
-    "PLAN": Shape(optional=ROOTS | VIEW),
-    "APPLY": Shape(optional=ROOTS | VIEW | _names("plan", "parallelism", "events"), body=True),
+    "PLAN": Shape(optional=ROOTS | VIEW | _names("purge")),
+    "APPLY": Shape(
+        optional=ROOTS | VIEW | _names("plan", "parallelism", "events", "purge"), body=True
+    ),
     "EXPLAIN": Shape(required=_names("address"), optional=ROOTS | VIEW),
     "GRAPH": Shape(optional=ROOTS | VIEW),
     "DIFF": Shape(optional=ROOTS | VIEW | _names("from", "to")),

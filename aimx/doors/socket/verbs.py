@@ -242,6 +242,7 @@ def _wish(request: Request) -> Wish:
         columns=request.number("columns", 80),
         color=request.flag("color"),
         allow_removals=request.number("allow-removals", 0),
+        purge=request.flag("purge"),
         every=request.flag("every"),
         brief=request.flag("brief"),
         advised=request.headers.get("advised") != "false",
