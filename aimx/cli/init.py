@@ -92,7 +92,7 @@ def _made(options: argparse.Namespace, found: Mapping[str, str], text: str) -> b
 def _places(options: argparse.Namespace) -> dict[str, str]:
     if not options.directory:
         return roots.chosen(options)
-    root = os.path.abspath(options.directory)
+    root = roots.absolute(options.directory)
     return {
         "config-dir": f"{root}/config",
         "data-dir": f"{root}/data",

@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 
+from aimx.cli import terminal
+from aimx.doors.exits import Exit
+
 _DEFAULTS = {
     "config_dir": ("AIMX_CONFIG_DIR", "/etc/aimx"),
     "data_dir": ("AIMX_DATA_DIR", "/var/lib/aimx"),
@@ -15,13 +18,13 @@ _DEFAULTS = {
 def chosen(options: argparse.Namespace) -> dict[str, str]:
     """The directories and the manifest as absolute paths, by the names that a frame uses."""
     found = {
-        name.replace("_", "-"): _absolute(
+        name.replace("_", "-"): absolute(
             getattr(options, name, None) or os.environ.get(variable) or default
         )
         for name, (variable, default) in _DEFAULTS.items()
     }
     manifest = getattr(options, "manifest", None) or os.environ.get("AIMX_MANIFEST")
-    found["manifest"] = _absolute(manifest or os.path.join(found["config-dir"], "manifest.toml"))
+    found["manifest"] = absolute(manifest or os.path.join(found["config-dir"], "manifest.toml"))
     return found
 
 
@@ -30,6 +33,14 @@ def data_is_chosen(options: argparse.Namespace) -> bool:
     return bool(getattr(options, "data_dir", None) or os.environ.get("AIMX_DATA_DIR"))
 
 
-def _absolute(path: str) -> str:
-    # Links stay in the path: what they lead to may change.
-    return os.path.abspath(path)
+def absolute(path: str) -> str:
+    """The path from the root on; links stay in it, since what they lead to may change."""
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError:
+        told = (
+            f"aimx: nobody can tell where {path} is, since the directory that this was typed in is"
+            " gone. Name it from / on, or go elsewhere."
+        )
+        terminal.tell(told)
+        raise SystemExit(Exit.ERROR) from None

@@ -7,6 +7,8 @@ import stat
 from collections.abc import Mapping
 from contextlib import suppress
 
+from aimx.cli.roots import absolute
+
 # What a daemon takes at its socket; a plan for a hundred thousand mailboxes has half of it.
 LARGEST = 25 * 1024 * 1024
 # How each saved plan begins, whatever release wrote it.
@@ -58,7 +60,7 @@ def check(path: str, roots: Mapping[str, str]) -> None:
 
 def write(path: str, content: bytes) -> None:
     """Keep the plan, durably and readable by its owner alone; raises `FileError`."""
-    directory, name = os.path.split(os.path.abspath(path))
+    directory, name = os.path.split(absolute(path))
     new = os.path.join(directory, f".{name}.{os.getpid()}.aimx-new")
     try:
         with suppress(FileNotFoundError):

@@ -58,3 +58,22 @@ def test_a_working_directory_that_is_gone_does_not_matter_to_absolute_paths(monk
 
     assert chosen("--data-dir", "/srv/mail")["data-dir"] == "/srv/mail"
     monkeypatch.chdir(os.sep)
+
+
+def test_from_a_directory_that_is_gone_a_relative_path_is_refused_in_a_sentence(
+    monkeypatch, tmp_path, capsys
+):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    with pytest.raises(SystemExit) as ended:
+        chosen("--data-dir", "mail")
+
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == (
+        "aimx: nobody can tell where mail is, since the directory that this was typed in is gone."
+        " Name it from / on, or go elsewhere.\n"
+    )
+    assert chosen()["data-dir"] == "/var/lib/aimx"
