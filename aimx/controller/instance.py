@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
@@ -12,6 +12,7 @@ from aimx.controller.pinning import Pinning, pinning
 from aimx.controller.reader import Reader
 from aimx.controller.recall import recalled
 from aimx.controller.sources import digest, gather
+from aimx.controller.taking import taken
 from aimx.controller.terms import (
     Applied,
     Consent,
@@ -29,7 +30,6 @@ from desired.manifest import Reading
 from desired.problem import ManifestError, Source
 from reconcilers import intents
 from reconcilers.applied import what_was_applied
-from reconcilers.apply import apply
 from reconcilers.consent import agreed
 from reconcilers.fingerprint import plan_id
 from reconcilers.generations import Who, leads_to
@@ -38,11 +38,10 @@ from reconcilers.host.local import LocalHost
 from reconcilers.host.read_only import ReadOnly
 from reconcilers.intents import Intents, Pin, Suspension
 from reconcilers.journal import Journal, is_applied, position
-from reconcilers.lanes import Lanes, OneLane
 from reconcilers.locks import LockHeldError, apply_lock, daemon_lock
 from reconcilers.plan import Plan
 from reconcilers.planning import plan
-from reconcilers.receipt import Receipt, Tally, final
+from reconcilers.receipt import Tally
 from reconcilers.report.saved import SavedPlan, load
 from reconcilers.roots import Roots
 from reconcilers.state import require_ours
@@ -187,7 +186,7 @@ class Instance:
             mark = saved.mark if saved else ""
             journal = Journal(self.host, self.roots, leads_to(review.plan), mark)
             with self._pinning(pin, review.plan) as pinned_so:
-                receipts = self._carried_out(review.plan, activation, journal, watched)
+                receipts = taken(review.plan, Hands(self.host, activation), journal, watched)
             trouble = pinned_so.trouble or journal.trouble
             seconds = (self.host.now() - began).total_seconds()
             summary = Tally.of(receipts, seconds, self._generation())
@@ -215,7 +214,7 @@ class Instance:
                 raise StaleError(made)
             began = self.host.now()
             journal = Journal(self.host, self.roots, made.generation)
-            receipts = self._carried_out(made, activation, journal, watched)
+            receipts = taken(made, Hands(self.host, activation), journal, watched)
             seconds = (self.host.now() - began).total_seconds()
             summary = Tally.of(receipts, seconds, made.generation)
         return Errand(made, receipts, summary, journal.trouble)
@@ -263,20 +262,6 @@ class Instance:
         except ReconcileError as cause:
             raise MachineError(str(cause)) from cause
 
-    def _carried_out(
-        self, plan: Plan, activation: Activation, journal: Journal, watched: Watched
-    ) -> tuple[Receipt, ...]:
-        from reconcilers.host.threads import usual
-
-        receipts = []
-        hands, steps = Hands(self.host, activation), len(plan.steps)
-        with _lanes(watched.parallelism or usual()) as lanes:
-            for receipt in apply(plan, hands, journal, watched.stop, lanes, watched.started):
-                receipts.append(receipt)
-                # A step that is taken back has a second receipt.
-                watched.progress(receipt, min(len(receipts), steps), steps)
-        return final(receipts)
-
     def _pinning(self, pin: Pin | None, plan: Plan) -> AbstractContextManager[Pinning]:
         asked = None if plan.refused else pin
         return pinning(self.host, self.roots, asked, lambda: self._generation() >= leads_to(plan))
@@ -296,10 +281,3 @@ class Instance:
         except ReconcileError:
             return 0
         return 0 if head is None else head.generation
-
-
-def _lanes(number: int) -> AbstractContextManager[Lanes[Receipt]]:
-    """One is no thread beside this one, so that each run makes the same calls in one order."""
-    from reconcilers.host.threads import Threads
-
-    return nullcontext(OneLane[Receipt]()) if number == 1 else Threads[Receipt](number)
