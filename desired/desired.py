@@ -215,6 +215,8 @@ class Moved:
 
     source: Address
     target: Address
+    # In no manifest: what undoes one, on the way back to a generation.
+    inverted: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

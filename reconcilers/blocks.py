@@ -29,10 +29,10 @@ def removing(world: World, address: str) -> Removed | None:
 
 
 def spent(world: World) -> Iterator[str]:
-    """A sentence for each block that asks for nothing."""
+    """A sentence for each block of the manifest that asks for nothing."""
     known = world.applied.mailboxes if world.applied else {}
     for moved in world.desired.moved:
-        if not _asks(moved, world):
+        if not moved.inverted and not _asks(moved, world):
             told = f"The [[moved]] block of mailbox/{moved.source}"
             yield f"{told} {_why_spent(_was_carried_out(moved, world))}"
     for removed in world.desired.removed:

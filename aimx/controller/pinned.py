@@ -48,7 +48,8 @@ def in_force(pin: Pin | Damaged, host: Looking, roots: Roots, understand: Unders
     if isinstance(pin, Damaged):
         raise PinError(f"nobody can tell which manifest is in force: {pin}")
     reading = _recorded(pin.generation, host, roots, understand)
-    return replace(reading, desired=replace(reading.desired, moved=pin.moved, removed=()))
+    moved = tuple(replace(each, inverted=True) for each in pin.moved)
+    return replace(reading, desired=replace(reading.desired, moved=moved, removed=()))
 
 
 def destination(wanted: int | None, pin: Pin | Damaged | None, host: Looking, roots: Roots) -> int:

@@ -1,5 +1,7 @@
 """What `[[moved]]` and `[[removed]]` do, and that they do it once."""
 
+from dataclasses import replace
+
 import pytest
 
 from desired import manifest
@@ -60,6 +62,19 @@ def test_a_block_that_was_carried_out_asks_for_nothing_and_says_so(machine):
         "The [[moved]] block of mailbox/info@a.com was carried out, and can be taken out of the"
         " manifest.",
     )
+
+
+def test_of_a_move_that_is_in_no_manifest_nothing_is_said(machine):
+    machine.apply(BEFORE)
+    text = HEAD + boxes("hello@a.com", "ops@a.com") + moved("info@a.com", "hello@a.com")
+    machine.apply(text)
+    desired = machine.desired(text)
+    inverted = tuple(replace(each, inverted=True) for each in desired.moved)
+
+    again = machine.plan(replace(desired, moved=inverted))
+
+    assert again.is_empty
+    assert again.notes == ()
 
 
 def test_a_block_that_names_what_never_was_says_so(machine):
