@@ -18,6 +18,11 @@ from aimx.processes.start import environment
 
 _SYSTEMD = Path("/run/systemd/system")  # sd_booted(3).
 _SLACK_SECONDS = 10.0  # What systemd has to end a hook in, beyond its time and its grace.
+# What systemd adds for a service, and our own wrapper does not.
+_ADDED = (
+    *("USER", "LOGNAME", "SHELL", "LANG", "INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID"),
+    *("MEMORY_PRESSURE_WATCH", "MEMORY_PRESSURE_WRITE"),
+)
 _PREFIX, _SUFFIX = "hook-", ".env"
 
 
@@ -127,6 +132,7 @@ def arguments(command: Command, unit: str, variables: Path) -> list[str]:
         f"EnvironmentFile={variables}",
         f"RuntimeMaxSec={command.timeout:g}",
         f"TimeoutStopSec={GRACE_SECONDS:g}",
+        f"UnsetEnvironment={' '.join(_ADDED)}",
         "NoNewPrivileges=yes",
         "UMask=0077",
     )

@@ -78,6 +78,8 @@ def test_nothing_of_a_message_is_on_the_command_line_of_systemd() -> None:
         "--property=EnvironmentFile=/run/aimx/hook-1.env",
         "--property=RuntimeMaxSec=60",
         "--property=TimeoutStopSec=5",
+        "--property=UnsetEnvironment=USER LOGNAME SHELL LANG INVOCATION_ID JOURNAL_STREAM"
+        " SYSTEMD_EXEC_PID MEMORY_PRESSURE_WATCH MEMORY_PRESSURE_WRITE",
         "--property=NoNewPrivileges=yes",
         "--property=UMask=0077",
         *("--", "/bin/echo", "$$AIMX_SUBJECT", "-x", "50%"),
