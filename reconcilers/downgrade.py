@@ -25,6 +25,7 @@ from reconcilers.roots import Roots
 from reconcilers.standing import access
 from reconcilers.step import Operation, Phase
 
+_USUAL = ("rsa-sha256",)
 _WHY = "layout 1 is asked for, which the older program runs on"
 
 
@@ -141,5 +142,20 @@ def _fields(operations: list[Operation]) -> Iterator[Field]:
 
 def _notes(world: World) -> Iterator[str]:
     yield "Stop the daemon before, and start the older program afterwards."
-    if world.desired.domains[0].protect:
-        yield "That the domain is protected has no place in a config of layout 1."
+    if left := list(_without_place(world.desired)):
+        kept = f"{world.roots.manifest.name}.generation-{world.generation}"
+        said = ", ".join(left)
+        yield f"A config of layout 1 has no place for {said}; {kept} keeps what was said."
+
+
+def _without_place(desired: Desired) -> Iterator[str]:
+    """What is said of the domain beside its name, and what has been done by a block."""
+    (domain,) = desired.domains
+    if domain.protect:
+        yield "the domain's protection"
+    if domain.algorithms != _USUAL:
+        yield "dkim.algorithms"
+    if domain.rotate_every is not None:
+        yield "dkim.rotate_every"
+    if desired.moved or desired.removed:
+        yield "[[moved]] and [[removed]]"

@@ -97,12 +97,13 @@ class Instance:
         """What is pinned or suspended now."""
         return intents.load(self.host, self.roots, self.host.now())
 
-    def in_force(self, pin: Pin | None = None) -> Reading:
+    def in_force(self, pin: Pin | None = None, intents: Intents | None = None) -> Reading:
         """The manifest that goes: on disk, or of a generation that is pinned.
 
-        Raises `ManifestError`, or `PinError` where it cannot be had.
+        `intents`: what was pinned when the caller looked. Raises `ManifestError`, or `PinError`
+        where it cannot be had.
         """
-        said = pin or self.intents().pin
+        said = pin or (intents or self.intents()).pin
         if said is None:
             return self.read(self.sources())
         return in_force(said, self.host, self.roots, self.read)

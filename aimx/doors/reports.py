@@ -59,13 +59,13 @@ def told(document: Mapping[str, Any], wish: Wish) -> Answer:
 
 
 def _explain(instance: Instance, wish: Wish, question: Question) -> Answer:
-    reading = instance.in_force()
+    intents = instance.intents()
+    reading = instance.in_force(intents=intents)
     plan = instance.review(reading, Consent(wish.allow_removals)).plan
     with instance.looking() as host:
         found = explained(question.address, plan, reading.desired, host, instance.roots)
     if isinstance(found, Unknown):
         raise MachineError(printable(str(found)))
-    intents = instance.intents()
     found = replace(found, pinned=_pinned(intents))
     if wish.view == "json":
         return Answer(Exit.DONE, written(explanation_document(found)))
@@ -73,9 +73,9 @@ def _explain(instance: Instance, wish: Wish, question: Question) -> Answer:
 
 
 def _graph(instance: Instance, wish: Wish, question: Question) -> Answer:
-    reading = instance.in_force()
-    plan = instance.review(reading, Consent(wish.allow_removals)).plan
-    return Answer(Exit.DONE, LANGUAGES[wish.view](plan, _pinned(instance.intents())))
+    intents = instance.intents()
+    plan = instance.review(instance.in_force(intents=intents), Consent(wish.allow_removals)).plan
+    return Answer(Exit.DONE, LANGUAGES[wish.view](plan, _pinned(intents)))
 
 
 def _pinned(intents: Intents) -> int:

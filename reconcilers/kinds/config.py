@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from desired import engine_config
 from desired.desired import Desired, HostedDomain
@@ -27,6 +27,8 @@ class EngineConfig:
     body: bytes
     access: Standing
     recorded: bool  # Its generation is on record, or it has none.
+    # It is as an apply wrote it, by what it says of itself.
+    ours: bool = field(default=True, compare=False)
 
 
 class ConfigReconciler:
@@ -45,7 +47,8 @@ class ConfigReconciler:
         content = b""
         if isinstance(standing, Access):
             content = world.host.read(world.roots.engine_config) or b""
-        return {"": EngineConfig(body(content), standing, _is_recorded(content, world))}
+        ours = engine_config.is_whole(content) is True
+        return {"": EngineConfig(body(content), standing, _is_recorded(content, world), ours)}
 
     def change(self, difference: Difference[EngineConfig], world: World) -> Change | None:
         match difference:
@@ -125,6 +128,9 @@ def _rewritten(observed: EngineConfig, world: World) -> Change:
         return _written(Action.UPDATE, why, world, observed.access)
     if not (world.forgotten or world.compiled_from == world.desired.digest):
         return _written(Action.UPDATE, "the manifest changed", world, observed.access)
+    if observed.ours and not world.forgotten:
+        why = "the last apply left out what was not agreed to"
+        return _written(Action.UPDATE, why, world, observed.access)
     why = "it is not what the manifest compiles to"
     change = _written(Action.REPAIR, why, world, observed.access)
     edited = f"Somebody else wrote {world.roots.engine_config}; edit the manifest instead."

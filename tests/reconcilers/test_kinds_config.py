@@ -64,6 +64,20 @@ def test_an_edit_by_somebody_else_is_undone_and_said(machine):
     assert machine.plan(ONE).is_empty
 
 
+def test_what_an_apply_left_out_is_nobodys_edit(machine):
+    mailbox = '[mailboxes."x@a.com"]\nowner = "alice"\n'
+    machine.apply(ONE + mailbox)
+    # As where nobody has agreed to one thing of what the edit asks for, which is to go.
+    withheld = replace(machine.desired(MORE + mailbox), digest=machine.desired(MORE).digest)
+    machine.apply(withheld)
+
+    change = machine.change(MORE, "config", allow_removals=1)
+
+    assert (change.action, change.drifted) == (Action.UPDATE, False)
+    assert change.why == "the last apply left out what was not agreed to"
+    assert not change.notes
+
+
 def test_one_that_cannot_be_read_is_written_anew_and_nothing_is_removed(machine):
     machine.apply(ONE + '[mailboxes."x@a.com"]\nowner = "alice"\n')
     machine.host.replace(machine.roots.engine_config, b"not [ toml", Access(0o640, 0, 0))

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import PurePosixPath
 
 import pytest
 
 from desired import manifest
-from desired.desired import Desired
+from desired.desired import Desired, Removed
+from desired.names import Address
 from desired.problem import ManifestError, Source, render_problem
 from reconcilers.apply import apply
 from reconcilers.change import Action
@@ -573,3 +575,17 @@ def test_there_is_no_way_back_for_two_domains() -> None:
     assert made.steps == ()
     assert made.refused is not None
     assert made.refused.code == "several-domains"
+
+
+def test_the_way_back_says_what_layout_1_has_no_place_for() -> None:
+    host = machine(INSTALLS[SINGLES[0]])
+    converge(host)
+    desired = wanted(host)
+    domain = replace(desired.domains[0], protect=True, rotate_every=timedelta(days=90))
+    gone = Removed(Address.parse("gone@one.example"))
+    desired = replace(desired, domains=(domain,), removed=(gone,))
+
+    (*_, note) = downgrade(desired, ReadOnly(host), ROOTS).changes[0].notes
+
+    assert note.startswith("A config of layout 1 has no place for the domain's protection, ")
+    assert "dkim.rotate_every, [[moved]] and [[removed]]; manifest.toml.generation-" in note
