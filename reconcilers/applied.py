@@ -41,6 +41,7 @@ def _applied(desired: Desired, host: Reading, roots: Roots) -> World:
                 continue
             header = engine_config.header(raw)
             generation = max(generation, header.generation if header else 0)
+            _require_whole(path, raw)
             before = desired if body(raw) == compiled else loaded(str(path), raw)
             if path == roots.engine_config:
                 before = _guarded(before, host, roots, raw)
@@ -65,8 +66,9 @@ def last_applied(host: Reading, roots: Roots) -> tuple[int, Desired | None]:
         return 0, None
     header = engine_config.header(raw)
     try:
+        _require_whole(roots.engine_config, raw)
         return header.generation if header else 0, loaded(str(roots.engine_config), raw)
-    except ManifestError:
+    except (UnseenError, ManifestError):
         return header.generation if header else 0, None
 
 
@@ -97,8 +99,9 @@ def _guarded(before: Desired, host: Reading, roots: Roots, raw: bytes) -> Desire
     header = engine_config.header(raw)
     try:
         kept = host.read(_record(roots, header.generation)) if header else None
-        if not kept or kept == raw or engine_config.header(kept) != header:
+        if not header or not kept or kept == raw or engine_config.header(kept) != header:
             return before
+        _require_whole(_record(roots, header.generation), kept)
         said = loaded(str(roots.engine_config), kept)
     except (UnseenError, ManifestError):
         return before
@@ -116,6 +119,12 @@ def _guarded(before: Desired, host: Reading, roots: Roots, raw: bytes) -> Desire
             for domain in before.domains
         ),
     )
+
+
+def _require_whole(path: PurePosixPath, raw: bytes) -> None:
+    """What was cut may still be read, and would have forgotten what stood at its end."""
+    if engine_config.is_whole(raw) is False:
+        raise UnseenError(f"{path} is not what was applied")
 
 
 def _recorded(host: Reading, roots: Roots) -> list[int]:

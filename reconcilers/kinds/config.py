@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from desired import engine_config
 from desired.desired import Desired, HostedDomain
+from desired.loaded import loaded
+from desired.problem import ManifestError
 from reconcilers.blocks import moving
 from reconcilers.change import Action, Blocked, Change, Field
 from reconcilers.contrast import contrast
@@ -134,7 +136,16 @@ def _rewritten(observed: EngineConfig, world: World) -> Change:
     why = "it is not what the manifest compiles to"
     change = _written(Action.REPAIR, why, world, observed.access)
     edited = f"Somebody else wrote {world.roots.engine_config}; edit the manifest instead."
-    return replace(change, notes=change.notes or (edited,), drifted=True)
+    told = (change.fields[0], *contrast(_as_found(observed, world), world.desired))
+    return replace(change, fields=told, notes=change.notes or (edited,), drifted=True)
+
+
+def _as_found(observed: EngineConfig, world: World) -> Desired | None:
+    """What it says by now, as far as it can be read: shown, and nothing is planned from it."""
+    try:
+        return loaded(str(world.roots.engine_config), observed.body)
+    except ManifestError:
+        return world.applied
 
 
 def _needs(world: World) -> Iterator[str]:
