@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+# As on a machine where others have all inotify instances.
+DEAF = [sys.executable, str(Path(__file__).with_name("deaf_driver.py"))]
 
 
 def run(*words: object) -> None:
@@ -212,18 +216,31 @@ WAYS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def place(make_for_all) -> Place:
-    instance = make_for_all()
+def placed(instance, *through: str) -> Place:
     place = Place(instance)
     instance.variables["AIMX_MANIFEST"] = str(place.manifest)
     place.renew(place.more()[1])
-    instance.serve()
+    instance.serve(through=through)
     return place
 
 
+@pytest.fixture(scope="module")
+def hearing(make_for_all) -> Place:
+    return placed(make_for_all("hearing"))
+
+
+@pytest.fixture(scope="module")
+def deaf(make_for_all) -> Place:
+    try:
+        subprocess.run([*DEAF, "true"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("needs root, and a user namespace of its own")
+    return placed(make_for_all("deaf"), *DEAF)
+
+
 @pytest.mark.parametrize("way", WAYS)
-def test_whatever_the_way_of_saving_it_is_applied(place, until, way):
+def test_whatever_the_way_of_saving_it_is_applied(hearing, until, way):
+    place = hearing
     box, text = place.more()
     place.renew(text)
     until(lambda: place.instance.accepts(box), "what is there before to be known")
@@ -237,3 +254,18 @@ def test_whatever_the_way_of_saving_it_is_applied(place, until, way):
     until(lambda: place.instance.accepts(box), "what was saved to be applied")
     until(lambda: place.instance.has("Converged", "True"), "convergence")
     assert place.instance.deliver(b"Subject: new\r\n\r\nHello.\r\n", box) == 250
+
+
+def test_a_daemon_that_hears_of_nothing_looks(deaf, until):
+    place, instance = deaf, deaf.instance
+    until(lambda: "cannot watch the manifest" in instance.log, "the daemon to know that it is deaf")
+    until(lambda: instance.has("Converged", "True"), "what is there before to be applied")
+    box, text = place.more()
+
+    (place.directory / "new").write_text(text)
+    (place.directory / "new").rename(place.manifest)
+
+    until(lambda: instance.accepts(box), "what was saved to be found by a look")
+    until(lambda: instance.has("Converged", "True"), "convergence")
+    assert instance.deliver(b"Subject: new\r\n\r\nHello.\r\n", box) == 250
+    assert instance.log.count("cannot watch the manifest") == 1
