@@ -24,24 +24,30 @@ class Comparison:
     first: Generation
     second: Generation
     text: tuple[str, ...]  # A unified diff of the manifest's files, line by line.
+    moved: tuple[tuple[str, str], ...]  # Addresses, before and after.
     came: tuple[str, ...]  # Addresses that only the second has.
     went: tuple[str, ...]  # Addresses that only the first has.
     settings: tuple[Field, ...]
 
     @property
     def is_none(self) -> bool:
-        return not (self.text or self.came or self.went or self.settings)
+        return not (self.text or self.moved or self.came or self.went or self.settings)
 
 
 def compared(first: Generation, before: Desired, second: Generation, after: Desired) -> Comparison:
     """Each generation with what it desires."""
     old, new = _addresses(before), _addresses(after)
+    came = [address for address in new if address not in old]
+    went = [address for address in old if address not in new]
+    pairs = ((f"mailbox/{each.source}", f"mailbox/{each.target}") for each in after.moved)
+    moved = {source: target for source, target in pairs if source in went and target in came}
     return Comparison(
         first,
         second,
         tuple(_text(first, second)),
-        tuple(address for address in new if address not in old),
-        tuple(address for address in old if address not in new),
+        tuple(moved.items()),
+        tuple(address for address in came if address not in moved.values()),
+        tuple(address for address in went if address not in moved),
         contrast(before, after, most=None),
     )
 
@@ -54,6 +60,9 @@ def comparison_text(comparison: Comparison, *, columns: int = 80, colour: bool =
     if comparison.text:
         lines += ["", *(painted(line[:1], line, colour=colour) for line in comparison.text)]
     lines += ["", "Resources:"]
+    for source, target in comparison.moved:
+        head = f"  > {printable(target)} was {printable(source)}"
+        lines.append(painted(">", head, colour=colour))
     for sign, addresses in (("-", comparison.went), ("+", comparison.came)):
         heads = (f"  {sign} {printable(address)}" for address in addresses)
         lines += [painted(sign, head, colour=colour) for head in heads]
@@ -73,6 +82,7 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
         "from": comparison.first.number,
         "to": comparison.second.number,
         "manifest": list(comparison.text),
+        "moved": [{"from": source, "to": target} for source, target in comparison.moved],
         "came": list(comparison.came),
         "went": list(comparison.went),
         "settings": [asdict(field) for field in comparison.settings],

@@ -53,6 +53,21 @@ def test_what_came_went_and_changed_is_told_with_the_lines_that_did():
     ]
 
 
+def test_what_moved_neither_came_nor_went():
+    first = generation(1, manifest=HEAD + INFO)
+    move = '[[moved]]\nfrom = "mailbox/info@a.com"\nto = "mailbox/ops@a.com"\n'
+    second = generation(2, manifest=HEAD + OPS + move)
+
+    found = comparison(first, second)
+    told = comparison_document(found)
+
+    assert comparison_text(found).endswith(
+        "Resources:\n  > mailbox/ops@a.com was mailbox/info@a.com\n"
+    )
+    assert told["moved"] == [{"from": "mailbox/info@a.com", "to": "mailbox/ops@a.com"}]
+    assert (told["came"], told["went"]) == ([], [])
+
+
 def test_a_setting_is_told_before_and_after():
     first = generation(1, manifest=HEAD + INFO)
     second = generation(2, manifest=HEAD + INFO.replace("alice", "bob"))
