@@ -47,6 +47,8 @@ def wish(options: argparse.Namespace) -> Wish:
         color=terminal.color() and view == "text",
         allow_removals=getattr(options, "allow_removals", 0),
         purge=getattr(options, "purge", False),
+        add_domain=getattr(options, "domain", None) or "",
+        selector=getattr(options, "selector", None) or "",
         parallelism=getattr(options, "parallelism", 0),
         advised=options.command == "plan",
         every=getattr(options, "every", False),
@@ -242,6 +244,8 @@ def _headers(asked: Wish) -> dict[str, str]:
         "Advised": "true" if asked.advised else "false",
         **({"Parallelism": str(asked.parallelism)} if asked.parallelism else {}),
         **({"Purge": "true"} if asked.purge else {}),
+        **({"Add-Domain": asked.add_domain} if asked.add_domain else {}),
+        **({"Selector": asked.selector} if asked.selector else {}),
         **({"Out": asked.out} if asked.out else {}),
     }
 

@@ -83,7 +83,9 @@ def run(options: argparse.Namespace) -> int:
     if not planned.pending:
         return _nothing_to_do(options, planned, wait)
     if not options.yes and not terminal.can_ask():
-        told = "aimx apply: there is no terminal to ask on. Add --yes to apply this plan."
+        told = (
+            f"aimx {options.command}: there is no terminal to ask on. Add --yes to apply this plan."
+        )
         return administer.refuse(options, Exit.REFUSED, told)
     if not options.yes and not _agreed(planned):
         return administer.refuse(options, Exit.REFUSED, "Nothing was applied.")

@@ -107,7 +107,7 @@ def _written(changes: Sequence[tuple[Source, Source]]) -> int:
 
 
 def _write(source: Source, wanted: Source) -> int:
-    from aimx.cli.rewrite import rewrite
+    from aimx.controller.rewrite import rewrite
 
     try:
         if rewrite(source.name, source.raw, wanted.raw):

@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _made(options: argparse.Namespace, found: Mapping[str, str], text: str) -> bool:
     """The manifest comes last: once it is there, all is, and nothing is made a second time."""
-    from aimx.cli.rewrite import create, make_directory, write
+    from aimx.controller.rewrite import create, make_directory, write
     from desired.schema import json_schema
 
     manifest = Path(found["manifest"])

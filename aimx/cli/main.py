@@ -59,10 +59,14 @@ COMMANDS: dict[str, Listed] = {
     "watch": Listed(
         "desired state", "keep the machine at the manifest, without the mail engine", "watch"
     ),
+    "domains": Listed("domains", "add a domain to the manifest, and apply that", "domains"),
     "send": Listed("mail", "send a message from a mailbox of yours", "send"),
     "serve": Listed("server", "run the mail engine and watch the manifest", "serve"),
     "version": Listed("server", "print the version", "version"),
 }
+
+# Commands under another name.
+ALIASES = {"domain": "domains"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -121,7 +125,7 @@ def _command(given: list[str]) -> int:
     top.add_argument("command", nargs="?", default="")
     top.add_argument("rest", nargs=argparse.REMAINDER)
     options = top.parse_args(given)
-    name = "version" if options.version else options.command
+    name = "version" if options.version else ALIASES.get(options.command, options.command)
     if options.help or not name:
         terminal.say(_help())
         return Exit.DONE if options.help else Exit.USAGE

@@ -12,6 +12,7 @@ from aimx.controller.pinned import Back
 from aimx.controller.terms import (
     EVERY,
     UNWATCHED,
+    Addition,
     Applied,
     Consent,
     Errand,
@@ -37,10 +38,11 @@ class Asked(Carrying):
         consent: Consent,
         saved: SavedPlan | None = None,
         watched: Watched = UNWATCHED,
+        addition: Addition | None = None,
     ) -> Applied:
         """Carry out a plan that somebody has seen; raises what `Instance.apply` raises."""
         async with self.changing:
-            applied = await self._applied(expected, who, consent, saved, watched)
+            applied = await self._applied(expected, who, consent, saved, watched, addition=addition)
         self.nudge()
         return applied
 
@@ -63,10 +65,14 @@ class Asked(Carrying):
         self.nudge()
         return errand
 
-    async def review(self, consent: Consent, pin: Pin | None = None) -> Review:
-        """What an apply would do now; raises `ManifestError`, or `PinError`."""
+    async def review(
+        self, consent: Consent, pin: Pin | None = None, addition: Addition | None = None
+    ) -> Review:
+        """What an apply would do now; raises `ManifestError`, `EditError` or `PinError`."""
 
         def look() -> Review:
+            if addition:
+                return self.instance.review(self.instance.proposed(addition).reading, consent)
             return self.instance.review(self.instance.in_force(pin), consent)
 
         return await asyncio.to_thread(look)

@@ -16,7 +16,7 @@ from aimx.controller.good import last_good
 from aimx.controller.instance import Instance
 from aimx.controller.pulse import Pulse
 from aimx.controller.state import State
-from aimx.controller.terms import UNWATCHED, Applied, Consent, Watched
+from aimx.controller.terms import UNWATCHED, Addition, Applied, Consent, Watched
 from reconcilers.generations import Who
 from reconcilers.intents import Intents, Pin
 from reconcilers.receipt import Receipt
@@ -60,6 +60,7 @@ class Carrying:
         saved: SavedPlan | None = None,
         watched: Watched = UNWATCHED,
         pin: Pin | None = None,
+        addition: Addition | None = None,
     ) -> Applied:
         loop = asyncio.get_running_loop()
 
@@ -72,7 +73,7 @@ class Carrying:
 
         minded = replace(watched, stop=stop, progress=stepped)
         apply = partial(
-            self.instance.apply, expected, self.running, who, consent, minded, saved, pin
+            self.instance.apply, expected, self.running, who, consent, minded, saved, pin, addition
         )
         applied = await self._to_its_end(asyncio.to_thread(apply))
         self.state.applied(applied)

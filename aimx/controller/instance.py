@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
+from aimx.controller.editing import EditError, Proposal, proposal
 from aimx.controller.pinned import Back, in_force, pinned
 from aimx.controller.pinning import Pinning, pinning
 from aimx.controller.reader import Reader
@@ -14,6 +15,7 @@ from aimx.controller.recall import recalled
 from aimx.controller.sources import digest, gather
 from aimx.controller.taking import taken
 from aimx.controller.terms import (
+    Addition,
     Applied,
     Consent,
     Errand,
@@ -108,6 +110,12 @@ class Instance:
             return self.read(self.sources())
         return in_force(said, self.host, self.roots, self.read)
 
+    def proposed(self, addition: Addition) -> Proposal:
+        """The manifest with it, nothing written; raises `EditError` or `ManifestError`."""
+        if self.intents().pin is not None:
+            raise EditError("another manifest is pinned: `aimx resume` lifts that")
+        return proposal(addition, self.sources(), self.roots, self.read)
+
     def back(self, back: Back) -> Pin:
         """The pin that would go back to a generation, nothing written; raises `PinError`."""
         try:
@@ -167,12 +175,13 @@ class Instance:
         watched: Watched,
         saved: SavedPlan | None = None,
         pin: Pin | None = None,
+        addition: Addition | None = None,
     ) -> Applied:
         """Carry out the plan of this id, or whatever the plan is now.
 
         `pin`: go by its generation from now on. It is written before anything else, so that
         whoever finishes a killed apply goes the same way, and taken back where the engine config
-        is not written.
+        is not written. `addition`: comes into the manifest, which is written before anything else.
 
         Raises `ManifestError`, `LockHeldError`, `StaleError`, `SpentError` or `MachineError`, and
         then nothing was written.
@@ -180,8 +189,12 @@ class Instance:
         with self._locked(who):
             if saved is not None and self._is_spent(saved):
                 raise SpentError
-            review = self.review(self.in_force(pin), consent)
+            proposed = self.proposed(addition) if addition else None
+            reading = proposed.reading if proposed else self.in_force(pin)
+            review = self.review(reading, consent)
             if expected is not None and review.id != expected:
+                raise StaleError(review.plan)
+            if proposed and not proposed.written(review.plan):
                 raise StaleError(review.plan)
             began = self.host.now()
             mark = saved.mark if saved else ""

@@ -48,6 +48,14 @@ class Consent:
     reported: Set[str] = frozenset()  # Drift that is told and not repaired.
 
 
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """A domain that is to come into the manifest."""
+
+    domain: str
+    selector: str = ""  # Empty: the one that all domains have.
+
+
 # As many as there are: whoever consents has seen each.
 EVERY = 10**9
 

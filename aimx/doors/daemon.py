@@ -13,6 +13,7 @@ from aimx.controller.loop import Controller
 from aimx.controller.pinned import PinError
 from aimx.controller.terms import Consent, StaleError, Watched
 from aimx.doors import intents
+from aimx.doors.additions import added, consent
 from aimx.doors.answers import against, answering, applied, planned
 from aimx.doors.events import Tell
 from aimx.doors.following import followed
@@ -35,9 +36,10 @@ class Daemon:
     async def plan(self, wish: Wish) -> Answer:
         self._check(wish)
         with answering(wish) as answers:
-            review = await self.controller.review(Consent(wish.allow_removals, wish.purge))
+            review = await self.controller.review(consent(wish), addition=added(wish))
             instance = self.controller.instance
-            await asyncio.to_thread(instance.foresee, review)
+            if not wish.add_domain:  # What may not go would be left to do.
+                await asyncio.to_thread(instance.foresee, review)
             review = await asyncio.to_thread(counted, review, instance, self.count)
             position = await asyncio.to_thread(instance.position)
             shown = planned(review, wish, instance.roots, position)
@@ -47,13 +49,10 @@ class Daemon:
 
     async def apply(self, wish: Wish, plan_id: str | None, uid: int, tell: Tell) -> Answer:
         self._check(wish)
-        who = self._who(uid, "aimx apply")
+        addition, watched = added(wish), followed(tell, wish.parallelism)
+        who = self._who(uid, "aimx domains add" if addition else "aimx apply")
         with answering(wish) as answers:
-            consent, watched = (
-                Consent(wish.allow_removals, wish.purge),
-                followed(tell, wish.parallelism),
-            )
-            done = await self.controller.apply(plan_id, who, consent, None, watched)
+            done = await self.controller.apply(plan_id, who, consent(wish), None, watched, addition)
             answers.append(applied(done, wish))
         return answers[0]
 
@@ -63,9 +62,9 @@ class Daemon:
         with answering(wish) as answers:
             saved = await asyncio.to_thread(self.controller.instance.load, content)
             with against(saved):
-                consent = Consent(saved.allow_removals, saved.purge)
+                agreed = Consent(saved.allow_removals, saved.purge)
                 watched = followed(tell, wish.parallelism)
-                done = await self.controller.apply(saved.plan_id, who, consent, saved, watched)
+                done = await self.controller.apply(saved.plan_id, who, agreed, saved, watched)
             answers.append(applied(done, wish))
         return answers[0]
 

@@ -13,8 +13,9 @@ from aimx.controller.alone import Alone
 from aimx.controller.instance import Instance
 from aimx.controller.pinned import PinError
 from aimx.controller.sources import digest
-from aimx.controller.terms import EVERY, Applied, Consent, StaleError, Watched, is_meant
+from aimx.controller.terms import EVERY, Addition, Applied, Consent, StaleError, Watched, is_meant
 from aimx.doors import intents
+from aimx.doors.additions import added, consent
 from aimx.doors.answers import against, answering, applied, invalid, planned, valid
 from aimx.doors.unread import Count, counted, uncounted
 from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
@@ -68,9 +69,12 @@ class Direct:
         with answering(wish) as answers:
             with self.instance.looking() as host:
                 require_ours(host, self.instance.roots)
-            reading = self.instance.in_force()
-            review = self.instance.review(reading, Consent(wish.allow_removals, wish.purge))
-            self.instance.foresee(review)
+            addition = added(wish)
+            proposed = self.instance.proposed(addition) if addition else None
+            reading = proposed.reading if proposed else self.instance.in_force()
+            review = self.instance.review(reading, consent(wish))
+            if not addition:  # What may not go would be left to do.
+                self.instance.foresee(review)
             review = counted(review, self.instance, self.count)
             interrupted = unfinished(self.instance.host, self.instance.roots)
             position = self.instance.position()
@@ -80,16 +84,16 @@ class Direct:
 
     def apply(self, wish: Wish, plan_id: str | None, watched: Watched) -> Answer:
         with answering(wish) as answers:
-            consent = Consent(wish.allow_removals, wish.purge)
-            answers.append(_ended(self._applied(plan_id, consent, watched), wish))
+            done = self._applied(plan_id, consent(wish), watched, addition=added(wish))
+            answers.append(_ended(done, wish))
         return answers[0]
 
     def apply_saved(self, wish: Wish, content: bytes, watched: Watched) -> Answer:
         with answering(wish) as answers:
             saved = self.instance.load(content)
             with against(saved):
-                consent = Consent(saved.allow_removals, saved.purge)
-                done = self._applied(saved.plan_id, consent, watched, saved)
+                agreed = Consent(saved.allow_removals, saved.purge)
+                done = self._applied(saved.plan_id, agreed, watched, saved)
             answers.append(_ended(done, wish))
         return answers[0]
 
@@ -99,11 +103,12 @@ class Direct:
         consent: Consent,
         watched: Watched,
         saved: SavedPlan | None = None,
+        addition: Addition | None = None,
     ) -> Applied:
         alone = Alone(self.instance.host, self.instance.roots)
         user = self.instance.host.user()
-        who = Who(user.uid, user.name, "aimx apply")
-        return self.instance.apply(plan_id, alone, who, consent, watched, saved)
+        who = Who(user.uid, user.name, "aimx domains add" if addition else "aimx apply")
+        return self.instance.apply(plan_id, alone, who, consent, watched, saved, addition=addition)
 
     def intend(self, wish: Wish, intent: Intent, watched: Watched) -> Answer:
         user = self.instance.host.user()

@@ -67,6 +67,8 @@ def _names(*names: str) -> frozenset[str]:
 
 ROOTS = _names("config-dir", "data-dir", "runtime-dir", "manifest")
 VIEW = _names("format", "columns", "color", "allow-removals", "advised", "out")
+# What is to come into the manifest.
+ADDED = _names("add-domain", "selector")
 
 VERBS: Mapping[str, Shape] = {
     "SEND": Shape(
@@ -76,9 +78,10 @@ VERBS: Mapping[str, Shape] = {
     ),
     "VERSION": Shape(bare=True),
     "STATUS": Shape(optional=ROOTS | VIEW | _names("every", "brief")),
-    "PLAN": Shape(optional=ROOTS | VIEW | _names("purge")),
+    "PLAN": Shape(optional=ROOTS | VIEW | ADDED | _names("purge")),
     "APPLY": Shape(
-        optional=ROOTS | VIEW | _names("plan", "parallelism", "events", "purge"), body=True
+        optional=ROOTS | VIEW | ADDED | _names("plan", "parallelism", "events", "purge"),
+        body=True,
     ),
     "EXPLAIN": Shape(required=_names("address"), optional=ROOTS | VIEW),
     "GRAPH": Shape(optional=ROOTS | VIEW),

@@ -243,6 +243,8 @@ def _wish(request: Request) -> Wish:
         color=request.flag("color"),
         allow_removals=request.number("allow-removals", 0),
         purge=request.flag("purge"),
+        add_domain=request.headers.get("add-domain", ""),
+        selector=request.headers.get("selector", ""),
         every=request.flag("every"),
         brief=request.flag("brief"),
         advised=request.headers.get("advised") != "false",

@@ -1,6 +1,6 @@
 import pytest
 
-from aimx.cli.rewrite import create, rewrite, write
+from aimx.controller.rewrite import create, rewrite, write
 
 
 def test_a_file_that_somebody_wrote_meanwhile_is_theirs(tmp_path):
