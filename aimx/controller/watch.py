@@ -37,6 +37,7 @@ class Watch:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     every: float = LOOK_SECONDS
     _blind: str = ""  # Why no event comes, as it was told last.
+    _failures: int = 0  # To watch, one after the other.
 
     async def run(self) -> None:
         """Watch until cancelled, anew every time that somebody looks.
@@ -63,18 +64,22 @@ class Watch:
         try:
             async with aclosing(self._bursts(armed, stop)) as bursts:
                 async for changes in bursts:
-                    self._blind = ""
+                    self._blind, self._failures = "", 0
                     self.changed.set()
                     # A directory that was made again may look as before, and is not watched.
                     if armed.remade(path for _, path in changes) or self.places() != armed:
                         return
         except (OSError, RuntimeError) as cause:
-            # No inotify left, or a directory that went away: looking on the timer is enough.
+            self._failures += 1
+            if self._failures == 1 or self.places() != armed:
+                # A directory that went away, and may be there again by now.
+                return
+            # No inotify left: looking on the timer is enough.
             if str(cause) != self._blind:
                 self._blind = str(cause)
                 log.warning("cannot watch the manifest", reason=self._blind, look_every=self.every)
-            if self.places() != armed:
-                return
+        else:
+            self._failures = 0
         await stop.wait()
 
     def _bursts(self, armed: Whereabouts, stop: asyncio.Event) -> Bursts:

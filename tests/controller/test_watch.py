@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 import watchfiles
@@ -549,6 +550,25 @@ def test_a_watch_that_is_refused_costs_the_events_alone(
     next(steps)
 
     see(Watch(lambda: watched(place.roots), 0.1, every=0.05), place, steps, [NEW])
+
+
+def test_a_directory_that_was_away_while_it_was_to_be_watched_is_watched(
+    place: Place, monkeypatch
+) -> None:
+    """It was made again before anybody could see that it had gone: all looks as it was armed."""
+    failures = [FileNotFoundError("No path was found.")]
+    watching = watchfiles.awatch
+
+    def once_gone(*paths: str, **options: Any) -> object:
+        if failures:
+            raise failures.pop()
+        return watching(*paths, **options)
+
+    monkeypatch.setattr(watchfiles, "awatch", once_gone)
+    steps = by_rename(place)
+    next(steps)
+
+    see(Watch(lambda: watched(place.roots), 0.1, every=NEVER), place, steps, [NEW])
 
 
 # In a user namespace the limit is our own: nobody else on the machine is left without.
