@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -254,6 +256,36 @@ def test_whatever_the_way_of_saving_it_is_applied(hearing, until, way):
     until(lambda: place.instance.accepts(box), "what was saved to be applied")
     until(lambda: place.instance.has("Converged", "True"), "convergence")
     assert place.instance.deliver(b"Subject: new\r\n\r\nHello.\r\n", box) == 250
+
+
+SWIFT = [
+    in_place,
+    truncated_and_written,
+    by_rename,
+    as_vim_does,
+    as_nano_does,
+    by_delete_and_create,
+]
+
+
+def test_of_many_edits_the_last_is_what_is_applied(hearing, until):
+    place, seed = hearing, time.time_ns() % 10**6
+    chance = random.Random(seed)
+    place.renew(place.more()[1])
+    for _ in range(40):
+        box, text = place.more()
+        fate = chance.choice(["waited for", "overtaken", "broken"])
+        list(chance.choice(SWIFT)(place, text + "nonsense" * (fate == "broken")))
+        if fate == "waited for":
+            until(lambda box=box: place.instance.accepts(box), f"{box} to be accepted, seed {seed}")
+    box, text = place.more()
+
+    list(chance.choice(SWIFT)(place, text))
+
+    until(lambda: place.instance.accepts(box), f"the last edit to be applied, seed {seed}")
+    until(lambda: place.instance.has("Converged", "True"), f"convergence, seed {seed}")
+    assert place.instance.has("ManifestValid", "True"), seed
+    assert all(map(place.instance.accepts, place.boxes)), seed
 
 
 def test_a_daemon_that_hears_of_nothing_looks(deaf, until):
