@@ -64,8 +64,11 @@ def _tidy() -> None:
         raise PrivilegeError("no_new_privs is refused")
     os.chdir("/")
     os.umask(0o077)
-    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    # Python ignores some, and whoever started the server may have had it ignore others (nohup).
+    for number in signal.valid_signals():
+        if signal.getsignal(number) not in (signal.SIG_DFL, None):
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _environment(ours: Mapping[str, str], path: str, home: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import pwd
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -188,11 +189,18 @@ def test_home_of_the_daemon_does_not_leak(monkeypatch: pytest.MonkeyPatch) -> No
     assert found == {"PATH": PATH, "HOME": US.pw_dir, "AIMX_SUBJECT": "hello"}
 
 
-def test_signals_that_python_ignores_are_not_ignored_by_the_hook() -> None:
-    status = ended(fired(replace(COMMAND, argv=("/bin/cat", "/proc/self/status")))).stdout
+def test_no_signal_that_the_server_ignores_or_blocks_is_so_for_the_hook() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # As under nohup.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+    try:
+        status = ended(fired(replace(COMMAND, argv=("/bin/cat", "/proc/self/status")))).stdout
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        signal.signal(signal.SIGHUP, before)
 
-    ignored = next(line for line in status.splitlines() if line.startswith(b"SigIgn"))
-    assert int(ignored.split()[1], 16) == 0
+    for name in (b"SigIgn", b"SigBlk"):
+        told = next(line for line in status.splitlines() if line.startswith(name))
+        assert int(told.split()[1], 16) == 0
     assert b"NoNewPrivs:\t1" in status
 
 
