@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
-from aimx.controller.editing import EditError, Proposal, proposal
 from aimx.controller.pinned import Back, in_force, pinned
 from aimx.controller.pinning import Pinning, pinning
 from aimx.controller.reader import Reader
@@ -48,6 +48,9 @@ from reconcilers.report.saved import SavedPlan, load
 from reconcilers.roots import Roots
 from reconcilers.state import require_ours
 from reconcilers.step import Activation, Hands
+
+if TYPE_CHECKING:
+    from aimx.controller.editing import Proposal
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,8 @@ class Instance:
 
     def proposed(self, addition: Addition) -> Proposal:
         """The manifest with it, nothing written; raises `EditError` or `ManifestError`."""
+        from aimx.controller.editing import EditError, proposal  # A plan edits nothing.
+
         if self.intents().pin is not None:
             raise EditError("another manifest is pinned: `aimx resume` lifts that")
         return proposal(addition, self.sources(), self.roots, self.read)

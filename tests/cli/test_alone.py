@@ -4,6 +4,8 @@ import sys
 
 # What only an engine, or an apply that makes keys, has use for.
 UNNEEDED = {"cryptography", "asyncio", "structlog", "dns", "aiosmtpd", "watchfiles"}
+# What only an edit of the manifest has use for.
+UNNEEDED |= {"tomlkit", "tree_sitter"}
 
 PROGRAM = """
 import json, sys
