@@ -38,7 +38,7 @@ class Direct:
         gate = asyncio.Semaphore(MOST_AT_ONCE)
         domains: dict[str, list[str]] = {}
         for recipient in outgoing.recipients:
-            domains.setdefault(recipient.rpartition("@")[2], []).append(recipient)
+            domains.setdefault(self.destination(recipient), []).append(recipient)
 
         async def one(domain: str, recipients: list[str]) -> dict[str, Outcome]:
             async with gate:
@@ -49,6 +49,9 @@ class Direct:
         found = {to: outcome for task in tasks for to, outcome in task.result().items()}
         return Attempt({recipient: found[recipient] for recipient in outgoing.recipients})
 
+    def destination(self, recipient: str) -> str:
+        return recipient.rpartition("@")[2]
+
     async def _to_domain(
         self, domain: str, recipients: Sequence[str], outgoing: Outgoing
     ) -> dict[str, Outcome]:
@@ -56,7 +59,8 @@ class Direct:
             case Nowhere(reason):
                 return dict.fromkeys(recipients, Failed(reason))
             case NoAnswer(reason):
-                return dict.fromkeys(recipients, Deferred(f"MX of {domain}: {reason}"))
+                unseen = Deferred(f"MX of {domain}: {reason}", unreached=True)
+                return dict.fromkeys(recipients, unseen)
             case hosts:
                 unreached = f"All MX servers for {domain} unreachable"
                 return await self._caller.offer(

@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from aimx.outbound.outcome import Attempt
+from aimx.outbound.outcome import Attempt, Outcome
+
+
+class Witness(Protocol):
+    """Told of what cannot be taken back: before it happens, and as soon as it is over."""
+
+    async def leaving(self, recipients: Sequence[str]) -> None:
+        """The content goes to a host now, for these; an OSError keeps it here."""
+
+    async def answered(self, outcomes: Mapping[str, Outcome]) -> None:
+        """What the host said to it, or that it said nothing; before anybody else is tried."""
+
+
+class Unwatched:
+    """Nobody wants to know."""
+
+    async def leaving(self, recipients: Sequence[str]) -> None:
+        pass
+
+    async def answered(self, outcomes: Mapping[str, Outcome]) -> None:
+        pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +38,7 @@ class Outgoing:
     content: bytes  # Lines end in CRLF, and nothing else holds a CR or an LF.
     message_id: str  # Without brackets.
     is_international: bool = False  # Needs SMTPUTF8 (RFC 6531).
+    witness: Witness = field(default_factory=Unwatched, compare=False, repr=False)
 
 
 class Deliverer(Protocol):
@@ -24,3 +46,6 @@ class Deliverer(Protocol):
 
     async def deliver(self, outgoing: Outgoing) -> Attempt:
         """Try every recipient once, and tell what became of each."""
+
+    def destination(self, recipient: str) -> str:
+        """Where it is taken: what is taken to one place shares its luck."""

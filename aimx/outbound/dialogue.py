@@ -8,10 +8,16 @@ import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
-from aiosmtplib import SMTP, SMTPException, SMTPHeloError, SMTPResponseException
+from aiosmtplib import (
+    SMTP,
+    SMTPException,
+    SMTPHeloError,
+    SMTPResponseException,
+    SMTPServerDisconnected,
+)
 
 from aimx.outbound.delivery import Outgoing
 from aimx.outbound.outcome import Deferred, Delivered, Failed, Outcome
@@ -68,18 +74,25 @@ async def offer(
     """Offer the message for these recipients, and tell what became of each."""
     data = transparent(outgoing.content)
     outcomes: dict[str, Outcome] = {}
+    is_met = False
     try:
         async with _connected(peer, manners) as smtp:
             tls = await _secured(smtp, manners)
             if manners.credentials is not None:
                 await _introduced(smtp, manners.credentials)
+            is_met = True
             accepted = await _envelope(smtp, peer, outgoing, recipients, outcomes)
             if accepted:
-                outcome = await _content(smtp, peer, data, tls)
-                outcomes |= dict.fromkeys(accepted, outcome)
+                await _invited(smtp)
+                await outgoing.witness.leaving(accepted)
+                told = dict.fromkeys(accepted, await _content(smtp, peer, data, tls))
+                outcomes |= told
+                await outgoing.witness.answered(told)
     # ValueError: what a host says of itself may be beyond what the library reads.
     except (_RefusedError, SMTPException, OSError, ValueError) as trouble:
         outcome = _outcome(peer, trouble)
+        if isinstance(outcome, Deferred) and not is_met:
+            outcome = replace(outcome, unreached=True)
         outcomes |= {to: outcome for to in recipients if to not in outcomes}
     return outcomes
 
@@ -197,12 +210,18 @@ def _options(smtp: SMTP, outgoing: Outgoing) -> list[str]:
     return options
 
 
-async def _content(smtp: SMTP, peer: Peer, data: bytes, tls: str) -> Outcome:
-    """DATA. Once the final dot is out, silence is not a refusal."""
+async def _invited(smtp: SMTP) -> None:
+    """DATA, and leave to go on."""
     reply = await smtp.execute_command(b"DATA")
-    protocol = smtp.protocol
-    if reply.code != 354 or protocol is None:
+    if reply.code != 354:
         raise SMTPResponseException(reply.code, reply.message)
+
+
+async def _content(smtp: SMTP, peer: Peer, data: bytes, tls: str) -> Outcome:
+    """The content. Once the final dot is out, silence is not a refusal."""
+    protocol = smtp.protocol
+    if protocol is None:
+        raise SMTPServerDisconnected("it hung up before the content")
     protocol.write(data)
     try:
         reply = await protocol.read_response(timeout=FINAL_DOT_SECONDS)
@@ -210,7 +229,7 @@ async def _content(smtp: SMTP, peer: Peer, data: bytes, tls: str) -> Outcome:
         reason = f"{peer.host}: {_said(trouble)} after the message was sent"
         return Deferred(reason, unanswered=True)
     if not 200 <= reply.code <= 299:
-        raise SMTPResponseException(reply.code, reply.message)
+        return _outcome(peer, SMTPResponseException(reply.code, reply.message))
     return Delivered(peer.host, tls, f"{reply.code} {_line(reply.message)}")
 
 

@@ -23,9 +23,15 @@ class MailDrop:
         """Keep it, durably. Raises OSError where the directory does not take it."""
         digest = hashlib.sha256(outgoing.message_id.encode()).hexdigest()[:16]
         name = f"{self._clock():%Y-%m-%dT%H%M%S.%fZ}-{digest}.eml"
+        await outgoing.witness.leaving(outgoing.recipients)
         _write(self._directory, name, outgoing.content)
         delivered = Delivered(host=str(self._directory), reply=name)
-        return Attempt(dict.fromkeys(outgoing.recipients, delivered))
+        outcomes = dict.fromkeys(outgoing.recipients, delivered)
+        await outgoing.witness.answered(outcomes)
+        return Attempt(outcomes)
+
+    def destination(self, recipient: str) -> str:
+        return str(self._directory)
 
 
 def _write(directory: Path, name: str, content: bytes) -> None:

@@ -69,6 +69,7 @@ class _Progress:
         self._settled: dict[str, Outcome] = {}
         self._reasons: dict[str, list[str]] = {recipient: [] for recipient in recipients}
         self._may_change = False
+        self._is_met = False  # Whether any host listened to us.
 
     @property
     def pending(self) -> list[str]:
@@ -84,6 +85,7 @@ class _Progress:
     def note(self, outcomes: dict[str, Outcome]) -> None:
         self._may_change = True
         for recipient, outcome in outcomes.items():
+            self._is_met |= not (isinstance(outcome, Deferred) and outcome.unreached)
             # Another host would get a message that the first one may have.
             if isinstance(outcome, Deferred) and not outcome.unanswered:
                 self._reasons[recipient].append(outcome.reason)
@@ -100,4 +102,4 @@ class _Progress:
     def _not_taken(self, reasons: list[str]) -> Outcome:
         text = f"{self._unreached}: {'; '.join(reasons)}"
         # RFC 5321 5.1: hosts without an address are an error to report, not to wait out.
-        return Deferred(text) if self._may_change else Failed(text)
+        return Deferred(text, unreached=not self._is_met) if self._may_change else Failed(text)

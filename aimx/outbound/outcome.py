@@ -27,6 +27,7 @@ class Deferred:
     # It was sent whole and nobody answered: the host may have it, and a second attempt may
     # deliver it twice.
     unanswered: bool = False
+    unreached: bool = False  # No host was met: other messages would fare alike.
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,10 @@ class Relayed:
     async def deliver(self, outgoing: Outgoing) -> Attempt:
         """Offer it for all recipients, and tell what became of each."""
         if not self._is_ready:
-            return Attempt(dict.fromkeys(outgoing.recipients, Deferred(_UNREAD)))
+            return Attempt(dict.fromkeys(outgoing.recipients, Deferred(_UNREAD, unreached=True)))
         host = self._relay.endpoint.host
         unreached = f"the relay {host} has not taken it"
         return Attempt(await self._caller.offer([host], outgoing.recipients, outgoing, unreached))
+
+    def destination(self, recipient: str) -> str:
+        return str(self._relay.endpoint)

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import repeat
@@ -13,7 +13,7 @@ from aimx.outbound.deliver import Direct
 from aimx.outbound.delivery import Outgoing
 from aimx.outbound.dialogue import Manners, transparent
 from aimx.outbound.hosts import MOST_PEERS
-from aimx.outbound.outcome import Attempt, Deferred, Delivered, Failed
+from aimx.outbound.outcome import Attempt, Deferred, Delivered, Failed, Outcome
 from aimx.testing.exchanger import DISCONNECT, GARBLED, OK, SILENCE, Exchanger, throwaway_tls
 from aimx.testing.ports import ReservedPort
 from aimx.testing.zone import Zone, ZoneResolver
@@ -174,11 +174,15 @@ def test_tls_that_fails_is_deferred_and_not_gone_around(answer: str, reason: str
     assert not any(command.startswith("MAIL") for command in exchanger.commands)
 
 
-@pytest.mark.parametrize("command", ["CONNECT", "EHLO", "RCPT", "DATA"])
-def test_a_host_that_falls_silent_is_left_after_the_timeout(command: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "unreached"), [("CONNECT", True), ("EHLO", True), ("RCPT", False), ("DATA", False)]
+)
+def test_a_host_that_falls_silent_is_left_after_the_timeout(command: str, unreached: bool) -> None:
     outcome = delivered(Exchanger({command: [SILENCE]}), timeout=0.1).outcomes["bob@c.example"]
 
-    assert outcome == Deferred("All MX servers for c.example unreachable: mx.c.example: timed out")
+    assert outcome == Deferred(
+        "All MX servers for c.example unreachable: mx.c.example: timed out", unreached=unreached
+    )
 
 
 @pytest.mark.parametrize("answer", [DISCONNECT, "nonsense"])
@@ -259,7 +263,8 @@ def test_where_nobody_listens_every_host_is_named() -> None:
     assert asyncio.run(run()).outcomes == {
         "bob@d.example": Deferred(
             "All MX servers for d.example unreachable:"
-            " mx.d.example: connection refused; mx.c.example: connection refused"
+            " mx.d.example: connection refused; mx.c.example: connection refused",
+            unreached=True,
         )
     }
 
@@ -279,7 +284,11 @@ def test_a_domain_of_many_addresses_is_not_tried_for_ever() -> None:
             "a@null.example", Failed("domain null.example takes no mail (null MX)"), id="null-mx"
         ),
         pytest.param("a@no.example", Failed("domain no.example does not exist"), id="nxdomain"),
-        pytest.param("a@broken.example", Deferred("MX of broken.example: SERVFAIL"), id="servfail"),
+        pytest.param(
+            "a@broken.example",
+            Deferred("MX of broken.example: SERVFAIL", unreached=True),
+            id="servfail",
+        ),
         pytest.param(
             "a@bare.example",
             Failed(
@@ -289,7 +298,10 @@ def test_a_domain_of_many_addresses_is_not_tried_for_ever() -> None:
         ),
         pytest.param(
             "a@blind.example",
-            Deferred("All MX servers for blind.example unreachable: broken.example: SERVFAIL"),
+            Deferred(
+                "All MX servers for blind.example unreachable: broken.example: SERVFAIL",
+                unreached=True,
+            ),
             id="a-host-unseen",
         ),
         pytest.param(
@@ -361,6 +373,59 @@ def test_a_message_over_the_announced_size_is_not_sent(announced: str, fits: boo
         if fits
         else Failed("mx.c.example: the message has 29 octets, it takes 9")
     )
+
+
+class Diary:
+    """A witness that writes down what it is told, and keeps the content here if it is to."""
+
+    def __init__(self, *, forbids: bool = False) -> None:
+        self.entries: list[object] = []
+        self._forbids = forbids
+
+    async def leaving(self, recipients: Sequence[str]) -> None:
+        self.entries.append(tuple(recipients))
+        if self._forbids:
+            raise OSError(28, "No space left on device")
+
+    async def answered(self, outcomes: Mapping[str, Outcome]) -> None:
+        self.entries.append(dict(outcomes))
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome"),
+    [
+        pytest.param({}, Delivered("mx.c.example", "", "250 2.0.0 Kept"), id="taken"),
+        pytest.param({"END": ["554 No"]}, Failed("mx.c.example: 554 No"), id="refused"),
+        pytest.param({"END": ["452 Full"]}, Deferred("mx.c.example: 452 Full"), id="deferred"),
+    ],
+)
+def test_a_witness_is_told_before_the_content_leaves_and_when_it_is_answered(
+    script: Script, outcome: Outcome
+) -> None:
+    diary = Diary()
+
+    delivered(Exchanger(script), replace(to("a@c.example", "b@c.example"), witness=diary))
+
+    both = ("a@c.example", "b@c.example")
+    assert diary.entries == [both, dict.fromkeys(both, outcome)]
+
+
+@pytest.mark.parametrize("command", ["CONNECT", "MAIL", "RCPT", "DATA"])
+def test_a_witness_hears_nothing_of_what_never_left(command: str) -> None:
+    diary = Diary()
+
+    delivered(Exchanger({command: [DISCONNECT]}), replace(MESSAGE, witness=diary))
+
+    assert diary.entries == []
+
+
+def test_content_whose_leaving_cannot_be_witnessed_stays_here() -> None:
+    exchanger = Exchanger()
+
+    attempt = delivered(exchanger, replace(MESSAGE, witness=Diary(forbids=True)))
+
+    assert exchanger.received == []
+    assert attempt.may_repeat
 
 
 def test_a_greylisted_message_gets_through_the_second_time() -> None:

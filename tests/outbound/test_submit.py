@@ -36,6 +36,9 @@ class Rehearsal:
         self.sent.append(outgoing)
         return Attempt(dict.fromkeys(outgoing.recipients, self.outcome))
 
+    def destination(self, recipient: str) -> str:
+        return recipient.rpartition("@")[2]
+
     async def keep(self, mailed: Mailed) -> str:
         self.kept.append(mailed)
         return "2026-01-02-030405-no-subject"
