@@ -1,4 +1,5 @@
 import os
+import resource
 
 import pytest
 
@@ -22,6 +23,16 @@ def test_a_mailbox_stays_open(ground):
     assert ground.mailboxes.get(INFO, os.getuid()) is first
 
 
+@pytest.fixture
+def _many_descriptors():
+    """As many as a worker gives itself: a shell's own limit may be 1,024."""
+    before = soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 8192)), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.usefixtures("_many_descriptors")
 def test_a_thousand_mailboxes_stay_open_and_no_more(ground):
     places = [Place("a.example", Folder.INBOX, f"m{number}") for number in range(1100)]
     for place in places:
