@@ -3,10 +3,13 @@
 A request names the mailbox and brings the file without its first lines, inline or as the first
 descriptor; the other descriptors are the attachments, in order. It names the hooks that are due
 once the message is placed; what they are told is passed on unread.
+
+What a worker placed under a fingerprint it may open again, and put another file in its place.
 """
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,7 +27,9 @@ _LONGEST_BASE = 200  # Leaves room for a suffix and `.md`.
 # Number, folder, uid, flags, then the octets of domain, name and base, and how many attachments.
 _REQUEST = struct.Struct("!IBIBBBBB")
 _REPLY = struct.Struct("!IBH")
-_FINGERPRINT, _DESCRIPTOR, _DUE = 1, 2, 4  # The flags.
+_FINGERPRINT, _DESCRIPTOR, _DUE, _OVER, _OPENING = 1, 2, 4, 8, 16  # The flags.
+_FLAGS = _FINGERPRINT | _DESCRIPTOR | _DUE | _OVER | _OPENING
+_SEEN = struct.Struct("!QqQ")
 # Of what is due: how many hooks, and the octets of what they are told.
 _FIRINGS = struct.Struct("!BH")
 
@@ -47,7 +52,11 @@ class Outcome(IntEnum):
     DUPLICATE = 1  # The same message was placed before, under that stem.
     FAILED = 2  # Nothing of it is visible; a later try may succeed.
     FULL = 3  # As FAILED, and the owner's quota is the reason.
-    AWAY = 4  # As FAILED, since the mailbox was moved or retired, or is somebody else's now.
+    # As FAILED, since the mailbox was moved or retired, or is somebody else's now; or since what is
+    # to be opened or replaced is not there any more.
+    AWAY = 4
+    OPENED = 5  # Comes with one descriptor; the text is the stem.
+    CHANGED = 6  # As FAILED, since what is to be replaced is not as it was handed out.
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,39 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """A file as it was handed out: who writes to it makes it another one."""
+
+    inode: int
+    modified: int  # Nanoseconds since 1970.
+    size: int
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> Seen:
+        return cls(found.st_ino, found.st_mtime_ns, found.st_size)
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """What a request puts its file in the place of."""
+
+    origin: bytes  # The fingerprint that it was placed under.
+    seen: Seen
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Hand out for reading what was placed under a fingerprint."""
+
+    number: int
+    folder: Folder
+    domain: str
+    name: str
+    uid: int
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """Place one message."""
 
@@ -67,11 +109,12 @@ class Request:
     domain: str
     name: str  # Of the mailbox's directory.
     uid: int  # Who must own that directory.
-    base: str  # The stem, but for a suffix.
+    base: str  # The stem, but for a suffix; empty where the file takes the place of another.
     rest: bytes | None  # The file after its `id` line; None: the first descriptor has it.
     fingerprint: bytes | None = None
     attachments: tuple[str, ...] = ()  # File names, one a descriptor.
     due: Due | None = None  # Only with a fingerprint, which its rows share.
+    over: Over | None = None
 
     @property
     def descriptors(self) -> int:
@@ -94,35 +137,34 @@ def pack_request(request: Request) -> bytes:
     flags = (_FINGERPRINT if request.fingerprint else 0) | (
         _DESCRIPTOR if request.rest is None else 0
     )
-    if request.due is not None:
-        flags |= _DUE
-    domain, name, base = request.domain.encode(), request.name.encode(), request.base.encode()
-    attachments = [attachment.encode() for attachment in request.attachments]
-    for part in (domain, name, *attachments):
-        _name(part)
-    _base(base)
-    parts = [
-        _REQUEST.pack(
-            request.number,
-            request.folder,
-            request.uid,
-            flags,
-            len(domain),
-            len(name),
-            len(base),
-            len(request.attachments),
-        ),
-        request.fingerprint or b"",
-        domain,
-        name,
-        base,
-    ]
-    for attachment in attachments:
-        parts += (bytes((len(attachment),)), attachment)
+    flags |= (_DUE if request.due else 0) | (_OVER if request.over else 0)
+    parts = [_packed_head(request, flags, request.base.encode(), len(request.attachments))]
+    if request.over is None:
+        _base(request.base.encode())
+    else:
+        _check_over(request)
+        seen = request.over.seen
+        parts += (request.over.origin, _SEEN.pack(seen.inode, seen.modified, seen.size))
+    for attachment in request.attachments:
+        name = _name(attachment.encode()).encode()
+        parts += (bytes((len(name),)), name)
     if request.due is not None:
         _check_due(request)
         parts.append(_packed_due(request.due))
     return b"".join((*parts, request.rest or b""))
+
+
+def pack_opening(opening: Opening) -> bytes:
+    """The payload; raises as `pack_request`."""
+    return _packed_head(opening, _FINGERPRINT | _OPENING, b"", 0)
+
+
+def _packed_head(asked: Request | Opening, flags: int, base: bytes, attachments: int) -> bytes:
+    """What both have: the mailbox, and the fingerprint."""
+    domain, name = _name(asked.domain.encode()).encode(), _name(asked.name.encode()).encode()
+    lengths = (len(domain), len(name), len(base), attachments)
+    head = _REQUEST.pack(asked.number, asked.folder, asked.uid, flags, *lengths)
+    return b"".join((head, asked.fingerprint or b"", domain, name, base))
 
 
 def _packed_due(due: Due) -> bytes:
@@ -131,12 +173,20 @@ def _packed_due(due: Due) -> bytes:
     return b"".join((_FIRINGS.pack(len(names), len(due.facts)), *counted, due.facts))
 
 
-def unpack_request(payload: bytes, descriptors: int) -> Request:
+def unpack_request(payload: bytes, descriptors: int) -> Request | Opening:
     """The request that came with so many descriptors, each name in it safe to use."""
     reading = _Reading(payload)
     number, folder, uid, flags, domain, name, base, attachments = reading.header()
-    if folder not in (Folder.INBOX, Folder.SENT) or flags & ~(_FINGERPRINT | _DESCRIPTOR | _DUE):
+    if folder not in (Folder.INBOX, Folder.SENT) or flags & ~_FLAGS:
         raise MalformedError("a placing frame with an unknown folder or flag")
+    if flags & _OPENING:
+        if flags != _OPENING | _FINGERPRINT or base or attachments or descriptors:
+            raise MalformedError("an opening has a fingerprint, and nothing else")
+        fingerprint = reading.take(FINGERPRINT_SIZE)
+        where = (_name(reading.take(domain)), _name(reading.take(name)))
+        opening = Opening(number, Folder(folder), *where, uid, fingerprint)
+        _check_end(reading)
+        return opening
     request = Request(
         number=number,
         folder=Folder(folder),
@@ -144,7 +194,8 @@ def unpack_request(payload: bytes, descriptors: int) -> Request:
         fingerprint=reading.take(FINGERPRINT_SIZE) if flags & _FINGERPRINT else None,
         domain=_name(reading.take(domain)),
         name=_name(reading.take(name)),
-        base=_base(reading.take(base)),
+        base="" if flags & _OVER and not base else _base(reading.take(base)),
+        over=reading.over() if flags & _OVER else None,
         attachments=tuple(reading.names(attachments)),
         due=reading.due() if flags & _DUE else None,
         rest=None if flags & _DESCRIPTOR else reading.rest(),
@@ -201,6 +252,10 @@ class _Reading:
         hooks, facts = _FIRINGS.unpack(self.take(_FIRINGS.size))
         return Due(tuple(self.names(hooks)), self.take(facts))
 
+    def over(self) -> Over:
+        origin = self.take(FINGERPRINT_SIZE)
+        return Over(origin, Seen(*_SEEN.unpack(self.take(_SEEN.size))))
+
     def rest(self) -> bytes:
         return self.take(len(self._payload) - self._at)
 
@@ -210,13 +265,24 @@ class _Reading:
 
 
 def _check(request: Request, descriptors: int, reading: _Reading) -> None:
-    if not reading.ended:
-        raise MalformedError("a placing frame with more than it announces")
+    _check_end(reading)
     _check_count(request.attachments)
+    if request.over is not None:
+        _check_over(request)
     if request.due is not None:
         _check_due(request)
     if request.descriptors != descriptors:
         raise MalformedError("a placing frame without exactly its descriptors")
+
+
+def _check_end(reading: _Reading) -> None:
+    if not reading.ended:
+        raise MalformedError("a placing frame with more than it announces")
+
+
+def _check_over(request: Request) -> None:
+    if request.base or request.attachments or request.fingerprint is None:
+        raise MalformedError("what takes the place of a file has a fingerprint, and no name")
 
 
 def _check_count(attachments: tuple[str, ...]) -> None:

@@ -13,12 +13,13 @@ from datetime import datetime
 
 import structlog
 
-from aimx.channel.frames import Folder, Outcome, Reply, Request
+from aimx.channel.frames import Folder, Outcome, Over, Reply, Request
 from aimx.placing.descriptors import Rule
-from aimx.placing.drafts import Desk, Draft
+from aimx.placing.drafts import Desk, Draft, File
 from aimx.placing.failure import PlacingError, translated
 from aimx.placing.firings import Wanted
 from aimx.placing.mailboxes import Mailbox, Mailboxes, Place
+from aimx.placing.rewriting import Rewrite
 from aimx.placing.rows import Row, Rows, RowsError
 
 _LONGEST_REASON = 200
@@ -32,6 +33,7 @@ class Rights:
 
     folders: frozenset[Folder]
     rule: Rule  # For the descriptors that it passes.
+    reopens: frozenset[Folder] = frozenset()  # Where it may open and replace what it placed.
 
 
 @dataclass(slots=True)
@@ -124,19 +126,33 @@ class Committer:
             if before is not None:
                 job.answer(Outcome.DUPLICATE, before)
                 return None
+        if request.over is not None:
+            return self._restaged(job, mailbox, request.over)
         stem = mailbox.stems.take(request.base)
         return Staged(job, mailbox, stem, self._draft(job, mailbox, stem))
 
-    def _draft(self, job: Job, mailbox: Mailbox, stem: str) -> Draft:
-        request, rule, passed = job.request, job.rights.rule, list(job.descriptors)
+    def _restaged(self, job: Job, mailbox: Mailbox, over: Over) -> Staged:
+        """Make a file that takes the place of one that this worker has placed."""
+        if job.request.folder not in job.rights.reopens:
+            folder = job.request.folder.directory
+            raise PlacingError(f"this worker may not replace what is in {folder}/")
+        stem = self._rows.origin(over.origin, job.place, self._now())
+        file = self._text(job, mailbox, stem, self._desk.naming)
+        return Staged(job, mailbox, stem, Rewrite(file, over.seen))
+
+    def _text(self, job: Job, mailbox: Mailbox, stem: str, desk: Desk) -> File:
         # The first lines are ours, so that name and id always agree.
         head = f'+++\nid = "{stem}"\n'.encode()
-        if request.rest is None:
-            message = self._desk.copied(mailbox, head, passed.pop(0), rule)
-        else:
-            message = self._desk.written(mailbox, head + request.rest)
+        if job.request.rest is None:
+            return desk.copied(mailbox, head, job.descriptors[0], job.rights.rule)
+        return desk.written(mailbox, head + job.request.rest)
+
+    def _draft(self, job: Job, mailbox: Mailbox, stem: str) -> Draft:
+        request, rule = job.request, job.rights.rule
+        message = self._text(job, mailbox, stem, self._desk)
         if not request.attachments:
             return message
+        passed = job.descriptors[request.rest is None :]
         bundle = self._desk.bundle(mailbox, message, f"{stem}.md")
         try:
             for name, descriptor in zip(request.attachments, passed, strict=True):
@@ -178,7 +194,7 @@ class Committer:
             job.request.fingerprint: job
             for job in jobs
             if job.request.fingerprint is not None and _is_duplicate(job)
-        }
+        } | {each.job.request.over.origin: each.job for each in staged if each.job.request.over}
         if not rows and not hits and not self._rows.has_unsaved:
             return
         try:
@@ -201,18 +217,16 @@ class Committer:
                 continue
             try:
                 each.draft.publish(each.mailbox, each.stem)
+            except PlacingError as failure:
+                self._withdraw(each, failure)
             except OSError as failure:
                 self._withdraw(each, translated(failure, "giving the message its name"))
 
     def _flush_directories(self, staged: Sequence[Staged]) -> None:
         changed: dict[int, list[Staged]] = defaultdict(list)
         for each in staged:
-            changed[each.mailbox.descriptor].append(each)
-        for each in staged:
-            if each.draft.directory is not None:
-                # A rename has two ends. Left half on disk by a power cut, the end here would be
-                # swept at the next start, and the bundle with it.
-                changed[self._desk.directory].append(each)
+            for directory in each.draft.changes(each.mailbox):
+                changed[directory].append(each)
         for directory, failure in self._desk.disk.flush_all(changed).items():
             for each in _unanswered(changed[directory]):
                 self._withdraw(each, translated(failure, "flushing the mailbox"))

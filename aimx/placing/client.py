@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeAlias
 
 from aimx.channel.attached import Attached
@@ -13,9 +14,12 @@ from aimx.channel.frames import (
     INLINE,
     Due,
     Folder,
+    Opening,
     Outcome,
+    Over,
     Reply,
     Request,
+    pack_opening,
     pack_request,
     unpack_replies,
 )
@@ -51,6 +55,7 @@ class Placement:
     attachments: Sequence[Attachment] = ()
     fingerprint: bytes | None = None  # 32 octets; None: kept however often it comes.
     due: Due | None = None  # The hooks that fire once it is placed; only with a fingerprint.
+    over: Over | None = None  # What it takes the place of, under that one's stem; `base` is empty.
 
     @property
     def travels_apart(self) -> bool:
@@ -78,9 +83,19 @@ class NotPlaced:
     reason: str  # For the log, not for the peer.
     full: bool = False  # The quota of the mailbox's owner is exceeded.
     away: bool = False  # The mailbox was moved or retired, or is somebody else's now.
+    changed: bool = False  # What it was to replace is not as it was handed out.
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What was placed before, open for reading. The descriptor is whose it is told."""
+
+    stem: str
+    descriptor: int
 
 
 Placing: TypeAlias = Placed | NotPlaced
+Answer: TypeAlias = asyncio.Future[Placed | NotPlaced | Opened]
 
 _ABSENT = NotPlaced("the placer is being restarted")
 
@@ -93,7 +108,7 @@ class PlacingClient:
         self._spool = Spool(spool)
         self._room = Room(_MOST_DESCRIPTORS)
         self._line: Attached | None = None
-        self._waiting: dict[int, asyncio.Future[Placing]] = {}
+        self._waiting: dict[int, Answer] = {}
         self._numbers = itertools.count()
 
     def connect(self, channel: Channel) -> None:
@@ -102,7 +117,7 @@ class PlacingClient:
         What an earlier one has not answered is not placed, as far as anybody can know.
         """
         self.close()
-        waiting: dict[int, asyncio.Future[Placing]] = {}
+        waiting: dict[int, Answer] = {}
         self._waiting = waiting
         self._line = Attached(
             channel,
@@ -119,6 +134,15 @@ class PlacingClient:
         """Returns when the message is durable, or will not become so by this request."""
         async with self._room.taken(placement.descriptors):
             return await self._place(placement)
+
+    async def open(self, opening: Opening) -> Opened | NotPlaced:
+        """Open what was placed under a fingerprint. The opening's number is ours to give."""
+        number = self._next()
+        try:
+            found = await self._answered(number, pack_opening(replace(opening, number=number)), ())
+        except OSError as failure:
+            return NotPlaced(f"the placer cannot be asked: {failure.strerror}")
+        return NotPlaced("the placer opened nothing") if isinstance(found, Placed) else found
 
     async def _place(self, placement: Placement) -> Placing:
         if self._line is None:
@@ -139,15 +163,27 @@ class PlacingClient:
             close_all(passed)
 
     async def _asked(self, placement: Placement, passed: Sequence[int]) -> Placing:
+        number = self._next()
+        found = await self._answered(number, pack_request(_request(number, placement)), passed)
+        if isinstance(found, Opened):
+            os.close(found.descriptor)
+            return NotPlaced("the placer opened what it was to place")
+        return found
+
+    def _next(self) -> int:
+        return next(self._numbers) & 0xFFFFFFFF
+
+    async def _answered(
+        self, number: int, payload: bytes, passed: Sequence[int]
+    ) -> Placing | Opened:
         line, waiting = self._line, self._waiting
         if line is None:
             return _ABSENT
-        number = next(self._numbers) & 0xFFFFFFFF
         # Made before it is sent: the channel may end while this waits for room.
-        answer: asyncio.Future[Placing] = asyncio.get_running_loop().create_future()
+        answer: Answer = asyncio.get_running_loop().create_future()
         waiting[number] = answer
         try:
-            await line.send(pack_request(_request(number, placement)), passed)
+            await line.send(payload, passed)
         except BaseException:
             # Cancelled or refused before it was sent: there will be no reply.
             waiting.pop(number, None)
@@ -208,22 +244,30 @@ def _request(number: int, placement: Placement) -> Request:
         fingerprint=placement.fingerprint,
         attachments=tuple(attachment.name for attachment in placement.attachments),
         due=placement.due,
+        over=placement.over,
     )
 
 
-def _receive(packet: Packet, waiting: dict[int, asyncio.Future[Placing]]) -> None:
-    close_all(packet.descriptors)
-    for reply in unpack_replies(packet.payload):
-        answer = waiting.pop(reply.number, None)
-        if answer is None:
-            raise MalformedError(f"a reply to request {reply.number}, which nobody made")
-        # Who asked may have gone meanwhile; the message is placed all the same.
-        if not answer.done():
-            answer.set_result(_placing(reply))
+def _receive(packet: Packet, waiting: dict[int, Answer]) -> None:
+    lent = list(packet.descriptors)
+    try:
+        for reply in unpack_replies(packet.payload):
+            answer = waiting.pop(reply.number, None)
+            if answer is None:
+                raise MalformedError(f"a reply to request {reply.number}, which nobody made")
+            if reply.outcome is Outcome.OPENED and not lent:
+                raise MalformedError("what the placer opened did not come with its answer")
+            # Who asked may have gone meanwhile; the message is placed all the same.
+            if not answer.done():
+                answer.set_result(_answer(reply, lent))
+    finally:
+        close_all(lent)
 
 
-def _placing(reply: Reply) -> Placing:
+def _answer(reply: Reply, lent: list[int]) -> Placing | Opened:
     match reply.outcome:
+        case Outcome.OPENED:
+            return Opened(reply.text, lent.pop())
         case Outcome.PLACED:
             return Placed(reply.text)
         case Outcome.DUPLICATE:
@@ -234,3 +278,5 @@ def _placing(reply: Reply) -> Placing:
             return NotPlaced(reply.text, full=True)
         case Outcome.AWAY:
             return NotPlaced(reply.text, away=True)
+        case Outcome.CHANGED:
+            return NotPlaced(reply.text, changed=True)

@@ -20,6 +20,11 @@ class Role(StrEnum):
         """Where it may: outbound keeps sent copies, and bounces to the sender's inbox."""
         return _FOLDERS[self]
 
+    @property
+    def reopens(self) -> frozenset[Folder]:
+        """Where it may open and replace what it has placed itself."""
+        return frozenset({Folder.SENT}) if self is Role.OUTBOUND else frozenset()
+
 
 _FOLDERS = {
     Role.INBOUND: frozenset({Folder.INBOX}),

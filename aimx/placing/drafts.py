@@ -12,7 +12,7 @@ import fcntl
 import os
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import structlog
@@ -46,6 +46,9 @@ class Draft(Protocol):
 
     def publish(self, mailbox: Mailbox, stem: str) -> None:
         """Give it its name; a `FileExistsError` where there is such a name."""
+
+    def changes(self, mailbox: Mailbox) -> Sequence[int]:
+        """The directories that publishing has changed."""
 
     def withdraw(self, mailbox: Mailbox, stem: str) -> None:
         """Take the name away again, if it is still this draft's."""
@@ -82,6 +85,9 @@ class File:
 
     def publish(self, mailbox: Mailbox, stem: str) -> None:
         self.link(mailbox.descriptor, f"{stem}.md")
+
+    def changes(self, mailbox: Mailbox) -> Sequence[int]:
+        return (mailbox.descriptor,)
 
     def withdraw(self, mailbox: Mailbox, stem: str) -> None:
         name = f"{stem}.md"
@@ -124,6 +130,11 @@ class Bundle:
     def publish(self, mailbox: Mailbox, stem: str) -> None:
         self.desk.disk.rename(self.name, self.desk.directory, stem, mailbox.descriptor)
 
+    def changes(self, mailbox: Mailbox) -> Sequence[int]:
+        # A rename has two ends. Left half on disk by a power cut, the end at the desk would be
+        # swept at the next start, and the bundle with it.
+        return (mailbox.descriptor, self.desk.directory)
+
     def withdraw(self, mailbox: Mailbox, stem: str) -> None:
         if _inode(mailbox.descriptor, stem) == self.inode:
             os.rename(
@@ -146,6 +157,11 @@ class Desk:
     directory: int  # The placing directory.
     disk: Disk
     unnamed: bool  # Whether the file system has unnamed files, and leases on them.
+
+    @property
+    def naming(self) -> Desk:
+        """The same, with a name for each file: none can be renamed without."""
+        return replace(self, unnamed=False)
 
     def written(self, mailbox: Mailbox, content: bytes) -> File:
         file = self._new(mailbox)

@@ -8,21 +8,23 @@ from __future__ import annotations
 import contextlib
 import select
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
 
-from aimx.channel.frames import Reply, pack_replies, unpack_request
+from aimx.channel.frames import Opening, Reply, pack_replies, unpack_request
 from aimx.channel.packets import Channel, Kind, MalformedError, Packet, close_all
 from aimx.placing.batch import Committer, Job, Rights
 from aimx.placing.control import PLACER, Admit, Dismissed, FiringsDue, Ready, Take
 from aimx.placing.descriptors import Rule
 from aimx.placing.handing import Handing
+from aimx.placing.lending import Lending
 from aimx.placing.rows import Rows, RowsError
 
 _MOST_JOBS = 256  # A batch.
+_MOST_OPENINGS = 64  # Likewise: placing goes first.
 _MOST_DESCRIPTORS = 1024  # Passed in a batch; one more message may begin below that.
 _SAVE_MILLISECONDS = 1000  # How long what is confirmed may wait for a transaction.
 _ANSWER_MILLISECONDS = 1000  # How long a worker may leave its socket full of replies.
@@ -45,10 +47,15 @@ class Batch:
 
     jobs: list[tuple[Worker, Job]] = field(default_factory=list)
     descriptors: list[int] = field(default_factory=list)
+    openings: list[tuple[Worker, Opening]] = field(default_factory=list)
 
     @property
     def is_full(self) -> bool:
-        return len(self.jobs) >= _MOST_JOBS or len(self.descriptors) >= _MOST_DESCRIPTORS
+        return (
+            len(self.jobs) >= _MOST_JOBS
+            or len(self.descriptors) >= _MOST_DESCRIPTORS
+            or len(self.openings) >= _MOST_OPENINGS
+        )
 
 
 class Placer:
@@ -60,6 +67,7 @@ class Placer:
         committer: Committer,
         rows: Rows,
         handing: Handing,
+        lending: Lending,
         *,
         device: int,
         largest: int,
@@ -67,6 +75,7 @@ class Placer:
     ) -> None:
         self._control = control
         self._handing = handing
+        self._lending = lending
         self._committer = committer
         self._rows = rows
         self._device = device
@@ -94,6 +103,7 @@ class Placer:
         finally:
             close_all(batch.descriptors)
         self._answer(batch)
+        self._lend(batch)
         if self._rows.awakes:
             # Only now: nobody waits for a hook, and everybody for an answer.
             self._save()
@@ -126,7 +136,10 @@ class Placer:
         except MalformedError as failure:
             self._dismiss(worker, str(failure))
             return False
-        batch.jobs.append((worker, Job(request, packet.descriptors, worker.rights)))
+        if isinstance(request, Opening):
+            batch.openings.append((worker, request))
+        else:
+            batch.jobs.append((worker, Job(request, packet.descriptors, worker.rights)))
         return True
 
     def _answer(self, batch: Batch) -> None:
@@ -137,23 +150,31 @@ class Placer:
         for worker in {id(worker): worker for worker, _ in batch.jobs}.values():
             self._reply(worker, pack_replies(replies[id(worker)]))
 
-    def _reply(self, worker: Worker, payload: bytes) -> None:
+    def _lend(self, batch: Batch) -> None:
+        for worker, opening in batch.openings:
+            reply, lent = self._lending.answer(opening, worker.rights.reopens, self._now())
+            try:
+                self._reply(worker, pack_replies([reply]), lent)
+            finally:
+                close_all(lent)
+
+    def _reply(self, worker: Worker, payload: bytes, lent: Sequence[int] = ()) -> None:
         if worker.channel.fileno() not in self._workers:
             return  # It went while its batch was on the way; its clients got no 250.
         # One that is gone is forgotten once all that it had asked for is taken.
         with contextlib.suppress(ConnectionError):
             try:
-                worker.channel.send_now(payload)
+                worker.channel.send_now(payload, lent)
             except BlockingIOError:
-                self._reply_late(worker, payload)
+                self._reply_late(worker, payload, lent)
 
-    def _reply_late(self, worker: Worker, payload: bytes) -> None:
+    def _reply_late(self, worker: Worker, payload: bytes, lent: Sequence[int]) -> None:
         """Everybody waits while this worker does not read, so it has little time to begin."""
         room = select.poll()
         room.register(worker.channel.fileno(), select.POLLOUT)
         room.poll(_ANSWER_MILLISECONDS)
         try:
-            worker.channel.send_now(payload)
+            worker.channel.send_now(payload, lent)
         except BlockingIOError:
             self._dismiss(worker, "it does not read its replies")
 
@@ -192,7 +213,9 @@ class Placer:
             name=message.worker,
             channel=Channel.of(end, Kind.PLACING),
             rights=Rights(
-                message.role.folders, Rule(message.uid, self._device, limit=self._largest)
+                message.role.folders,
+                Rule(message.uid, self._device, limit=self._largest),
+                message.role.reopens,
             ),
         )
         self._workers[worker.channel.fileno()] = worker

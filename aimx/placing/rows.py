@@ -18,14 +18,16 @@ from pathlib import Path
 
 import structlog
 
-from aimx.channel.frames import Folder
+from aimx.channel.frames import Folder, Outcome
 from aimx.placing import firings
 from aimx.placing.control import Take
+from aimx.placing.failure import PlacingError
 from aimx.placing.firings import Firings, Wanted
 from aimx.placing.mailboxes import Place
 
 NAME = "placed.db"
-_REMEMBERED = timedelta(hours=24)  # After the last hit.
+# After the last hit. What was sent changes for as long as it is on its way.
+_REMEMBERED = {Folder.INBOX: timedelta(hours=24), Folder.SENT: timedelta(days=30)}
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS placed (
@@ -93,14 +95,31 @@ class Rows:
 
     def stem(self, fingerprint: bytes, now: datetime) -> str | None:
         """Under which stem this message was placed; None where it was not, or too long ago."""
+        found = self._found(fingerprint, now)
+        return None if found is None else found[1]
+
+    def origin(self, fingerprint: bytes, place: Place, now: datetime) -> str:
+        """The stem of what was placed there under this fingerprint; raises `PlacingError`."""
+        found = self._found(fingerprint, now)
+        if found is None or found[0] != place:
+            unknown = f"nothing is known to be placed in {place.path} under this fingerprint"
+            raise PlacingError(unknown, Outcome.AWAY)
+        return found[1]
+
+    def _found(self, fingerprint: bytes, now: datetime) -> tuple[Place, str] | None:
         if fingerprint in self._withdrawn:
             return None
         with self._guarded():
             found = self._database.execute(
-                "SELECT stem FROM placed WHERE fingerprint = ? AND hit > ?",
-                (fingerprint, (now - _REMEMBERED).timestamp()),
+                "SELECT domain, folder, name, stem, hit FROM placed WHERE fingerprint = ?",
+                (fingerprint,),
             ).fetchone()
-        return None if found is None else str(found[0])
+        if found is None:
+            return None
+        domain, folder, name, stem, hit = found
+        if hit <= (now - _REMEMBERED[Folder(folder)]).timestamp():
+            return None
+        return Place(domain, Folder(folder), name), stem
 
     def record(
         self,
@@ -193,8 +212,9 @@ class Rows:
         if abs(now.timestamp() - self._swept_at) < timedelta(hours=1).total_seconds():
             return
         self._swept_at = now.timestamp()
-        self._database.execute(
-            "DELETE FROM placed WHERE placed = 1 AND hit <= ?", ((now - _REMEMBERED).timestamp(),)
+        self._database.executemany(
+            "DELETE FROM placed WHERE placed = 1 AND folder = ? AND hit <= ?",
+            [(folder, (now - span).timestamp()) for folder, span in _REMEMBERED.items()],
         )
 
     @contextlib.contextmanager

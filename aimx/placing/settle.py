@@ -37,7 +37,8 @@ def settle(rows: Rows, mailboxes: Mailboxes, disk: Disk, now: datetime) -> None:
 
 
 def _is_there(row: Row, mailbox: Mailbox) -> bool:
-    for name in (f"{row.stem}.md", row.stem):
+    # A message, a bundle, or the text in a bundle that was replaced.
+    for name in (f"{row.stem}.md", row.stem, f"{row.stem}/{row.stem}.md"):
         with contextlib.suppress(OSError):
             found = os.stat(name, dir_fd=mailbox.descriptor, follow_symlinks=False)
             if found.st_ino == row.inode:

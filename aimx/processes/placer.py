@@ -17,6 +17,7 @@ from aimx.placing.capabilities import keep_what_placing_needs
 from aimx.placing.disk import Disk
 from aimx.placing.drafts import Desk, has_unnamed_files, sweep
 from aimx.placing.handing import Handing
+from aimx.placing.lending import Lending
 from aimx.placing.mailboxes import Mailboxes
 from aimx.placing.placer import Placer
 from aimx.placing.rows import Rows, RowsError
@@ -60,6 +61,7 @@ def serve(arrival: Arrival) -> None:
             Committer(mailboxes, desk, rows, _now),
             rows,
             Handing(rows, mailboxes),
+            Lending(rows, mailboxes),
             device=os.fstat(directory).st_dev,
             largest=_LARGEST,
             now=_now,

@@ -7,9 +7,13 @@ from hypothesis import strategies as st
 from aimx.channel.frames import (
     Due,
     Folder,
+    Opening,
     Outcome,
+    Over,
     Reply,
     Request,
+    Seen,
+    pack_opening,
     pack_replies,
     pack_request,
     unpack_replies,
@@ -33,6 +37,17 @@ dues = st.builds(
     hooks=st.lists(names, min_size=1, max_size=3).map(tuple),
     facts=st.text(WITHOUT_SURROGATES, max_size=30).map(str.encode),
 )
+overs = st.builds(
+    Over,
+    origin=st.binary(min_size=32, max_size=32),
+    seen=st.builds(
+        Seen,
+        inode=st.integers(0, 2**64 - 1),
+        modified=st.integers(-(2**63), 2**63 - 1),
+        size=st.integers(0, 2**64 - 1),
+    ),
+)
+replacing = dataclasses.replace(PLAIN, fingerprint=b"1" * 32, base="")
 requests = st.builds(
     Request,
     number=st.integers(0, 2**32 - 1),
@@ -45,6 +60,7 @@ requests = st.builds(
     fingerprint=st.none() | st.binary(min_size=32, max_size=32),
     attachments=st.lists(names, max_size=5, unique=True).map(tuple),
 ) | st.builds(dataclasses.replace, st.just(PLAIN), fingerprint=st.just(b"1" * 32), due=dues)
+requests |= st.builds(dataclasses.replace, st.just(replacing), over=overs, due=st.none() | dues)
 
 
 @given(requests)
@@ -63,6 +79,7 @@ def test_a_request_cut_anywhere_is_malformed_or_lacks_only_content(
         read = unpack_request(cut, request.descriptors)
     except MalformedError:
         return
+    assert isinstance(read, Request)
     assert dataclasses.replace(read, rest=request.rest) == request
 
 
@@ -111,6 +128,41 @@ def test_a_name_that_could_do_harm_is_neither_written_nor_read(changes: dict[str
 
     with pytest.raises(MalformedError):
         pack_request(request)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"base": "2026-hello"}, id="with-a-name"),
+        pytest.param({"attachments": ("a",)}, id="with-attachments"),
+        pytest.param({"fingerprint": None}, id="without-a-fingerprint"),
+    ],
+)
+def test_what_takes_the_place_of_a_file_is_that_file_alone(changes: dict[str, object]) -> None:
+    over = Over(b"2" * 32, Seen(1, 2, 3))
+
+    with pytest.raises(MalformedError):
+        pack_request(dataclasses.replace(replacing, over=over, **changes))
+
+
+OPENING = Opening(7, Folder.SENT, "a.example", "info", 1000, b"3" * 32)
+
+
+def test_an_opening_is_read_back_as_it_was_written() -> None:
+    assert unpack_request(pack_opening(OPENING), 0) == OPENING
+
+
+@pytest.mark.parametrize(
+    ("payload", "descriptors"),
+    [
+        pytest.param(pack_opening(OPENING) + b"x", 0, id="more"),
+        pytest.param(pack_opening(OPENING)[:-1], 0, id="less"),
+        pytest.param(pack_opening(OPENING), 1, id="a-descriptor"),
+    ],
+)
+def test_an_opening_with_anything_else_is_malformed(payload: bytes, descriptors: int) -> None:
+    with pytest.raises(MalformedError):
+        unpack_request(payload, descriptors)
 
 
 def test_a_harmful_name_in_a_frame_is_malformed() -> None:

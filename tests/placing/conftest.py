@@ -54,6 +54,7 @@ class Ground:
     clock: datetime = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     numbers: int = 0
     opened: list[int] = field(default_factory=list)
+    reopens: frozenset[Folder] = frozenset({Folder.INBOX})
 
     @property
     def placing(self) -> Path:
@@ -121,7 +122,8 @@ class Ground:
             "rest": b"read = false\n+++\n\nHello\n",
         }
         rule = Rule(os.getuid() if owner is None else owner, os.stat(self.root).st_dev, limit=LIMIT)
-        return Job(Request(**request | changes), passed, Rights(frozenset({Folder.INBOX}), rule))
+        folders = frozenset({Folder.INBOX})
+        return Job(Request(**request | changes), passed, Rights(folders, rule, self.reopens))
 
     def place(self, *jobs: Job) -> list[Reply]:
         """Commit them as one batch."""

@@ -8,9 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from aimx.channel.frames import Outcome, Reply, pack_replies, unpack_request
+from aimx.channel.frames import (
+    Folder,
+    Opening,
+    Outcome,
+    Reply,
+    pack_replies,
+    unpack_request,
+)
 from aimx.channel.packets import Channel, Kind, Packet, close_all, pair
-from aimx.placing.client import NotPlaced, Placed, Placement, PlacingClient
+from aimx.placing.client import NotPlaced, Opened, Placed, Placement, PlacingClient
 
 Scenario = Callable[[PlacingClient, Channel], Awaitable[None]]
 
@@ -59,6 +66,7 @@ def run(tmp_path: Path) -> Callable[[Scenario], None]:
         (Outcome.FAILED, "why", NotPlaced("why")),
         (Outcome.FULL, "why", NotPlaced("why", full=True)),
         (Outcome.AWAY, "why", NotPlaced("why", away=True)),
+        (Outcome.CHANGED, "why", NotPlaced("why", changed=True)),
     ],
 )
 def test_whoever_asks_is_told_the_outcome(run, outcome, text, told):
@@ -68,6 +76,36 @@ def test_whoever_asks_is_told_the_outcome(run, outcome, text, told):
         placer.send(pack_replies([Reply(number(packet), outcome, text)]))
 
         assert await asking == told
+
+    run(scenario)
+
+
+def test_whoever_opens_gets_the_descriptor(run):
+    async def scenario(client: PlacingClient, placer: Channel) -> None:
+        opening = Opening(0, Folder.SENT, "a.example", "info", 1000, b"1" * 32)
+        asking = asyncio.create_task(client.open(opening))
+        packet = await asyncio.to_thread(placer.receive)
+        with open(os.devnull, "rb") as lent:
+            answer = pack_replies([Reply(number(packet), Outcome.OPENED, "stem")])
+            placer.send(answer, [lent.fileno()])
+
+            opened = await asking
+
+            assert isinstance(opened, Opened)
+            assert opened.stem == "stem"
+            assert os.path.samestat(os.fstat(opened.descriptor), os.fstat(lent.fileno()))
+        os.close(opened.descriptor)
+
+    run(scenario)
+
+
+def test_whoever_opens_learns_that_there_is_no_placer(run):
+    async def scenario(client: PlacingClient, placer: Channel) -> None:
+        client.close()
+
+        told = await client.open(Opening(0, Folder.SENT, "a.example", "info", 1000, b"1" * 32))
+
+        assert told == NotPlaced("the placer is being restarted")
 
     run(scenario)
 

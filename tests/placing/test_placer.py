@@ -17,13 +17,15 @@ import pytest
 
 from aimx.channel.frames import (
     Folder,
+    Opening,
     Outcome,
     Reply,
     Request,
+    pack_opening,
     pack_request,
     unpack_replies,
 )
-from aimx.channel.packets import Channel, Kind, pair
+from aimx.channel.packets import Channel, Kind, close_all, pair
 from aimx.placing.client import Placed, Placement, PlacingClient
 from aimx.placing.control import PLACER, Admit, Dismissed, Ready, Role
 from aimx.processes.start import start
@@ -159,6 +161,28 @@ def test_a_role_places_only_where_it_may(bare, placer, role, folder, outcome):
     channel.send(pack_request(request(folder=folder)))
 
     assert [reply.outcome for reply in replies(channel, 1)] == [outcome]
+
+
+@pytest.mark.parametrize(
+    ("role", "outcome"), [(Role.OUTBOUND, Outcome.OPENED), (Role.INBOUND, Outcome.FAILED)]
+)
+def test_only_outbound_gets_back_what_it_sent(bare, placer, role, outcome):
+    sent = bare.add("a.example/sent/info")
+    fingerprint = b"1" * 32
+    channel = placer.admit(Role.OUTBOUND)
+    channel.send(pack_request(request(folder=Folder.SENT, fingerprint=fingerprint)))
+    replies(channel, 1)
+    asking = placer.admit(role, name="other")
+
+    asking.send(pack_opening(Opening(2, Folder.SENT, "a.example", "info", os.getuid(), b"1" * 32)))
+    packet = asking.receive()
+
+    (reply,) = unpack_replies(packet.payload)
+    contents = [os.read(descriptor, 1000) for descriptor in packet.descriptors]
+    close_all(packet.descriptors)
+    assert reply.outcome is outcome
+    expected = [(sent / f"{BASE}.md").read_bytes()] if outcome is Outcome.OPENED else []
+    assert contents == expected
 
 
 @pytest.mark.parametrize(
