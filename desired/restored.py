@@ -7,7 +7,8 @@ tells.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from datetime import timedelta
 from functools import cache
@@ -37,12 +38,17 @@ _READ: Mapping[Any, Callable[[str], Any]] = {
     timedelta: parse_duration,
     values.Network: ip_network,
 }
+# Nearly all that a large config holds. It may have more tables, below its own.
+_PLAIN = re.compile(r'\n\[mailboxes\."([^"\\\n]+)"\]\nowner = "([^"\\\n]+)"\n(?=\n|\Z)')
 _SECTIONS = ("smtp", "tls", "outbound", "dns", "http", "controller", "log", "limits")
 
 
 def restored(config: bytes) -> Desired:
     """What an engine config was compiled from, but for its digest and its sources."""
-    tables: Tables = tomli.loads(config.decode())
+    text = config.decode()
+    # A canonical string has no line breaks, so that a line is what it looks like.
+    plain = dict(_PLAIN.findall(text))
+    tables: Tables = tomli.loads(_PLAIN.sub("", text))
     hosted = {name: _hosted(name, tables["domain"][name]) for name in tables["domains"]}
     sections = {name: tables[name] for name in _SECTIONS if name in tables}
     desired = Desired(
@@ -65,41 +71,37 @@ def restored(config: bytes) -> Desired:
         data_dir=tables.get("data_dir"),
         **{name: _read(_hints(Desired)[name], table) for name, table in sections.items()},
     )
-    return replace(desired, mailboxes=dict(_mailboxes(tables, hosted, desired.limits)))
+    mailboxes = {
+        address: _owned(address, owner, hosted, desired.limits) for address, owner in plain.items()
+    }
+    for address, table in _in(tables, "mailboxes"):
+        usual = mailboxes.get(address) or _owned(address, table["owner"], hosted, desired.limits)
+        mailboxes[address] = _mailbox(usual, table)
+    return replace(desired, mailboxes=mailboxes)
 
 
-def _mailboxes(
-    tables: Tables, hosted: Mapping[str, HostedDomain], usual: values.Limits
-) -> Iterator[tuple[str, Mailbox]]:
+def _owned(
+    text: str, owner: str, hosted: Mapping[str, HostedDomain], usual: values.Limits
+) -> Mailbox:
     """What a mailbox does not say is as its domain and the whole say it."""
-    for text, table in _in(tables, "mailboxes"):
-        local, _, name = text.rpartition("@")
-        domain = hosted[name]
-        address = Address(LocalPart(local), domain.name)
-        if len(table) == 1:  # Of ten thousand nearly all have an owner and nothing else.
-            yield (
-                text,
-                Mailbox(
-                    address, table["owner"], domain.trust, domain.trusted_senders, limits=usual
-                ),
-            )
-            continue
-        senders = table.get("trusted_senders")
-        limits = table.get("limits")
-        yield (
-            text,
-            Mailbox(
-                address,
-                table["owner"],
-                table.get("trust", domain.trust),
-                domain.trusted_senders if senders is None else tuple(map(Glob, senders)),
-                tuple(map(_hook, table.get("hooks", ()))),
-                tuple(map(Address.parse, table.get("aliases", ()))),
-                table.get("lifecycle", {}).get("protect"),
-                table.get("allow_root_catchall", False),
-                usual if limits is None else _value(values.Limits, limits),
-            ),
-        )
+    local, _, name = text.rpartition("@")
+    domain = hosted[name]
+    address = Address(LocalPart(local), domain.name)
+    return Mailbox(address, owner, domain.trust, domain.trusted_senders, limits=usual)
+
+
+def _mailbox(usual: Mailbox, table: Tables) -> Mailbox:
+    senders, limits = table.get("trusted_senders"), table.get("limits")
+    return replace(
+        usual,
+        trust=table.get("trust", usual.trust),
+        trusted_senders=usual.trusted_senders if senders is None else tuple(map(Glob, senders)),
+        hooks=tuple(map(_hook, table.get("hooks", ()))),
+        aliases=tuple(map(Address.parse, table.get("aliases", ()))),
+        protect=table.get("lifecycle", {}).get("protect"),
+        allow_root_catchall=table.get("allow_root_catchall", False),
+        limits=usual.limits if limits is None else _value(values.Limits, limits),
+    )
 
 
 def _hosted(name: str, table: Tables) -> HostedDomain:

@@ -157,6 +157,11 @@ def planned(host: Reading, roots: Roots, number: int) -> bytes:
     return _record(host, roots.generations / str(number), "plan.json")
 
 
+def sources(host: Reading, roots: Roots, number: int, known: About) -> tuple[Source, ...]:
+    """The manifest that it went by; raises `UnseenError` where that cannot be read."""
+    return _sources(host, roots.generations / str(number), known.sources)
+
+
 def load(host: Reading, roots: Roots, number: int) -> Generation | None:
     """The generation as it was recorded, or None where it is not; raises `UnseenError`."""
     kept = roots.generations / str(number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from desired.amended import amended
 from desired.manifest import Reading, read
 from desired.problem import Source
 
@@ -24,12 +25,16 @@ class Reader:
 
         `recall` gives it where somebody else has understood the same before.
         """
-        if self._last is None or not _still(self._last, sources, exists):
-            self._last = recall() or read(sources, owner_exists=exists)
-        return self._last
+        last = self._last
+        if last is not None and not _still(last, exists):
+            last = None
+        if last is None or last.desired.sources != sources:
+            last = last and amended(last, sources, exists)
+            last = last or recall() or read(sources, owner_exists=exists)
+        self._last = last
+        return last
 
 
-def _still(last: Reading, sources: tuple[Source, ...], exists: Callable[[str], bool]) -> bool:
-    return last.desired.sources == sources and all(
-        exists(owner) == before for owner, before in last.owners.items()
-    )
+def _still(last: Reading, exists: Callable[[str], bool]) -> bool:
+    """Whether the same users are there as when it was read."""
+    return all(exists(owner) == before for owner, before in last.owners.items())

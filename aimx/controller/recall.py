@@ -1,8 +1,9 @@
-"""A manifest that was applied as it is, had again from the record of its generation.
+"""A manifest that was applied, or nearly, had again from the record of its generation.
 
 To understand ten thousand mailboxes takes longer than to look at them, and an apply has done it:
 it found nothing wrong, and recorded what it compiled. That holds for the same octets, the same
-program and the same owners; for anything else the manifest is read.
+program and the same owners, and where some plain mailboxes are otherwise it is amended; for
+anything else the manifest is read.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import PurePosixPath
 
+from desired.amended import amended
 from desired.desired import Desired
 from desired.engine_config import body, header
+from desired.loaded import known
 from desired.manifest import Reading
 from desired.problem import KeyPath, Source, digest
 from desired.restored import restored
@@ -56,26 +59,40 @@ def understood(reading: Reading, config: bytes) -> Understood | None:
 def recalled(
     host: Looking, roots: Roots, sources: tuple[Source, ...], exists: Callable[[str], bool]
 ) -> Reading | None:
-    """What the sources say, where the last generation is of them; None where they must be read."""
+    """What the sources say, where the last generation is of them or of nearly the same; None
+    where they must be read."""
     try:
         number = max(generations.numbers(host, roots), default=0)
         kept = roots.generations / str(number)
         if not number or not all(_is_ours(host, kept / name) for name in _FILES):
             return None
-        said = generations.about(host, roots, number).understood
+        about = generations.about(host, roots, number)
         config = host.read(kept / "config.toml") or b""
+        said = about.understood
+        if said is None or not _holds(said, config, exists):
+            return None
+        before = sources
+        if said.digest != digest(sources):
+            before = generations.sources(host, roots, number, about)
+            if said.digest != digest(before):
+                return None
     except UnseenError:
         return None
-    if said is None or said.program != program() or said.digest != digest(sources):
-        return None
-    if said.config != sha256(config).hexdigest():
-        return None
-    if any(exists(owner) != before for owner, before in said.owners.items()):
-        return None
     desired = restored(config)
-    spellings = _usual_spellings(desired, sources)
-    desired = replace(desired, digest=said.digest, sources=sources, spellings=spellings)
-    return Reading(desired, said.warnings, said.owners)
+    known(str(roots.engine_config), config, desired)
+    spellings = _usual_spellings(desired, before)
+    desired = replace(desired, digest=said.digest, sources=before, spellings=spellings)
+    reading = Reading(desired, said.warnings, said.owners)
+    return reading if before is sources else amended(reading, sources, exists)
+
+
+def _holds(said: Understood, config: bytes, exists: Callable[[str], bool]) -> bool:
+    """Whether this program would understand the same today."""
+    return (
+        said.program == program()
+        and said.config == sha256(config).hexdigest()
+        and all(exists(owner) == before for owner, before in said.owners.items())
+    )
 
 
 def _usual_spellings(

@@ -92,8 +92,31 @@ def test_a_plan_of_what_is_had_again_is_the_same_octet_by_octet(
     assert bool(plans[0].changes) == (drifted or "no-such-user" in text)
 
 
+@pytest.mark.parametrize("text", [PLAIN, FULL], ids=["plain", "full"])
+def test_one_mailbox_more_is_had_without_reading_the_rest(instance: Instance, text: str) -> None:
+    declare(instance, text)
+    apply(instance)
+    declare(instance, f'{text}\n[mailboxes."more@a.example"]\nowner = "{OWNER}"\n')
+
+    had = had_again(instance)
+
+    anew = read(instance.sources(), owner_exists=exists(instance))
+    assert had is not None
+    assert had == anew
+    for field in fields(anew.desired):
+        assert getattr(had.desired, field.name) == getattr(anew.desired, field.name)
+    plans = [instance.review(reading, Consent()).plan for reading in (had, anew)]
+    assert written(plans[0]) == written(plans[1])
+
+
+def replaced(instance: Instance) -> None:
+    declare(instance, PLAIN + "# A remark.\n")
+    source = Path(instance.roots.generations / "1" / "sources" / "1-manifest.toml")
+    source.write_bytes(source.read_bytes().replace(b"a.example", b"c.example"))
+
+
 def edited(instance: Instance) -> None:
-    declare(instance, PLAIN + "# More.\n")
+    declare(instance, PLAIN + '[smtp]\nbind = ["127.0.0.1:0"]\n')
 
 
 def renamed(instance: Instance) -> None:
@@ -115,7 +138,7 @@ def broken(instance: Instance) -> None:
     Path(instance.roots.generations / "1" / "record.json").write_text("{")
 
 
-@pytest.mark.parametrize("happens", [edited, renamed, writable, damaged, broken])
+@pytest.mark.parametrize("happens", [edited, replaced, renamed, writable, damaged, broken])
 def test_after_anything_else_the_manifest_is_read(
     instance: Instance, happens: Callable[[Instance], None]
 ) -> None:

@@ -1,0 +1,239 @@
+"""What a manifest says that was read before, and differs from that by plain mailboxes alone.
+
+To read ten thousand mailboxes takes a quarter of a second, and nearly every edit is of one. A
+plain mailbox has an owner and nothing else, and no rule speaks of it but those that are asked
+here. Whatever is not seen to be such an edit is for `manifest.read`, which tells what is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from desired.desired import Desired, Mailbox
+from desired.manifest import Reading
+from desired.names import Address, InvalidNameError, Owner
+from desired.problem import Problem, Source, digest
+
+# With a string of several lines a line means less than it says; an escape may hide a name.
+_MISLEADING = (b'"""', b"'''", b"\\u", b"\\U")
+# No value can stand in a line of its own and begin so: it is a table's header, of whatever depth.
+_HEADER = re.compile(
+    rb"^\[\[?(?:controller|dns|domain|http|identities|limits|log|mailboxes|metrics|moved|outbound"
+    rb"|policy|removed|server|smtp|tls|upgrade)[].]",
+    re.MULTILINE,
+)
+_EMPTY = rb"[ \t]*(?:#[ -~\t]*)?\r?\n"
+_REMARKS = re.compile(rb"(?:%b)*" % _EMPTY)
+_PLAIN = re.compile(
+    rb'\[mailboxes\."([!-~]+?)"\]%b(?:%b)*owner[ \t]*=[ \t]*"([!-~]+?)"%b(?:%b)*' % ((_EMPTY,) * 4)
+)
+_MAILBOX = b'[mailboxes."'
+_INLINE = re.compile(rb"^[ \t]*[\"']?mailboxes", re.MULTILINE)
+# Their names are looked for in all the rest; more of them are read with it.
+_MOST_GONE = 64
+# Owners that rules speak of, and a local part.
+_SPECIAL_OWNERS = frozenset({"root", "aimx-catchall"})
+_SPECIAL = "postmaster"
+
+Owners = Mapping[str, str]  # By the mailbox's address.
+
+
+def amended(
+    last: Reading, sources: tuple[Source, ...], exists: Callable[[str], bool] | None = None
+) -> Reading | None:
+    """What the sources say, from what was read last; None where they must be read."""
+    edit = _edit(last.desired.sources, sources)
+    gone, come = (_plain(edit.gone), _plain(edit.come)) if edit else (None, None)
+    if edit is None or gone is None or come is None:
+        return None
+    left = {address: gone[address] for address in gone if come.get(address) != gone[address]}
+    new = {address: come[address] for address in come if gone.get(address) != come[address]}
+    made = _made(new, last.desired)
+    owners = _owners(new.values(), last.owners, exists)
+    warnings = _moved(last.warnings, edit)
+    if made is None or owners is None or warnings is None:
+        return None
+    if not (_is_plain(left, last.desired, edit) and _is_free(new, left, last.desired)):
+        return None
+    kept = {text: box for text, box in last.desired.mailboxes.items() if text not in left}
+    desired = replace(
+        last.desired, mailboxes={**kept, **made}, digest=digest(sources), sources=sources
+    )
+    return Reading(desired, warnings, owners)
+
+
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    """Where one of the sources differs, widened to whole tables."""
+
+    file: str
+    above: int  # Lines of remarks at the top of both, which may differ.
+    before: bytes  # Without them, as what is after.
+    after: bytes
+    start: int  # In both.
+    end: int  # In the one before.
+    end_after: int
+
+    @property
+    def gone(self) -> bytes:
+        return self.before[self.start : self.end]
+
+    @property
+    def come(self) -> bytes:
+        return self.after[self.start : self.end_after]
+
+    @property
+    def lines(self) -> tuple[int, int, int]:
+        """The first line that differs, the first that is alike again, and by how much it moved."""
+        first = self.above + self.before.count(b"\n", 0, self.start) + 1
+        last = self.above + self.before.count(b"\n", 0, self.end) + 1
+        return first, last, self.come.count(b"\n") - self.gone.count(b"\n")
+
+
+def _edit(before: tuple[Source, ...], after: tuple[Source, ...]) -> _Edit | None:
+    """The one edit that leads from the one to the other."""
+    if [source.name for source in before] != [source.name for source in after]:
+        return None
+    differing = [pair for pair in zip(before, after, strict=True) if pair[0].raw != pair[1].raw]
+    if len(differing) != 1:
+        return None
+    (old, new), *_ = differing
+    if any(mark in text for mark in _MISLEADING for text in (old.raw, new.raw)):
+        return None
+    (above, before_it), (above_new, after_it) = map(_parted, (old.raw, new.raw))
+    return _between(old.name, above, before_it, after_it) if above == above_new else None
+
+
+def _parted(text: bytes) -> tuple[int, bytes]:
+    """How many lines of remarks stand at the top, and what stands below them, ended by a newline.
+
+    The engine config names its generation there.
+    """
+    found = _REMARKS.match(text)
+    end = found.end() if found else 0
+    return text.count(b"\n", 0, end), text[end:] if text.endswith(b"\n") else text[end:] + b"\n"
+
+
+def _between(file: str, above: int, before: bytes, after: bytes) -> _Edit | None:
+    """The edit, from the header before the first difference to the one behind the last."""
+    start = _tables_from(before, _alike(before, after))
+    if start is None or _INLINE.search(before, 0, _first_header(before)):
+        return None
+    alike = _alike(before[start:][::-1], after[start:][::-1])
+    end = _first_header(before, len(before) - alike)
+    return _Edit(file, above, before, after, start, end, end + len(after) - len(before))
+
+
+def _tables_from(text: bytes, position: int) -> int | None:
+    """Where the line begins, if a table begins there or ended before; else where the mailbox does
+    that it is of."""
+    line = text.rfind(b"\n", 0, position) + 1
+    if line == len(text) or _HEADER.match(text, line):
+        return line
+    found = text.rfind(b"\n" + _MAILBOX, 0, position)
+    return found + 1 if found >= 0 else None
+
+
+def _first_header(text: bytes, position: int = 0) -> int:
+    found = _HEADER.search(text, position)
+    return found.start() if found else len(text)
+
+
+def _alike(one: bytes, other: bytes) -> int:
+    """How many octets they have in common at their beginning."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _plain(text: bytes) -> Owners | None:
+    """The mailboxes that a text declares, if it declares plain ones and nothing else."""
+    found: dict[str, str] = {}
+    remarks = _REMARKS.match(text)
+    position = remarks.end() if remarks else 0
+    while position < len(text):
+        table = _PLAIN.match(text, position)
+        if table is None or (address := table[1].decode()) in found:
+            return None
+        found[address] = table[2].decode()
+        position = table.end()
+    return found
+
+
+def _made(owners: Owners, desired: Desired) -> dict[str, Mailbox] | None:
+    """The mailboxes, unless a rule has something to say of one."""
+    made: dict[str, Mailbox] = {}
+    domains = {domain.name.ascii: domain for domain in desired.domains}
+    try:
+        for text, owner in owners.items():
+            address, domain = Address.parse(text), domains[text.rpartition("@")[2]]
+            Owner.parse(owner)
+            if str(address) != text or address.is_catchall or address.local.text == _SPECIAL:
+                return None
+            made[text] = Mailbox(
+                address, owner, domain.trust, domain.trusted_senders, limits=desired.limits
+            )
+    except (InvalidNameError, KeyError):
+        return None
+    return made
+
+
+def _owners(
+    named: Iterable[str], known: Mapping[str, bool], exists: Callable[[str], bool] | None
+) -> Mapping[str, bool] | None:
+    """Whether there is such a user, of each who was named before or is now."""
+    new = set(named) - known.keys()
+    if new & _SPECIAL_OWNERS:
+        return None
+    owners = {**known, **({owner: exists(owner) for owner in new} if exists else {})}
+    return owners if all(owners.get(owner, True) for owner in named) else None
+
+
+def _is_plain(left: Owners, desired: Desired, edit: _Edit) -> bool:
+    """Whether nothing in the rest speaks of a mailbox that goes, or that changes its owner."""
+    if len(left) > _MOST_GONE or _made(left, desired) != {
+        text: desired.mailboxes.get(text) for text in left
+    }:
+        return False
+    rest = (edit.before[: edit.start], edit.before[edit.end :])
+    names = (quote + text.encode() + quote for text in left for quote in (b'"', b"'"))
+    return not any(name in part for name in names for part in rest)
+
+
+def _is_free(new: Owners, left: Owners, desired: Desired) -> bool:
+    """Whether no other table speaks of these addresses."""
+    named = {str(address) for address in _spoken_of(desired)}
+    taken = desired.mailboxes.keys() - left.keys()
+    return named.isdisjoint(chain(new, left)) and taken.isdisjoint(new)
+
+
+def _spoken_of(desired: Desired) -> Iterator[Address]:
+    """Addresses that a manifest speaks of elsewhere than in their own tables."""
+    for mailbox in desired.mailboxes.values():
+        yield from mailbox.aliases
+    for identity in desired.identities.values():
+        yield from identity.mailboxes
+    for moved in desired.moved:
+        yield from (moved.source, moved.target)
+    yield from (removed.address for removed in desired.removed)
+
+
+def _moved(warnings: tuple[Problem, ...], edit: _Edit) -> tuple[Problem, ...] | None:
+    """The warnings with their lines as they are now; None where one is of a line that changed."""
+    first, last, by = edit.lines if warnings else (0, 0, 0)
+    if any(first <= each.where.line < last and each.where.file == edit.file for each in warnings):
+        return None
+    return tuple(
+        replace(each, where=replace(each.where, line=each.where.line + by))
+        if each.where.file == edit.file and each.where.line >= last
+        else each
+        for each in warnings
+    )
