@@ -14,17 +14,19 @@ Answer: TypeAlias = tuple[Firing | Idle, tuple[int, ...]]
 
 
 class Queue:
-    """Lives as long as the supervisor; placers come and go. `ask` sends to the present one."""
+    """Lives as long as the supervisor; placers come and go.
 
-    def __init__(self, ask: Callable[[Take], Awaitable[None]]) -> None:
+    `ask` sends to the present one, and says whether there is one.
+    """
+
+    def __init__(self, ask: Callable[[Take], Awaitable[bool]]) -> None:
         self._ask = ask
         self._answer: asyncio.Future[Answer | None] | None = None
 
     async def take(self, take: Take) -> Answer | None:
-        """What the placer answers; None where it died over it. One at a time."""
+        """What the placer answers; None where there is none or it died over it. One at a time."""
         self._answer = asyncio.get_running_loop().create_future()
-        await self._ask(take)
-        return await self._answer
+        return await self._answer if await self._ask(take) else None
 
     def heard(self, message: Firing | Idle, descriptors: tuple[int, ...]) -> None:
         """The placer's answer. The descriptors are ours from now on."""
@@ -33,7 +35,11 @@ class Queue:
         else:
             self._answer.set_result((message, descriptors))
 
-    def placer_replaced(self) -> None:
-        """What the one before was asked stays unanswered."""
+    def placer_gone(self) -> None:
+        """What it was asked stays unanswered.
+
+        Told when it dies and not when its successor serves: that one may have been asked by then,
+        and what it answers has begun, as far as it knows.
+        """
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(None)

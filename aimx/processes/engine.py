@@ -22,7 +22,7 @@ from aimx.processes.activation import RefusedError
 from aimx.processes.crew import LEAVE_SECONDS, Crew
 from aimx.processes.launch import launcher, sweep
 from aimx.processes.listening import BindError, Listening
-from aimx.processes.station import Station
+from aimx.processes.station import Placers, Station
 from aimx.processes.submissions import Submissions
 from aimx.processes.worker import Worker
 from aimx.snapshot import Snapshot
@@ -37,7 +37,9 @@ class Running:
 
     def __init__(self, roots: Roots, host: Reading) -> None:
         self._station = Station(
-            roots, host, self._placer_replaced, self._dismissed, self._placer_said
+            roots,
+            host,
+            Placers(self._placer_replaced, self._placer_gone, self._dismissed, self._placer_said),
         )
         self._crew = Crew(self._station, self._heard, self._lost)
         self._listening = Listening()
@@ -129,9 +131,11 @@ class Running:
         else:
             self._queue.heard(message, descriptors)
 
+    def _placer_gone(self) -> None:
+        self._queue.placer_gone()
+
     def _placer_replaced(self) -> None:
         self._spawn(self._crew.reconnect())
-        self._queue.placer_replaced()
         self._dispatch.stir()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

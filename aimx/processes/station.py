@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import PurePosixPath
 from subprocess import Popen, TimeoutExpired
 
@@ -36,7 +38,7 @@ from reconcilers.roots import Roots
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SETTLE_SECONDS = 120.0  # How long a placer may take over what an earlier one left.
 _END_SECONDS = 10.0
-_PAUSE = 0.2  # Before a placer is started again, in seconds.
+_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)  # Before each new try to start a placer, in seconds.
 
 log = structlog.get_logger()
 
@@ -45,26 +47,23 @@ class StationError(Exception):
     """The placer cannot be started; says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class Placers:
+    """Who is told what becomes of placers."""
+
+    replaced: Callable[[], None]  # A new one serves.
+    gone: Callable[[], None]  # One has died.
+    dismissed: Callable[[str], None]  # This worker broke the rules of its line to the placer.
+    heard: Callable[[FiringsDue | Firing | Idle, tuple[int, ...]], None]  # Of firings.
+
+
 class Station:
-    """Starts processes, and keeps a placer running.
+    """Starts processes, and keeps a placer running."""
 
-    `replaced` is called for each new placer, `dismissed` with the name of a worker that broke
-    the rules of its line to the placer, and `heard` with what the placer says of firings.
-    """
-
-    def __init__(
-        self,
-        roots: Roots,
-        host: Reading,
-        replaced: Callable[[], None],
-        dismissed: Callable[[str], None],
-        heard: Callable[[FiringsDue | Firing | Idle, tuple[int, ...]], None],
-    ) -> None:
+    def __init__(self, roots: Roots, host: Reading, told: Placers) -> None:
         self._roots = roots
         self._host = host
-        self._replaced = replaced
-        self._dismissed = dismissed
-        self._heard = heard
+        self._told = told
         self._placer: Popen[bytes] | None = None
         self._control: Attached | None = None
         self._ready = asyncio.Event()
@@ -105,11 +104,15 @@ class Station:
         except ConnectionError:
             log.warning("placer was gone already", worker=admit.worker)
 
-    async def ask(self, take: Take) -> None:
-        """Ask the placer about firings; while there is none, nobody answers."""
-        if self._control is not None:
-            with suppress(ConnectionError):
-                await self._control.send(PLACER.encode(take))
+    async def ask(self, take: Take) -> bool:
+        """Ask the placer about firings; False while there is none."""
+        if self._control is None:
+            return False
+        try:
+            await self._control.send(PLACER.encode(take))
+        except ConnectionError:
+            return False
+        return True
 
     async def close(self) -> None:
         """The placer finishes its batch and goes."""
@@ -137,7 +140,7 @@ class Station:
     def _received(self, packet: Packet) -> None:
         message: Ready | Dismissed | FiringsDue | Firing | Idle = PLACER.decode(packet.payload)
         if isinstance(message, FiringsDue | Firing | Idle):
-            self._heard(message, packet.descriptors)
+            self._told.heard(message, packet.descriptors)
             return
         close_all(packet.descriptors)
         match message:
@@ -145,7 +148,7 @@ class Station:
                 self._ready.set()
             case Dismissed(worker, reason):
                 log.error("worker was dismissed by the placer", worker=worker, reason=reason)
-                self._dismissed(worker)
+                self._told.dismissed(worker)
 
     def _ended(self, reason: str) -> None:
         placer, self._placer, self._control = self._placer, None, None
@@ -153,17 +156,21 @@ class Station:
             placer.kill()
             log.error("process died", role="placer", code=placer.wait(), reason=reason)
         self._ready.set()  # Whoever waits in `open` learns that there is none.
-        if not self._closing:
+        self._told.gone()
+        if not self._closing and (self._again is None or self._again.done()):
             self._again = asyncio.get_running_loop().create_task(self._restarted())
 
     async def _restarted(self) -> None:
-        await asyncio.sleep(_PAUSE)
-        try:
-            await self.open()
-        except (StationError, OSError) as failure:
-            log.error("placer could not be started", reason=str(failure))
-        else:
-            self._replaced()
+        """Start another one, and keep trying: a worker without a placer takes no mail."""
+        for pause in chain(_PAUSES, repeat(_PAUSES[-1])):
+            await asyncio.sleep(pause)
+            try:
+                await self.open()
+            except (StationError, OSError) as failure:
+                log.error("placer could not be started", reason=str(failure))
+            else:
+                break
+        self._told.replaced()
 
     def _service(self, name: str) -> Account:
         """The user of a service. Until it is made, `nobody` stands in; rootless it is us."""

@@ -21,15 +21,19 @@ class Placer:
         self.due = list(due)
         self.asked: list[Take] = []
         self.is_silent = False
+        self.is_away = False
         self.queue = Queue(self.ask)
 
-    async def ask(self, take: Take) -> None:
+    async def ask(self, take: Take) -> bool:
+        if self.is_away:
+            return False
         self.asked.append(take)
         if not self.is_silent:
             found = [each for each in self.due if each.uid not in take.busy and take.wanted]
             if found:
                 self.due.remove(found[0])
             self.queue.heard(found[0] if found else Idle(), ())
+        return True
 
     @property
     def finished(self) -> set[int]:
@@ -108,13 +112,46 @@ def test_what_is_finished_is_told_again_where_nobody_heard_it() -> None:
         hooks.go.set()
         await quiet()
         placer.is_silent = False
-        placer.queue.placer_replaced()
+        placer.queue.placer_gone()
         dispatch.stir()
         await quiet()
 
     served(placer, play)
     assert set(placer.asked[-1].finished) == {1, 2}
     assert placer.asked[-1].running == ()
+
+
+def test_what_a_new_placer_hands_out_before_it_is_announced_runs() -> None:
+    placer = Placer()
+
+    async def play(dispatch: Dispatch, hooks: Hooks) -> None:
+        placer.queue.placer_gone()
+        placer.is_silent = True
+        dispatch.stir()
+        await quiet()
+        # As the engine does when the successor serves, which has been asked meanwhile.
+        dispatch.stir()
+        await quiet()
+        placer.queue.heard(firing(7), ())
+        await quiet()
+        assert [each.number for each in hooks.began] == [7]
+
+    served(placer, play)
+
+
+def test_without_a_placer_nobody_waits_for_its_answer() -> None:
+    placer = Placer(firing(1))
+
+    async def play(dispatch: Dispatch, hooks: Hooks) -> None:
+        placer.is_away = True
+        hooks.go.set()
+        await quiet()
+        placer.is_away = False
+        dispatch.stir()
+        await quiet()
+
+    served(placer, play)
+    assert placer.finished == {1}
 
 
 def test_what_is_finished_is_told_again_where_it_could_not_be_recorded() -> None:

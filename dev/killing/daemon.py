@@ -1,0 +1,115 @@
+"""A daemon whose processes are killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from bench.instance import AIMX, PATIENCE, Instance, greets, owner, until
+
+from .letters import DOMAIN, HOOKED, MAILBOXES
+
+ROLES = ("supervisor", "placer", "inbound", "outbound")
+_HOOK = """
+[[mailboxes."{mailbox}".hooks]]
+name = "count"
+event = "on_receive"
+cmd = ["/bin/sh", "-c", 'echo "$AIMX_ID" >> "$0"', "{file}"]
+fire_on_untrusted = true
+"""
+
+
+class Daemon:
+    """An instance with mailboxes to send to, one of them with a hook that counts."""
+
+    def __init__(self, base: Path, resolver: str) -> None:
+        self.instance = Instance(base)
+        self.fired = base / "fired"
+        self.fired.touch()
+        self.fired.chmod(0o666)  # The hook is the mailbox owner's.
+        rest = f'[dns]\nresolvers = ["{resolver}"]\n'
+        names = [f"{name}@{DOMAIN}" for name in (*MAILBOXES, HOOKED)]
+        hook = _HOOK.format(mailbox=f"{HOOKED}@{DOMAIN}", file=self.fired)
+        self.instance.declare(names, [DOMAIN], rest + hook)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def port(self) -> int:
+        return self.instance.port
+
+    @property
+    def log(self) -> str:
+        return self.instance.log
+
+    @property
+    def state(self) -> Path:
+        return self.instance.base / "data" / ".aimx"
+
+    def mailbox(self, name: str) -> Path:
+        return self.instance.mailbox(f"{name}@{DOMAIN}")
+
+    def start(self) -> None:
+        with (self.instance.base / "serve.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [AIMX, "serve"], env=self.instance.environment, stdout=log, stderr=log
+            )
+        until(lambda: greets(self.port), "the daemon to greet")
+
+    def kill(self, role: str) -> int:
+        """Kill one of that role, wherever it is just now; gives its pid, or 0 for nobody."""
+        assert self._process is not None
+        if role == "supervisor":
+            self._process.kill()
+            self._process.wait()
+            return self._process.pid
+        # The last that was started is first: it has not arrived yet, perhaps.
+        found = sorted(self._children(role), reverse=True)
+        if found:
+            os.kill(found[0], signal.SIGKILL)
+        return found[0] if found else 0
+
+    def children(self) -> dict[int, str]:
+        """The pids of its processes, and their roles."""
+        return {pid: role for role in ROLES for pid in self._children(role)}
+
+    def end(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait(PATIENCE)
+
+    def leftovers(self) -> list[str]:
+        """What stands under `spool/` and `placing/` and is no record of the placer's."""
+        return [
+            str(path.relative_to(self.state))
+            for name in ("spool", "placing")
+            for path in (self.state / name).rglob("*")
+            if not path.name.startswith(("lock", "placed.db"))
+        ]
+
+    def _children(self, role: str) -> Iterable[int]:
+        assert self._process is not None
+        for pid, words in _processes(self._process.pid).items():
+            if f"aimx.processes.{role}".encode() in words:
+                yield pid
+
+
+def _processes(parent: int) -> Mapping[int, list[bytes]]:
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            status = (entry / "stat").read_text().rpartition(")")[2].split()
+            if int(status[1]) == parent:
+                found[int(entry.name)] = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+    return found
+
+
+def are_gone(pids: Iterable[int]) -> bool:
+    return not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+__all__ = ["ROLES", "Daemon", "are_gone", "owner", "until"]
