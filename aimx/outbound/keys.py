@@ -31,6 +31,14 @@ CREATE TABLE IF NOT EXISTS keys (
 
 
 @dataclass(frozen=True, slots=True)
+class CallersKey:
+    """A key, and whose it is."""
+
+    uid: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     """What became of it the first time: a code, empty for success, and the text beside it."""
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
 
-from aimx.outbound.keys import LONGEST_KEY, Keys, Settled, Standing
+from aimx.outbound.keys import LONGEST_KEY, CallersKey, Keys, Settled, Standing
 from aimx.outbound.outcome import Sent
 from aimx.outbound.refusal import Code, NotSent
 
@@ -25,14 +24,6 @@ _TOO_LONG = NotSent(Code.MALFORMED, f"an Idempotency-Key has at most {LONGEST_KE
 _UNWRITABLE = NotSent(Code.TEMP, "the Idempotency-Key cannot be recorded; nothing was sent")
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class CallersKey:
-    """A key, and whose it is."""
-
-    uid: int
-    text: str
 
 
 async def once(

@@ -1,4 +1,4 @@
-"""The outbound path: who reads, who signs, who delivers, who keeps."""
+"""The outbound path: who reads, who composes, who signs, who takes it further."""
 
 from __future__ import annotations
 
@@ -8,32 +8,39 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-import structlog
-
 from aimx.mail.addresses import Correspondent
 from aimx.outbound.compose import Composed, Submitted, compose
-from aimx.outbound.delivery import Deliverer, Outgoing
-from aimx.outbound.outcome import Attempt, Sent, answer
+from aimx.outbound.delivery import Outgoing
+from aimx.outbound.keys import CallersKey
+from aimx.outbound.outcome import Sent
 from aimx.outbound.refusal import Code, NotSent, SubmissionError
 from aimx.outbound.sign import Signer
 from aimx.outbound.submission import author_of
 from aimx.snapshot import Snapshot
 
-log = structlog.get_logger()
-
 
 @dataclass(frozen=True, slots=True)
-class Mailed:
-    """A message that was tried, for its sent copy."""
+class Signed:
+    """A message as it will go out, and what is known about it."""
 
     composed: Composed
-    content: bytes  # As it went out, signature and all.
-    attempt: Attempt
-    attempted_at: datetime
+    content: bytes  # Signature and all.
+    signed_at: datetime
+
+    @property
+    def outgoing(self) -> Outgoing:
+        heading = self.composed.heading
+        return Outgoing(
+            sender=heading.author.address,
+            recipients=heading.recipients,
+            content=self.content,
+            message_id=heading.message_id,
+            is_international=heading.is_international,
+        )
 
 
-# Puts the sent copy into the author's mailbox; gives its id, or "" if it could not. Never raises.
-Keep: TypeAlias = Callable[[Mailed], Awaitable[str]]
+# Takes it further, under its key if it has one: at once, or by and by.
+Dispatch: TypeAlias = Callable[[Signed, CallersKey | None], Awaitable[Sent | NotSent]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +49,9 @@ class Sending:
 
     snapshot: Snapshot
     signers: Mapping[str, Signer]  # By domain.
-    deliverer: Deliverer
-    keep: Keep
+    dispatch: Dispatch
     clock: Callable[[], datetime]
     message_id: Callable[[str], str]  # For a domain, without brackets.
-    unkept: Callable[[Mailed], None] = lambda _: None  # Told of what was tried and leaves no copy.
 
     def author(self, submission: bytes) -> Correspondent | NotSent:
         """Whom to authorise, before anything else is done with the submission."""
@@ -55,7 +60,9 @@ class Sending:
         except SubmissionError as fault:
             return fault.refusal
 
-    async def send(self, submitted: Submitted, author: str) -> Sent | NotSent:
+    async def send(
+        self, submitted: Submitted, author: str, key: CallersKey | None = None
+    ) -> Sent | NotSent:
         """Send for the author that was authorised, and tell what became of it."""
         try:
             # Rendering a long text takes seconds, in which others want to be served.
@@ -70,10 +77,7 @@ class Sending:
         if signer is None:
             return _unsigned(heading.author.domain)
         now = self.clock()
-        content = signer.sign(composed.wire, now)
-        attempt = await self.deliverer.deliver(_outgoing(composed, content))
-        await self._settle(Mailed(composed, content, attempt, now))
-        return answer(attempt, heading.message_id)
+        return await self.dispatch(Signed(composed, signer.sign(composed.wire, now), now), key)
 
     def _composed(self, submitted: Submitted) -> Composed:
         return compose(
@@ -87,34 +91,6 @@ class Sending:
     def _signature(self, domain: str) -> str:
         signing = self.snapshot.signing.get(domain)
         return signing.signature if signing else ""
-
-    async def _settle(self, mailed: Mailed) -> None:
-        """Keep a copy of what went out or never will. What may be sent again leaves none."""
-        attempt = mailed.attempt
-        kept = ""
-        if attempt.may_repeat:
-            self.unkept(mailed)
-        else:
-            kept = await self.keep(mailed)
-        log.info(
-            "mail sent",
-            message_id=mailed.composed.heading.message_id,
-            author=mailed.composed.heading.author.address,
-            status=attempt.status.value,
-            recipients=len(attempt.outcomes),
-            id=kept,
-        )
-
-
-def _outgoing(composed: Composed, content: bytes) -> Outgoing:
-    heading = composed.heading
-    return Outgoing(
-        sender=heading.author.address,
-        recipients=heading.recipients,
-        content=content,
-        message_id=heading.message_id,
-        is_international=heading.is_international,
-    )
 
 
 def _unsigned(domain: str) -> NotSent:

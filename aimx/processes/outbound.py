@@ -6,11 +6,10 @@ import asyncio
 import os
 import sqlite3
 import uuid
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -30,9 +29,9 @@ from aimx.outbound.compose import Submitted
 from aimx.outbound.deliver import Direct
 from aimx.outbound.delivery import Deliverer
 from aimx.outbound.dialogue import Manners
+from aimx.outbound.directly import Directly
 from aimx.outbound.drop import MailDrop
-from aimx.outbound.keys import Keys
-from aimx.outbound.once import CallersKey, once
+from aimx.outbound.keys import CallersKey, Keys
 from aimx.outbound.outcome import Sent
 from aimx.outbound.refusal import NotSent
 from aimx.outbound.relayed import Relayed
@@ -106,9 +105,12 @@ class Outbound:
         sending = Sending(
             snapshot=snapshot,
             signers=signers,
-            deliverer=self._deliverer(snapshot, told.relay_password),
-            keep=keeping.keep,
-            unkept=keeping.unkept,
+            dispatch=Directly(
+                self._deliverer(snapshot, told.relay_password),
+                keeping.keep,
+                self._keys,
+                keeping.unkept,
+            ).dispatch,
             clock=_now,
             message_id=lambda domain: f"{uuid.uuid4()}@{domain}",
         )
@@ -198,14 +200,9 @@ class Outbound:
             return Outcome(number, "MAILBOX", no_mailbox(author.address))
         html = content[submission.content_length :] if submission.html_length else None
         submitted = Submitted(body, html, submission.text_only)
-
-        def send() -> Coroutine[Any, Any, Sent | NotSent]:
-            return generation.sending.send(submitted, author.address)
-
-        if not submission.idempotency_key:
-            return _outcome(number, await send())
-        key = CallersKey(submission.uid, submission.idempotency_key)
-        return _outcome(number, await once(self._keys, key, _now(), send))
+        named = submission.idempotency_key
+        key = CallersKey(submission.uid, named) if named else None
+        return _outcome(number, await generation.sending.send(submitted, author.address, key))
 
 
 def _outcome(number: int, sent: Sent | NotSent) -> Outcome:

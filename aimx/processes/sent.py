@@ -13,8 +13,8 @@ from aimx.channel.frames import FINGERPRINT_SIZE, Due
 from aimx.hooks import attempted
 from aimx.mail.mime import File
 from aimx.mail.sent import Outgoing, finish
+from aimx.outbound.directly import Mailed
 from aimx.outbound.outcome import Status
-from aimx.outbound.submit import Mailed
 from aimx.placing.client import NotPlaced, Placed, Placement, PlacingClient
 from aimx.snapshot import Route, Snapshot
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from aimx.outbound.keys import Keys
-from aimx.outbound.once import CallersKey, once
+from aimx.outbound.keys import CallersKey, Keys
+from aimx.outbound.once import once
 from aimx.outbound.outcome import Sent
 from aimx.outbound.refusal import Code, NotSent
 

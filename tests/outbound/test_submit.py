@@ -8,10 +8,11 @@ import pytest
 from aimx.mail.addresses import Correspondent
 from aimx.outbound.compose import Submitted
 from aimx.outbound.delivery import Outgoing
+from aimx.outbound.directly import Directly, Mailed
 from aimx.outbound.outcome import Attempt, Deferred, Delivered, Failed, Outcome, Sent, Status
 from aimx.outbound.refusal import Code, NotSent
 from aimx.outbound.sign import Signer
-from aimx.outbound.submit import Mailed, Sending
+from aimx.outbound.submit import Sending
 from aimx.snapshot import Signing, Snapshot, SnapshotId
 
 SNAPSHOT = Snapshot(
@@ -53,8 +54,7 @@ def sending(rehearsal: Rehearsal, signer: Signer, now: datetime) -> Sending:
     return Sending(
         snapshot=SNAPSHOT,
         signers={"a.example": signer},
-        deliverer=rehearsal,
-        keep=rehearsal.keep,
+        dispatch=Directly(rehearsal, rehearsal.keep).dispatch,
         clock=lambda: now,
         message_id=lambda domain: f"made@{domain}",
     )
