@@ -71,13 +71,14 @@ class Instance:
         return self.reserved.number
 
     def __post_init__(self) -> None:
-        for name in ("config", "data", "run"):
+        for name in ("etc/aimx", "data", "run"):
             (self.base / name).mkdir(parents=True, exist_ok=True, mode=0o755)
         self.base.chmod(0o755)
 
     @property
     def manifest(self) -> Path:
-        return self.base / "config" / "manifest.toml"
+        # Not beside the log: who watches a directory is woken by every change next to it.
+        return self.base / "etc" / "aimx" / "manifest.toml"
 
     @property
     def log(self) -> str:
@@ -87,7 +88,7 @@ class Instance:
     def environment(self) -> dict[str, str]:
         return {
             **surroundings(),
-            "AIMX_CONFIG_DIR": str(self.base / "config"),
+            "AIMX_CONFIG_DIR": str(self.manifest.parent),
             "AIMX_DATA_DIR": str(self.base / "data"),
             "AIMX_RUNTIME_DIR": str(self.base / "run"),
         }

@@ -7,8 +7,8 @@ committed, then the names, then the directories flushed, then the answers.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
@@ -44,10 +44,10 @@ class Job:
     descriptors: Sequence[int]  # Stay whose they are.
     rights: Rights
     reply: Reply | None = None
+    place: Place = field(init=False)
 
-    @property
-    def place(self) -> Place:
-        return Place(self.request.domain, self.request.folder, self.request.name)
+    def __post_init__(self) -> None:
+        self.place = Place(self.request.domain, self.request.folder, self.request.name)
 
     def answer(self, outcome: Outcome, text: str) -> None:
         self.reply = Reply(self.request.number, outcome, text)
@@ -87,7 +87,8 @@ class Committer:
     def commit(self, jobs: Sequence[Job]) -> None:
         """Give every job its reply. What is placed by then survives a power cut."""
         repeated = _repeated(jobs)
-        staged = list(self._staged(job for job in jobs if id(job) not in repeated))
+        fresh = [job for job in jobs if id(job) not in repeated]
+        staged = list(self._staged(fresh, self._known(fresh)))
         try:
             self._make_durable(jobs, staged)
             self._publish(_unanswered(staged))
@@ -101,10 +102,25 @@ class Committer:
             if id(job) in repeated:
                 _follow(job, repeated[id(job)])
 
-    def _staged(self, jobs: Iterable[Job]) -> Iterator[Staged]:
+    def _known(self, jobs: Sequence[Job]) -> Mapping[bytes | None, str]:
+        """The stems of those that were placed before, by fingerprint."""
+        asked = [job.request.fingerprint for job in jobs if job.request.fingerprint is not None]
+        try:
+            return dict(self._rows.stems(asked, self._now()).items())
+        except RowsError as failure:
+            for job in jobs:
+                if job.request.fingerprint is not None:
+                    job.fail(PlacingError(str(failure)))
+            return {}
+
+    def _staged(self, jobs: Iterable[Job], known: Mapping[bytes | None, str]) -> Iterator[Staged]:
+        # Each mailbox is looked at once a batch, and again before anything is published there.
+        seen: dict[tuple[Place, int], Mailbox] = {}
         for job in jobs:
+            if job.reply is not None:
+                continue
             try:
-                staged = self._stage(job)
+                staged = self._stage(job, known, seen)
             except PlacingError as failure:
                 job.fail(failure)
             except OSError as failure:
@@ -115,17 +131,23 @@ class Committer:
                 if staged is not None:
                     yield staged
 
-    def _stage(self, job: Job) -> Staged | None:
+    def _stage(
+        self,
+        job: Job,
+        known: Mapping[bytes | None, str],
+        seen: dict[tuple[Place, int], Mailbox],
+    ) -> Staged | None:
         """Make the file, and name its stem; None where the message was placed before."""
         request = job.request
         if request.folder not in job.rights.folders:
             raise PlacingError(f"this worker may not place in {request.folder.directory}/")
-        mailbox = self._mailboxes.get(job.place, request.uid)
-        if request.fingerprint is not None:
-            before = self._rows.stem(request.fingerprint, self._now())
-            if before is not None:
-                job.answer(Outcome.DUPLICATE, before)
-                return None
+        mailbox = seen.get((job.place, request.uid))
+        if mailbox is None:
+            mailbox = self._mailboxes.get(job.place, request.uid)
+            seen[job.place, request.uid] = mailbox
+        if request.fingerprint in known:
+            job.answer(Outcome.DUPLICATE, known[request.fingerprint])
+            return None
         if request.over is not None:
             return self._restaged(job, mailbox, request.over)
         stem = mailbox.stems.take(request.base)
@@ -164,25 +186,24 @@ class Committer:
 
     def _make_durable(self, jobs: Sequence[Job], staged: Sequence[Staged]) -> None:
         """Files and rows at once: each waits for the disk, and neither for the other."""
+        files = [file for each in staged for file in each.draft.files]
+        bundles = [each.draft.directory for each in staged if each.draft.directory is not None]
         if not staged:
             self._record(jobs, staged)
             return
-        with self._desk.disk.beside(lambda: self._flush(staged)) as flushing:
-            self._record(jobs, staged)
-        for each in _unanswered(staged):
-            for descriptor in (*each.draft.files, each.draft.directory):
-                if descriptor in flushing.failures:
-                    failure = flushing.failures[descriptor]
-                    self._forget(each, translated(failure, "flushing the message"))
-                    break
-
-    def _flush(self, staged: Sequence[Staged]) -> dict[int, OSError]:
-        """A bundle's files first, and then the bundle."""
         disk = self._desk.disk
-        failures = disk.flush_all(file for each in staged for file in each.draft.files)
-        return failures | disk.flush_all(
-            each.draft.directory for each in staged if each.draft.directory is not None
-        )
+        with disk.beside(files) as flushing:
+            self._record(jobs, staged)
+        failures = flushing.failures | disk.flush_all(bundles)
+        if failures:
+            self._fail(staged, failures)
+
+    def _fail(self, staged: Sequence[Staged], failures: Mapping[int, OSError]) -> None:
+        for each in _unanswered(staged):
+            flushed = (*each.draft.files, each.draft.directory)
+            found = [failures[one] for one in flushed if one is not None and one in failures]
+            if found:
+                self._forget(each, translated(found[0], "flushing the message"))
 
     def _record(self, jobs: Sequence[Job], staged: Sequence[Staged]) -> None:
         rows = [

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from aimx.placing.kernel import KernelFlushes
+
 # Above this a flush waits for a device and not for us, so that several at once take less long.
 _SLOW_SECONDS = 0.001
 _THREADS = 9  # One of them waits for the others.
@@ -25,9 +27,13 @@ class Flushing:
 
 
 class Disk:
-    """One for the process: it remembers how slow the disk is."""
+    """One for the process: it remembers how slow the disk is.
 
-    def __init__(self) -> None:
+    With `kernel` it flushes several files by that; without, in threads where the disk is slow.
+    """
+
+    def __init__(self, kernel: KernelFlushes | None = None) -> None:
+        self._kernel = kernel
         self._flush_seconds = 0.0
         self._threads: ThreadPoolExecutor | None = None
 
@@ -74,6 +80,9 @@ class Disk:
     def flush_all(self, descriptors: Iterable[int]) -> dict[int, OSError]:
         """Make every file or directory durable; what could not be made so, and why."""
         waiting = list(dict.fromkeys(descriptors))
+        if self._kernel is not None and len(waiting) > 1:
+            self._kernel.begin(waiting)
+            return self._kernel.ended()
         if len(waiting) > 1:
             _begin_writing(waiting)
         if len(waiting) > 1 and self._flush_seconds > _SLOW_SECONDS:
@@ -88,14 +97,20 @@ class Disk:
         return failures
 
     @contextlib.contextmanager
-    def beside(self, flush: Callable[[], dict[int, OSError]]) -> Iterator[Flushing]:
-        """Flush in a thread while the block runs; what failed is known after it."""
+    def beside(self, descriptors: Sequence[int]) -> Iterator[Flushing]:
+        """Make these durable while the block runs; what failed is known after it."""
         flushing = Flushing()
-        running = self._pool().submit(flush)
+        ended = self._begun(descriptors)
         try:
             yield flushing
         finally:
-            flushing.failures = running.result()
+            flushing.failures = ended()
+
+    def _begun(self, descriptors: Sequence[int]) -> Callable[[], dict[int, OSError]]:
+        if self._kernel is not None:
+            self._kernel.begin(descriptors)
+            return self._kernel.ended
+        return self._pool().submit(self.flush_all, descriptors).result
 
     def close(self) -> None:
         if self._threads is not None:

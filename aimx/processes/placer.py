@@ -17,6 +17,7 @@ from aimx.placing.capabilities import keep_what_placing_needs
 from aimx.placing.disk import Disk
 from aimx.placing.drafts import Desk, has_unnamed_files, sweep
 from aimx.placing.handing import Handing
+from aimx.placing.kernel import kernel_flushes
 from aimx.placing.lending import Lending
 from aimx.placing.mailboxes import Mailboxes
 from aimx.placing.placer import Placer
@@ -49,7 +50,7 @@ def serve(arrival: Arrival) -> None:
         leaving.callback(os.close, directory)
         hold(directory)
         sweep(directory, _KEPT_NAMES)
-        disk, mailboxes = Disk(), Mailboxes(data)
+        disk, mailboxes = Disk(kernel_flushes()), Mailboxes(data)
         leaving.callback(disk.close)
         leaving.callback(mailboxes.close)
         rows = _rows(directory)
