@@ -52,7 +52,7 @@ def check(made: Plan, desired: Desired, host: Reading, roots: Roots) -> None:
 
 
 def remaining(made: Plan, desired: Desired, host: Reading, roots: Roots) -> tuple[Change, ...]:
-    """What would still be done on the machine that the plan leads to.
+    """What would still be done about what the plan changes, on the machine that it leads to.
 
     Raises `UnsettledPlanError` where a step of it cannot be taken at all.
     """
@@ -72,4 +72,5 @@ def remaining(made: Plan, desired: Desired, host: Reading, roots: Roots) -> tupl
     user = host.user()
     record = roots.generations / str(leads_to(made))
     predicted.make_directory(record, Access(0o700, user.uid, user.gid))
-    return plan(desired, ReadOnly(predicted), roots).pending
+    touched = {change.address for change in made.changes}
+    return plan(desired, ReadOnly(predicted), roots, only=touched).pending

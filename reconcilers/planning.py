@@ -9,7 +9,7 @@ from typing import Any
 
 from desired.desired import Desired
 from reconcilers.applied import what_was_applied
-from reconcilers.blocks import spent
+from reconcilers.blocks import moving, spent
 from reconcilers.change import Action, Blocked, Change, Lacking
 from reconcilers.consent import agreed, witness
 from reconcilers.difference import Surplus, diff
@@ -41,14 +41,18 @@ def plan(
     purge: bool = False,
     held: Mapping[str, str] = _NOTHING,
     reported: Set[str] = frozenset(),
+    only: Set[str] | None = None,
 ) -> Plan:
     """What an apply would do now; the same inputs give an equal plan.
 
     `purge`: the mail of what goes is deleted.
     `held`: what is not tried now, by address, and why its last try failed.
     `reported`: the addresses of drift that is only told.
+    `only`: what is looked at (`World.only`).
     """
     world = replace(what_was_applied(desired, host, roots), purge=purge)
+    if only is not None:
+        world = replace(world, only=only | {f"mailbox/{name}" for name in moving(world)})
     survey = _survey(world)
     unfounded = survey.unfounded
     verdict = Verdict({}, unfounded) if unfounded else _judged(survey, world, allow_removals)
@@ -131,7 +135,8 @@ def _settle(reconciler: Reconciler[Any], world: World) -> _Survey:
     """What is to be done about a kind, and how many of it are as they should be."""
     desired = reconciler.desired(world)
     found = _Survey(unchanged=len(desired))
-    for difference in diff(desired, reconciler.observe(world)):
+    looked_at = world.within(reconciler.kind, desired)
+    for difference in diff(looked_at, reconciler.observe(world)):
         change = reconciler.change(difference, world)
         if change is None:
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, TypeVar
 
@@ -16,8 +16,12 @@ from reconcilers.roots import Roots
 from reconcilers.step import Operation, Phase
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 Keys: TypeAlias = tuple[str | int, ...]
+
+# Of the others there are few, and they are always looked at.
+_MANY = frozenset({"dkim", "domain", "mailbox"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,17 @@ class World:
     unmigrated: str = ""  # Why nobody can tell whether something is to be done about it.
     purge: bool = False  # The mail of what goes is deleted, and not set aside.
     older: bool = False  # The engine config is one of the older system, or was written by hand.
+    # The addresses that are looked at, of kinds of which there are many; what else is desired is
+    # taken to be as it should be. None: all are looked at.
+    only: Set[str] | None = None
+
+    def within(self, kind: str, named: Mapping[str, V]) -> Mapping[str, V]:
+        """Those of a kind, by name, that are looked at."""
+        if self.only is None or kind not in _MANY:
+            return named
+        begin = f"{kind}/"
+        names = (each.removeprefix(begin) for each in self.only if each.startswith(begin))
+        return {name: named[name] for name in names if name in named}
 
     def keys_of_domain(self, name: str) -> Keys:
         """Where the manifest declares the domain."""
@@ -66,7 +81,8 @@ class Reconciler(Protocol[T]):
         """By name within the kind; the empty name where there is one of the kind."""
 
     def observe(self, world: World) -> Mapping[str, T]:
-        """What is there and ours; raises `UnseenError` where it could not look."""
+        """What is there and ours, `within` what is looked at; raises `UnseenError` where it
+        could not look."""
 
     def change(self, difference: Difference[T], world: World) -> Change | Lacking | None:
         """What to do about a difference, or None where nothing is to be done about it.

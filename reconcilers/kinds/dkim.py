@@ -60,12 +60,15 @@ class DkimReconciler:
 
     def observe(self, world: World) -> Mapping[str, KeyPair]:
         applied = _by_domain(world.applied)
+        desired = {_name(domain): domain for domain in world.desired.domains}
         seen = {}
-        for domain in world.desired.domains:
-            pair = _observed(world, domain, applied.pop(domain.name.ascii, None))
+        for name, domain in world.within(self.kind, desired).items():
+            pair = _observed(world, domain, applied.get(domain.name.ascii))
             if pair.managed or _is_something_there(pair):
-                seen[_name(domain)] = pair
-        return seen | {_name(gone): _observed(world, gone, gone) for gone in applied.values()}
+                seen[name] = pair
+        left = applied.keys() - _by_domain(world.desired)
+        gone = (domain for name, domain in applied.items() if name in left)
+        return seen | {_name(domain): _observed(world, domain, domain) for domain in gone}
 
     def change(self, difference: Difference[KeyPair], world: World) -> Change | None:
         address = f"dkim/{difference.name}"

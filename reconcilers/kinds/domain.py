@@ -45,11 +45,12 @@ class DomainReconciler:
         return {domain.name.ascii: tree for domain in world.desired.domains}
 
     def observe(self, world: World) -> Mapping[str, MailTree]:
-        wanted = {domain.name.ascii for domain in world.desired.domains}
+        wanted = {domain.name.ascii: domain for domain in world.desired.domains}
         applied = (
             {domain.name.ascii for domain in world.applied.domains} if world.applied else set()
         )
-        names = sorted(wanted | applied)
+        looked_at = world.within(self.kind, wanted)
+        names = sorted(looked_at.keys() | (applied - wanted.keys()))
         entries = world.host.look_within(world.roots.data, names) or {}
         data = world.host.look(world.roots.data)
         seen = {name: _observed(world, name, entries.get(name), data) for name in names}

@@ -51,7 +51,8 @@ class MailboxReconciler:
 
     def observe(self, world: World) -> Mapping[str, Directories]:
         desired, arriving = world.desired.mailboxes, moving(world)
-        addresses = {address: mailbox.address for address, mailbox in desired.items()}
+        looked_at = world.within(self.kind, desired)
+        addresses = {address: mailbox.address for address, mailbox in looked_at.items()}
         seen = _look({**addresses, **_gone(world)}, world)
         for target, source in arriving.items():
             left = seen.pop(str(source), None) or _look({str(source): source}, world)[str(source)]

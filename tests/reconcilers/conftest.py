@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -70,9 +70,16 @@ class Machine:
             return text
         return manifest.read([Source("manifest.toml", text.encode())]).desired
 
-    def plan(self, text: str | Desired, allow_removals: int = 0, *, purge: bool = False) -> Plan:
-        desired, host = self.desired(text), ReadOnly(self.host)
-        return plan(desired, host, self.roots, allow_removals=allow_removals, purge=purge)
+    def plan(
+        self,
+        text: str | Desired,
+        allow_removals: int = 0,
+        *,
+        purge: bool = False,
+        only: Set[str] | None = None,
+    ) -> Plan:
+        desired, host, removals = self.desired(text), ReadOnly(self.host), allow_removals
+        return plan(desired, host, self.roots, allow_removals=removals, purge=purge, only=only)
 
     def change(self, text: str | Desired, address: str, allow_removals: int = 0) -> Change:
         """What a plan would do to one resource."""

@@ -265,3 +265,56 @@ def test_a_step_that_fails_holds_up_those_that_need_it(machine):
     assert receipts["dkim/b.com/aimx#1"] is Outcome.FAILED
     assert receipts["config#1"] is not Outcome.DONE
     assert b"b.com" not in machine.host.read(machine.roots.engine_config)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(HEAD + INFO, HEAD + INFO + INFO.replace("info", "more"), id="one-more"),
+        pytest.param(HEAD + INFO, HEAD + INFO.replace("alice", "bob"), id="another-owner"),
+        pytest.param(HEAD + INFO + INFO.replace("info", "more"), HEAD + INFO, id="one-less"),
+        pytest.param('domains = ["a.com"]\n' + INFO, HEAD + INFO, id="a-domain-more"),
+        pytest.param(HEAD + INFO, 'domains = ["a.com"]\n' + INFO, id="a-domain-less"),
+        pytest.param(
+            HEAD + INFO,
+            HEAD
+            + INFO.replace("info", "hello")
+            + '[[moved]]\nfrom = "mailbox/info@a.com"\nto = "mailbox/hello@a.com"\n',
+            id="moved",
+        ),
+    ],
+)
+def test_a_look_at_what_changes_alone_gives_the_plan_of_a_look_at_all(machine, before, after):
+    machine.apply(before)
+    whole = machine.plan(after, allow_removals=9)
+
+    narrow = machine.plan(
+        after, allow_removals=9, only={change.address for change in whole.changes}
+    )
+
+    assert whole.pending
+    assert written(narrow) == written(whole)
+
+
+def test_what_is_not_looked_at_counts_as_it_should_be(machine):
+    machine.apply(HEAD + INFO)
+    machine.host.remove_tree(machine.roots.mailbox("a.com", "inbox", "info"))
+    machine.host.remove_file(machine.roots.keys("b.com") / "public.key")
+
+    narrow = machine.plan(HEAD + INFO, only={"mailbox/other@a.com"})
+
+    assert [change.address for change in machine.plan(HEAD + INFO).changes] == [
+        "dkim/b.com/aimx",
+        "mailbox/info@a.com",
+    ]
+    assert narrow.is_empty
+    assert narrow.unchanged == 11
+
+
+def test_a_move_is_looked_at_also_where_nobody_asked_for_it(machine):
+    machine.apply(HEAD + INFO)
+    moved = '[[moved]]\nfrom = "mailbox/info@a.com"\nto = "mailbox/hello@a.com"\n'
+
+    narrow = machine.plan(HEAD + INFO.replace("info", "hello") + moved, only=set())
+
+    assert [str(change.action) for change in narrow.changes if change.kind == "mailbox"] == ["move"]
