@@ -48,7 +48,15 @@ class Remove:
     item: Any
 
 
-Edit: TypeAlias = Put | Delete | Append | Remove
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """The array begins with this item, which it has already."""
+
+    path: KeyPath
+    item: Any
+
+
+Edit: TypeAlias = Put | Delete | Append | Remove | Lead
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +109,8 @@ def _spliced(raw: bytes, tables: Tables, change: Edit) -> bytes:
         case Remove(path, item):
             items = _at(tables, path)
             splicing.remove(path, _positions(items, item)[0])
+        case Lead(path, item):
+            splicing.lead(path, _positions(_at(tables, path), item)[0])
     return mark + splicing.text().encode("utf-8")
 
 
@@ -109,25 +119,35 @@ _ABSENT = object()
 
 def _changed(tables: Tables, change: Edit) -> Any:
     """The tables with the change made: what the text must say afterwards."""
-
-    def append(items: Any, item: Any) -> Any:
-        items = [] if items is _ABSENT else _array(items)
-        return items if _positions(items, item) else [*items, item]
-
-    def remove(items: Any, item: Any) -> Any:
-        if items is _ABSENT:
-            return items
-        return [other for other in _array(items) if not same(other, item)]
-
     match change:
         case Put(path, value):
             return _replaced(tables, path, lambda _: value)
         case Delete(path):
             return _replaced(tables, path, lambda _: _ABSENT)
         case Append(path, item):
-            return _replaced(tables, path, lambda items: append(items, item))
+            return _replaced(tables, path, lambda items: _appended(items, item))
         case Remove(path, item):
-            return _replaced(tables, path, lambda items: remove(items, item))
+            return _replaced(tables, path, lambda items: _removed(items, item))
+        case Lead(path, item):
+            return _replaced(tables, path, lambda items: _led(items, item))
+
+
+def _appended(items: Any, item: Any) -> Any:
+    items = [] if items is _ABSENT else _array(items)
+    return items if _positions(items, item) else [*items, item]
+
+
+def _removed(items: Any, item: Any) -> Any:
+    if items is _ABSENT:
+        return items
+    return [other for other in _array(items) if not same(other, item)]
+
+
+def _led(items: Any, item: Any) -> Any:
+    items = [] if items is _ABSENT else _array(items)
+    if not _positions(items, item):
+        raise UnsafeError("it does not have that entry")
+    return [item, *_removed(items, item)]
 
 
 def _positions(items: list[Any], item: Any) -> list[int]:
@@ -197,6 +217,8 @@ def _told(source: Source, change: Edit, reason: str) -> str:
             return f"{told}; take it out by hand"
         case Remove(_, item):
             return f"{told}; take {rendered(item)} out by hand"
+        case Lead(_, item):
+            return f"{told}; put {rendered(item)} first by hand"
 
 
 def _lines(tables: Tables, change: Edit) -> str:
@@ -206,7 +228,7 @@ def _lines(tables: Tables, change: Edit) -> str:
             return ""
         case Append(path, dict() as item) if _at(tables, path) in (_ABSENT, []):
             return block(path, item, element=True)
-        case Append(_, item):
+        case Append(_, item) | Lead(_, item):
             return rendered(item) + "\n"
         case Put(path, value):
             return _put_lines(path, value)

@@ -99,6 +99,22 @@ class Splicing:
         else:
             self._rewrite(pair, path, lambda holder, name: holder[name].pop(index), forget=True)
 
+    def lead(self, path: KeyPath, index: int) -> None:
+        pair = self._pair(path)
+        if pair is None:
+            raise UnsafeError("its entries are tables")
+        inside = "".join(self._statements[pair].text.splitlines(keepends=True)[:-1])
+        if comments(inside):
+            raise UnsafeError("comments stand beside its entries")
+
+        def turn(holder: Any, name: Any) -> None:
+            """The values change places, and the spaces between them stay."""
+            items = list(holder[name])
+            for place, item in enumerate([items.pop(index), *items]):
+                holder[name][place] = item
+
+        self._rewrite(pair, path, turn)
+
     def _pair(self, path: KeyPath) -> int | None:
         """The pair that the path stands in: its own, or an inline table's or array's around it."""
         for index, statement in enumerate(self._statements):

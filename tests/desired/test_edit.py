@@ -7,7 +7,7 @@ import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desired.edit import Append, Delete, Edit, Put, Remove, Unsafe, edit
+from desired.edit import Append, Delete, Edit, Lead, Put, Remove, Unsafe, edit
 from desired.problem import ManifestError, Source
 from desired.statements import comments, cut
 
@@ -105,6 +105,11 @@ CASES: dict[str, tuple[Edit, str, str]] = {
         '"b.com", "c.com"]  # Two.',
     ),
     "a domain is removed": (Remove(("domains",), "a.com"), '"a.com", ', ""),
+    "a domain leads": (
+        Lead(("domains",), "b.com"),
+        'domains = ["a.com", "b.com"]  # Two.',
+        'domains = ["b.com", "a.com"]  # Two.',
+    ),
     "a list that is not there is made": (
         Append(("trusted_senders",), "*@c.com"),
         'trust = "none"\n',
@@ -241,6 +246,20 @@ UNSAFE: dict[str, tuple[str, Edit, str, str]] = {
         "manifest.toml:1:1: `domains` is left as it is: it is not an array; write it by hand",
         '"b.com"\n',
     ),
+    "what leads where comments stand beside the entries": (
+        'domains = [\n  "a.com",  # One.\n  "b.com",\n]\n',
+        Lead(("domains",), "b.com"),
+        "manifest.toml:1:1: `domains` is left as it is: comments stand beside its entries;"
+        ' put "b.com" first by hand',
+        '"b.com"\n',
+    ),
+    "what leads and is not there": (
+        'domains = ["a.com"]\n',
+        Lead(("domains",), "b.com"),
+        "manifest.toml:1:1: `domains` is left as it is: it does not have that entry;"
+        ' put "b.com" first by hand',
+        '"b.com"\n',
+    ),
     "what is listed twice": (
         'domains = ["a.com", "a.com"]\n',
         Remove(("domains",), "a.com"),
@@ -352,6 +371,26 @@ def test_what_is_appended_and_removed_again_leaves_what_was(
     assert isinstance(removed, Source)
     assert tomli.loads(removed.raw.decode()).get(path[0], []) == before
     assert comments(removed.raw.decode()) == comments(text)
+
+
+@given(data=st.data())
+def test_what_leads_changes_places_and_nothing_else_is_touched(
+    data: st.DataObject, manifests: st.SearchStrategy[str]
+) -> None:
+    text = data.draw(manifests)
+    path = data.draw(st.sampled_from(["domains", "trusted_senders"]))
+    items = tomli.loads(text).get(path, [])
+    item = data.draw(st.sampled_from(items)) if items else "a.com"
+
+    result = edit(Source("manifest.toml", text.encode()), Lead((path,), item))
+
+    if isinstance(result, Unsafe):
+        return
+    edited = result.raw.decode()
+    rest = [other for other in items if other != item]
+    assert tomli.loads(edited) == {**tomli.loads(text), path: [item, *rest]}
+    assert comments(edited) == comments(text)
+    assert not others(text, (path,)) - others(edited, (path,))
 
 
 @given(data=st.data())
