@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from hashlib import sha256
 from typing import Any
 
 from desired import desired as values
@@ -83,9 +82,7 @@ def hook_name(table: HookTable) -> HookName:
     """The name that a hook has, or the one that follows from what it does."""
     if table.name is not None:
         return table.name
-    parts = (table.event, "\x1f".join(table.cmd), chr(table.fire_on_untrusted))
-    text = "\x1f".join(parts).encode("utf-8", "surrogatepass")
-    return HookName(sha256(text).hexdigest()[:12])
+    return HookName.derived(table.event, table.cmd, fire_on_untrusted=table.fire_on_untrusted)
 
 
 def _hook(table: HookTable) -> values.Hook:

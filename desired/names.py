@@ -6,6 +6,7 @@ Every `parse` raises `InvalidNameError` with one sentence that says what is expe
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar, Self
@@ -92,14 +93,19 @@ class LocalPart:
         return cls(text)
 
     @classmethod
+    def claimed(cls, text: str) -> LocalPart:
+        """Read a local part that an agent asks for: by command, and nobody's role."""
+        if text in OPERATOR_LOCAL_PARTS:
+            raise InvalidNameError(f"local part {text!r} may be declared by the operator only")
+        return cls.commanded(text)
+
+    @classmethod
     def commanded(cls, text: str) -> LocalPart:
-        """Read a local part that a command creates: the stricter rule, and nobody's role."""
+        """Read a local part that a command creates, by the stricter rule."""
         if text in RESERVED_LOCAL_PARTS:
             raise InvalidNameError(
                 f"Mailbox name '{text}' is reserved for the wildcard catchall slot"
             )
-        if text in OPERATOR_LOCAL_PARTS:
-            raise InvalidNameError(f"local part {text!r} may be declared by the operator only")
         if not _COMMANDED_LOCAL_PART.fullmatch(text):
             raise InvalidNameError(f"local part {text!r} may hold [a-z0-9._-] only")
         return cls.parse(text)
@@ -189,6 +195,15 @@ class HookName(_Word):
 
     _pattern = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}")
     _kind = "hook name"
+
+    @classmethod
+    def derived(cls, event: str, cmd: Iterable[str], *, fire_on_untrusted: bool) -> HookName:
+        """The name of a hook that is given none: it follows from what the hook does."""
+        from hashlib import sha256  # Few hooks go without a name.
+
+        parts = (event, "\x1f".join(cmd), chr(fire_on_untrusted))
+        text = "\x1f".join(parts).encode("utf-8", "surrogatepass")
+        return cls(sha256(text).hexdigest()[:12])
 
 
 @dataclass(frozen=True, slots=True, order=True)

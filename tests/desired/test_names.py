@@ -86,12 +86,18 @@ def test_the_wildcards_folder_is_nobodys_local_part(text: str) -> None:
     "text",
     [*sorted(OPERATOR_LOCAL_PARTS), "catchall", "aimx-catchall", "a+b", "*", "A", "..", ".a"],
 )
-def test_a_command_cannot_create_what_the_operator_reserves(text: str) -> None:
+def test_an_agent_cannot_claim_what_the_operator_reserves(text: str) -> None:
+    with pytest.raises(InvalidNameError):
+        LocalPart.claimed(text)
+
+
+@pytest.mark.parametrize("text", ["catchall", "aimx-catchall", "a+b", "*", "A", "..", ".a"])
+def test_a_command_cannot_create_what_is_no_plain_name(text: str) -> None:
     with pytest.raises(InvalidNameError):
         LocalPart.commanded(text)
 
 
-@pytest.mark.parametrize("text", ["info", "a.b", "a_b-1"])
+@pytest.mark.parametrize("text", ["info", "a.b", "a_b-1", "postmaster"])
 def test_a_command_creates_plain_names(text: str) -> None:
     assert str(LocalPart.commanded(text)) == text
 
