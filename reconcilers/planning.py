@@ -39,6 +39,7 @@ def plan(
     *,
     allow_removals: int = 0,
     purge: bool = False,
+    named: Set[str] = frozenset(),
     held: Mapping[str, str] = _NOTHING,
     reported: Set[str] = frozenset(),
     only: Set[str] | None = None,
@@ -46,6 +47,7 @@ def plan(
     """What an apply would do now; the same inputs give an equal plan.
 
     `purge`: the mail of what goes is deleted.
+    `named`: the addresses of what somebody says may go.
     `held`: what is not tried now, by address, and why its last try failed.
     `reported`: the addresses of drift that is only told.
     `only`: what is looked at (`World.only`).
@@ -55,7 +57,7 @@ def plan(
         world = replace(world, only=only | {f"mailbox/{name}" for name in moving(world)})
     survey = _survey(world)
     unfounded = survey.unfounded
-    verdict = Verdict({}, unfounded) if unfounded else _judged(survey, world, allow_removals)
+    verdict = Verdict({}, unfounded) if unfounded else _judged(survey, world, allow_removals, named)
     intents = _led_by_config(list(_held_back(survey, verdict, held, reported)))
     intents = list(_with_lookalikes(intents, world))
     work = [] if verdict.refused else [each.work for each in intents if not each.change.blocked]
@@ -199,8 +201,8 @@ def _with_lookalikes(intents: list[_Intent], world: World) -> Iterator[_Intent]:
         yield intent if target is None else _changed(intent, replace(change, notes=notes))
 
 
-def _judged(survey: _Survey, world: World, allow_removals: int) -> Verdict:
-    return judge(survey.changes, world, allow_removals, agreed(world))
+def _judged(survey: _Survey, world: World, allow_removals: int, named: Set[str]) -> Verdict:
+    return judge(survey.changes, world, allow_removals, agreed(world) | named)
 
 
 def _witnessed(config: Work, work: Sequence[Work], world: World) -> Work:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from aimx.cli import roots, terminal
 from aimx.cli.progress import progress
+from aimx.controller.amendments import to_text
 from aimx.doors.events import Tell, unheard
 from aimx.doors.exits import Exit
 from aimx.doors.refusal import refused
@@ -47,8 +48,7 @@ def wish(options: argparse.Namespace) -> Wish:
         color=terminal.color() and view == "text",
         allow_removals=getattr(options, "allow_removals", 0),
         purge=getattr(options, "purge", False),
-        add_domain=getattr(options, "domain", None) or "",
-        selector=getattr(options, "selector", None) or "",
+        amendment=getattr(options, "amendment", None),
         parallelism=getattr(options, "parallelism", 0),
         advised=options.command == "plan",
         every=getattr(options, "every", False),
@@ -244,8 +244,7 @@ def _headers(asked: Wish) -> dict[str, str]:
         "Advised": "true" if asked.advised else "false",
         **({"Parallelism": str(asked.parallelism)} if asked.parallelism else {}),
         **({"Purge": "true"} if asked.purge else {}),
-        **({"Add-Domain": asked.add_domain} if asked.add_domain else {}),
-        **({"Selector": asked.selector} if asked.selector else {}),
+        **({"Amend": to_text(asked.amendment)} if asked.amendment else {}),
         **({"Out": asked.out} if asked.out else {}),
     }
 

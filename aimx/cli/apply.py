@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
     if options.plan is not None:
         return _saved(options, wait)
     planned = administer.plan(options)
-    if planned.exit not in (Exit.DONE, Exit.REFUSED):
+    if planned.exit not in (Exit.DONE, Exit.REFUSED) or not planned.plan_id:
         return administer.tell(options, planned)
     if not options.json:
         terminal.say(planned.output)

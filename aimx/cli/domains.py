@@ -1,40 +1,57 @@
-"""`aimx domains`: a domain comes into the manifest, planned and applied in one go."""
+"""`aimx domains`: domains come and go in the manifest, each planned and applied in one go."""
 
 from __future__ import annotations
 
 import argparse
 import os
 
-from aimx.cli import administer, apply, roots, terminal
-from aimx.doors.exits import Exit
+from aimx.cli import amend, roots, terminal
+from aimx.cli.parsing import Nested, name
+from aimx.controller.amendments import AddDomain, Amendment, RemoveDomain, SetDefault
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", choices=("add",), help="what to do")
-    parser.add_argument("domain", metavar="DOMAIN", type=_line)
-    parser.add_argument("--selector", type=_line, help="of its DKIM key (as for the other domains)")
-    parser.add_argument("--dry-run", action="store_true", help="only show what it would change")
-    parser.add_argument("--yes", action="store_true", help="do not ask")
-    parser.add_argument("--json", action="store_true", help="the plan, or the outcome, as data")
-    # As `aimx apply` has them.
-    parser.set_defaults(plan=None, events=False, wait=None)
-
-
-def _line(text: str) -> str:
-    """What can stand in a frame."""
-    if not text.strip() or not text.isprintable():
-        raise argparse.ArgumentTypeError(f"{text!r} is no name")
-    return text.strip()
+    does = Nested.of(parser)
+    add = does.parser("add", "a domain comes, with a DKIM key of its own")
+    add.add_argument("domain", metavar="DOMAIN", type=name)
+    add.add_argument("--selector", type=name, help="of its DKIM key (as for the others)")
+    remove = does.parser("remove", "a domain goes; its DKIM key stays")
+    remove.add_argument("domain", metavar="DOMAIN", type=name)
+    remove.add_argument(
+        "--force", action="store_true", help="its mailboxes go too, and their mail is set aside"
+    )
+    default = does.parser("set-default", "bare names mean this domain from now on")
+    default.add_argument("domain", metavar="DOMAIN", type=name)
+    for each in (add, remove, default):
+        amend.arguments(each)
 
 
 def run(options: argparse.Namespace) -> int:
-    if options.dry_run:
-        return administer.tell(options, administer.plan(options))
-    code = apply.run(options)
-    if code == Exit.DONE and not options.json:
-        from desired.names import Domain  # Nobody waits for it any more.
-
-        domain = str(Domain.parse(options.domain))
-        keys = os.path.join(roots.chosen(options)["config-dir"], "dkim", domain)
-        terminal.say(f"Added domain {domain}\nDKIM keypair: {keys}")
+    code = amend.amended(options, _amendment(options))
+    if amend.is_done(options, code):
+        terminal.say(_told(options))
     return code
+
+
+def _amendment(options: argparse.Namespace) -> Amendment:
+    match options.does:
+        case "add":
+            return AddDomain(options.domain, options.selector or "")
+        case "remove":
+            return RemoveDomain(options.domain, options.force)
+        case _:
+            return SetDefault(options.domain)
+
+
+def _told(options: argparse.Namespace) -> str:
+    from desired.names import Domain  # Nobody waits for it any more.
+
+    domain = str(Domain.parse(options.domain))
+    keys = os.path.join(roots.chosen(options)["config-dir"], "dkim", domain)
+    match options.does:
+        case "add":
+            return f"Added domain {domain}\nDKIM keypair: {keys}"
+        case "remove":
+            return f"Removed domain {domain}\nDKIM keypair preserved at {keys}"
+        case _:
+            return f"The default domain is {domain}."

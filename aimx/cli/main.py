@@ -8,9 +8,10 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from aimx.cli import terminal
+from aimx.cli.parsing import Parser, everywhere
 from aimx.doors.exits import Exit
 
 
@@ -59,35 +60,16 @@ COMMANDS: dict[str, Listed] = {
     "watch": Listed(
         "desired state", "keep the machine at the manifest, without the mail engine", "watch"
     ),
-    "domains": Listed("domains", "add a domain to the manifest, and apply that", "domains"),
+    "domains": Listed("domains", "list domains; add, remove or make one the default", "domains"),
+    "mailboxes": Listed("mailboxes", "list, create, show or delete mailboxes", "mailboxes"),
+    "hooks": Listed("mailboxes", "list, create or delete the commands of mailboxes", "hooks"),
     "send": Listed("mail", "send a message from a mailbox of yours", "send"),
     "serve": Listed("server", "run the mail engine and watch the manifest", "serve"),
     "version": Listed("server", "print the version", "version"),
 }
 
 # Commands under another name.
-ALIASES = {"domain": "domains"}
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse, with an exit code for usage errors that reads as nothing else."""
-
-    def error(self, message: str) -> NoReturn:
-        terminal.tell(f"{self.format_usage()}{self.prog}: {message}")
-        raise SystemExit(Exit.USAGE)
-
-
-def everywhere() -> Parser:
-    """The options that every command takes, before or after its name."""
-    parser = Parser(add_help=False, argument_default=argparse.SUPPRESS)
-    for flags, what in (
-        (("-C", "--config-dir"), "directory of the manifest and the keys (/etc/aimx)"),
-        (("--data-dir",), "directory of the mail (/var/lib/aimx)"),
-        (("--runtime-dir",), "directory of the socket (/run/aimx)"),
-        (("--manifest",), "the manifest itself (CONFIG_DIR/manifest.toml)"),
-    ):
-        parser.add_argument(*flags, metavar="PATH", help=what)
-    return parser
+ALIASES = {"domain": "domains", "mailbox": "mailboxes", "hook": "hooks"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -139,14 +121,13 @@ def _command(given: list[str]) -> int:
         allow_abbrev=False,
     )
     module.arguments(parser)
-    # A plain parse would take `purge --yes NAME` for `purge`, and have no use for the name.
-    return module.run(parser.parse_intermixed_args(options.rest, options))
+    return module.run(parser.parsed(options.rest, options))
 
 
 def _unknown(name: str) -> str:
     import difflib
 
-    close = difflib.get_close_matches(name, COMMANDS, 1)
+    close = difflib.get_close_matches(name, [*COMMANDS, *ALIASES], 1)
     hint = f"; did you mean '{close[0]}'?" if close else "; `aimx --help` lists the commands"
     return f"there is no command '{name}'{hint}"
 

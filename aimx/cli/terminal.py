@@ -69,14 +69,23 @@ def typed(warning: str, word: str) -> bool:
     return _answered(f"{warning} Type {word} to go on: ", word)
 
 
+def answer(question: str, usual: str) -> str:
+    """What a person types, or what is usual where they only press Enter; empty: nothing."""
+    return _read(f"{question} [{usual}]: " if usual else f"{question}: ") or usual
+
+
 def _answered(question: str, word: str) -> bool:
+    return _read(question) == word
+
+
+def _read(question: str) -> str:
     sys.stderr.write(question)
     sys.stderr.flush()
     try:
-        return sys.stdin.readline().strip() == word
+        return sys.stdin.readline().strip()
     except KeyboardInterrupt:
         tell("")  # The shell's prompt belongs on a line of its own.
-        return False
+        return ""
 
 
 def _is_terminal(stream: Stream) -> bool:

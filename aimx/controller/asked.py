@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+from aimx.controller.amendments import Amendment
 from aimx.controller.carrying import Carrying
 from aimx.controller.pinned import Back
 from aimx.controller.terms import (
     EVERY,
     UNWATCHED,
-    Addition,
     Applied,
     Consent,
     Errand,
@@ -38,11 +38,13 @@ class Asked(Carrying):
         consent: Consent,
         saved: SavedPlan | None = None,
         watched: Watched = UNWATCHED,
-        addition: Addition | None = None,
+        amendment: Amendment | None = None,
     ) -> Applied:
         """Carry out a plan that somebody has seen; raises what `Instance.apply` raises."""
         async with self.changing:
-            applied = await self._applied(expected, who, consent, saved, watched, addition=addition)
+            applied = await self._applied(
+                expected, who, consent, saved, watched, amendment=amendment
+            )
         self.nudge()
         return applied
 
@@ -66,13 +68,13 @@ class Asked(Carrying):
         return errand
 
     async def review(
-        self, consent: Consent, pin: Pin | None = None, addition: Addition | None = None
+        self, consent: Consent, pin: Pin | None = None, amendment: Amendment | None = None
     ) -> Review:
         """What an apply would do now; raises `ManifestError`, `EditError` or `PinError`."""
 
         def look() -> Review:
-            if addition:
-                return self.instance.review(self.instance.proposed(addition).reading, consent)
+            if amendment:
+                return self.instance.proposing(amendment, consent)[1]
             return self.instance.review(self.instance.in_force(pin), consent)
 
         return await asyncio.to_thread(look)

@@ -11,12 +11,13 @@ from typing import TypeVar
 import structlog
 
 from aimx.controller.activation import EngineError, Running
+from aimx.controller.amendments import Amendment
 from aimx.controller.compiled import Compiled, compiled
 from aimx.controller.good import last_good
 from aimx.controller.instance import Instance
 from aimx.controller.pulse import Pulse
 from aimx.controller.state import State
-from aimx.controller.terms import UNWATCHED, Addition, Applied, Consent, Watched
+from aimx.controller.terms import UNWATCHED, Applied, Consent, Watched
 from reconcilers.generations import Who
 from reconcilers.intents import Intents, Pin
 from reconcilers.receipt import Receipt
@@ -60,7 +61,7 @@ class Carrying:
         saved: SavedPlan | None = None,
         watched: Watched = UNWATCHED,
         pin: Pin | None = None,
-        addition: Addition | None = None,
+        amendment: Amendment | None = None,
     ) -> Applied:
         loop = asyncio.get_running_loop()
 
@@ -73,7 +74,7 @@ class Carrying:
 
         minded = replace(watched, stop=stop, progress=stepped)
         apply = partial(
-            self.instance.apply, expected, self.running, who, consent, minded, saved, pin, addition
+            self.instance.apply, expected, self.running, who, consent, minded, saved, pin, amendment
         )
         applied = await self._to_its_end(asyncio.to_thread(apply))
         self.state.applied(applied)

@@ -1,96 +1,132 @@
-"""What a command adds to the manifest: made in memory first, and written once its plan is known."""
+"""What a command changes in the manifest: made in memory, and written once its plan is known."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import unified_diff
+from typing import Any
 
+from aimx.controller.amendments import (
+    AddDomain,
+    Amendment,
+    CreateHook,
+    CreateMailbox,
+    DeleteHook,
+    DeleteMailbox,
+    RemoveDomain,
+    SetDefault,
+)
+from aimx.controller.edits import domains, hooks, mailboxes
+from aimx.controller.edits.found import Edits, Found
 from aimx.controller.rewrite import rewrite
-from aimx.controller.terms import Addition, MachineError
-from desired.edit import Append, Edit, Put, Unsafe, edit
+from aimx.controller.terms import EditError, HinderedError
+from desired.edit import Unsafe, edit
 from desired.manifest import Reading
-from desired.names import Domain, InvalidNameError, Selector
-from desired.problem import Source
-from desired.tables import load
+from desired.problem import ManifestError, Source, render_problem
+from reconcilers.change import Change
+from reconcilers.operations import WriteFile
 from reconcilers.plan import Plan
 from reconcilers.roots import Roots
+from reconcilers.step import Hands
 
+_EDITS: Mapping[type[Amendment], Callable[[Any, Found], Edits]] = {
+    AddDomain: domains.added,
+    RemoveDomain: domains.removed,
+    SetDefault: domains.made_default,
+    CreateMailbox: mailboxes.created,
+    DeleteMailbox: mailboxes.deleted,
+    CreateHook: hooks.created,
+    DeleteHook: hooks.deleted,
+}
 
-class EditError(MachineError):
-    """The manifest cannot be changed as somebody asked; it is as it was."""
+# Where one of these is blocked, nothing else can be brought about.
+_FOUNDATIONS = frozenset({"layout", "manifest", "config"})
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """A manifest that is not written yet, and what it says."""
 
-    before: Source
-    after: Source
+    # Before and after, of each file that changes, in the order in which they are written.
+    files: tuple[tuple[Source, Source], ...]
     reading: Reading
+    edits: Edits
 
-    def written(self, plan: Plan) -> bool:
-        """Put it into its place; tells whether it did: not where somebody else wrote it.
+    @property
+    def patch(self) -> str:
+        """What a person commits instead."""
+        return "".join(line for before, after in self.files for line in _patch(before, after))
 
-        Raises `EditError` where the plan would not bring it about.
+    def require_unhindered(self, plan: Plan) -> None:
+        """Raises `HinderedError` where the plan would not bring it about; the rest may wait."""
+        if plan.refused:
+            raise HinderedError(_told(plan.refused.reason, plan.refused.remedy))
+        about = self.edits.about | _FOUNDATIONS
+        kinds = {address.partition("/")[0] for address in about}
+        blocked = [each for each in plan.blocked if about & {each.address, each.kind}]
+        # What only waits for another says nothing that the other does not say.
+        for change in sorted(blocked, key=_waits):
+            if change.blocked:
+                told = f"{change.address}: {change.blocked.reason}"
+                raise HinderedError(_told(told, change.blocked.remedy))
+        for each in plan.unsettled:
+            if each.address.partition("/")[0] in kinds:
+                raise HinderedError(_told(f"{each.address}: {each.reason}", ""))
+
+    def written(self, plan: Plan, hands: Hands, roots: Roots) -> bool:
+        """Put it into its place; tells whether it did: not where somebody else wrote a file.
+
+        What may go is written down first, so that whoever finishes this after a kill need not ask.
         """
-        if plan.refused or plan.unsettled or plan.blocked:
-            raise EditError("nothing was added, since some of the plan is blocked: `!` tells why")
-        try:
-            return rewrite(self.before.name, self.before.raw, self.after.raw)
-        except OSError as cause:
-            reason = (cause.strerror or str(cause)).lower()
-            raise EditError(f"cannot write {self.before.name}: {reason}") from cause
+        for step in plan.steps:
+            if isinstance(step.operation, WriteFile) and step.operation.path == roots.consent:
+                step.operation.take(hands)
+        return all(_written(before, after) for before, after in self.files)
 
 
 def proposal(
-    addition: Addition,
-    sources: tuple[Source, ...],
-    roots: Roots,
-    understand: Callable[[tuple[Source, ...]], Reading],
+    amendment: Amendment, found: Found, understand: Callable[[tuple[Source, ...]], Reading]
 ) -> Proposal:
-    """The manifest with the domain; raises `EditError`, or `ManifestError` where it is invalid."""
-    manifest, *fragments = sources
-    if manifest.name != str(roots.manifest):
-        raise EditError(f"{manifest.name} is not adopted yet: run `aimx apply` first")
-    domain, selector = _named(addition)
-    if domain in {known.name for known in understand(sources).desired.domains}:
-        raise EditError(f"domain '{domain}' is already configured; `aimx status --all` lists it")
-    _require_list(manifest)
-    after = manifest
-    for change in _edits(domain, selector):
-        edited = edit(after, change)
+    """The manifest with it, nothing written; raises `EditError`."""
+    if found.manifest != str(found.roots.manifest):
+        raise EditError(f"{found.manifest} is not adopted yet: run `aimx apply` first")
+    edits = _EDITS[type(amendment)](amendment, found)
+    after = {source.name: source for source in found.sources}
+    for name, change in edits.changes:
+        edited = edit(after[name], change)
         if isinstance(edited, Unsafe):
-            raise EditError(f"{edited.reason}:\n\n{edited.lines}")
-        after = edited
-    return Proposal(manifest, after, understand((after, *fragments)))
-
-
-def _named(addition: Addition) -> tuple[Domain, Selector | None]:
+            raise EditError(f"{edited.reason}:\n\n{edited.lines}".rstrip(":\n"))
+        after[name] = edited
+    before = {source.name: source for source in found.sources}
+    last = {name: number for number, (name, _) in enumerate(edits.changes)}
+    files = [(before[name], after[name]) for name in sorted(last, key=last.__getitem__)]
     try:
-        domain = Domain.parse(addition.domain)
-    except InvalidNameError as cause:
-        told = f"domain '{addition.domain}' is not a valid RFC 1035 hostname"
-        raise EditError(told) from cause
-    if not addition.selector:
-        return domain, None
+        reading = understand(tuple(after.values()))
+    except ManifestError as cause:
+        problems = (each for each in cause.problems if each.severity == "error")
+        told = "\n\n".join(map(render_problem, problems))
+        raise EditError(f"the manifest would be invalid with it:\n\n{told}") from cause
+    return Proposal(tuple(files), reading, edits)
+
+
+def _waits(change: Change) -> bool:
+    return change.blocked is not None and change.blocked.code == "needs-another"
+
+
+def _patch(before: Source, after: Source) -> Iterator[str]:
+    old, new = (source.raw.decode().splitlines(keepends=True) for source in (before, after))
+    for line in unified_diff(old, new, before.name, after.name, n=1):
+        yield line if line.endswith("\n") else f"{line}\n"
+
+
+def _written(before: Source, after: Source) -> bool:
     try:
-        return domain, Selector.parse(addition.selector)
-    except InvalidNameError as cause:
-        told = f"DKIM selector '{addition.selector}' is not a valid DNS label"
-        raise EditError(f"{told} (allowed: [a-z0-9_-]+)") from cause
+        return rewrite(before.name, before.raw, after.raw)
+    except OSError as cause:
+        reason = (cause.strerror or str(cause)).lower()
+        raise EditError(f"cannot write {before.name}: {reason}") from cause
 
 
-def _require_list(manifest: Source) -> None:
-    tables = load(manifest)
-    if isinstance(tables, dict) and isinstance(tables.get("domain"), str):
-        raise EditError(
-            f"{manifest.name} names its one domain in an older way: `aimx fmt --canonical` writes"
-            " it in full"
-        )
-
-
-def _edits(domain: Domain, selector: Selector | None) -> list[Edit]:
-    listed: list[Edit] = [Append(("domains",), domain.ascii)]
-    if selector is None:
-        return listed
-    return [*listed, Put(("domain", domain.ascii, "dkim_selector"), str(selector))]
+def _told(reason: str, remedy: str) -> str:
+    return f"nothing was changed, since it is blocked. {reason}" + (f"; {remedy}" if remedy else "")

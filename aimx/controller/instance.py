@@ -15,9 +15,9 @@ from aimx.controller.recall import recalled
 from aimx.controller.sources import digest, gather
 from aimx.controller.taking import taken
 from aimx.controller.terms import (
-    Addition,
     Applied,
     Consent,
+    EditError,
     Errand,
     MachineError,
     Review,
@@ -31,7 +31,7 @@ from desired.engine_config import header
 from desired.manifest import Reading
 from desired.problem import ManifestError, Source
 from reconcilers import intents
-from reconcilers.applied import what_was_applied
+from reconcilers.applied import last_applied, what_was_applied
 from reconcilers.consent import agreed
 from reconcilers.fingerprint import plan_id
 from reconcilers.generations import Who, leads_to
@@ -50,6 +50,7 @@ from reconcilers.state import require_ours
 from reconcilers.step import Activation, Hands
 
 if TYPE_CHECKING:
+    from aimx.controller.amendments import Amendment
     from aimx.controller.editing import Proposal
 
 
@@ -113,13 +114,26 @@ class Instance:
             return self.read(self.sources())
         return in_force(said, self.host, self.roots, self.read)
 
-    def proposed(self, addition: Addition) -> Proposal:
-        """The manifest with it, nothing written; raises `EditError` or `ManifestError`."""
-        from aimx.controller.editing import EditError, proposal  # A plan edits nothing.
+    def proposing(self, amendment: Amendment, consent: Consent) -> tuple[Proposal, Review]:
+        """The manifest with it, and what that would change, nothing written.
 
+        Raises `EditError` or `ManifestError`.
+        """
+        from aimx.controller.editing import proposal  # A plan edits nothing.
+        from aimx.controller.edits.found import Found
+
+        sources = self.sources()
+        reading, applied = self.read(sources), last_applied(self.host, self.roots)[1]
+        found = Found(sources, reading.desired, ReadOnly(self.host), self.roots, applied)
+        proposed = proposal(amendment, found, self.read)
         if self.intents().pin is not None:
-            raise EditError("another manifest is pinned: `aimx resume` lifts that")
-        return proposal(addition, self.sources(), self.roots, self.read)
+            raise EditError(
+                "another manifest is pinned, and what is written now would not hold: `aimx resume`"
+                f" lifts that. The lines to write:\n\n{proposed.patch}"
+            )
+        review = self.review(proposed.reading, replace(consent, named=proposed.edits.going))
+        proposed.require_unhindered(review.plan)
+        return proposed, review
 
     def back(self, back: Back) -> Pin:
         """The pin that would go back to a generation, nothing written; raises `PinError`."""
@@ -154,13 +168,14 @@ class Instance:
         host, desired = ReadOnly(self.host), reading.desired
         if consent.withheld:
             world = what_was_applied(desired, host, self.roots)
-            desired = with_what_is_gone(desired, world.applied, agreed(world))
+            desired = with_what_is_gone(desired, world.applied, agreed(world) | consent.named)
         made = plan(
             desired,
             host,
             self.roots,
             allow_removals=consent.removals,
             purge=consent.purge,
+            named=consent.named,
             held=consent.held,
             reported=consent.reported,
         )
@@ -180,13 +195,14 @@ class Instance:
         watched: Watched,
         saved: SavedPlan | None = None,
         pin: Pin | None = None,
-        addition: Addition | None = None,
+        amendment: Amendment | None = None,
     ) -> Applied:
         """Carry out the plan of this id, or whatever the plan is now.
 
         `pin`: go by its generation from now on. It is written before anything else, so that
         whoever finishes a killed apply goes the same way, and taken back where the engine config
-        is not written. `addition`: comes into the manifest, which is written before anything else.
+        is not written. `amendment`: the manifest says so first, and is written before anything
+        else.
 
         Raises `ManifestError`, `LockHeldError`, `StaleError`, `SpentError` or `MachineError`, and
         then nothing was written.
@@ -194,18 +210,21 @@ class Instance:
         with self._locked(who):
             if saved is not None and self._is_spent(saved):
                 raise SpentError
-            proposed = self.proposed(addition) if addition else None
-            reading = proposed.reading if proposed else self.in_force(pin)
-            review = self.review(reading, consent)
+            proposed = None
+            if amendment:
+                proposed, review = self.proposing(amendment, consent)
+            else:
+                review = self.review(self.in_force(pin), consent)
             if expected is not None and review.id != expected:
                 raise StaleError(review.plan)
-            if proposed and not proposed.written(review.plan):
+            hands = Hands(self.host, activation)
+            if proposed and not proposed.written(review.plan, hands, self.roots):
                 raise StaleError(review.plan)
             began = self.host.now()
             mark = saved.mark if saved else ""
             journal = Journal(self.host, self.roots, leads_to(review.plan), mark)
             with self._pinning(pin, review.plan) as pinned_so:
-                receipts = taken(review.plan, Hands(self.host, activation), journal, watched)
+                receipts = taken(review.plan, hands, journal, watched)
             trouble = pinned_so.trouble or journal.trouble
             seconds = (self.host.now() - began).total_seconds()
             summary = Tally.of(receipts, seconds, self._generation())

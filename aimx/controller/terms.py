@@ -43,17 +43,10 @@ class Consent:
     purge: bool = False  # The mail of what goes is deleted, and not set aside.
     # Nothing may go: it is planned for as if it were still declared.
     withheld: bool = False
+    named: Set[str] = frozenset()  # Resources that may go all the same: a command says so.
     # Resources that wait for their next try, and why the last one failed.
     held: Mapping[str, str] = field(default_factory=dict)
     reported: Set[str] = frozenset()  # Drift that is told and not repaired.
-
-
-@dataclass(frozen=True, slots=True)
-class Addition:
-    """A domain that is to come into the manifest."""
-
-    domain: str
-    selector: str = ""  # Empty: the one that all domains have.
 
 
 # As many as there are: whoever consents has seen each.
@@ -108,3 +101,15 @@ class SpentError(Exception):
 
 class MachineError(ReconcileError):
     """The machine lets nobody begin; nothing was written."""
+
+
+class EditError(MachineError):
+    """The manifest cannot be changed as somebody asked; it is as it was."""
+
+    def __init__(self, told: str, code: str = "VALIDATION") -> None:
+        super().__init__(told)
+        self.code = code  # Which of the socket's says it.
+
+
+class HinderedError(EditError):
+    """What somebody asked for could be written down, and not be carried out; nothing was."""

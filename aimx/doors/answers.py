@@ -9,7 +9,15 @@ from dataclasses import asdict
 from typing import Any
 
 from aimx.controller.pinned import PinError
-from aimx.controller.terms import Applied, MachineError, Review, SpentError, StaleError
+from aimx.controller.terms import (
+    Applied,
+    Consent,
+    HinderedError,
+    MachineError,
+    Review,
+    SpentError,
+    StaleError,
+)
 from aimx.doors.exits import Exit
 from aimx.doors.refusal import refused
 from aimx.doors.wish import Answer, Wish
@@ -30,6 +38,13 @@ from reconcilers.report.status import status_rows
 from reconcilers.report.text import plan_text
 from reconcilers.roots import Roots
 from reconcilers.safety import removes
+
+
+def consent(wish: Wish) -> Consent:
+    """Whoever changes something in the manifest has not agreed to what else waits to go."""
+    if wish.amendment:
+        return Consent(withheld=True)
+    return Consent(wish.allow_removals, wish.purge)
 
 
 class OutdatedError(Exception):
@@ -155,7 +170,8 @@ def answering(wish: Wish) -> Iterator[list[Answer]]:
         told = f"The plan cannot be applied: {cause}"
         answers.append(refused(Exit.ERROR, told, wish.view))
     except (MachineError, PinError, UnsettledPlanError) as cause:
-        answers.append(refused(Exit.ERROR, str(cause), wish.view))
+        code = Exit.REFUSED if isinstance(cause, HinderedError) else Exit.ERROR
+        answers.append(refused(code, str(cause), wish.view))
 
 
 @contextmanager

@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
+from aimx.controller import amendments
 from aimx.controller.loop import Controller
 from aimx.controller.pinned import PinError
 from aimx.controller.terms import Consent, StaleError, Watched
 from aimx.doors import intents
-from aimx.doors.additions import added, consent
-from aimx.doors.answers import against, answering, applied, planned
+from aimx.doors.answers import against, answering, applied, consent, planned
 from aimx.doors.events import Tell
 from aimx.doors.following import followed
 from aimx.doors.reports import reported, standing, told
@@ -36,9 +36,9 @@ class Daemon:
     async def plan(self, wish: Wish) -> Answer:
         self._check(wish)
         with answering(wish) as answers:
-            review = await self.controller.review(consent(wish), addition=added(wish))
+            review = await self.controller.review(consent(wish), amendment=wish.amendment)
             instance = self.controller.instance
-            if not wish.add_domain:  # What may not go would be left to do.
+            if not wish.amendment:  # What may not go would be left to do.
                 await asyncio.to_thread(instance.foresee, review)
             review = await asyncio.to_thread(counted, review, instance, self.count)
             position = await asyncio.to_thread(instance.position)
@@ -49,10 +49,13 @@ class Daemon:
 
     async def apply(self, wish: Wish, plan_id: str | None, uid: int, tell: Tell) -> Answer:
         self._check(wish)
-        addition, watched = added(wish), followed(tell, wish.parallelism)
-        who = self._who(uid, "aimx domains add" if addition else "aimx apply")
+        amendment, watched = wish.amendment, followed(tell, wish.parallelism)
+        asked = amendments.command(amendment) if amendment else "apply"
+        who = self._who(uid, f"aimx {asked}")
         with answering(wish) as answers:
-            done = await self.controller.apply(plan_id, who, consent(wish), None, watched, addition)
+            done = await self.controller.apply(
+                plan_id, who, consent(wish), None, watched, amendment
+            )
             answers.append(applied(done, wish))
         return answers[0]
 

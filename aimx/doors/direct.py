@@ -9,14 +9,15 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
+from aimx.controller import amendments
 from aimx.controller.alone import Alone
+from aimx.controller.amendments import Amendment
 from aimx.controller.instance import Instance
 from aimx.controller.pinned import PinError
 from aimx.controller.sources import digest
-from aimx.controller.terms import EVERY, Addition, Applied, Consent, StaleError, Watched, is_meant
+from aimx.controller.terms import EVERY, Applied, Consent, StaleError, Watched, is_meant
 from aimx.doors import intents
-from aimx.doors.additions import added, consent
-from aimx.doors.answers import against, answering, applied, invalid, planned, valid
+from aimx.doors.answers import against, answering, applied, consent, invalid, planned, valid
 from aimx.doors.unread import Count, counted, uncounted
 from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
 from desired.problem import ManifestError
@@ -69,11 +70,11 @@ class Direct:
         with answering(wish) as answers:
             with self.instance.looking() as host:
                 require_ours(host, self.instance.roots)
-            addition = added(wish)
-            proposed = self.instance.proposed(addition) if addition else None
-            reading = proposed.reading if proposed else self.instance.in_force()
-            review = self.instance.review(reading, consent(wish))
-            if not addition:  # What may not go would be left to do.
+            if wish.amendment:
+                _, review = self.instance.proposing(wish.amendment, consent(wish))
+            else:
+                review = self.instance.review(self.instance.in_force(), consent(wish))
+                # Of an amendment what may not go is left to do.
                 self.instance.foresee(review)
             review = counted(review, self.instance, self.count)
             interrupted = unfinished(self.instance.host, self.instance.roots)
@@ -84,7 +85,7 @@ class Direct:
 
     def apply(self, wish: Wish, plan_id: str | None, watched: Watched) -> Answer:
         with answering(wish) as answers:
-            done = self._applied(plan_id, consent(wish), watched, addition=added(wish))
+            done = self._applied(plan_id, consent(wish), watched, amendment=wish.amendment)
             answers.append(_ended(done, wish))
         return answers[0]
 
@@ -103,12 +104,14 @@ class Direct:
         consent: Consent,
         watched: Watched,
         saved: SavedPlan | None = None,
-        addition: Addition | None = None,
+        amendment: Amendment | None = None,
     ) -> Applied:
         alone = Alone(self.instance.host, self.instance.roots)
         user = self.instance.host.user()
-        who = Who(user.uid, user.name, "aimx domains add" if addition else "aimx apply")
-        return self.instance.apply(plan_id, alone, who, consent, watched, saved, addition=addition)
+        who = Who(user.uid, user.name, _origin(amendment))
+        return self.instance.apply(
+            plan_id, alone, who, consent, watched, saved, amendment=amendment
+        )
 
     def intend(self, wish: Wish, intent: Intent, watched: Watched) -> Answer:
         user = self.instance.host.user()
@@ -214,6 +217,10 @@ class Direct:
         state.attempted(reading)
         state.pending(review)
         return {**state.document(daemon=False), **standing(self.instance, review, wish)}
+
+
+def _origin(amendment: Amendment | None) -> str:
+    return f"aimx {amendments.command(amendment)}" if amendment else "aimx apply"
 
 
 def _ended(done: Applied, wish: Wish) -> Answer:

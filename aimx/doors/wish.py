@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
+from aimx.controller.amendments import Amendment
 from aimx.doors.events import Tell
 
 MOST_LANES = 64  # Each is a thread of whoever applies.
@@ -22,9 +23,7 @@ class Wish:
     allow_removals: int = 0
     purge: bool = False  # Delete the mail of what goes.
     advised: bool = True  # Say what to type next.
-    # A domain that is to come into the manifest, and its selector where it has one of its own.
-    add_domain: str = ""
-    selector: str = ""
+    amendment: Amendment | None = None  # What is to be changed in the manifest first.
     parallelism: int = 0  # How many steps at a time; 0: as suits the machine.
     every: bool = False  # Tell of resources that are as they should be, too.
     brief: bool = False  # Only what is known already, without a look at the machine.

@@ -25,14 +25,19 @@ THIN = {
     "aimx",
     "aimx.cli",
     "aimx.cli.administer",
+    "aimx.cli.amend",
     "aimx.cli.apply",
     "aimx.cli.approve",
     "aimx.cli.diff",
+    "aimx.cli.domains",
     "aimx.cli.explain",
     "aimx.cli.graph",
     "aimx.cli.history",
+    "aimx.cli.hooks",
     "aimx.cli.events",
+    "aimx.cli.mailboxes",
     "aimx.cli.main",
+    "aimx.cli.parsing",
     "aimx.cli.plan",
     "aimx.cli.progress",
     "aimx.cli.resume",
@@ -46,6 +51,8 @@ THIN = {
     "aimx.cli.tombstones",
     "aimx.cli.lacking",
     "aimx.cli.waiting",
+    "aimx.controller",
+    "aimx.controller.amendments",
     "aimx.doors",
     "aimx.doors.events",
     "aimx.doors.exits",
@@ -84,7 +91,8 @@ def imported(modules: str, arguments: list[str]) -> set[str]:
         pytest.param(
             "aimx.cli.plan, aimx.cli.apply, aimx.cli.status, aimx.cli.send, aimx.cli.diff,"
             " aimx.cli.explain, aimx.cli.graph, aimx.cli.history, aimx.cli.tombstones,"
-            " aimx.cli.rollback, aimx.cli.suspend, aimx.cli.resume, aimx.cli.approve",
+            " aimx.cli.rollback, aimx.cli.suspend, aimx.cli.resume, aimx.cli.approve,"
+            " aimx.cli.domains, aimx.cli.mailboxes, aimx.cli.hooks",
             ["status", "--help"],
             id="commands-that-ask-the-daemon",
         ),

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from aimx.cli.main import main
+from aimx.doors.exits import Exit
 from reconcilers.roots import Roots
 
 
@@ -81,6 +82,13 @@ class Instance:
             str(path.relative_to(self.base)): path.read_bytes() if path.is_file() else b""
             for path in sorted(self.base.rglob("*"))
         }
+
+
+@pytest.fixture
+def applied(instance: Instance) -> Instance:
+    """Its manifest is applied, and has nothing but a postmaster."""
+    assert instance.run("apply", "--yes").exit == Exit.DONE
+    return instance
 
 
 @pytest.fixture(autouse=True)

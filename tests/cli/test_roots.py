@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from aimx.cli import main, roots
+from aimx.cli import parsing, roots
 
 
 @pytest.fixture(autouse=True)
@@ -13,7 +13,7 @@ def no_variables(monkeypatch):
 
 
 def chosen(*arguments: str) -> dict[str, str]:
-    return roots.chosen(main.everywhere().parse_args(arguments))
+    return roots.chosen(parsing.everywhere().parse_args(arguments))
 
 
 def test_without_a_word_it_is_the_system_s_instance():

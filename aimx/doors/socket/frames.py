@@ -67,8 +67,6 @@ def _names(*names: str) -> frozenset[str]:
 
 ROOTS = _names("config-dir", "data-dir", "runtime-dir", "manifest")
 VIEW = _names("format", "columns", "color", "allow-removals", "advised", "out")
-# What is to come into the manifest.
-ADDED = _names("add-domain", "selector")
 
 VERBS: Mapping[str, Shape] = {
     "SEND": Shape(
@@ -78,9 +76,9 @@ VERBS: Mapping[str, Shape] = {
     ),
     "VERSION": Shape(bare=True),
     "STATUS": Shape(optional=ROOTS | VIEW | _names("every", "brief")),
-    "PLAN": Shape(optional=ROOTS | VIEW | ADDED | _names("purge")),
+    "PLAN": Shape(optional=ROOTS | VIEW | _names("purge", "amend")),
     "APPLY": Shape(
-        optional=ROOTS | VIEW | ADDED | _names("plan", "parallelism", "events", "purge"),
+        optional=ROOTS | VIEW | _names("plan", "parallelism", "events", "purge", "amend"),
         body=True,
     ),
     "EXPLAIN": Shape(required=_names("address"), optional=ROOTS | VIEW),

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from aimx.controller.amendments import Amendment, from_text
 from aimx.doors.authorize import Action, Caller, Decision, authorize
 from aimx.doors.events import Tell, unheard
 from aimx.doors.socket import frames
@@ -228,6 +229,13 @@ def _lanes(request: Request) -> int:
     return number
 
 
+def _amendment(request: Request) -> Amendment | None:
+    try:
+        return from_text(request.headers["amend"]) if "amend" in request.headers else None
+    except (ValueError, RecursionError) as cause:
+        raise frames.malformed(f"amend: {cause}") from cause
+
+
 def _wish(request: Request) -> Wish:
     """The request's headers as a wish; raises `FrameError` for one that makes no sense."""
     views = _VIEWS.get(request.verb, ("text", "json"))
@@ -243,8 +251,7 @@ def _wish(request: Request) -> Wish:
         color=request.flag("color"),
         allow_removals=request.number("allow-removals", 0),
         purge=request.flag("purge"),
-        add_domain=request.headers.get("add-domain", ""),
-        selector=request.headers.get("selector", ""),
+        amendment=_amendment(request),
         every=request.flag("every"),
         brief=request.flag("brief"),
         advised=request.headers.get("advised") != "false",

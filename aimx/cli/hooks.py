@@ -1,0 +1,78 @@
+"""`aimx hooks`: the commands of mailboxes come and go in the manifest."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from aimx.cli import amend, terminal
+from aimx.cli.parsing import Nested, name
+from aimx.controller.amendments import Amendment, CreateHook, DeleteHook
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    does = Nested.of(parser)
+    create = does.parser("create", "a mailbox gets a command")
+    create.add_argument("--mailbox", required=True, type=name, metavar="NAME")
+    create.add_argument("--event", required=True, choices=("on_receive", "after_send"))
+    create.add_argument(
+        "--cmd",
+        required=True,
+        type=_words,
+        metavar="JSON",
+        help="""what is run, such as '["/usr/bin/notify", "new mail"]'""",
+    )
+    create.add_argument("--name", type=name, help="(derived from what it does)")
+    create.add_argument("--timeout-secs", type=int, default=60, metavar="N", help="(60)")
+    create.add_argument("--fire-on-untrusted", action="store_true", help="also for untrusted mail")
+    delete = does.parser("delete", "a command goes")
+    delete.add_argument("name", metavar="NAME", type=name)
+    for each in (create, delete):
+        amend.arguments(each)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    try:
+        said = json.loads(text)
+    except ValueError:
+        said = None
+    if not isinstance(said, list) or not all(isinstance(word, str) for word in said) or not said:
+        raise argparse.ArgumentTypeError(
+            "--cmd must be a JSON array of strings, e.g."
+            f""" --cmd '["/bin/echo", "hello"]'; got: {text}"""
+        )
+    return tuple(said)
+
+
+def run(options: argparse.Namespace) -> int:
+    amendment = _amendment(options)
+    code = amend.amended(options, amendment)
+    if amend.is_done(options, code):
+        terminal.say(_told(amendment))
+    return code
+
+
+def _amendment(options: argparse.Namespace) -> Amendment:
+    if options.does == "delete":
+        return DeleteHook(options.name)
+    return CreateHook(
+        options.mailbox,
+        options.event,
+        options.cmd,
+        options.name or "",
+        options.timeout_secs,
+        options.fire_on_untrusted,
+    )
+
+
+def _told(amendment: Amendment) -> str:
+    match amendment:
+        case CreateHook() as hook:
+            from desired.names import HookName  # Nobody waits for it any more.
+
+            made = HookName.derived(hook.event, hook.cmd, fire_on_untrusted=hook.fire_on_untrusted)
+            return f"Hook created: {hook.name or made}"
+        case DeleteHook(known):
+            return f"Hook deleted: {known}"
+        case _:
+            raise AssertionError(amendment)

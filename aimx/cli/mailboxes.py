@@ -1,0 +1,62 @@
+"""`aimx mailboxes`: mailboxes come and go in the manifest, each planned and applied in one go."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pwd
+
+from aimx.cli import amend, terminal
+from aimx.cli.parsing import Nested, name
+from aimx.controller.amendments import Amendment, CreateMailbox, DeleteMailbox
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    does = Nested.of(parser)
+    create = does.parser("create", "a mailbox comes")
+    create.add_argument("name", metavar="NAME", type=name, help="an address, or its local part")
+    create.set_defaults(usage=create.error)
+    create.add_argument("--owner", type=name, help="the Linux user whose mail it is")
+    delete = does.parser("delete", "a mailbox goes, and its mail is set aside")
+    delete.add_argument("name", metavar="NAME", type=name, help="an address, or its local part")
+    delete.add_argument("--force", action="store_true", help="also one that holds mail")
+    for each in (create, delete):
+        amend.arguments(each)
+
+
+def run(options: argparse.Namespace) -> int:
+    code = amend.amended(options, _amendment(options))
+    if amend.is_done(options, code):
+        terminal.say(_told(options))
+    return code
+
+
+def _amendment(options: argparse.Namespace) -> Amendment:
+    if options.does == "create":
+        options.owner = _owner(options)
+        return CreateMailbox(options.name, options.owner)
+    return DeleteMailbox(options.name, options.force)
+
+
+def _owner(options: argparse.Namespace) -> str:
+    """Who is named; else who runs this, or for root the user that the mailbox is named after."""
+    if options.owner:
+        return str(options.owner)
+    if os.geteuid() != 0:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    usual: str = options.name.partition("@")[0]
+    try:
+        pwd.getpwnam(usual)
+    except KeyError:
+        usual = ""
+    if terminal.can_ask():
+        usual = terminal.answer(f"Which Linux user should own {options.name}?", usual)
+    if not usual:
+        options.usage("say whose mailbox it is: --owner USER")
+    return usual
+
+
+def _told(options: argparse.Namespace) -> str:
+    if options.does == "create":
+        return f"Mailbox '{options.name}' created (owner: {options.owner})."
+    return f"Mailbox '{options.name}' deleted."
