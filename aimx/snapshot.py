@@ -69,9 +69,9 @@ class Receiving:
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """What outbound needs to sign for a domain, its key apart."""
+    """What outbound needs to sign for a domain, its keys apart."""
 
-    selector: str
+    selectors: Mapping[str, str]  # By algorithm; the first one's signature stands on top.
     signature: str = ""  # The text put below each message; empty for none.
 
 

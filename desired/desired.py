@@ -18,10 +18,13 @@ from desired.relay import Relay, SecretReference
 
 Trust = Literal["none", "verified"]
 Event = Literal["on_receive", "after_send"]
+Algorithm = Literal["rsa-sha256", "ed25519-sha256"]
 AutoApply = Literal["safe", "all", "none"]
 Network = IPv4Network | IPv6Network
 
 DEFAULT_SELECTOR = Selector("aimx")
+# RFC 8463 4: of two keys each has a selector, since a record of the DNS holds but one.
+_MARKS: Mapping[Algorithm, str] = {"rsa-sha256": "", "ed25519-sha256": "-ed25519"}
 DEFAULT_METRICS = Endpoint("127.0.0.1", 9025)
 
 
@@ -43,9 +46,24 @@ class HostedDomain:
     trusted_senders: tuple[Glob, ...] = ()
     signature: str = ""  # Put below what its mailboxes send; empty for none.
     selector: Selector = DEFAULT_SELECTOR
-    algorithms: tuple[str, ...] = ("rsa-sha256",)
+    algorithms: tuple[Algorithm, ...] = ("rsa-sha256",)
     rotate_every: timedelta | None = None  # None: keys stay until someone replaces them.
     protect: bool | None = None  # None: as it was applied last.
+
+    @property
+    def selectors(self) -> Mapping[Algorithm, Selector]:
+        """The keys that it signs with, by algorithm: what each is published under."""
+        return {each: published(self.selector, each) for each in self.algorithms}
+
+    @property
+    def principal(self) -> Algorithm:
+        """Whose key it cannot send without. Few check any signature but RSA's."""
+        return "rsa-sha256" if "rsa-sha256" in self.algorithms else self.algorithms[0]
+
+
+def published(selector: Selector, algorithm: Algorithm) -> Selector:
+    """Under which selector the key of the algorithm is, where a manifest says this one."""
+    return Selector(f"{selector}{_MARKS[algorithm]}")
 
 
 @dataclass(frozen=True, slots=True)

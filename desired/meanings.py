@@ -32,7 +32,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
     },
     "Lifecycle": {"protect": "Whether it stays until a manifest that says `false` was applied."},
     "Dkim": {
-        "algorithms": "Which algorithms sign.",
+        "algorithms": "Which algorithms sign, each with a key and a selector of its own.",
         "rotate_every": "How long a key is used before another takes over; empty for ever.",
     },
     "DomainTable": {

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-from desired.desired import Event, Trust
+from desired.desired import Algorithm, Event, Trust
 from desired.fields import (
     AbsolutePath,
     AddressText,
@@ -54,9 +54,7 @@ class Lifecycle(Table):
 class Dkim(Table):
     """A domain's keys: which algorithms sign, and how long a key is used."""
 
-    algorithms: (
-        Annotated[list[Literal["rsa-sha256", "ed25519-sha256"]], Field(min_length=1)] | None
-    ) = None
+    algorithms: Annotated[list[Algorithm], Field(min_length=1)] | None = None
     rotate_every: Rotation = None
 
 

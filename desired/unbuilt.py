@@ -34,10 +34,6 @@ class Unbuilt:
     remedy: str
 
 
-def _ed25519(value: Any) -> bool:
-    return isinstance(value, list) and "ed25519-sha256" in value
-
-
 _KEPT = "it is kept, and has no effect"
 
 UNBUILT = (
@@ -52,9 +48,6 @@ UNBUILT = (
         Unbuilt((*table, key), _set, "warning", "it is kept, and slows nobody down")
         for table in (("limits",), ("mailboxes", "*", "limits"))
         for key in ("sends_per_day", "new_recipients_per_day")
-    ),
-    Unbuilt(
-        ("domain", "*", "dkim", "algorithms"), _ed25519, "warning", "only rsa-sha256 signs mail"
     ),
     Unbuilt(
         ("domain", "*", "dkim", "rotate_every"),

@@ -10,7 +10,8 @@ import re
 from base64 import b64decode, b64encode
 from binascii import Error
 
-from reconcilers.rsa import UnusableKeyError, public_half
+from reconcilers.der import UnusableKeyError
+from reconcilers.rsa import public_half
 
 _PEM = re.compile(rb"-----BEGIN [A-Z ]+-----\r?\n([A-Za-z0-9+/=\s]+)-----END [A-Z ]+-----")
 

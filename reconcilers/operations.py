@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+from desired.desired import Algorithm
 from reconcilers.certificates import belongs_to
+from reconcilers.der import UnusableKeyError
 from reconcilers.host.host import Access, Host, Nature, Reading, StepError
 from reconcilers.inscription import RECORD, Record, amount
 from reconcilers.roots import FOLDERS
-from reconcilers.rsa import UnusableKeyError, public_half
+from reconcilers.rsa import public_half
+from reconcilers.signing import public_pem
 from reconcilers.standing import directory, file
 from reconcilers.state import private_file
 from reconcilers.step import Hands
@@ -76,16 +79,18 @@ class GenerateKey:
 
     path: PurePosixPath
     access: Access
+    algorithm: Algorithm = "rsa-sha256"
 
     def take(self, hands: Hands) -> None:
         if hands.host.look(self.path) is None:
-            hands.host.replace(self.path, hands.host.new_private_key(), self.access)
+            key = hands.host.new_private_key(self.algorithm)
+            hands.host.replace(self.path, key, self.access)
 
     def holds(self, hands: Hands) -> bool:
         if file(hands.host.look(self.path)) != self.access:
             return False
         try:
-            public_half(hands.host.read(self.path) or b"")
+            public_pem(hands.host.read(self.path) or b"", self.algorithm)
         except UnusableKeyError:
             return False
         return True
@@ -101,6 +106,7 @@ class DerivePublicKey:
     private: PurePosixPath
     public: PurePosixPath
     access: Access
+    algorithm: Algorithm = "rsa-sha256"
 
     def take(self, hands: Hands) -> None:
         hands.host.replace(self.public, self._derived(hands.host), self.access)
@@ -116,7 +122,7 @@ class DerivePublicKey:
         if private is None:
             raise StepError(f"{self.private} is gone; restore it, then apply again")
         try:
-            return public_half(private).pem
+            return public_pem(private, self.algorithm)
         except UnusableKeyError as cause:
             raise StepError(f"{self.private} is of no use: {cause}") from cause
 

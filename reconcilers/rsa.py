@@ -7,23 +7,15 @@ a plan looks at the keys of every domain.
 from __future__ import annotations
 
 import base64
-import binascii
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
+
+from reconcilers.der import UnusableKeyError, element, elements, opened, unwrapped, written
 
 # RFC 8301 3.2: verifiers take no less.
 SMALLEST = 1024
 
-_PEM = re.compile(
-    rb"-----BEGIN ((?:RSA )?PRIVATE KEY)-----\r?\n([A-Za-z0-9+/=\s]+)-----END \1-----"
-)
-_INTEGER, _BIT_STRING, _OCTET_STRING, _NULL, _SEQUENCE = 0x02, 0x03, 0x04, 0x05, 0x30
+_INTEGER, _BIT_STRING, _NULL, _SEQUENCE = 0x02, 0x03, 0x05, 0x30
 _RSA_ENCRYPTION = bytes.fromhex("06092a864886f70d010101")  # RFC 8017 A.1, as a whole element.
-
-
-class UnusableKeyError(ValueError):
-    """Bytes that are no key to sign with. Says why, after a colon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +28,10 @@ class PublicKey:
     @property
     def pem(self) -> bytes:
         """RFC 5280 4.1's SubjectPublicKeyInfo in PEM, to the byte as OpenSSL writes it."""
-        key = _element(_SEQUENCE, _integer(self.modulus) + _integer(self.exponent))
-        algorithm = _element(_SEQUENCE, _RSA_ENCRYPTION + _element(_NULL, b""))
-        info = _element(_SEQUENCE, algorithm + _element(_BIT_STRING, b"\0" + key))
-        text = base64.b64encode(info)
-        lines = [text[start : start + 64] for start in range(0, len(text), 64)]
-        return b"\n".join((b"-----BEGIN PUBLIC KEY-----", *lines, b"-----END PUBLIC KEY-----", b""))
+        key = element(_SEQUENCE, _integer(self.modulus) + _integer(self.exponent))
+        algorithm = element(_SEQUENCE, _RSA_ENCRYPTION + element(_NULL, b""))
+        info = element(_SEQUENCE, algorithm + element(_BIT_STRING, b"\0" + key))
+        return written(b"PUBLIC KEY", info)
 
 
 def public_half(private: bytes) -> PublicKey:
@@ -57,31 +47,19 @@ def public_half(private: bytes) -> PublicKey:
 
 
 def _der(pem: bytes) -> bytes:
-    if b"ENCRYPTED" in pem:
-        raise UnusableKeyError("it is protected by a passphrase, which nobody could type")
-    found = _PEM.search(pem)
-    if not found:
-        raise UnusableKeyError("it is not a private key in PEM")
-    try:
-        der = base64.b64decode(b"".join(found[2].split()), validate=True)
-    except binascii.Error as cause:
-        raise UnusableKeyError("its PEM is damaged") from cause
-    return der if found[1] == b"RSA PRIVATE KEY" else _inside_pkcs8(der)
-
-
-def _inside_pkcs8(der: bytes) -> bytes:
-    """RFC 5958 2: the key that is wrapped together with the name of its algorithm."""
-    (_, body), *_ = _elements(der)
-    _, (_, algorithm), (tag, key), *_ = _elements(body)
-    if tag != _OCTET_STRING or not algorithm.startswith(_RSA_ENCRYPTION):
+    title, der = opened(pem)
+    if title == b"RSA PRIVATE KEY":
+        return der
+    algorithm, key = unwrapped(der)
+    if not algorithm.startswith(_RSA_ENCRYPTION):
         raise UnusableKeyError("it is not an RSA key")
     return key
 
 
 def _numbers(der: bytes) -> list[int]:
     """RFC 8017 A.1.2: n, e, d, p, q, d mod p-1, d mod q-1, the inverse of q mod p."""
-    ((tag, body),) = _elements(der)
-    parts = list(_elements(body))
+    ((tag, body),) = elements(der)
+    parts = list(elements(body))
     if tag != _SEQUENCE or any(part != _INTEGER for part, _ in parts[:9]):
         raise UnusableKeyError("it is not an RSA key in DER")
     version, *numbers = (int.from_bytes(content, signed=True) for _, content in parts[:9])
@@ -104,38 +82,15 @@ def _check(n: int, e: int, d: int, p: int, q: int, d_p: int, d_q: int, inverse: 
         raise UnusableKeyError("its numbers do not belong together")
 
 
-def _elements(der: bytes) -> Iterator[tuple[int, bytes]]:
-    """The elements that stand one after the other: tag and content."""
-    at = 0
-    while at < len(der):
-        tag, length = der[at], der[at + 1]
-        at += 2
-        if length & 0x80:
-            octets = length & 0x7F
-            length = int.from_bytes(der[at : at + octets])
-            at += octets
-        if at + length > len(der):
-            raise UnusableKeyError("it is cut off")
-        yield tag, der[at : at + length]
-        at += length
-
-
-def _element(tag: int, content: bytes) -> bytes:
-    if len(content) < 0x80:
-        return bytes((tag, len(content))) + content
-    length = len(content).to_bytes((len(content).bit_length() + 7) // 8)
-    return bytes((tag, 0x80 | len(length))) + length + content
-
-
 def _integer(number: int) -> bytes:
-    return _element(_INTEGER, number.to_bytes(number.bit_length() // 8 + 1))
+    return element(_INTEGER, number.to_bytes(number.bit_length() // 8 + 1))
 
 
 def _pem(p: int, q: int, e: int) -> bytes:
     """RFC 8017 A.1.2 in PEM."""
     d = pow(e, -1, (p - 1) * (q - 1))
     numbers = (0, p * q, e, d, p, q, d % (p - 1), d % (q - 1), pow(q, -1, p))
-    text = base64.b64encode(_element(_SEQUENCE, b"".join(map(_integer, numbers))))
+    text = base64.b64encode(element(_SEQUENCE, b"".join(map(_integer, numbers))))
     return b"-----BEGIN RSA PRIVATE KEY-----\n%s\n-----END RSA PRIVATE KEY-----\n" % text
 
 

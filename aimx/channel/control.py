@@ -19,7 +19,8 @@ MOST_SUBMISSION = 64 * 1024 * 1024
 class OutboundSecrets:
     """What outbound alone may know. It travels in a sealed descriptor, and is never logged."""
 
-    keys: Mapping[str, str] = field(repr=False)  # Private DKIM keys in PEM, by domain.
+    # Private DKIM keys in PEM, by domain and algorithm.
+    keys: Mapping[str, Mapping[str, str]] = field(repr=False)
     relay_password: str = field(default="", repr=False)  # Empty: none is needed, or there is none.
 
     def to_bytes(self) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from aimx.controller.housed import uids
-from aimx.controller.secrets import Secrets
+from aimx.controller.secrets import Secrets, SigningKeys
 from aimx.hooks.command import Command
 from aimx.snapshot import (
     Delivery,
@@ -19,7 +19,7 @@ from aimx.snapshot import (
     Snapshot,
     SnapshotId,
 )
-from desired.desired import Desired, Mailbox, ServerUsers
+from desired.desired import Desired, HostedDomain, Mailbox, ServerUsers
 from desired.desired import Hook as Declared
 from desired.engine_config import header
 from desired.loaded import loaded
@@ -36,7 +36,7 @@ class Compiled:
 
     snapshot: Snapshot
     told: bytes = field(repr=False)  # The snapshot as each process gets it, made but once.
-    keys: Mapping[str, bytes] = field(repr=False)  # PEM by domain, for outbound alone.
+    keys: Mapping[str, SigningKeys] = field(repr=False)  # By domain, for outbound alone.
     certificate: bytes | None = field(repr=False)  # PEM chain and key, for inbound; None: no TLS.
     commands: Mapping[str, Command] = field(repr=False)  # By hook, for the supervisor alone.
     endpoints: tuple[Endpoint, ...]
@@ -45,6 +45,14 @@ class Compiled:
     troubles: tuple[str, ...] = ()  # Which of our keys and certificates are damaged, and how.
     # Where the relay's password is. It is read when the generation is handed over.
     relay_password: SecretReference | None = None
+
+    @property
+    def told_keys(self) -> Mapping[str, Mapping[str, str]]:
+        """The keys as outbound is told them."""
+        return {
+            domain: {algorithm: pem.decode() for algorithm, pem in keys.items()}
+            for domain, keys in self.keys.items()
+        }
 
 
 def compiled(
@@ -108,10 +116,7 @@ def snapshot(desired: Desired, generation: int, uids: Mapping[str, int | None]) 
             enforces_dmarc=desired.smtp.dmarc == "enforce",
             keeps_raw=desired.smtp.keep_raw,
         ),
-        signing={
-            domain.name.ascii: Signing(str(domain.selector), domain.signature)
-            for domain in desired.domains
-        },
+        signing={domain.name.ascii: _signing(domain) for domain in desired.domains},
         delivery=Delivery(
             port=desired.outbound.port,
             timeout=desired.outbound.timeout.total_seconds(),
@@ -127,6 +132,13 @@ def snapshot(desired: Desired, generation: int, uids: Mapping[str, int | None]) 
             if mailbox.hooks
         },
     )
+
+
+def _signing(domain: HostedDomain) -> Signing:
+    selectors: dict[str, str] = {
+        algorithm: str(selector) for algorithm, selector in domain.selectors.items()
+    }
+    return Signing(selectors, domain.signature)
 
 
 def _hook(hook: Declared) -> Hook:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import TypeAlias
 
-from desired.desired import Desired, HostedDomain
+from desired.desired import Algorithm, Desired, HostedDomain
+from reconcilers.der import UnusableKeyError
 from reconcilers.host.host import Reading, StepError, UnseenError
 from reconcilers.roots import Roots
-from reconcilers.rsa import UnusableKeyError, public_half
+from reconcilers.signing import KeyFiles, public_pem
+
+SigningKeys: TypeAlias = Mapping[Algorithm, bytes]  # One domain's, in PEM.
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,19 +25,33 @@ class Secrets:
     roots: Roots
     troubles: list[str] = field(default_factory=list)
 
-    def keys(self, known: Mapping[str, bytes]) -> dict[str, bytes]:
-        """The key of each domain that has one, as PEM; a damaged one as it is known."""
+    def keys(self, known: Mapping[str, SigningKeys]) -> dict[str, SigningKeys]:
+        """The keys of each domain that can send, as PEM; a damaged one as it is known."""
         found = {}
         for domain in self.desired.domains:
             name = domain.name.ascii
+            keys = self._keys(domain, known.get(name, {}))
+            if domain.principal in keys:
+                found[name] = keys
+        return found
+
+    def _keys(self, domain: HostedDomain, known: SigningKeys) -> SigningKeys:
+        name, found = domain.name.ascii, {}
+        for algorithm in domain.selectors:
+            without = "cannot sign" if algorithm == domain.principal else "signs without it"
             try:
-                pem = self._key(domain)
+                pem = self._key(domain, algorithm)
             except (UnseenError, UnusableKeyError) as cause:
-                pem = known.get(name)
-                left = "goes on with the key that it has" if pem else "cannot sign"
+                pem = known.get(algorithm)
+                left = "goes on with the key that it has" if pem else without
                 self.troubles.append(f"{cause} Until then {name} {left}.")
+            else:
+                if pem is None and algorithm != domain.principal:
+                    gone = KeyFiles.plain(self.roots.keys(name), algorithm).private
+                    told = f"{gone} is gone. Restore it from a backup."
+                    self.troubles.append(f"{told} Until then {name} {without}.")
             if pem is not None:
-                found[name] = pem
+                found[algorithm] = pem
         return found
 
     def certificate(self, known: bytes | None) -> bytes | None:
@@ -53,26 +71,26 @@ class Secrets:
                     self.troubles.append(f"{cause} Until then TLS is offered {left}.")
                     return known
 
-    def _key(self, domain: HostedDomain) -> bytes | None:
+    def _key(self, domain: HostedDomain, algorithm: Algorithm) -> bytes | None:
         """None where there is none; raises `UnseenError`, or `UnusableKeyError`."""
-        for path in self._candidates(domain):
+        for path in self._candidates(domain, algorithm):
             pem = self.host.read(path)
             if pem is not None:
                 try:
-                    public_half(pem)
+                    public_pem(pem, algorithm)
                 except UnusableKeyError as cause:
                     told = f"{path}: {cause}. Restore it from a backup."
                     raise UnusableKeyError(told) from cause
                 return pem
         return None
 
-    def _candidates(self, domain: HostedDomain) -> Iterator[PurePosixPath]:
+    def _candidates(self, domain: HostedDomain, algorithm: Algorithm) -> Iterator[PurePosixPath]:
         """Where a domain's key may be, the likeliest first."""
         home = self.roots.keys(domain.name.ascii)
-        yield home / f"{domain.selector}.private.key"
-        yield home / "private.key"
+        yield KeyFiles.labelled(home, domain.selectors[algorithm].text).private
+        yield KeyFiles.plain(home, algorithm).private
         # Layout 1 kept the key of its domain there, and its install may not be migrated yet.
-        is_default = domain.name == self.desired.default_domain
+        is_default = domain.name == self.desired.default_domain and algorithm == "rsa-sha256"
         if is_default and self.host.look(self.roots.marker) is None:
             yield self.roots.dkim / "private.key"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
@@ -14,7 +14,7 @@ from aimx.outbound.delivery import Outgoing
 from aimx.outbound.keys import CallersKey
 from aimx.outbound.outcome import Sent
 from aimx.outbound.refusal import Code, NotSent, SubmissionError
-from aimx.outbound.sign import Signer
+from aimx.outbound.sign import Signer, sign
 from aimx.outbound.submission import author_of
 from aimx.snapshot import Snapshot
 
@@ -48,7 +48,7 @@ class Sending:
     """Everything that a message needs on its way out, under one snapshot."""
 
     snapshot: Snapshot
-    signers: Mapping[str, Signer]  # By domain.
+    signers: Mapping[str, Sequence[Signer]]  # By domain; only of those that can send.
     dispatch: Dispatch
     clock: Callable[[], datetime]
     message_id: Callable[[str], str]  # For a domain, without brackets.
@@ -73,11 +73,11 @@ class Sending:
         if heading.author.address != author:
             # A bare local part is of the default domain, and that has changed in between.
             return NotSent(Code.TEMP, "the default domain has just changed; send it again")
-        signer = self.signers.get(heading.author.domain)
-        if signer is None:
+        signers = self.signers.get(heading.author.domain)
+        if not signers:
             return _unsigned(heading.author.domain)
         now = self.clock()
-        return await self.dispatch(Signed(composed, signer.sign(composed.wire, now), now), key)
+        return await self.dispatch(Signed(composed, sign(composed.wire, signers, now), now), key)
 
     def _composed(self, submitted: Submitted) -> Composed:
         return compose(

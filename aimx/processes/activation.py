@@ -57,8 +57,7 @@ class Parcel:
 def parcel(role: str, compiled: Compiled) -> Parcel:
     """Each role its part: DKIM keys for outbound alone, the TLS key for inbound alone."""
     if role == "outbound":
-        keys = {domain: pem.decode() for domain, pem in compiled.keys.items()}
-        secrets = OutboundSecrets(keys, secret(compiled.relay_password)).to_bytes()
+        secrets = OutboundSecrets(compiled.told_keys, secret(compiled.relay_password)).to_bytes()
     else:
         secrets = compiled.certificate or b""
     return Parcel(compiled.snapshot.id.generation, compiled.told, secrets)

@@ -6,7 +6,6 @@ import asyncio
 import os
 import sqlite3
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,7 +34,8 @@ from aimx.outbound.keys import CallersKey, Keys
 from aimx.outbound.outcome import Sent
 from aimx.outbound.refusal import NotSent
 from aimx.outbound.relayed import Relayed
-from aimx.outbound.sign import KeyUnusableError, Signer
+from aimx.outbound.signers import Signers
+from aimx.outbound.signing_key import KeyUnusableError
 from aimx.outbound.submit import Sending
 from aimx.placing.client import PlacingClient
 from aimx.processes.asking import Asking
@@ -59,7 +59,6 @@ class Generation:
 
     sending: Sending
     snapshot: Snapshot
-    signers: Mapping[str, Signer]
 
 
 class Outbound:
@@ -70,7 +69,7 @@ class Outbound:
         self._placements = PlacingClient(directory)
         self._keys = _keys(directory)
         self._resolver = Asking()
-        self._signers: dict[tuple[str, str, str], Signer] = {}  # By domain, selector, PEM.
+        self._signers = Signers()
         self._permissions: dict[int, asyncio.Future[bool]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._post: Post[Generation] = Post(
@@ -93,14 +92,10 @@ class Outbound:
     def _load(self, snapshot: Snapshot, secrets: bytes) -> Generation:
         """Each new key signs and verifies once; one that is known costs nothing."""
         told = OutboundSecrets.from_bytes(secrets)
-        keys = told.keys
-        signers = {
-            domain: self._signer(domain, snapshot.signing[domain].selector, pem)
-            for domain, pem in keys.items()
-        }
-        self._signers = {
-            (domain, signer.selector, keys[domain]): signer for domain, signer in signers.items()
-        }
+        try:
+            signers = self._signers.of(told.keys, snapshot.signing)
+        except KeyUnusableError as cause:
+            raise UnloadableError(str(cause)) from cause
         keeping = Keeping(snapshot, self._placements, self._post.post)
         sending = Sending(
             snapshot=snapshot,
@@ -114,18 +109,7 @@ class Outbound:
             clock=_now,
             message_id=lambda domain: f"{uuid.uuid4()}@{domain}",
         )
-        return Generation(sending, snapshot, signers)
-
-    def _signer(self, domain: str, selector: str, pem: str) -> Signer:
-        known = self._signers.get((domain, selector, pem))
-        if known is not None:
-            return known
-        try:
-            signer = Signer(pem.encode(), selector, domain)
-            signer.probe()
-        except KeyUnusableError as cause:
-            raise UnloadableError(f"the DKIM key of {domain} cannot sign: {cause}") from cause
-        return signer
+        return Generation(sending, snapshot)
 
     def _deliverer(self, snapshot: Snapshot, password: str) -> Deliverer:
         """To the hosts that the DNS names, or to the relay; for rehearsals into a directory."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from desired.desired import DEFAULT_SELECTOR, Algorithm, published
 from desired.draft import Declared, Draft
 from desired.finding import Finding, where
 from desired.names import Domain
@@ -81,6 +82,34 @@ def a_key_has_a_name_in_the_dns(draft: Draft) -> Iterator[Finding]:
         if selector is not None and len(f"{selector}._domainkey.{domain.name}") > 253:
             text = f"`<selector>._domainkey.{domain.name}` would have more than 253 characters"
             yield Finding(source, (*path, "dkim_selector"), "name", text, "choose a shorter one")
+
+
+def a_second_key_has_a_name_as_well(draft: Draft) -> Iterator[Finding]:
+    """What is added to the selector for it fits into a label, and into a name (RFC 1035 2.3.4)."""
+    for override in draft.overrides:
+        if "ed25519-sha256" in _algorithms(override):
+            said = override.table.dkim_selector or draft.top.dkim_selector or DEFAULT_SELECTOR
+            selector = published(said, "ed25519-sha256")
+            name = f"{selector}._domainkey.{override.name}"
+            if len(name) > 253 or max(map(len, name.split("."))) > 63:
+                path = (*override.path, "dkim", "algorithms")
+                text = f"the Ed25519 key would be published as `{name}`, which is too long"
+                hint = "choose a shorter `dkim_selector`"
+                yield Finding(override.source, path, "name", text, hint)
+
+
+def mail_is_signed_with_what_others_check(draft: Draft) -> Iterator[Finding]:
+    """RFC 8463 6: what checks no Ed25519 signature takes mail with that alone for unsigned."""
+    for override in draft.overrides:
+        if set(_algorithms(override)) == {"ed25519-sha256"}:
+            path = (*override.path, "dkim", "algorithms")
+            text = "many receivers check no Ed25519 signatures, and this domain has no others"
+            hint = 'write `algorithms = ["rsa-sha256", "ed25519-sha256"]`'
+            yield Finding(override.source, path, "ed25519-alone", text, hint, "warning")
+
+
+def _algorithms(override: Declared[Domain, DomainTable]) -> Sequence[Algorithm]:
+    return override.table.dkim.algorithms or ("rsa-sha256",)
 
 
 def agents_declare_on_listed_domains(draft: Draft) -> Iterator[Finding]:
@@ -163,6 +192,8 @@ RULES = (
     a_domain_is_listed_once,
     overrides_are_of_listed_domains,
     a_key_has_a_name_in_the_dns,
+    a_second_key_has_a_name_as_well,
+    mail_is_signed_with_what_others_check,
     agents_declare_on_listed_domains,
     a_certificate_has_its_files,
     a_relay_has_user_and_password,

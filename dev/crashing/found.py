@@ -54,17 +54,11 @@ def tree(base: Path, old: frozenset[bytes] = frozenset()) -> dict[str, Found]:
 
 
 def _content(path: Path, relative: PurePosixPath, base: Path, old: frozenset[bytes]) -> object:
-    from reconcilers.rsa import public_half
-
     content = path.read_bytes()
     try:
         match relative.parts[:2], relative.name:
-            case (("config", "dkim"), "private.key") | (("config", "tls"), "key.pem"):
-                public_half(content)
-                return content if content in old else "a key"
-            case ("config", "dkim"), "public.key":
-                private = (path.parent / "private.key").read_bytes()
-                return "the public half" if public_half(private).pem == content else content
+            case (("config", "dkim"), name) | (("config", "tls"), "key.pem" as name):
+                return _key(path, name, content, old)
             case ("config", "tls"), "cert.pem":
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                 context.load_cert_chain(path, path.parent / "key.pem")
@@ -81,11 +75,23 @@ def _content(path: Path, relative: PurePosixPath, base: Path, old: frozenset[byt
         return f"unusable: {cause!r}"
 
 
+def _key(path: Path, name: str, content: bytes, old: frozenset[bytes]) -> object:
+    """What it is good for, since no two runs make the same key."""
+    from reconcilers.signing import public_pem
+
+    algorithm = "ed25519-sha256" if name.startswith("ed25519-") else "rsa-sha256"
+    if name.endswith("public.key"):
+        private = path.with_name(name.replace("public", "private")).read_bytes()
+        return "the public half" if public_pem(private, algorithm) == content else content
+    public_pem(content, algorithm)
+    return content if content in old else "a key"
+
+
 def keys(base: Path) -> frozenset[bytes]:
     """The private keys, which nothing may replace."""
     return frozenset(
         path.read_bytes()
-        for pattern in ("config/dkim/**/private.key", "config/tls/key.pem")
+        for pattern in ("config/dkim/**/*private.key", "config/tls/key.pem")
         for path in base.glob(pattern)
     )
 

@@ -133,6 +133,10 @@ def _drift(base: Path) -> None:
     (base / "data/README.md").unlink()
 
 
+_A_SIGNS, _B_SIGNS = (
+    f'[domain."{name}"]\ndkim = {{ algorithms = ["rsa-sha256", "ed25519-sha256"] }}\n'
+    for name in TWO
+)
 ALL = manifest(TWO, INFO, OPS, REST)
 _MOVED = manifest(TWO, INFO, "ops@b.example", REST, rest=block("moved", OPS, to="ops@b.example"))
 _WITHOUT_OPS = manifest(TWO, INFO, REST, rest=block("removed", OPS, data="tombstone"))
@@ -140,7 +144,10 @@ TOMBSTONE = f"{OPS}.2"
 DOWN = ("rollback", "--layout", "1", "--yes")
 SCENARIOS = {
     "create": Scenario((), ALL),
-    "add": Scenario((manifest(ONE, INFO),), manifest(TWO, INFO, REST)),
+    # A domain that signs with two keys, and a second key of one that is there.
+    "add": Scenario(
+        (manifest(ONE, INFO),), manifest(TWO, INFO, REST, rest=f"{_A_SIGNS}{_B_SIGNS}")
+    ),
     "move": Scenario((ALL,), _MOVED, moving=OPS),
     "remove": Scenario((ALL,), _WITHOUT_OPS),
     "delete": Scenario(

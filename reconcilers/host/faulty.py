@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import Enum, auto
 from pathlib import PurePosixPath
 
+from desired.desired import Algorithm
 from reconcilers.host.host import Access, Host, StepError
 from reconcilers.host.read_only import ReadOnly
 
@@ -72,8 +73,8 @@ class Faulty(ReadOnly):
     ) -> None:
         self._change(lambda: self._host.append(path, lines, access, durably=durably))
 
-    def new_private_key(self) -> bytes:
-        return self._host.new_private_key()
+    def new_private_key(self, algorithm: Algorithm = "rsa-sha256") -> bytes:
+        return self._host.new_private_key(algorithm)
 
     def new_certificate(self, hostname: str, private_key: bytes) -> bytes:
         return self._host.new_certificate(hostname, private_key)

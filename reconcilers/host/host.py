@@ -10,6 +10,8 @@ from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import NamedTuple, Protocol
 
+from desired.desired import Algorithm
+
 
 class ReconcileError(Exception):
     """The machine could not be looked at, or not be changed. Says what, where, what to do."""
@@ -169,8 +171,8 @@ class Host(Reading, Protocol):
         What is not added durably survives a kill of this process, but not a power cut.
         """
 
-    def new_private_key(self) -> bytes:
-        """A fresh RSA-2048 key in PKCS#1 PEM."""
+    def new_private_key(self, algorithm: Algorithm = "rsa-sha256") -> bytes:
+        """A fresh key in PEM: RSA-2048 in PKCS#1, Ed25519 in PKCS#8."""
 
     def new_certificate(self, hostname: str, private_key: bytes) -> bytes:
         """A fresh self-signed certificate for ten years, in PEM, of an RSA key in PEM."""

@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.x509.oid import NameOID
+
+from desired.desired import Algorithm
 
 # RFC 8301 3.2: signers use keys of 1024 bits at least, and should use 2048.
 _KEY_BITS = 2048
@@ -21,14 +23,17 @@ _LEEWAY = timedelta(hours=1)
 _LONGEST_SUBJECT = 64  # RFC 5280 appendix A, ub-common-name.
 
 
-def new_private_key() -> bytes:
-    """An RSA key in PKCS#1 PEM."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.TraditionalOpenSSL,
-        serialization.NoEncryption(),
-    )
+def new_private_key(algorithm: Algorithm = "rsa-sha256") -> bytes:
+    """A key in PEM: RSA in PKCS#1, Ed25519 in PKCS#8, which is the only form that it has."""
+    key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+    match algorithm:
+        case "rsa-sha256":
+            key = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
+            form = serialization.PrivateFormat.TraditionalOpenSSL
+        case "ed25519-sha256":
+            key = ed25519.Ed25519PrivateKey.generate()
+            form = serialization.PrivateFormat.PKCS8
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
 
 
 def new_certificate(hostname: str, private_key: bytes, now: datetime) -> bytes:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
+from desired.desired import Algorithm
 from reconcilers.host import removal
 from reconcilers.host.anchors import Anchors
 from reconcilers.host.descriptors import opened, read_all, require_file, write_all
@@ -205,10 +206,10 @@ class LocalHost:
             if durably and not size:
                 os.fsync(parent)
 
-    def new_private_key(self) -> bytes:
+    def new_private_key(self, algorithm: Algorithm = "rsa-sha256") -> bytes:
         from reconcilers.host.keys import new_private_key  # A plan does without its library.
 
-        return new_private_key()
+        return new_private_key(algorithm)
 
     def new_certificate(self, hostname: str, private_key: bytes) -> bytes:
         from reconcilers.host.keys import new_certificate

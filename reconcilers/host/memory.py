@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import PurePosixPath
 
+from desired.desired import Algorithm
 from reconcilers.host import keys
 from reconcilers.host.anchors import OutsideError
 from reconcilers.host.host import (
@@ -236,10 +237,10 @@ class MemoryHost:
             cut_short = node.content and not node.content.endswith(b"\n")
             node.content += b"\n" + lines if cut_short else lines
 
-    def new_private_key(self) -> bytes:
+    def new_private_key(self, algorithm: Algorithm = "rsa-sha256") -> bytes:
         """One of a few, the same in each run of the same test."""
         self._keys_made += 1
-        return _private_key(self._keys_made % _DIFFERENT_KEYS)
+        return _private_key(self._keys_made % _DIFFERENT_KEYS, algorithm)
 
     def new_certificate(self, hostname: str, private_key: bytes) -> bytes:
         return _certificate(hostname, private_key, self.time)
@@ -316,9 +317,9 @@ def _walk(path: PurePosixPath, node: _Node) -> Iterator[tuple[PurePosixPath, _No
 
 
 @cache
-def _private_key(number: int) -> bytes:
+def _private_key(number: int, algorithm: Algorithm) -> bytes:
     """Made once in a process, so that tests are fast and no key is part of the product."""
-    return keys.new_private_key()
+    return keys.new_private_key(algorithm)
 
 
 @cache

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import TypeAlias
 
+from desired.desired import Algorithm
 from reconcilers.certificates import stand_in_for
 from reconcilers.host.host import Access, Entry, Nature, Reading, StepError, is_provisional
 from reconcilers.host.read_only import ReadOnly
-from reconcilers.rsa import STAND_IN
+from reconcilers.signing import FORMS
 
 # When it will be, nobody knows, and no plan asks.
 _ONCE = datetime(2000, 1, 1, tzinfo=UTC)
@@ -126,8 +127,8 @@ class Predicted(ReadOnly):
     ) -> None:
         pass
 
-    def new_private_key(self) -> bytes:
-        return STAND_IN
+    def new_private_key(self, algorithm: Algorithm = "rsa-sha256") -> bytes:
+        return FORMS[algorithm].stand_in
 
     def new_certificate(self, hostname: str, private_key: bytes) -> bytes:
         return stand_in_for(hostname, private_key)

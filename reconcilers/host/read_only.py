@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import NoReturn
 
+from desired.desired import Algorithm
 from reconcilers.host.host import Access, Account, Entry, Reading
 
 
@@ -81,8 +82,8 @@ class ReadOnly:
     ) -> None:
         _refuse(f"append {len(lines)} octets to {path} ({access}, durably: {durably})")
 
-    def new_private_key(self) -> bytes:
-        _refuse("generate a key")
+    def new_private_key(self, algorithm: Algorithm = "rsa-sha256") -> bytes:
+        _refuse(f"generate a key for {algorithm}")
 
     def new_certificate(self, hostname: str, private_key: bytes) -> bytes:
         _refuse(f"issue a certificate for {hostname}")

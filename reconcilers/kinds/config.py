@@ -153,8 +153,10 @@ def _needs(world: World) -> Iterator[str]:
     before, after = world.applied, world.desired
     known = _domains(before) if before else {}
     for name, domain in _domains(after).items():
-        if name not in known:
-            yield f"dkim/{name}/{domain.selector}"
+        signs = known[name].selectors if name in known else {}
+        for algorithm, selector in domain.selectors.items():
+            if algorithm not in signs:
+                yield f"dkim/{name}/{selector}"
     if before is None:
         return
     yield from (f"domain/{name}" for name in known if name not in _domains(after))

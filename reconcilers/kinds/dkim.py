@@ -1,16 +1,15 @@
-"""The DKIM key of a domain: made once, adopted where it is there, never made a second time."""
+"""The DKIM keys of a domain: made once, adopted where they are there, never made a second time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from hashlib import sha256
-from pathlib import PurePosixPath
+from dataclasses import replace
 
-from desired.desired import Desired, HostedDomain
+from desired.desired import Algorithm
 from reconcilers.change import Action, Blocked, Change, Field
 from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.host.host import Access, Nature
+from reconcilers.kinds.keypair import KeyPair, files_of, keys, observed, wanted
 from reconcilers.operations import (
     DerivePublicKey,
     GenerateKey,
@@ -19,34 +18,14 @@ from reconcilers.operations import (
     SetAccess,
 )
 from reconcilers.reconciler import Keys, World
-from reconcilers.rsa import UnusableKeyError, public_half
-from reconcilers.standing import (
-    Standing,
-    access,
-    directory,
-    fields,
-    file,
-    foreign_nature,
-    foreign_owner,
-)
+from reconcilers.signing import FORMS, KeyFiles
+from reconcilers.standing import access, fields, foreign_nature, foreign_owner
 from reconcilers.step import Operation, Phase
 
-
-@dataclass(frozen=True, slots=True)
-class KeyPair:
-    """A domain's key, and under which selector it signs."""
-
-    domain: str
-    selector: str
-    managed: bool  # The last generation signs with it.
-    labelled: bool  # It has a name under which its selector is looked for.
-    directory: Standing
-    private: Standing
-    flaw: str  # Why the private key is of no use; empty where it is sound or not there.
-    public: Standing
-    follows: bool  # The public key is the private key's.
-    # Which key it is. Whichever is there is the desired one, so two that differ are equal.
-    known_by: str = field(default="", compare=False)
+_WHY_NEW: Mapping[Algorithm, str] = {
+    "rsa-sha256": "the domain has no key to sign with",
+    "ed25519-sha256": "the domain has no key for the second signature that the manifest asks for",
+}
 
 
 class DkimReconciler:
@@ -56,32 +35,39 @@ class DkimReconciler:
     activates: bool = True
 
     def desired(self, world: World) -> Mapping[str, KeyPair]:
-        return {_name(domain): _wanted(world, domain) for domain in world.desired.domains}
+        return {key.name: wanted(world, key) for key in keys(world.desired)}
 
     def observe(self, world: World) -> Mapping[str, KeyPair]:
-        applied = _by_domain(world.applied)
-        desired = {_name(domain): domain for domain in world.desired.domains}
+        applied = {(key.domain, key.algorithm): key for key in keys(world.applied)}
+        asked = {key.name: key for key in keys(world.desired)}
         seen = {}
-        for name, domain in world.within(self.kind, desired).items():
-            pair = _observed(world, domain, applied.get(domain.name.ascii))
-            if pair.managed or _is_something_there(pair):
+        for name, key in world.within(self.kind, asked).items():
+            pair = observed(world, key, applied.get((key.domain, key.algorithm)))
+            if pair.managed or pair.is_there:
                 seen[name] = pair
-        left = applied.keys() - _by_domain(world.desired)
-        gone = (domain for name, domain in applied.items() if name in left)
-        return seen | {_name(domain): _observed(world, domain, domain) for domain in gone}
+        left = applied.keys() - {(key.domain, key.algorithm) for key in asked.values()}
+        gone = (key for each, key in applied.items() if each in left)
+        # One that takes the name of another that goes is the one to be looked at.
+        return seen | {key.name: observed(world, key, key) for key in gone if key.name not in asked}
 
     def change(self, difference: Difference[KeyPair], world: World) -> Change | None:
         address = f"dkim/{difference.name}"
         match difference:
             case Missing(_, pair):
-                why = "the domain has no key to sign with"
+                why = _WHY_NEW[pair.algorithm]
                 change = Change(address, Action.CREATE, why, blocked=_unknown_past(world, pair))
             case Changed(_, pair, observed):
                 change = _changed(address, pair, observed, world)
             case Surplus(_, pair):
                 kept = f"The key stays in {world.roots.keys(pair.domain)}."
-                return Change(address, Action.FORGET, "its domain left the manifest", notes=(kept,))
-        return replace(change, needs=("layout",))
+                left = world.desired.domain(pair.domain) is None
+                why = (
+                    "its domain left the manifest"
+                    if left
+                    else "the manifest asks for no signatures of it any more"
+                )
+                return Change(address, Action.FORGET, why, notes=(kept,))
+        return replace(change, needs=tuple(_needs(world, pair)))
 
     def asked_by(self, name: str, world: World) -> Keys:
         return world.keys_of_domain(name.partition("/")[0])
@@ -100,89 +86,14 @@ class DkimReconciler:
             yield Phase.KEYS, operation
 
 
-@dataclass(frozen=True, slots=True)
-class _Files:
-    """Where a key stands."""
-
-    private: PurePosixPath
-    public: PurePosixPath
-
-    @classmethod
-    def labelled(cls, home: PurePosixPath, selector: str) -> _Files:
-        return cls(home / f"{selector}.private.key", home / f"{selector}.public.key")
-
-    @classmethod
-    def plain(cls, home: PurePosixPath) -> _Files:
-        return cls(home / "private.key", home / "public.key")
-
-
-def _files(world: World, domain: str, selector: str) -> _Files:
-    """The key of a selector is the one that bears its name, if there is one, else the plain."""
-    labelled = _Files.labelled(world.roots.keys(domain), selector)
-    if world.host.look(labelled.private) is not None:
-        return labelled
-    return _Files.plain(world.roots.keys(domain))
-
-
-def _wanted(world: World, domain: HostedDomain) -> KeyPair:
-    user = world.host.user()
-    return KeyPair(
-        domain=domain.name.ascii,
-        selector=domain.selector.text,
-        managed=True,
-        labelled=True,
-        directory=access(0o700, user),
-        private=access(0o600, user),
-        flaw="",
-        public=access(0o644, user),
-        follows=True,
-    )
-
-
-def _observed(world: World, domain: HostedDomain, before: HostedDomain | None) -> KeyPair:
-    """The key as it stands; `before` is what the last generation said of the domain."""
-    home = world.roots.keys(domain.name.ascii)
-    seen = KeyPair(
-        domain=domain.name.ascii,
-        selector=(before or domain).selector.text,
-        managed=before is not None,
-        labelled=True,
-        directory=directory(world.host.look(home)),
-        private=None,
-        flaw="",
-        public=None,
-        follows=False,
-    )
-    if not isinstance(seen.directory, Access):
-        return seen
-    files = _files(world, domain.name.ascii, domain.selector.text)
-    earlier = _Files.labelled(home, seen.selector)
-    if files == _Files.plain(home) and world.host.look(earlier.private) is not None:
-        return _with_files(replace(seen, labelled=False), earlier, world)
-    return _with_files(seen, files, world)
-
-
-def _with_files(pair: KeyPair, files: _Files, world: World) -> KeyPair:
-    private, public = (file(world.host.look(path)) for path in (files.private, files.public))
-    flaw, derived = _read(world, files.private) if isinstance(private, Access) else ("", None)
-    follows = isinstance(public, Access) and world.host.read(files.public) == derived
-    known_by = sha256(derived).hexdigest()[:32] if derived else ""
-    return replace(
-        pair, private=private, flaw=flaw, public=public, follows=follows, known_by=known_by
-    )
-
-
-def _read(world: World, private: PurePosixPath) -> tuple[str, bytes | None]:
-    """What is wrong with the private key, and the public key that belongs to it."""
-    try:
-        return "", public_half(world.host.read(private) or b"").pem
-    except UnusableKeyError as flaw:
-        return str(flaw), None
-
-
-def _is_something_there(pair: KeyPair) -> bool:
-    """An empty directory is what a killed apply leaves before it has made the key."""
-    return not (pair.private is None and pair.public is None) or isinstance(pair.directory, Nature)
+def _needs(world: World, pair: KeyPair) -> Iterator[str]:
+    """What comes first: where the directory is not there, the key that it is made for."""
+    yield "layout"
+    domain = world.desired.domain(pair.domain)
+    if domain is not None and world.host.look(world.roots.keys(pair.domain)) is None:
+        first, *others = domain.selectors
+        if pair.algorithm in others:
+            yield f"dkim/{pair.domain}/{domain.selectors[first]}"
 
 
 def _changed(address: str, desired: KeyPair, observed: KeyPair, world: World) -> Change:
@@ -224,38 +135,40 @@ def _notes(desired: KeyPair, observed: KeyPair) -> Iterator[str]:
 
 def _obstacle(desired: KeyPair, observed: KeyPair, world: World) -> Blocked | None:
     home = world.roots.keys(desired.domain)
-    files = _Files.plain(home)
+    files = KeyFiles.plain(home, desired.algorithm)
     return (
         foreign_nature(home, observed.directory)
         or foreign_owner(home, observed.directory, world.host.user())
         or foreign_nature(files.private, observed.private, Nature.FILE)
         or foreign_nature(files.public, observed.public, Nature.FILE)
-        or _lost(desired.domain, observed, files)
-        or _unusable(desired.domain, observed, files)
+        or _lost(observed, world)
+        or _unusable(observed, world)
     )
 
 
-def _lost(domain: str, observed: KeyPair, files: _Files) -> Blocked | None:
+def _lost(observed: KeyPair, world: World) -> Blocked | None:
     if observed.private is not None:
         return None
+    files = KeyFiles.plain(world.roots.keys(observed.domain), observed.algorithm)
     evidence = "signed with it" if observed.managed else f"{files.public.name} is still there"
     return Blocked(
         "key-lost",
         f"{files.private} is gone ({'the last generation ' if observed.managed else ''}{evidence}),"
         " and a new one would not match what DNS publishes",
-        f"restore it from a backup; if it is lost for good, {_by_hand(files.private)}; until then"
-        f" {domain} receives and cannot send",
+        f"restore it from a backup; if it is lost for good, {_by_hand(observed, world)};"
+        f" {_meanwhile(observed, world)}",
     )
 
 
-def _unusable(domain: str, observed: KeyPair, files: _Files) -> Blocked | None:
+def _unusable(observed: KeyPair, world: World) -> Blocked | None:
     if not observed.flaw:
         return None
+    files = KeyFiles.plain(world.roots.keys(observed.domain), observed.algorithm)
     return Blocked(
         "key-unusable",
         f"{files.private} cannot sign: {observed.flaw}",
         f"restore the right one from a backup; if it is lost for good, move this one away,"
-        f" {_by_hand(files.private)}; until then {domain} receives and cannot send",
+        f" {_by_hand(observed, world)}; {_meanwhile(observed, world)}",
     )
 
 
@@ -265,44 +178,45 @@ def _unknown_past(world: World, pair: KeyPair) -> Blocked | None:
     return Blocked(
         "past-unknown",
         f"nobody can tell whether {pair.domain} had a key before: {world.forgotten}",
-        "restore what cannot be read; if there was none,"
-        f" {_by_hand(_Files.plain(world.roots.keys(pair.domain)).private)}",
+        f"restore what cannot be read; if there was none, {_by_hand(pair, world)}",
     )
 
 
-def _by_hand(private: PurePosixPath) -> str:
+def _by_hand(pair: KeyPair, world: World) -> str:
     """How an operator makes a key where we must not."""
-    made = f"mkdir -p {private.parent} && openssl genrsa -traditional -out {private} 2048"
-    return f"make a new one with `{made}`, apply again, and publish its public.key"
+    files = KeyFiles.plain(world.roots.keys(pair.domain), pair.algorithm)
+    command = FORMS[pair.algorithm].by_hand.format(files.private)
+    made = f"mkdir -p {files.private.parent} && {command}"
+    return f"make a new one with `{made}`, apply again, and publish its {files.public.name}"
+
+
+def _meanwhile(pair: KeyPair, world: World) -> str:
+    domain = world.desired.domain(pair.domain)
+    if domain is None or pair.algorithm == domain.principal:
+        return f"until then {pair.domain} receives and cannot send"
+    return f"until then mail of {pair.domain} is signed without it"
 
 
 def _create(world: World, pair: KeyPair) -> Iterator[Operation]:
     home, user = world.roots.keys(pair.domain), world.host.user()
-    files = _Files.plain(home)
+    files = KeyFiles.plain(home, pair.algorithm)
     yield MakeDirectory(home, access(0o700, user))
-    yield GenerateKey(files.private, access(0o600, user))
-    yield DerivePublicKey(files.private, files.public, access(0o644, user))
+    yield GenerateKey(files.private, access(0o600, user), pair.algorithm)
+    yield DerivePublicKey(files.private, files.public, access(0o644, user), pair.algorithm)
 
 
 def _correct(world: World, desired: KeyPair, observed: KeyPair) -> Iterator[Operation]:
     home, user = world.roots.keys(desired.domain), world.host.user()
-    files = _files(world, desired.domain, desired.selector)
+    files = files_of(world, desired.domain, desired.algorithm, desired.selector)
     if observed.directory != desired.directory:
         yield SetAccess(home, access(0o700, user))
     if not observed.labelled:
-        files = _Files.labelled(home, desired.selector)
-        yield LinkFile(_Files.labelled(home, observed.selector).private, files.private)
+        files = KeyFiles.labelled(home, desired.selector)
+        yield LinkFile(KeyFiles.labelled(home, observed.selector).private, files.private)
     if observed.private != desired.private:
         yield SetAccess(files.private, access(0o600, user), Nature.FILE)
     if not (observed.follows and observed.labelled):
-        yield DerivePublicKey(files.private, files.public, access(0o644, user))
+        public = access(0o644, user)
+        yield DerivePublicKey(files.private, files.public, public, desired.algorithm)
     elif observed.public != desired.public:
         yield SetAccess(files.public, access(0o644, user), Nature.FILE)
-
-
-def _by_domain(desired: Desired | None) -> dict[str, HostedDomain]:
-    return {domain.name.ascii: domain for domain in desired.domains} if desired else {}
-
-
-def _name(domain: HostedDomain) -> str:
-    return f"{domain.name.ascii}/{domain.selector.text}"

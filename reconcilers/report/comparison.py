@@ -99,7 +99,11 @@ def _addresses(desired: Desired) -> dict[str, None]:
     """What it names, in the order of a plan."""
     return dict.fromkeys(
         [
-            *(f"dkim/{domain.name}/{domain.selector}" for domain in desired.domains),
+            *(
+                f"dkim/{domain.name}/{selector}"
+                for domain in desired.domains
+                for selector in domain.selectors.values()
+            ),
             *(f"domain/{domain.name}" for domain in desired.domains),
             *(f"mailbox/{address}" for address in desired.mailboxes),
             *(f"identity/{slug}" for slug in desired.identities),

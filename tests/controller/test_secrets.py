@@ -68,3 +68,26 @@ def test_an_engine_that_runs_goes_on_with_the_certificate_that_it_has(serving, n
         assert served.condition("Ready") == ("False", "Damaged")
 
     serving(scene)
+
+
+def test_a_second_key_that_is_gone_is_told_and_mail_is_signed_without_it(serving):
+    async def scene(served) -> None:
+        served.declare(
+            "postmaster",
+            top='[domain."example.com"]\n'
+            'dkim = { algorithms = ["rsa-sha256", "ed25519-sha256"] }\n',
+        )
+        await served.controller.turn()
+        both = served.engine.committed.keys["example.com"]
+        gone = served.base / "config/dkim/example.com/ed25519-private.key"
+        gone.unlink()
+
+        left = compiled(served.config, served.host, served.instance.roots)
+
+        assert list(both) == ["rsa-sha256", "ed25519-sha256"]
+        assert left.keys == {"example.com": {"rsa-sha256": both["rsa-sha256"]}}
+        assert left.troubles == (
+            f"{gone} is gone. Restore it from a backup. Until then example.com signs without it.",
+        )
+
+    serving(scene)

@@ -2,7 +2,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from aimx.outbound.compose import Composed, Submitted, compose
@@ -29,6 +29,18 @@ def pem(key: rsa.RSAPrivateKey) -> bytes:
 @pytest.fixture(scope="session")
 def signer(pem: bytes) -> Signer:
     return Signer(pem, "aimx", "a.example")
+
+
+@pytest.fixture(scope="session")
+def second_pem() -> bytes:
+    key = ed25519.Ed25519PrivateKey.generate()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+@pytest.fixture(scope="session")
+def second(second_pem: bytes) -> Signer:
+    """The same domain's, with Ed25519."""
+    return Signer(second_pem, "aimx-ed25519", "a.example")
 
 
 @pytest.fixture(scope="session")

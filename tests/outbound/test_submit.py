@@ -20,7 +20,7 @@ SNAPSHOT = Snapshot(
     hostname="mail.a.example",
     domains=("a.example", "b.example"),
     routes={},
-    signing={"a.example": Signing("aimx", "Sent by an agent")},
+    signing={"a.example": Signing({"rsa-sha256": "aimx"}, "Sent by an agent")},
 )
 MESSAGE = b"From: info\r\nTo: bob@c.example\r\nBcc: eve@c.example\r\n\r\nhi\r\n"
 
@@ -53,7 +53,7 @@ def rehearsal() -> Rehearsal:
 def sending(rehearsal: Rehearsal, signer: Signer, now: datetime) -> Sending:
     return Sending(
         snapshot=SNAPSHOT,
-        signers={"a.example": signer},
+        signers={"a.example": [signer]},
         dispatch=Directly(rehearsal, rehearsal.keep).dispatch,
         clock=lambda: now,
         message_id=lambda domain: f"made@{domain}",

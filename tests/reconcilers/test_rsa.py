@@ -6,7 +6,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconcilers.rsa import UnusableKeyError, public_half
+from reconcilers.der import UnusableKeyError
+from reconcilers.rsa import public_half
 
 KEY = rsa.generate_private_key(65537, 2048)
 PKCS1 = serialization.PrivateFormat.TraditionalOpenSSL

@@ -1,5 +1,6 @@
 """Keys and certificates change on disk while the daemon runs."""
 
+import re
 import signal
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -99,6 +100,24 @@ def test_a_domain_that_lost_its_key_receives_and_sends_again_once_it_is_back(ser
 
     assert isinstance(sent(served), Ok)
     until(lambda: served.has("Converged", "True"), "convergence")
+
+
+def test_a_domain_that_asks_for_a_second_signature_gets_it_without_a_restart(served, until):
+    drop = served.base.with_suffix(".drop")
+    before, manifest = set(drop.iterdir()), served.manifest.read_text()
+    generation = served.status()["engine_generation"]
+    assert isinstance(sent(served), Ok)
+    asked = 'dkim = { algorithms = ["rsa-sha256", "ed25519-sha256"] }\n'
+
+    served.write(f'{manifest}\n[domain."example.com"]\n{asked}')
+    until(lambda: served.status()["engine_generation"] > generation, "the second key")
+    assert isinstance(sent(served), Ok)
+
+    letters = sorted(set(drop.iterdir()) - before, key=lambda path: path.name)
+    algorithms = [re.findall(rb"; a=([a-z0-9-]+);", path.read_bytes()) for path in letters]
+    assert algorithms == [[b"rsa-sha256"], [b"rsa-sha256", b"ed25519-sha256"]]
+    served.write(manifest)
+    until(lambda: served.has("Converged", "True"), "the manifest of before")
 
 
 def test_a_daemon_starts_without_the_key_of_its_default_domain_and_says_so(served, until):

@@ -1,0 +1,132 @@
+"""A key of a domain's, as it is wanted and as it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import PurePosixPath
+
+from desired.desired import Algorithm, Desired, published
+from desired.names import Selector
+from reconcilers.der import UnusableKeyError
+from reconcilers.host.host import Access, Nature
+from reconcilers.reconciler import World
+from reconcilers.signing import KeyFiles, public_pem
+from reconcilers.standing import Standing, access, directory, file
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key that a manifest asks for."""
+
+    domain: str
+    algorithm: Algorithm
+    said: Selector  # By the manifest, for whichever algorithm.
+
+    @property
+    def selector(self) -> str:
+        return published(self.said, self.algorithm).text
+
+    @property
+    def name(self) -> str:
+        return f"{self.domain}/{self.selector}"
+
+
+def keys(desired: Desired | None) -> Iterator[Key]:
+    for domain in desired.domains if desired else ():
+        for algorithm in domain.selectors:
+            yield Key(domain.name.ascii, algorithm, domain.selector)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """A key of a domain's, and under which selector it signs."""
+
+    domain: str
+    algorithm: Algorithm
+    selector: str
+    managed: bool  # The last generation signs with it.
+    labelled: bool  # It has a name under which its selector is looked for.
+    directory: Standing
+    private: Standing
+    flaw: str  # Why the private key is of no use; empty where it is sound or not there.
+    public: Standing
+    follows: bool  # The public key is the private key's.
+    # Which key it is. Whichever is there is the desired one, so two that differ are equal.
+    known_by: str = field(default="", compare=False)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether anything is. A killed apply may leave the directory before it makes a key."""
+        names = (self.private, self.public)
+        return names != (None, None) or isinstance(self.directory, Nature)
+
+
+def files_of(world: World, domain: str, algorithm: Algorithm, selector: str) -> KeyFiles:
+    """The key of a selector is the one that bears its name, if there is one, else the plain."""
+    labelled = KeyFiles.labelled(world.roots.keys(domain), selector)
+    if world.host.look(labelled.private) is not None:
+        return labelled
+    return KeyFiles.plain(world.roots.keys(domain), algorithm)
+
+
+def wanted(world: World, key: Key) -> KeyPair:
+    user = world.host.user()
+    return KeyPair(
+        domain=key.domain,
+        algorithm=key.algorithm,
+        selector=key.selector,
+        managed=True,
+        labelled=True,
+        directory=access(0o700, user),
+        private=access(0o600, user),
+        flaw="",
+        public=access(0o644, user),
+        follows=True,
+    )
+
+
+def observed(world: World, key: Key, before: Key | None) -> KeyPair:
+    """The key as it stands; `before` is what the last generation said of it."""
+    home = world.roots.keys(key.domain)
+    seen = KeyPair(
+        domain=key.domain,
+        algorithm=key.algorithm,
+        selector=(before or key).selector,
+        managed=before is not None,
+        labelled=True,
+        directory=directory(world.host.look(home)),
+        private=None,
+        flaw="",
+        public=None,
+        follows=False,
+    )
+    if not isinstance(seen.directory, Access):
+        return seen
+    plain = KeyFiles.plain(home, key.algorithm)
+    files = files_of(world, key.domain, key.algorithm, key.selector)
+    earlier = KeyFiles.labelled(home, seen.selector)
+    if files == plain and world.host.look(earlier.private) is not None:
+        return _with_files(replace(seen, labelled=False), earlier, world)
+    return _with_files(seen, files, world)
+
+
+def _with_files(pair: KeyPair, files: KeyFiles, world: World) -> KeyPair:
+    private, public = (file(world.host.look(path)) for path in (files.private, files.public))
+    flaw, derived = "", None
+    if isinstance(private, Access):
+        flaw, derived = _read(world, files.private, pair.algorithm)
+    follows = isinstance(public, Access) and world.host.read(files.public) == derived
+    known_by = sha256(derived).hexdigest()[:32] if derived else ""
+    return replace(
+        pair, private=private, flaw=flaw, public=public, follows=follows, known_by=known_by
+    )
+
+
+def _read(world: World, private: PurePosixPath, algorithm: Algorithm) -> tuple[str, bytes | None]:
+    """What is wrong with the private key, and the public key that belongs to it."""
+    try:
+        return "", public_pem(world.host.read(private) or b"", algorithm)
+    except UnusableKeyError as flaw:
+        return str(flaw), None

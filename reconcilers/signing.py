@@ -1,0 +1,59 @@
+"""The private keys that sign mail: what planning knows of them, by algorithm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from desired.desired import Algorithm
+from reconcilers import ed25519, rsa
+
+
+@dataclass(frozen=True, slots=True)
+class KeyForm:
+    """How the keys of one algorithm are written, read and made."""
+
+    public_pem: Callable[[bytes], bytes]  # Of a private key; raises `UnusableKeyError`.
+    stand_in: bytes  # What a prediction has in a new key's place.
+    by_hand: str  # The command that makes one, but for the file's name.
+    prefix: str = ""  # Of the files' names, so that two keys have a place in one directory.
+
+
+FORMS: Mapping[Algorithm, KeyForm] = {
+    "rsa-sha256": KeyForm(
+        public_pem=lambda private: rsa.public_half(private).pem,
+        stand_in=rsa.STAND_IN,
+        by_hand="openssl genrsa -traditional -out {} 2048",
+    ),
+    "ed25519-sha256": KeyForm(
+        public_pem=ed25519.public_pem,
+        stand_in=ed25519.STAND_IN,
+        by_hand="openssl genpkey -algorithm ed25519 -out {}",
+        prefix="ed25519-",
+    ),
+}
+
+
+def public_pem(private: bytes, algorithm: Algorithm) -> bytes:
+    """The public half in PEM; raises `UnusableKeyError`."""
+    return FORMS[algorithm].public_pem(private)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFiles:
+    """Where a key stands."""
+
+    private: PurePosixPath
+    public: PurePosixPath
+
+    @classmethod
+    def labelled(cls, home: PurePosixPath, selector: str) -> KeyFiles:
+        """Named after the selector. The key of a selector is this one, where it is there."""
+        return cls(home / f"{selector}.private.key", home / f"{selector}.public.key")
+
+    @classmethod
+    def plain(cls, home: PurePosixPath, algorithm: Algorithm) -> KeyFiles:
+        """Named after nothing but its algorithm, and of whichever selector has no other."""
+        prefix = FORMS[algorithm].prefix
+        return cls(home / f"{prefix}private.key", home / f"{prefix}public.key")
