@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aimx.controller.compiled import Compiled, compiled
+from aimx.controller.good import last_good
 from reconcilers.host.host import Reading, StepError
 from reconcilers.roots import Roots
 
@@ -47,6 +48,21 @@ class Running:
 
     def drop(self) -> None:
         self._wait(self.engine.drop())
+
+    def refresh(self) -> str:
+        """It learns what is in no engine config; gives why it cannot run on it."""
+        good = last_good(self.host, self.roots)
+        if good is None or good.gone:
+            return ""
+        wanted = compiled(good.config, self.host, self.roots, self.current())
+        if wanted == self.current():
+            return ""
+        try:
+            self._wait(self.engine.prepare(wanted))
+            self.commit()
+        except StepError as cause:
+            return str(cause)
+        return ""
 
     def _wait(self, work: Coroutine[Any, Any, None]) -> None:
         try:

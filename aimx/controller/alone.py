@@ -27,3 +27,6 @@ class Alone:
 
     def drop(self) -> None:
         pass
+
+    def refresh(self) -> str:
+        return ""

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TypeVar
 
 import structlog
 
-from aimx.controller.activation import EngineError, Running
-from aimx.controller.amendments import Amendment
-from aimx.controller.compiled import Compiled, compiled
-from aimx.controller.good import last_good
+from aimx.controller.compiled import Compiled
 from aimx.controller.instance import Instance
+from aimx.controller.planner import Planner
 from aimx.controller.pulse import Pulse
 from aimx.controller.state import State
-from aimx.controller.terms import UNWATCHED, Applied, Consent, Watched
-from reconcilers.generations import Who
-from reconcilers.intents import Intents, Pin
+from aimx.controller.terms import UNWATCHED, Watched
+from aimx.controller.workplace import Changed, Job
+from reconcilers.intents import Intents
 from reconcilers.receipt import Receipt
-from reconcilers.report.saved import SavedPlan
 
 log = structlog.get_logger()
 
-T = TypeVar("T")
+R = TypeVar("R")
+C = TypeVar("C", bound=Changed)
 
 
 @dataclass(slots=True)
@@ -33,7 +30,7 @@ class Carrying:
     """One instance and its running engine; every change of either goes through `changing`."""
 
     instance: Instance
-    running: Running
+    planner: Planner
     current: Callable[[], Compiled | None]  # What the engine runs on.
     state: State
     pulse: Pulse = field(default_factory=Pulse)
@@ -41,7 +38,6 @@ class Carrying:
     nudged: asyncio.Event = field(default_factory=asyncio.Event)
     # What was dealt with last: the digest of the sources, and what somebody said about them.
     _seen: tuple[str, Intents] | None = None
-    _leaving: bool = False  # No step is begun any more.
 
     def nudge(self) -> None:
         """Look now, whatever was seen before."""
@@ -53,68 +49,50 @@ class Carrying:
         """All that was hinted at until now has been looked at: the conditions are of now."""
         return not self.nudged.is_set() and not self.changing.locked()
 
-    async def _applied(
-        self,
-        expected: str | None,
-        who: Who,
-        consent: Consent,
-        saved: SavedPlan | None = None,
-        watched: Watched = UNWATCHED,
-        pin: Pin | None = None,
-        amendment: Amendment | None = None,
-    ) -> Applied:
-        loop = asyncio.get_running_loop()
+    async def look(self, job: Job[R]) -> R:
+        """Do a job that changes nothing, beside whatever else is done."""
+        return await self.planner.do(job)
 
-        def stop() -> bool:
-            return self._leaving or watched.stop()
+    async def carry_out(self, job: Job[R], watched: Watched = UNWATCHED) -> R:
+        """Do a job that concerns no engine config, and never beside one that changes anything."""
+        async with self.changing:
+            done = await self._done(job, watched)
+        self.nudge()
+        return done
+
+    async def change(self, job: Job[C], watched: Watched = UNWATCHED) -> C:
+        """Do a job that may change the instance; the loop looks again after it."""
+        async with self.changing:
+            changed = await self._changed(job, watched)
+        self.nudge()
+        return changed
+
+    async def _changed(self, job: Job[C], watched: Watched = UNWATCHED) -> C:
+        changed = await self._done(job, watched)
+        account = changed.account
+        if account is not None:
+            self.state.applied(account)
+            log.info(
+                "applied",
+                generation=account.summary.generation,
+                done=account.summary.done,
+                failed=account.summary.failed,
+                skipped=account.summary.skipped + account.summary.not_started,
+                seconds=round(account.summary.seconds, 3),
+                trouble=account.trouble,
+            )
+        current = self.current()
+        if changed.refused:
+            self.state.inactive(changed.refused)
+        elif current is not None:
+            self.state.active(current)
+        return changed
+
+    async def _done(self, job: Job[R], watched: Watched) -> R:
+        loop = asyncio.get_running_loop()
 
         def stepped(receipt: Receipt, number: int, steps: int) -> None:
             loop.call_soon_threadsafe(self.pulse.beat)
             watched.progress(receipt, number, steps)
 
-        minded = replace(watched, stop=stop, progress=stepped)
-        apply = partial(
-            self.instance.apply, expected, self.running, who, consent, minded, saved, pin, amendment
-        )
-        applied = await self._to_its_end(asyncio.to_thread(apply))
-        self.state.applied(applied)
-        summary = applied.summary
-        log.info(
-            "applied",
-            generation=summary.generation,
-            done=summary.done,
-            failed=summary.failed,
-            skipped=summary.skipped + summary.not_started,
-            seconds=round(summary.seconds, 3),
-            trouble=applied.trouble,
-        )
-        await self._refresh()
-        return applied
-
-    async def _to_its_end(self, work: Awaitable[T]) -> T:
-        """What a thread does, also when cancelled: it needs the engine until it is done."""
-        task = asyncio.ensure_future(work)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            self._leaving = True
-            await asyncio.gather(task, return_exceptions=True)
-            raise
-
-    async def _refresh(self) -> None:
-        """The engine learns what is in no engine config: a key that is back, a new owner's uid."""
-        roots, host = self.instance.roots, self.instance.host
-        good = await asyncio.to_thread(last_good, host, roots)
-        if good is None or good.gone:
-            return
-        wanted = await asyncio.to_thread(compiled, good.config, host, roots, self.current())
-        if wanted == self.current():
-            self.state.active(wanted)
-            return
-        try:
-            await self.running.engine.prepare(wanted)
-            await self.running.engine.commit()
-        except EngineError as cause:
-            self.state.inactive(str(cause))
-        else:
-            self.state.active(wanted)
+        return await self.planner.do(job, replace(watched, progress=stepped))

@@ -159,7 +159,7 @@ class Instance:
             with self._writing():
                 intents.end(self.host, self.roots.suspension)
         else:
-            with self._locked(who):  # An apply under way goes by the pin.
+            with self.locked(who):  # An apply under way goes by the pin.
                 intents.end(self.host, self.roots.pin, self.roots.suspension)
         return held
 
@@ -207,7 +207,7 @@ class Instance:
         Raises `ManifestError`, `LockHeldError`, `StaleError`, `SpentError` or `MachineError`, and
         then nothing was written.
         """
-        with self._locked(who):
+        with self.locked(who):
             if saved is not None and self._is_spent(saved):
                 raise SpentError
             proposed = None
@@ -220,19 +220,46 @@ class Instance:
             hands = Hands(self.host, activation)
             if proposed and not proposed.written(review.plan, hands, self.roots):
                 raise StaleError(review.plan)
-            began = self.host.now()
-            mark = saved.mark if saved else ""
-            journal = Journal(self.host, self.roots, leads_to(review.plan), mark)
-            with self._pinning(pin, review.plan) as pinned_so:
-                receipts = taken(review.plan, hands, journal, watched)
-            trouble = pinned_so.trouble or journal.trouble
-            seconds = (self.host.now() - began).total_seconds()
-            summary = Tally.of(receipts, seconds, self._generation())
-            if summary.is_complete and summary.generation:
-                from aimx.controller.recorded import recorded  # A plan needs none of it.
+            return self.carry_out(
+                review, activation, who, watched, saved.mark if saved else "", pin
+            )
 
-                trouble = recorded(self.host, self.roots, review, receipts, who) or trouble
+    def carry_out(
+        self,
+        review: Review,
+        activation: Activation,
+        who: Who,
+        watched: Watched,
+        mark: str = "",
+        pin: Pin | None = None,
+    ) -> Applied:
+        """Carry out what was seen under the lock, which is still held.
+
+        `mark`: of the saved plan that it is.
+        """
+        began = self.host.now()
+        journal = Journal(self.host, self.roots, leads_to(review.plan), mark)
+        with self._pinning(pin, review.plan) as pinned_so:
+            receipts = taken(review.plan, Hands(self.host, activation), journal, watched)
+        trouble = pinned_so.trouble or journal.trouble
+        seconds = (self.host.now() - began).total_seconds()
+        summary = Tally.of(receipts, seconds, self._generation())
+        if summary.is_complete and summary.generation:
+            from aimx.controller.recorded import recorded  # A plan needs none of it.
+
+            trouble = recorded(self.host, self.roots, review, receipts, who) or trouble
         return Applied(review, receipts, summary, trouble)
+
+    @contextmanager
+    def locked(self, who: Who) -> Iterator[None]:
+        """Nobody else applies meanwhile; raises `LockHeldError` or `MachineError`."""
+        try:
+            with apply_lock(self.host, self.roots, who.origin):
+                yield
+        except LockHeldError:
+            raise
+        except ReconcileError as cause:
+            raise MachineError(str(cause)) from cause
 
     def run(
         self,
@@ -246,7 +273,7 @@ class Instance:
 
         Raises what `apply` raises, and whatever `planned` does; then nothing was written.
         """
-        with self._locked(who):
+        with self.locked(who):
             made = planned()
             if plan_id(made) != expected:
                 raise StaleError(made)
@@ -286,16 +313,6 @@ class Instance:
             with daemon_lock(self.host, self.roots, who.origin):
                 yield
         except (LockHeldError, MachineError):
-            raise
-        except ReconcileError as cause:
-            raise MachineError(str(cause)) from cause
-
-    @contextmanager
-    def _locked(self, who: Who) -> Iterator[None]:
-        try:
-            with apply_lock(self.host, self.roots, who.origin):
-                yield
-        except LockHeldError:
             raise
         except ReconcileError as cause:
             raise MachineError(str(cause)) from cause

@@ -7,40 +7,38 @@ hashing the sources and looking at the machine. Nothing that goes wrong ends the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
 
-from aimx.controller.asked import Asked
 from aimx.controller.backoff import backoff
+from aimx.controller.carrying import Carrying
 from aimx.controller.retention import Retention
 from aimx.controller.sources import digest, watched
-from aimx.controller.terms import EVERY, Applied, Consent, Review, StaleError
+from aimx.controller.turning import Turn, Turned
 from aimx.controller.watch import Watch
 from aimx.controller.whereabouts import Whereabouts
-from desired.manifest import Reading
 from desired.problem import ManifestError
 from reconcilers.generations import Who
 from reconcilers.host.host import ReconcileError
-from reconcilers.intents import Intents, Pin
-from reconcilers.safety import removes
+from reconcilers.intents import Intents
 
 log = structlog.get_logger()
 
 # However often the manifest asks for it, the machine is not looked at all the time.
 _SHORTEST_RESYNC = 1.0  # Seconds.
+_UNTIL_IT_IS_MENDED = 3600.0  # Seconds; whoever mends a manifest changes it.
 
 
 @dataclass(slots=True)
-class Controller(Asked):
+class Controller(Carrying):
     """What is done about an instance by itself, and what somebody asks for."""
 
     _manifest: str = ""  # The digest of the sources as they were last.
     _complaint: str = ""  # What was wrong with the manifest when it was logged last.
     _failures: int = 0
     _due: float = 0.0  # When to look again though nothing changed, on the loop's clock.
-    _leaving: bool = False  # No step is begun any more.
 
     async def run(self, debounce: float) -> None:
         """Turn at every hint, until cancelled; then an apply under way ends with its step."""
@@ -52,7 +50,7 @@ class Controller(Asked):
                 await self._hint()
                 await self.turn()
         finally:
-            self._leaving = True
+            self.planner.leave()
             for job in beside:
                 job.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
@@ -62,8 +60,6 @@ class Controller(Asked):
         try:
             async with self.changing:
                 await self._looked()
-        except StaleError:
-            self.nudge()  # Something changed while we looked: what it is now counts.
         except ReconcileError as cause:
             self._failed(str(cause))
         except Exception as cause:
@@ -91,48 +87,53 @@ class Controller(Asked):
     async def _looked(self) -> None:
         intents = await asyncio.to_thread(self.instance.intents)
         self.state.intended(intents)
-        try:
-            await self._turn(intents)
-        except ManifestError as cause:
-            self._invalid(cause)
-            if isinstance(intents.pin, Pin):
-                await self._converge(await asyncio.to_thread(self.instance.in_force), intents)
-            else:
-                # The last good generation goes on, with the certificate as it is by now.
-                await self._refresh()
-
-    async def _turn(self, intents: Intents) -> None:
-        """Look at the manifest on disk, also where another is in force."""
-        try:
-            sources = await asyncio.to_thread(self.instance.sources)
-        except ManifestError:
-            self._seen = None  # Whatever can be read next is new, the same bytes as before too.
-            self.state.known("")
-            raise
-        found = digest(sources)
-        if (found, intents) == self._seen:
+        found, unread = await asyncio.to_thread(self._sources)
+        if (found or unread, intents) == self._seen:
             return
-        self._seen = found, intents
-        if found != self._manifest:
+        self._seen = found or unread, intents
+        edited = bool(found) and found != self._manifest
+        likely = edited and bool(self._manifest)
+        if edited:
             self._manifest = found
             self.state.results = self.state.results.impatient()
         self.state.known(found)
-        reading = await asyncio.to_thread(self.instance.read, sources)
-        self.state.valid(reading)
-        self._complaint = ""
-        if intents.pin is not None:
-            reading = await asyncio.to_thread(self.instance.in_force)
-        await self._converge(reading, intents)
-
-    async def _converge(self, reading: Reading, intents: Intents) -> None:
-        """Do what may be done about the manifest that is in force."""
-        self.state.attempted(reading)
-        resync = reading.desired.controller.resync.total_seconds()
-        self._due = _now() + max(resync, _SHORTEST_RESYNC)
         held = self.state.results.held(self.instance.host.now())
-        whole = await asyncio.to_thread(self.instance.review, reading, Consent(EVERY, held=held))
-        await self._act(reading, whole, held, suspended=intents.suspension is not None)
+        self._turned(await self._changed(Turn(self._who(), found, held, likely)), held)
         self._wait_no_longer(intents)
+
+    def _sources(self) -> tuple[str, str]:
+        """What tells one content of the sources from another, or else why there is none."""
+        try:
+            return digest(self.instance.sources()), ""
+        except ManifestError as cause:
+            return "", str(cause)
+
+    def _turned(self, turned: Turned, held: Mapping[str, str]) -> None:
+        """What came of a turn, told, and when to look again."""
+        if turned.stale:
+            self.nudge()  # Something changed while we looked: what it is now counts.
+            return
+        self.state.found(turned.findings)
+        if turned.complaint != self._complaint:
+            self._complaint = turned.complaint
+            if turned.complaint:
+                log.error("manifest is invalid", problems=turned.problems)
+        self._due = _now() + _UNTIL_IT_IS_MENDED
+        if turned.attempted:
+            self.state.last_attempted = turned.attempted
+            self._due = _now() + max(turned.resync, _SHORTEST_RESYNC)
+        if not turned.failure:
+            self._failures = 0
+        elif turned.account is not None and self._held_back(held):
+            self.nudge()
+            self.state.failed(turned.failure)
+        else:
+            self._failed(turned.failure)
+
+    def _held_back(self, before: Mapping[str, str]) -> bool:
+        """Whether what failed waits alone: what does not stand on it is tried without it."""
+        now = self.state.results.held(self.instance.host.now())
+        return bool(now.keys() - before.keys())
 
     def _wait_no_longer(self, intents: Intents) -> None:
         """Than until something is to be tried again, or allowed again."""
@@ -142,70 +143,9 @@ class Controller(Asked):
         left = (_now() + max(wait, 0.0) for wait in waits if wait is not None)
         self._due = min([self._due, *left])
 
-    async def _act(
-        self, reading: Reading, whole: Review, held: Mapping[str, str], *, suspended: bool
-    ) -> None:
-        """Carry out what may be carried out without being asked; the rest waits and is shown."""
-        automatic = await asyncio.to_thread(self.instance.automatic, reading.desired)
-        removing = any(map(removes, whole.plan.changes))
-        if suspended or automatic == "none":
-            await self._refresh()
-            self.state.pending(whole)
-            await self._ask(reading if automatic == "none" or removing else None)
-            return
-        drifted = _only_reported(reading, whole)
-        consent, allowed = Consent(EVERY, held=held, reported=drifted), whole
-        if removing:
-            consent = Consent(withheld=automatic == "safe", held=held, reported=drifted)
-        if removing or drifted:
-            allowed = await asyncio.to_thread(self.instance.review, reading, consent)
-        due = self._is_due(reading, allowed)
-        if due:
-            applied = await self._applied(allowed.id, self._who(), consent)
-            if not applied.summary.is_complete:
-                self._not_complete(applied, held)
-                return
-        else:
-            await self._refresh()
-        self._failures = 0
-        waits = removing and whole.id != allowed.id
-        self.state.settled(allowed, applied=due, waits=waits)
-        await self._ask(reading if waits else None)
-
-    async def _ask(self, reading: Reading | None) -> None:
-        """Show the plan that somebody may approve: all that is left, and all of it tried."""
-        waiting = None
-        if reading is not None:
-            waiting = await asyncio.to_thread(self.instance.review, reading, Consent(EVERY))
-        self.state.waiting(waiting)
-
-    def _not_complete(self, applied: Applied, held: Mapping[str, str]) -> None:
-        """What others do not stand on waits alone; for the rest all wait."""
-        now = self.state.results.held(self.instance.host.now())
-        if now.keys() - held.keys():
-            self.nudge()
-            self.state.failed(_first_reason(applied))
-        else:
-            self._failed(_first_reason(applied))
-
-    def _is_due(self, reading: Reading, allowed: Review) -> bool:
-        """Whether to apply: not where a rule refuses, or drift alone is only to be reported."""
-        pending = allowed.plan.pending
-        if allowed.plan.refused or not pending:
-            return False
-        reported = reading.desired.policy.drift == "report"
-        return not (reported and all(change.drifted for change in pending))
-
     def _who(self) -> Who:
         user = self.instance.host.user()
         return Who(user.uid, user.name, "watch")
-
-    def _invalid(self, cause: ManifestError) -> None:
-        if str(cause) != self._complaint:
-            self._complaint = str(cause)
-            log.error("manifest is invalid", problems=len(cause.problems))
-        self.state.invalid(cause)
-        self._due = _now() + 3600.0
 
     def _failed(self, reason: str) -> None:
         """Try again later, each time later, unless something changes before."""
@@ -219,20 +159,5 @@ class Controller(Asked):
         return watched(self.instance.roots)
 
 
-def _only_reported(reading: Reading, whole: Review) -> Set[str]:
-    """Drift that no apply repairs by itself, where something else is to be done.
-
-    The engine config holds what is wanted too, and is written with it.
-    """
-    pending = whole.plan.pending
-    if reading.desired.policy.drift != "report" or all(change.drifted for change in pending):
-        return frozenset()
-    return {each.address for each in pending if each.drifted and each.kind != "config"}
-
-
 def _now() -> float:
     return asyncio.get_running_loop().time()
-
-
-def _first_reason(applied: Applied) -> str:
-    return next((receipt.reason for receipt in applied.receipts if receipt.reason), "stopped")

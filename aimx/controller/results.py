@@ -9,6 +9,7 @@ from typing import Any
 
 from aimx.controller.backoff import LONGEST, backoff
 from aimx.controller.conditions import written
+from aimx.controller.terms import Account, Applied
 from reconcilers.receipt import Outcome, Receipt
 
 # How many are remembered; those that failed always are.
@@ -50,11 +51,7 @@ class Results:
         self, receipts: Iterable[Receipt], now: datetime, wait: Callable[[int], float] = backoff
     ) -> Results:
         """With what became of these."""
-        worst: dict[str, Receipt] = {}
-        for receipt in receipts:
-            known = worst.get(receipt.address)
-            if known is None or _WORSE.index(known.outcome) < _WORSE.index(receipt.outcome):
-                worst[receipt.address] = receipt
+        worst = _worst(receipts)
         new = {address: self._after(each, now, wait) for address, each in worst.items()}
         return Results(_bounded({**self.by_address, **new}))
 
@@ -91,6 +88,31 @@ class Results:
 
     def documents(self) -> dict[str, Any]:
         return {address: each.document() for address, each in sorted(self.by_address.items())}
+
+
+def account(applied: Applied) -> Account:
+    """What is remembered of it."""
+    worst = list(_worst(applied.receipts).values())
+    done = [each for each in worst if each.outcome is Outcome.DONE]
+    kept = {each.address for each in done[-_MOST:]}
+    return Account(
+        digest=applied.review.reading.desired.digest,
+        summary=applied.summary,
+        results=tuple(
+            each for each in worst if each.outcome is not Outcome.DONE or each.address in kept
+        ),
+        trouble=applied.trouble,
+    )
+
+
+def _worst(receipts: Iterable[Receipt]) -> dict[str, Receipt]:
+    """The one of each resource that tells how it went, by its address."""
+    worst: dict[str, Receipt] = {}
+    for receipt in receipts:
+        known = worst.get(receipt.address)
+        if known is None or _WORSE.index(known.outcome) < _WORSE.index(receipt.outcome):
+            worst[receipt.address] = receipt
+    return worst
 
 
 def is_alone(address: str) -> bool:

@@ -10,14 +10,11 @@ import structlog
 
 from aimx.controller.compiled import Compiled
 from aimx.controller.conditions import Conditions, Status, Type, remembered, written
+from aimx.controller.findings import Findings
 from aimx.controller.instance import Instance
 from aimx.controller.results import Results
-from aimx.controller.terms import Applied, Review, short
+from aimx.controller.terms import Account
 from desired import engine_config
-from desired.manifest import Reading
-from desired.problem import ManifestError, render_problem
-from reconcilers.change import Change
-from reconcilers.generations import leads_to
 from reconcilers.host.host import Access, ReconcileError
 from reconcilers.intents import Damaged, Intents, Pin, Suspension
 from reconcilers.records import parsed
@@ -89,67 +86,22 @@ class State:
             log.warning("manifest edited while another is pinned", pinned=pin.generation)
         self.manifest_changed = changed
 
-    def attempted(self, reading: Reading) -> None:
-        """Of all manifests this one is in force."""
-        self.last_attempted = reading.desired.digest
+    def applied(self, account: Account) -> None:
+        self.results = self.results.told(account.results, self.instance.host.now())
+        self.generation = account.summary.generation
+        if account.summary.is_complete:
+            self.last_applied = account.digest
 
-    def valid(self, reading: Reading) -> None:
-        warnings = [render_problem(problem) for problem in reading.warnings]
-        self._tell("ManifestValid", "True", "Warnings" if warnings else "", "\n\n".join(warnings))
-
-    def invalid(self, cause: ManifestError) -> None:
-        told = "\n\n".join(render_problem(problem) for problem in cause.problems)
-        self._tell("ManifestValid", "False", "LastGoodGenerationKept", told)
-        if self.pin is None:
-            self._tell("Converged", "False", "ManifestInvalid")
-
-    def applied(self, applied: Applied) -> None:
-        self.results = self.results.told(applied.receipts, self.instance.host.now())
-        self.generation = applied.summary.generation
-        if applied.summary.is_complete:
-            self.last_applied = applied.review.reading.desired.digest
-
-    def pending(self, review: Review) -> None:
-        """What an apply would do has been looked at, and nothing more."""
-        self.generation = review.plan.generation
-        self.desired_generation = leads_to(review.plan)
-        self._tell("Drifted", "True" if _drifted(review) else "False", "", _drifted(review))
-        if review.plan.is_empty:
-            self._tell("Converged", "True")
-        else:
-            self._tell("Converged", "False", "ChangesPending", "`aimx plan` shows them")
-
-    def settled(self, done: Review, *, applied: bool, waits: bool = False) -> None:
-        """All that may be done is done; `waits`: the rest once somebody approves it."""
-        plan = done.plan
-        self.generation = max(self.generation, plan.generation)
-        self.desired_generation = max(self.generation, 0 if applied else leads_to(plan))
-        left = plan.blocked if applied else plan.changes
-        drifted = "\n".join(change.address for change in left if change.drifted)
-        self._tell("Drifted", "True" if drifted else "False", "", drifted)
-        reasons = [f"{change.address}: {_reason(change)}" for change in left]
-        reasons += [f"{each.address}: {each.reason}" for each in plan.unsettled]
-        if reasons:
-            reported = not plan.unsettled and all(it.drifted and not it.blocked for it in left)
-            kind = "DriftReported" if reported else "Blocked"
-            self._tell("Converged", "False", kind, "\n".join(reasons))
-        elif waits:
-            told = "what the manifest no longer declares waits for approval"
-            self._tell("Converged", "False", "AwaitsApproval", told)
-        else:
-            self._tell("Converged", "True")
-
-    def waiting(self, whole: Review | None) -> None:
-        """A plan waits for somebody to approve it, or none does."""
-        if whole is None or not whole.plan.pending:
-            self.pending_plan = ""
-            self._tell("PendingApproval", "False")
-            return
-        self.pending_plan = whole.id
-        self.desired_generation = leads_to(whole.plan)
-        changes = [f"{change.action} {change.address}" for change in whole.plan.changes]
-        how = f"`aimx approve {short(whole.id)}` applies:"
-        self._tell("PendingApproval", "True", "RunApprove", "\n".join([how, *changes]))
+    def found(self, findings: Findings) -> None:
+        """What a look came to."""
+        for each in findings.conditions:
+            self._tell(each.kind, each.status, each.reason, each.message)
+        if findings.generation is not None:
+            self.generation = findings.generation
+        if findings.desired_generation is not None:
+            self.desired_generation = findings.desired_generation
+        if findings.pending_plan is not None:
+            self.pending_plan = findings.pending_plan
 
     def failed(self, reason: str) -> None:
         self._tell("Converged", "False", "ApplyFailed", reason)
@@ -238,11 +190,3 @@ class State:
         now, before = self.instance.host.now(), self.conditions.by_type.get(kind)
         self.conditions = self.conditions.told(kind, status, now, reason=reason, message=message)
         return before is None or before.status != status
-
-
-def _reason(change: Change) -> str:
-    return change.why if change.blocked is None else change.blocked.reason
-
-
-def _drifted(review: Review) -> str:
-    return "\n".join(change.address for change in review.plan.changes if change.drifted)

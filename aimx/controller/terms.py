@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from desired.manifest import Reading
 from reconcilers.host.host import ReconcileError
 from reconcilers.plan import Plan
-from reconcilers.receipt import Receipt, Tally
-from reconcilers.step import Step
+from reconcilers.receipt import Outcome, Receipt, Tally
+from reconcilers.roots import Roots
+from reconcilers.step import Phase
+from reconcilers.unread import Inbox, Unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +57,35 @@ EVERY = 10**9
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """A step that is taken now, as it is told."""
+
+    step: str  # Its id.
+    address: str
+    phase: str
+    does: str
+
+
+@dataclass(frozen=True, slots=True)
 class Watched:
     """Whether to go on, asked before each step, and whom to tell of each."""
 
     stop: Callable[[], bool] = lambda: False
     # What became of a step, which of how many it is.
     progress: Callable[[Receipt, int, int], None] = lambda receipt, number, steps: None
-    started: Callable[[Step], None] = lambda step: None
+    started: Callable[[Begun], None] = lambda begun: None
     parallelism: int = 0  # How many steps at a time; 0: as suits the machine.
 
 
 UNWATCHED = Watched()
+
+# Counts unread messages, by the changes' addresses; what could not be counted is left out.
+Count: TypeAlias = Callable[[Roots, Sequence[Inbox]], Mapping[str, Unread]]
+
+
+def uncounted(roots: Roots, inboxes: Sequence[Inbox]) -> Mapping[str, Unread]:
+    """Nobody is there to count."""
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +96,27 @@ class Applied:
     receipts: tuple[Receipt, ...]  # The last one of each step.
     summary: Tally
     trouble: str = ""  # What is missing from the records of it.
+
+    @property
+    def swapped(self) -> bool:
+        """Whether everybody runs on what it wrote by now."""
+        swaps = {step.id for step in self.review.plan.steps if step.phase is Phase.COMMIT}
+        return any(each.step in swaps and each.outcome is Outcome.DONE for each in self.receipts)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What an apply came to, as far as it is remembered: small, however large its plan was."""
+
+    digest: str  # Of the manifest that was carried out.
+    summary: Tally
+    results: tuple[Receipt, ...]  # The worst of each resource; of many that are done not all.
+    trouble: str = ""  # What is missing from the records of it.
+
+    @property
+    def reason(self) -> str:
+        """Why it did not get to its end."""
+        return next((each.reason for each in self.results if each.reason), "stopped")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
-from aimx.controller import amendments
 from aimx.controller.loop import Controller
-from aimx.controller.pinned import PinError
-from aimx.controller.terms import Consent, StaleError, Watched
-from aimx.doors import intents
-from aimx.doors.answers import against, answering, applied, consent, planned
 from aimx.doors.events import Tell
 from aimx.doors.following import followed
-from aimx.doors.reports import reported, standing, told
+from aimx.doors.reports import told
 from aimx.doors.socket.frames import Code, FrameError
-from aimx.doors.tombstones import finished, plan_of, shown
-from aimx.doors.unread import Count, counted, uncounted
 from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
-from desired.problem import ManifestError
-from reconcilers.generations import Who
+from aimx.doors.wished import About, Apply, ApplySaved, Look, Standing, Tombstones, Wished
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,102 +22,36 @@ class Daemon:
     """With a daemon: its controller is the only one that changes anything."""
 
     controller: Controller
-    count: Count = uncounted
 
     async def plan(self, wish: Wish) -> Answer:
-        self._check(wish)
-        with answering(wish) as answers:
-            review = await self.controller.review(consent(wish), amendment=wish.amendment)
-            instance = self.controller.instance
-            if not wish.amendment:  # What may not go would be left to do.
-                await asyncio.to_thread(instance.foresee, review)
-            review = await asyncio.to_thread(counted, review, instance, self.count)
-            position = await asyncio.to_thread(instance.position)
-            shown = planned(review, wish, instance.roots, position)
-            said = await asyncio.to_thread(instance.intents)
-            answers.append(intents.noticed(shown, said, wish))
-        return answers[0]
+        return await self._look(wish, Look())
 
     async def apply(self, wish: Wish, plan_id: str | None, uid: int, tell: Tell) -> Answer:
-        self._check(wish)
-        amendment, watched = wish.amendment, followed(tell, wish.parallelism)
-        asked = amendments.command(amendment) if amendment else "apply"
-        who = self._who(uid, f"aimx {asked}")
-        with answering(wish) as answers:
-            done = await self.controller.apply(
-                plan_id, who, consent(wish), None, watched, amendment
-            )
-            answers.append(applied(done, wish))
-        return answers[0]
+        return await self._change(wish, Apply(plan_id), uid, tell)
 
     async def apply_saved(self, wish: Wish, content: bytes, uid: int, tell: Tell) -> Answer:
-        self._check(wish)
-        who = self._who(uid, "aimx apply")
-        with answering(wish) as answers:
-            saved = await asyncio.to_thread(self.controller.instance.load, content)
-            with against(saved):
-                agreed = Consent(saved.allow_removals, saved.purge)
-                watched = followed(tell, wish.parallelism)
-                done = await self.controller.apply(saved.plan_id, who, agreed, saved, watched)
-            answers.append(applied(done, wish))
-        return answers[0]
+        saved = ApplySaved(content.decode(errors="replace"))
+        return await self._change(wish, saved, uid, tell)
 
     async def intend(self, wish: Wish, intent: Intent, uid: int, tell: Tell) -> Answer:
-        self._check(wish)
-        who, watched = self._who(uid, f"aimx {intent.verb.lower()}"), followed(tell)
-        with answering(wish) as answers:
-            match intent.verb:
-                case "ROLLBACK" if intent.plan:
-                    answers.append(await self._gone_back(wish, intent, who, watched))
-                case "ROLLBACK":
-                    instance = self.controller.instance
-                    pin = await asyncio.to_thread(instance.back, intents.back(intent, uid))
-                    review = await self.controller.review(Consent(wish.allow_removals), pin)
-                    review = await asyncio.to_thread(counted, review, instance, self.count)
-                    answers.append(intents.way_back(review, pin, wish, instance))
-                case "SUSPEND":
-                    now = self.controller.instance.host.now()
-                    suspension = intents.suspension(intent, uid, now)
-                    await self.controller.suspend(suspension)
-                    answers.append(intents.suspended(suspension))
-                case "RESUME":
-                    answers.append(intents.resumed(await self.controller.resume(who)))
-                case "APPROVE":
-                    answers.append(await self._approved(wish, intent, who, watched))
-        return answers[0]
-
-    async def _gone_back(self, wish: Wish, intent: Intent, who: Who, watched: Watched) -> Answer:
-        consent, back = Consent(wish.allow_removals), intents.back(intent, who.uid)
-        done, pin = await self.controller.roll_back(back, intent.plan, who, consent, watched)
-        holds = await asyncio.to_thread(self.controller.instance.holds, pin)
-        return intents.gone_back(applied(done, wish), pin, wish, holds=holds)
-
-    async def _approved(self, wish: Wish, intent: Intent, who: Who, watched: Watched) -> Answer:
-        try:
-            return applied(await self.controller.approve(intent.plan, who, watched), wish)
-        except StaleError as cause:
-            return intents.outdated(cause.plan, wish)
+        if intent.verb == "ROLLBACK" and not intent.plan:
+            return await self._look(wish, intent, uid)
+        if intent.verb == "SUSPEND":  # An apply under way goes on to its end.
+            answer = await self._look(wish, intent, uid)
+            self.controller.nudge()
+            return answer
+        return await self._change(wish, intent, uid, tell)
 
     async def report(self, wish: Wish, question: Question) -> Answer:
-        self._check(wish)
-        return await asyncio.to_thread(reported, self.controller.instance, wish, question)
+        return await self._look(wish, question)
 
     async def tombstones(
         self, wish: Wish, errand: Errand, plan_id: str | None, uid: int, tell: Tell
     ) -> Answer:
-        self._check(wish)
-        instance = self.controller.instance
-        with answering(wish) as answers:
-            if plan_id is None:
-                answers.append(await asyncio.to_thread(shown, instance, wish, errand))
-            else:
-                who = self._who(uid, f"aimx tombstones {errand.does}")
-                planned = partial(plan_of, instance, errand)
-                carry_out = self.controller.carry_out
-                answers.append(
-                    finished(await carry_out(planned, plan_id, who, followed(tell)), wish)
-                )
-        return answers[0]
+        about = Tombstones(errand, plan_id)
+        if plan_id is None:
+            return await self._look(wish, about, uid)
+        return await self._change(wish, about, uid, tell)
 
     async def status(self, wish: Wish, uid: int | None) -> dict[str, Any]:
         self._check(wish)
@@ -136,12 +61,8 @@ class Daemon:
             return {**_public(document), **self._own(uid)}
         if wish.brief:
             return document
-        try:
-            review = await self.controller.review(Consent())
-        except (ManifestError, PinError):
-            return {**document, "resources": [], "unchanged": 0}
-        told = await asyncio.to_thread(standing, self.controller.instance, review, wish)
-        return {**document, **told}
+        stood = await self._look(wish, Standing())
+        return {**document, **json.loads(stood.output)}
 
     def told(self, document: Mapping[str, Any], wish: Wish) -> Answer:
         return told(document, wish)
@@ -153,10 +74,20 @@ class Daemon:
         mine = sorted({route.mailbox for route in routes if route.uid == uid})
         return {"mailboxes": mine, "resources": [], "unchanged": len(mine)}
 
-    def _who(self, uid: int, origin: str) -> Who:
+    async def _look(self, wish: Wish, about: About, uid: int = 0) -> Answer:
+        """Beside whatever else is done."""
+        self._check(wish)
+        return (await self.controller.look(self._wished(wish, about, uid))).answer
+
+    async def _change(self, wish: Wish, about: About, uid: int, tell: Tell) -> Answer:
+        self._check(wish)
+        wished, watched = self._wished(wish, about, uid), followed(tell, wish.parallelism)
+        return (await self.controller.change(wished, watched)).answer
+
+    def _wished(self, wish: Wish, about: About, uid: int) -> Wished:
         """Who asks: by name where that is who we run as, as it is without a daemon."""
         user = self.controller.instance.host.user()
-        return Who(uid, user.name if uid == user.uid else "", origin)
+        return Wished(wish, about, uid, user.name if uid == user.uid else "")
 
     def _check(self, wish: Wish) -> None:
         """Refuse a wish that is meant for another instance."""

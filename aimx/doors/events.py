@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
+    from aimx.controller.terms import Begun
     from reconcilers.receipt import Receipt
-    from reconcilers.step import Step
 
 FORMAT, FORMAT_VERSION = "aimx.event", "1.0"
 # How a line of the socket begins that is one, and no reply.
@@ -26,14 +26,14 @@ def event(kind: str, **members: Any) -> Event:
     return {"format": FORMAT, "format_version": FORMAT_VERSION, "type": kind, **members}
 
 
-def started(step: Step) -> Event:
+def started(begun: Begun) -> Event:
     """A step is taken now."""
     return event(
         "step-started",
-        step=step.id,
-        address=step.address,
-        phase=step.phase.name.lower(),
-        does=str(step.operation),
+        step=begun.step,
+        address=begun.address,
+        phase=begun.phase,
+        does=begun.does,
     )
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aimx.controller.terms import UNWATCHED, Watched
+from aimx.controller.terms import UNWATCHED, Begun, Watched
 from aimx.doors.events import Tell, finished, started
 from reconcilers.receipt import Receipt
-from reconcilers.step import Step
 
 
 def followed(
@@ -15,7 +14,7 @@ def followed(
 ) -> Watched:
     """Whoever applies tells each step."""
 
-    def begun(step: Step) -> None:
+    def begun(step: Begun) -> None:
         tell(started(step))
 
     def ended(receipt: Receipt, number: int, steps: int) -> None:

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeAlias
 
 from aimx.controller.instance import Instance
-from aimx.controller.terms import Review
-from reconcilers.roots import Roots
-from reconcilers.unread import Inbox, Unread, inboxes, with_unread
-
-# By the changes' addresses; those that could not be counted are left out.
-Count: TypeAlias = Callable[[Roots, Sequence[Inbox]], Mapping[str, Unread]]
-
-
-def uncounted(roots: Roots, inboxes: Sequence[Inbox]) -> Mapping[str, Unread]:
-    """Nobody is there to count."""
-    return {}
+from aimx.controller.terms import Count, Review
+from reconcilers.unread import inboxes, with_unread
 
 
 def counted(review: Review, instance: Instance, count: Count) -> Review:

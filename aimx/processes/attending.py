@@ -20,7 +20,6 @@ from aimx.doors.socket.server import Door
 from aimx.doors.socket.verbs import Submission, Verbs
 from aimx.processes.notify import Service
 from aimx.processes.opening import unheard
-from aimx.processes.unread import count
 from desired.desired import Desired
 from reconcilers.host.host import Access, ReconcileError
 
@@ -50,7 +49,7 @@ async def attend(
     verbs = Verbs(
         administrator=os.geteuid(),
         version=version("aimx-mail"),
-        administration=Daemon(controller, count),
+        administration=Daemon(controller),
         submission=submission,
     )
     door = Door(verbs.answer)

@@ -9,6 +9,7 @@ from aimx.controller.alone import Alone
 from aimx.controller.compiled import Compiled, compiled
 from aimx.controller.good import last_good
 from aimx.controller.instance import Instance
+from aimx.controller.results import account
 from aimx.controller.state import State
 from aimx.controller.terms import Consent, Watched
 from aimx.doors.exits import Exit
@@ -69,7 +70,7 @@ def _first_apply(
     except ReconcileError as cause:
         log.error("nothing could be applied", reason=str(cause))
         return cause
-    state.applied(applied)
+    state.applied(account(applied))
     for receipt in applied.receipts:
         if receipt.reason:
             log.error("step not done", step=receipt.step, reason=receipt.reason)

@@ -11,6 +11,7 @@ from aimx.controller.activation import Running as RunningActivation
 from aimx.controller.compiled import Compiled
 from aimx.controller.instance import Instance
 from aimx.controller.loop import Controller
+from aimx.controller.planner import OwnThread
 from aimx.controller.state import State
 from aimx.controller.terms import Watched
 from aimx.doors.exits import Exit
@@ -22,6 +23,7 @@ from aimx.processes.listening import BindError
 from aimx.processes.notify import service
 from aimx.processes.opening import UnservableError, opened, run, signals
 from aimx.processes.station import StationError
+from aimx.processes.unread import count
 from aimx.processes.worker import SilentError, WorkerGoneError
 from desired.desired import Desired
 
@@ -78,4 +80,5 @@ def _controller(
     )
     state.generation = engine.snapshot.id.generation
     state.active(engine.current)
-    return Controller(instance, activation, lambda: engine.current, state, watchman.pulse(state))
+    planner = OwnThread(instance, activation, count)
+    return Controller(instance, planner, lambda: engine.current, state, watchman.pulse(state))

@@ -12,6 +12,7 @@ from aimx.controller.activation import Running as RunningActivation
 from aimx.controller.compiled import Compiled
 from aimx.controller.instance import Instance
 from aimx.controller.loop import Controller
+from aimx.controller.planner import OwnThread
 from aimx.controller.probe import probe
 from aimx.controller.state import State
 from aimx.doors.exits import Exit
@@ -20,6 +21,7 @@ from aimx.doors.socket.verbs import Declined, Permission, Submitted
 from aimx.processes.attending import Watchman, attend
 from aimx.processes.notify import service
 from aimx.processes.opening import opened, run, signals
+from aimx.processes.unread import count
 from reconcilers.host.host import StepError
 
 log = structlog.get_logger()
@@ -100,10 +102,13 @@ async def _turned(controller: Controller) -> None:
 
 def _controller(instance: Instance, watchman: Watchman) -> Controller:
     engine, loop = Unmanned(), asyncio.get_running_loop()
-    activation = RunningActivation(engine, loop, instance.host, instance.roots)
+    activation = RunningActivation(
+        engine, loop, instance.host, instance.roots, lambda: engine.current
+    )
     state = State.after(instance)
     state.unmanned()
-    return Controller(instance, activation, lambda: engine.current, state, watchman.pulse(state))
+    planner = OwnThread(instance, activation, count)
+    return Controller(instance, planner, lambda: engine.current, state, watchman.pulse(state))
 
 
 def _standing(state: State) -> Exit:

@@ -17,12 +17,16 @@ from aimx.controller.alone import Alone
 from aimx.controller.compiled import Compiled, compiled
 from aimx.controller.instance import Instance
 from aimx.controller.loop import Controller
+from aimx.controller.planner import OwnThread
 from aimx.controller.pulse import Pulse
 from aimx.controller.state import State
-from aimx.controller.terms import Consent, Watched
+from aimx.controller.terms import Consent, Review, Watched
+from aimx.doors.wish import Wish
+from aimx.doors.wished import About, Answered, Wished
 from reconcilers.generations import Who
 from reconcilers.host.host import Access, StepError
 from reconcilers.host.local import LocalHost
+from reconcilers.intents import Pin
 from reconcilers.roots import Roots
 
 ME = Who(0, "root", "test")
@@ -98,6 +102,15 @@ class Served:
     def declare(self, *names: str, top: str = "") -> None:
         manifest(self.base, *names, top=top)
 
+    def review(self, consent: Consent | None = None, pin: Pin | None = None) -> Review:
+        """What an apply would do now."""
+        return self.instance.review(self.instance.in_force(pin), consent or Consent())
+
+    async def wish(self, about: About, removals: int = 0) -> Answered:
+        """As somebody asks for it, through the controller."""
+        wished = Wished(Wish(allow_removals=removals), about, ME.uid, ME.account)
+        return await self.controller.change(wished)
+
     def fail(self, ending: str) -> None:
         """From now on a directory whose path ends so cannot be made."""
         self.host.failing = ending
@@ -164,7 +177,8 @@ def serving(tmp_path: Path) -> Callable[[Callable[[Served], Awaitable[None]]], N
             beats: list[str] = []
             pulse = Pulse(0.02, lambda: beats.append("beat"), lambda: beats.append("settled"))
             current, state = lambda: engine.committed, State(instance)
-            controller = Controller(instance, running, current, state, pulse)
+            planner = OwnThread(instance, running)
+            controller = Controller(instance, planner, current, state, pulse)
             await scene(Served(tmp_path, instance, engine, controller, beats, host))
 
         asyncio.run(scened())

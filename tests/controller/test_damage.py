@@ -25,8 +25,10 @@ import pytest
 from aimx.cli.main import main
 from aimx.controller.activation import Running
 from aimx.controller.compiled import Compiled
+from aimx.controller.findings import valid
 from aimx.controller.instance import Instance
 from aimx.controller.loop import Controller
+from aimx.controller.planner import OwnThread
 from aimx.controller.state import State
 from aimx.controller.terms import Watched
 from aimx.doors.exits import Exit
@@ -247,7 +249,8 @@ class Trials:
         instance = self.instance
         state, loop = State.after(instance), asyncio.get_running_loop()
         running = Running(engine, loop, instance.host, instance.roots, lambda: engine.committed)
-        await Controller(instance, running, lambda: engine.committed, state).turn()
+        planner = OwnThread(instance, running)
+        await Controller(instance, planner, lambda: engine.committed, state).turn()
         found = state.conditions.by_type.get("Converged")
         return found.message if found else ""
 
@@ -310,7 +313,7 @@ def trials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trials]:
         assert made._command(*apply)[0] == Exit.DONE
         (base / LETTER).write_text('+++\nid = "2026-01-02-030405-hello"\n+++\n')
         state = State.after(made.instance)
-        state.valid(made.instance.in_force())
+        state.found(valid(made.instance.in_force()))
         state.save()
         holder = '{"pid": 1, "uid": 0, "command": "x", "since": "2026-01-01T00:00:00+00:00"}\n'
         (base / "data/.aimx/lock.holder").write_text(holder)

@@ -8,12 +8,13 @@ import pytest
 
 from aimx.controller.pinned import Back, PinError
 from aimx.controller.state import State
-from aimx.controller.terms import Consent, StaleError
+from aimx.controller.terms import Consent
+from aimx.doors.exits import Exit
+from aimx.doors.wish import Intent
+from aimx.doors.wished import Apply
 from reconcilers import generations
-from reconcilers.generations import Rollback, Who
+from reconcilers.generations import Rollback
 from reconcilers.intents import Pin, Suspension
-
-ME = Who(0, "root", "test")
 
 
 def suspension(served, hours: int = 2) -> Suspension:
@@ -21,14 +22,20 @@ def suspension(served, hours: int = 2) -> Suspension:
     return Suspension(now + timedelta(hours=hours), "the mail moves house", 0, now)
 
 
+def suspend(served, said: Suspension) -> None:
+    """As the socket's verb does."""
+    served.instance.suspend(said)
+    served.controller.nudge()
+
+
 async def gone_back(served, number: int | None = None, removals: int = 5) -> Pin:
     """As whoever has seen the plan says it."""
-    controller, back = served.controller, Back(0, number, "it eats mail")
-    consent = Consent(removals)
-    pin = served.instance.back(back)
-    review = await controller.review(consent, pin)
-    applied, pin = await controller.roll_back(back, review.id, ME, consent)
-    assert applied.summary.is_complete
+    back = served.instance.back(Back(0, number))
+    plan = served.review(Consent(removals), back).id
+    answered = await served.wish(Intent("ROLLBACK", plan, number, "", "it eats mail"), removals)
+    assert answered.account.summary.is_complete
+    pin = served.instance.intents().pin
+    assert isinstance(pin, Pin)
     return pin
 
 
@@ -73,7 +80,7 @@ def test_after_a_rollback_nothing_is_left_to_do(serving):
         await served.controller.turn()
         await gone_back(served)
 
-        assert (await served.controller.review(Consent())).plan.is_empty
+        assert served.review().plan.is_empty
 
     serving(scene)
 
@@ -84,10 +91,10 @@ def test_a_lifted_pin_puts_the_manifest_on_disk_in_force(serving):
         await served.controller.turn()
         pin = await gone_back(served)
 
-        lifted = await served.controller.resume(ME)
+        lifted = await served.wish(Intent("RESUME"))
         await served.controller.turn()
 
-        assert lifted.pin == pin
+        assert f"The pin of generation {pin.generation} is lifted" in lifted.answer.output
         assert served.routes == ["info", "postmaster"]
         assert served.controller.state.document(daemon=True)["pin"] is None
 
@@ -125,7 +132,7 @@ def test_a_move_since_is_inverted_and_the_mail_comes_back(serving):
 
         assert kept.read_text() == "mail"
         assert served.routes == served.boxes == ["postmaster"]
-        assert (await served.controller.review(Consent())).plan.is_empty
+        assert served.review().plan.is_empty
 
     serving(scene)
 
@@ -173,13 +180,11 @@ def test_a_rollback_that_the_engine_refuses_pins_nothing(serving):
         served.declare("postmaster", "info")
         await served.controller.turn()
         served.engine.refusal = "inbound cannot run on it"
-        back = Back(0, 1)
-        pin = served.instance.back(back)
-        review = await served.controller.review(Consent(5), pin)
+        plan = served.review(Consent(5), served.instance.back(Back(0, 1))).id
 
-        applied, _ = await served.controller.roll_back(back, review.id, ME, Consent(5))
+        answered = await served.wish(Intent("ROLLBACK", plan, 1), removals=5)
 
-        assert not applied.summary.is_complete
+        assert not answered.account.summary.is_complete
         assert served.instance.intents().pin is None
 
     serving(scene)
@@ -226,7 +231,7 @@ def test_a_damaged_pin_stops_applying_and_says_the_way_out(serving):
         assert served.condition("Suspended") == ("True", "Unreadable")
         assert served.condition("Converged")[0] == "False"
 
-        await served.controller.resume(ME)
+        await served.wish(Intent("RESUME"))
         await served.controller.turn()
         assert served.routes == ["info", "postmaster"]
 
@@ -235,7 +240,7 @@ def test_a_damaged_pin_stops_applying_and_says_the_way_out(serving):
 
 def test_while_suspended_nothing_is_applied_and_what_would_be_is_shown(serving):
     async def scene(served) -> None:
-        await served.controller.suspend(suspension(served))
+        suspend(served, suspension(served))
         served.declare("postmaster", "info")
 
         await served.controller.turn()
@@ -249,10 +254,10 @@ def test_while_suspended_nothing_is_applied_and_what_would_be_is_shown(serving):
 
 def test_what_somebody_applies_while_suspended_is_applied(serving):
     async def scene(served) -> None:
-        await served.controller.suspend(suspension(served))
+        suspend(served, suspension(served))
         served.declare("postmaster", "info")
 
-        await served.controller.apply(None, ME, Consent())
+        await served.wish(Apply(None))
         await served.controller.turn()
 
         assert served.routes == ["info", "postmaster"]
@@ -264,14 +269,14 @@ def test_what_somebody_applies_while_suspended_is_applied(serving):
 @pytest.mark.parametrize("ending", ["resumed", "over"])
 def test_a_suspension_ends_when_it_is_over_or_somebody_says_so(serving, ending):
     async def scene(served) -> None:
-        await served.controller.suspend(suspension(served))
+        suspend(served, suspension(served))
         served.declare("postmaster", "info")
         await served.controller.turn()
 
         if ending == "resumed":
-            await served.controller.resume(ME)
+            await served.wish(Intent("RESUME"))
         else:
-            await served.controller.suspend(suspension(served, hours=-1))
+            suspend(served, suspension(served, hours=-1))
         await served.controller.turn()
 
         assert served.routes == ["info", "postmaster"]
@@ -284,7 +289,7 @@ def test_the_loop_looks_again_when_a_suspension_ends(serving):
     async def scene(served) -> None:
         now = served.instance.host.now()
         soon = Suspension(now + timedelta(seconds=2), "", 0, now)
-        await served.controller.suspend(soon)
+        suspend(served, soon)
         served.declare("postmaster", "info")
 
         await served.controller.turn()
@@ -300,7 +305,7 @@ def test_approving_the_plan_that_waits_carries_out_exactly_that(serving):
         await served.controller.turn()
         waiting = served.controller.state.pending_plan
 
-        await served.controller.approve(waiting[7:23], ME)
+        await served.wish(Intent("APPROVE", waiting[7:23]))
         await served.controller.turn()
 
         assert served.boxes == served.routes == ["info"]
@@ -317,9 +322,9 @@ def test_a_plan_that_waits_no_more_is_not_carried_out(serving):
         waiting = served.controller.state.pending_plan
         served.declare("info", "more")
 
-        with pytest.raises(StaleError):
-            await served.controller.approve(waiting, ME)
+        answered = await served.wish(Intent("APPROVE", waiting))
 
+        assert answered.answer.exit == Exit.STALE
         assert "postmaster" in served.boxes
 
     serving(scene)
@@ -334,7 +339,7 @@ def test_where_the_guard_refuses_the_plan_can_be_approved(serving):
         await served.controller.turn()
         assert served.routes == sorted([*names, "postmaster"])
 
-        await served.controller.approve(served.controller.state.pending_plan, ME)
+        await served.wish(Intent("APPROVE", served.controller.state.pending_plan))
 
         assert served.routes == ["postmaster"]
 
@@ -346,7 +351,7 @@ def test_where_nothing_is_applied_by_itself_it_can_be_approved(serving):
         served.declare("postmaster", "info", top='[controller]\nauto_apply = "none"\n')
         await served.controller.turn()
 
-        await served.controller.approve(served.controller.state.pending_plan, ME)
+        await served.wish(Intent("APPROVE", served.controller.state.pending_plan))
 
         assert served.routes == ["info", "postmaster"]
 

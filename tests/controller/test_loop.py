@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 import watchfiles
 
-from aimx.controller.terms import Consent, StaleError
-from reconcilers.generations import Who
-
-ME = Who(0, "root", "test")
+from aimx.controller.terms import Consent
+from aimx.doors.exits import Exit
+from aimx.doors.wished import Apply
 
 
 def test_a_new_mailbox_is_there_and_the_engine_knows_it(serving):
@@ -87,12 +86,12 @@ def test_a_removal_that_somebody_asked_for_is_carried_out(serving):
     async def scene(served) -> None:
         served.declare("info")
         await served.controller.turn()
-        waiting = await served.controller.review(Consent(removals=1))
+        waiting = served.review(Consent(removals=1))
 
-        applied = await served.controller.apply(waiting.id, ME, Consent(removals=1))
+        answered = await served.wish(Apply(waiting.id), removals=1)
         await served.controller.turn()
 
-        assert applied.summary.is_complete
+        assert answered.account.summary.is_complete
         assert served.boxes == served.routes == ["info"]
         assert served.condition("PendingApproval") == ("False", "")
 
@@ -102,12 +101,12 @@ def test_a_removal_that_somebody_asked_for_is_carried_out(serving):
 def test_a_plan_that_no_longer_fits_is_not_carried_out(serving):
     async def scene(served) -> None:
         served.declare("postmaster", "info")
-        seen = await served.controller.review(Consent())
+        seen = served.review()
         served.declare("postmaster", "info", "more")
 
-        with pytest.raises(StaleError):
-            await served.controller.apply(seen.id, ME, Consent())
+        answered = await served.wish(Apply(seen.id))
 
+        assert answered.answer.exit == Exit.STALE
         assert served.boxes == ["postmaster"]
 
     serving(scene)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
@@ -16,10 +17,12 @@ from aimx.controller.activation import Running
 from aimx.controller.alone import Alone
 from aimx.controller.instance import Instance
 from aimx.controller.loop import Controller
+from aimx.controller.planner import OwnThread
 from aimx.controller.retention import Retention
 from aimx.controller.state import State
-from aimx.controller.terms import Consent, Errand, Watched
+from aimx.controller.terms import Consent, Watched
 from reconcilers.generations import Who
+from reconcilers.host.host import Access
 from reconcilers.host.local import LocalHost
 from reconcilers.locks import apply_lock
 from reconcilers.roots import Roots
@@ -33,6 +36,12 @@ class Later(LocalHost):
     """A machine whose clock is ahead by as much as a test says."""
 
     ahead = timedelta()
+    locking: Callable[[], object] | None = None  # What somebody does before a lock is taken.
+
+    def replace(self, path: PurePosixPath, content: bytes, access: Access) -> None:
+        if path.name == "lock.holder" and self.locking is not None:
+            self.locking()
+        super().replace(path, content, access)
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.ahead
@@ -70,7 +79,8 @@ class Aside:
             roots = self.instance.roots
             running = Running(Idle(), asyncio.get_running_loop(), self.host, roots)
             state = State(self.instance)
-            controller = Controller(self.instance, running, lambda: None, state)
+            planner = OwnThread(self.instance, running)
+            controller = Controller(self.instance, planner, lambda: None, state)
             await Retention(self.instance, controller.carry_out).turn()
 
         with capture_logs() as logged:
@@ -156,16 +166,10 @@ def test_while_somebody_has_the_lock_nothing_goes_and_then_it_does(aside):
 
 
 def test_what_was_restored_meanwhile_is_not_missed_by_the_job(aside):
-    async def restored_first(planned: object, expected: str, who: Who) -> Errand:
-        path = Path(aside.instance.roots.tombstones)
-        (path / "info@example.com.2").rename(path.parent / "restored")
-        return aside.instance.run(
-            planned, expected, Alone(aside.host, aside.instance.roots), who, Watched()
-        )
+    path = Path(aside.instance.roots.tombstones)
+    aside.host.locking = lambda: (path / "info@example.com.2").rename(path.parent / "restored")
 
-    aside.host.ahead = timedelta(days=31)
-    with capture_logs() as logged:
-        asyncio.run(Retention(aside.instance, restored_first).turn())
+    (line,) = aside.pass_by(timedelta(days=31))
 
-    assert [each["event"] for each in logged] == ["tombstone not purged"]
+    assert line["event"] == "tombstone not purged"
     assert (Path(aside.instance.roots.state) / "restored").is_dir()

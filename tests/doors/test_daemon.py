@@ -6,6 +6,7 @@ import pytest
 from aimx.controller.activation import Running
 from aimx.controller.instance import Instance
 from aimx.controller.loop import Controller
+from aimx.controller.planner import OwnThread
 from aimx.controller.state import State
 from aimx.doors.daemon import Daemon
 from aimx.doors.exits import Exit
@@ -30,7 +31,8 @@ def asked(tmp_path):
     def answer(**given: str) -> Answer:
         async def ask() -> Answer:
             running = Running(None, asyncio.get_running_loop(), instance.host, instance.roots)
-            controller = Controller(instance, running, lambda: None, State(instance))
+            planner = OwnThread(instance, running)
+            controller = Controller(instance, planner, lambda: None, State(instance))
             return await Daemon(controller).plan(Wish(roots=given))
 
         return asyncio.run(ask())

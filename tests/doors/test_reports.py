@@ -12,6 +12,7 @@ from aimx.controller.activation import Running
 from aimx.controller.alone import Alone
 from aimx.controller.instance import Instance
 from aimx.controller.loop import Controller
+from aimx.controller.planner import OwnThread
 from aimx.controller.state import State
 from aimx.controller.terms import Consent, Watched
 from aimx.doors.authorize import Caller
@@ -58,7 +59,8 @@ def instance(tmp_path):
 def through_the_socket(instance, head: dict[str, str], verb: str, uid: int):
     async def ask() -> bytes:
         running = Running(None, asyncio.get_running_loop(), instance.host, instance.roots)
-        controller = Controller(instance, running, lambda: None, State(instance))
+        planner = OwnThread(instance, running)
+        controller = Controller(instance, planner, lambda: None, State(instance))
         verbs = Verbs(os.geteuid(), "1.2.3", Daemon(controller), None)
         lines = [f"AIMX/1 {verb}", *(f"{name}: {value}" for name, value in head.items())]
         request = frames.parse([line.encode() for line in lines])

@@ -1,0 +1,174 @@
+"""What the controller does by itself: a look, and an apply of what may be applied unasked.
+
+All of it is decided in one place and from one look. Where something is to be applied that is one
+under the lock, so that nothing goes of which nobody could know when it was let go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, replace
+
+from aimx.controller.findings import Findings, invalid, pending, settled, valid, waiting
+from aimx.controller.results import account
+from aimx.controller.sources import digest
+from aimx.controller.terms import EVERY, Account, Consent, Review
+from aimx.controller.workplace import Workplace
+from desired.manifest import Reading
+from desired.problem import ManifestError
+from reconcilers.generations import Who
+from reconcilers.host.host import ReconcileError
+from reconcilers.intents import Intents, Pin
+from reconcilers.safety import removes
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """What came of it."""
+
+    findings: Findings
+    attempted: str = ""  # The digest of the manifest in force; empty: there is none.
+    resync: float = 0.0  # In how many seconds to look again, though nothing changes.
+    account: Account | None = None  # Of the apply, where there was one.
+    failure: str = ""  # Why it did not get to its end.
+    refused: str = ""  # Why the engine does not run on what it could run on.
+    complaint: str = ""  # What is wrong with the manifest on disk.
+    problems: int = 0
+    stale: bool = False  # The sources were other ones by then; nothing was done.
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Look at the manifest and at the machine, and do what may be done."""
+
+    who: Who
+    manifest: str  # The digest of the sources as they were just now; empty: there are none.
+    held: Mapping[str, str]  # What waits for its next try, by address, and why its last one failed.
+    likely: bool = False  # The manifest is another, so that something is to be applied.
+
+    def done(self, at: Workplace) -> Turned:
+        intents = at.instance.intents()
+        turned = self._understood(at, intents)
+        if turned.stale:
+            return turned
+        try:
+            if turned.complaint and not isinstance(intents.pin, Pin):
+                # The last good generation goes on, with the certificate as it is by now.
+                return replace(turned, refused=at.engine.refresh())
+            return self._converged(at, turned, intents)
+        except ManifestError:
+            return _STALE
+        except ReconcileError as cause:
+            return replace(turned, failure=str(cause))
+
+    def _understood(self, at: Workplace, intents: Intents) -> Turned:
+        """What the manifest on disk is, whether it is in force or not."""
+        try:
+            sources = at.instance.sources()
+        except ManifestError as cause:
+            return _STALE if self.manifest else _complaining(cause, intents)
+        if digest(sources) != self.manifest:
+            return _STALE
+        try:
+            return Turned(valid(at.instance.read(sources)))
+        except ManifestError as cause:
+            return _complaining(cause, intents)
+
+    def _converged(self, at: Workplace, turned: Turned, intents: Intents) -> Turned:
+        """Look but once, under the lock, where something will have to be done under it."""
+        if not self.likely or intents.suspension is not None:
+            found = self._decided(at, turned, intents, may_apply=False)
+            if found is not None:
+                return found
+        with at.instance.locked(self.who):
+            found = self._decided(at, turned, at.instance.intents(), may_apply=True)
+        assert found is not None
+        return found
+
+    def _decided(
+        self, at: Workplace, turned: Turned, intents: Intents, *, may_apply: bool
+    ) -> Turned | None:
+        """What is, or has been, done about the manifest in force.
+
+        None where something is to be applied, which is not to be done now.
+        """
+        reading = at.instance.in_force(intents=intents)
+        desired = reading.desired
+        if intents.pin is None and digest(desired.sources) != self.manifest:
+            return _STALE
+        resync = desired.controller.resync.total_seconds()
+        turned = replace(turned, attempted=desired.digest, resync=resync)
+        whole = at.instance.review(reading, Consent(EVERY, held=self.held))
+        automatic = at.instance.automatic(desired)
+        removing = any(map(removes, whole.plan.changes))
+        if intents.suspension is not None or automatic == "none":
+            refused = at.engine.refresh()
+            asks = automatic == "none" or removing
+            findings = pending(whole).then(_asked(at, reading if asks else None))
+            return _found(turned, findings, refused=refused)
+        drifted = _only_reported(reading, whole)
+        allowed = whole
+        if removing or drifted:
+            kept = removing and automatic == "safe"
+            removals = 0 if removing else EVERY
+            consent = Consent(removals, withheld=kept, held=self.held, reported=drifted)
+            allowed = at.instance.review(reading, consent)
+        waits = removing and whole.id != allowed.id
+        if not _is_due(reading, allowed):
+            refused = at.engine.refresh()
+            generation = allowed.plan.generation
+            findings = settled(allowed, generation=generation, applied=False, waits=waits)
+        elif may_apply:
+            turned, refused = self._applied(at, turned, allowed)
+            if turned.account is None or turned.failure:
+                return replace(turned, refused=refused)
+            generation = turned.account.summary.generation
+            findings = settled(allowed, generation=generation, applied=True, waits=waits)
+        else:
+            return None
+        findings = findings.then(_asked(at, reading if waits else None))
+        return _found(turned, findings, refused=refused)
+
+    def _applied(self, at: Workplace, turned: Turned, allowed: Review) -> tuple[Turned, str]:
+        applied = at.instance.carry_out(allowed, at.engine, self.who, at.watched)
+        told = account(applied)
+        refused = "" if applied.swapped else at.engine.refresh()
+        failure = "" if told.summary.is_complete else told.reason
+        return replace(turned, account=told, failure=failure), refused
+
+
+_STALE = Turned(Findings(), stale=True)
+
+
+def _complaining(cause: ManifestError, intents: Intents) -> Turned:
+    findings = invalid(cause, pinned=isinstance(intents.pin, Pin))
+    return Turned(findings, complaint=str(cause), problems=len(cause.problems))
+
+
+def _found(turned: Turned, findings: Findings, *, refused: str) -> Turned:
+    return replace(turned, findings=turned.findings.then(findings), refused=refused)
+
+
+def _asked(at: Workplace, reading: Reading | None) -> Findings:
+    """The plan that somebody may approve: all that is left, and all of it tried."""
+    return waiting(at.instance.review(reading, Consent(EVERY)) if reading is not None else None)
+
+
+def _is_due(reading: Reading, allowed: Review) -> bool:
+    """Whether to apply: not where a rule refuses, or drift alone is only to be reported."""
+    pending = allowed.plan.pending
+    if allowed.plan.refused or not pending:
+        return False
+    reported = reading.desired.policy.drift == "report"
+    return not (reported and all(change.drifted for change in pending))
+
+
+def _only_reported(reading: Reading, whole: Review) -> Set[str]:
+    """Drift that no apply repairs by itself, where something else is to be done.
+
+    The engine config holds what is wanted too, and is written with it.
+    """
+    pending = whole.plan.pending
+    if reading.desired.policy.drift != "report" or all(change.drifted for change in pending):
+        return frozenset()
+    return {each.address for each in pending if each.drifted and each.kind != "config"}

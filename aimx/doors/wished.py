@@ -1,0 +1,227 @@
+"""A wish carried out about an instance: the same by a daemon and by a command alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeAlias
+
+from aimx.controller.amendments import command
+from aimx.controller.pinned import PinError
+from aimx.controller.results import account
+from aimx.controller.terms import EVERY, Account, Applied, Consent, StaleError, is_meant
+from aimx.controller.workplace import Workplace
+from aimx.doors import intents
+from aimx.doors.answers import against, answering, applied, consent, planned
+from aimx.doors.unread import counted
+from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
+from desired.problem import ManifestError
+from reconcilers.generations import Who
+from reconcilers.journal import unfinished
+from reconcilers.report.saved import SavedPlan
+from reconcilers.state import require_ours
+
+_UNSERVED = "No daemon runs here to take it up; `aimx serve` begins with it.\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Show what an apply would do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Carry out the plan of this id; None: whatever the plan is now."""
+
+    plan: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ApplySaved:
+    """Carry out exactly the plan that was saved with this content."""
+
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstones:
+    """List them, show what would be done about one, or carry out the plan of this id."""
+
+    errand: Errand
+    plan_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Tell how the resources stand, as data."""
+
+
+About: TypeAlias = Look | Apply | ApplySaved | Intent | Question | Tombstones | Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answer, and what it was an answer after."""
+
+    answer: Answer
+    account: Account | None = None  # Of the apply, where there was one.
+    refused: str = ""  # Why the engine does not run on what it could run on.
+
+
+@dataclass(frozen=True, slots=True)
+class Wished:
+    """Somebody's wish, as a job."""
+
+    wish: Wish
+    about: About
+    uid: int = 0  # Of whoever wishes.
+    account: str = ""  # Their name, where it is known.
+
+    def done(self, at: Workplace) -> Answered:
+        """Also what keeps a wish from being carried out is an answer."""
+        carried = _Carried(at, self.wish, self)
+        with answering(self.wish) as answers:
+            answers.append(carried.answer(self.about))
+        done = carried.applied
+        if done is None:
+            return Answered(answers[0])
+        return Answered(answers[0], account(done), "" if done.swapped else at.engine.refresh())
+
+    @property
+    def who(self) -> Who:
+        return Who(self.uid, self.account, self._origin)
+
+    @property
+    def _origin(self) -> str:
+        match self.about:
+            case Intent(verb):
+                return f"aimx {verb.lower()}"
+            case Tombstones(errand):
+                return f"aimx tombstones {errand.does}"
+            case _:
+                amendment = self.wish.amendment
+                return f"aimx {command(amendment)}" if amendment else "aimx apply"
+
+
+@dataclass(slots=True)
+class _Carried:
+    """One wish under way, and the apply that it came to."""
+
+    at: Workplace
+    wish: Wish
+    job: Wished
+    applied: Applied | None = field(default=None)
+
+    def answer(self, about: About) -> Answer:
+        match about:
+            case Look():
+                return self._plan()
+            case Apply(plan_id):
+                return self._ended(self._apply(plan_id, consent(self.wish)))
+            case ApplySaved(content):
+                return self._saved(content)
+            case Intent():
+                return self._intended(about)
+            case Tombstones():
+                return self._tombstones(about)
+            case Question():
+                from aimx.doors.reports import reported  # A plan takes none of it.
+
+                return reported(self.at.instance, self.wish, about)
+            case Standing():
+                return self._standing()
+
+    def _plan(self) -> Answer:
+        instance, wish = self.at.instance, self.wish
+        with instance.looking() as host:
+            require_ours(host, instance.roots)
+        if wish.amendment:
+            _, review = instance.proposing(wish.amendment, consent(wish))
+        else:
+            review = instance.review(instance.in_force(), consent(wish))
+            # Of an amendment what may not go is left to do.
+            instance.foresee(review)
+        review = counted(review, instance, self.at.count)
+        # A daemon may be in the middle of one.
+        interrupted = not self.at.is_served and unfinished(instance.host, instance.roots)
+        position = instance.position()
+        shown = planned(review, wish, instance.roots, position, interrupted=interrupted)
+        return intents.noticed(shown, instance.intents(), wish)
+
+    def _saved(self, content: str) -> Answer:
+        saved = self.at.instance.load(content.encode())
+        with against(saved):
+            agreed = Consent(saved.allow_removals, saved.purge)
+            return self._ended(self._apply(saved.plan_id, agreed, saved))
+
+    def _apply(
+        self, plan_id: str | None, consent: Consent, saved: SavedPlan | None = None
+    ) -> Applied:
+        at, amendment = self.at, self.wish.amendment
+        self.applied = at.instance.apply(
+            plan_id, at.engine, self.job.who, consent, at.watched, saved, amendment=amendment
+        )
+        return self.applied
+
+    def _ended(self, done: Applied) -> Answer:
+        """How an apply ended, and whether anybody is there to run on what it wrote."""
+        answer = applied(done, self.wish)
+        if self.at.is_served or self.wish.view == "json" or not done.swapped:
+            return answer
+        return replace(answer, output=f"{answer.output}{_UNSERVED}")
+
+    def _intended(self, intent: Intent) -> Answer:
+        instance, who = self.at.instance, self.job.who
+        match intent.verb:
+            case "ROLLBACK":
+                return self._gone_back(intent)
+            case "SUSPEND":
+                said = intents.suspension(intent, who.uid, instance.host.now())
+                instance.suspend(said)
+                return intents.suspended(said)
+            case "RESUME":
+                return intents.resumed(instance.resume(who))
+            case "APPROVE":
+                return self._approved(intent)
+
+    def _gone_back(self, intent: Intent) -> Answer:
+        at, wish, consent = self.at, self.wish, Consent(self.wish.allow_removals)
+        pin = at.instance.back(intents.back(intent, self.job.uid))
+        if not intent.plan:
+            review = at.instance.review(at.instance.in_force(pin), consent)
+            return intents.way_back(counted(review, at.instance, at.count), pin, wish, at.instance)
+        self.applied = at.instance.apply(
+            intent.plan, at.engine, self.job.who, consent, at.watched, pin=pin
+        )
+        holds = at.instance.holds(pin)
+        return intents.gone_back(self._ended(self.applied), pin, wish, holds=holds)
+
+    def _approved(self, intent: Intent) -> Answer:
+        instance, consent = self.at.instance, Consent(EVERY)
+        review = instance.review(instance.in_force(), consent)
+        if not is_meant(intent.plan, review.id):
+            return intents.outdated(review.plan, self.wish)
+        try:
+            return self._ended(self._apply(review.id, consent))
+        except StaleError as cause:
+            return intents.outdated(cause.plan, self.wish)
+
+    def _tombstones(self, about: Tombstones) -> Answer:
+        from aimx.doors.tombstones import finished, plan_of, shown
+
+        at, errand = self.at, about.errand
+        if about.plan_id is None:
+            return shown(at.instance, self.wish, errand)
+        planned = partial(plan_of, at.instance, errand)
+        done = at.instance.run(planned, about.plan_id, at.engine, self.job.who, at.watched)
+        return finished(done, self.wish)
+
+    def _standing(self) -> Answer:
+        from aimx.doors.reports import standing
+
+        try:
+            review = self.at.instance.review(self.at.instance.in_force(), Consent())
+        except (ManifestError, PinError):
+            return Answer(0, json.dumps({"resources": [], "unchanged": 0}))
+        return Answer(0, json.dumps(standing(self.at.instance, review, self.wish)))
