@@ -101,7 +101,9 @@ def _edit(before: tuple[Source, ...], after: tuple[Source, ...]) -> _Edit | None
     if len(differing) != 1:
         return None
     (old, new), *_ = differing
-    if any(mark in text for mark in _MISLEADING for text in (old.raw, new.raw)):
+    texts = (old.raw, new.raw)
+    # Half a line end at the very end is no line end, and not legal.
+    if any(mark in text for mark in _MISLEADING for text in texts) or new.raw.endswith(b"\r"):
         return None
     (above, before_it), (above_new, after_it) = map(_parted, (old.raw, new.raw))
     return _between(old.name, above, before_it, after_it) if above == above_new else None

@@ -97,6 +97,7 @@ OTHERWISE = {
     "more than an owner": (TOP + MANY, TOP + MANY + box("new@a.com", rest='trust = "none"\n')),
     "an owner twice": (TOP + MANY, TOP + MANY + box("new@a.com", rest='owner = "bob"\n')),
     "the end of a header": (TOP + MANY, TOP + MANY + '[mailboxes."new@a.com"\n'),
+    "half a line end": (TOP + MANY, TOP + MANY + "\r"),
     "no end of a line": (
         TOP + "[smtp]\nmax_recipients = 7\n",
         TOP + box("new@a.com").rstrip("\n") + "[smtp]\nmax_recipients = 7\n",
