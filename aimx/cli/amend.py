@@ -13,6 +13,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only show what it would change")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--json", action="store_true", help="the plan, or the outcome, as data")
+    apply.parallelism(parser)
     # As `aimx apply` has them.
     parser.set_defaults(plan=None, events=False, wait=None)
 

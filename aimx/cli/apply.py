@@ -35,13 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     form.add_argument(
         "--events", action="store_true", help="what happens as lines of JSON, while it happens"
     )
-    parser.add_argument(
-        "--parallelism",
-        type=_lanes,
-        default=0,
-        metavar="N",
-        help="take up to N independent steps at a time; 1: always in the same order",
-    )
+    parallelism(parser)
     parser.add_argument(
         "--wait",
         nargs="?",
@@ -53,6 +47,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     removals(parser)
     purging(parser)
+
+
+def parallelism(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--parallelism",
+        type=_lanes,
+        default=0,
+        metavar="N",
+        help="take up to N independent steps at a time; 1: always in the same order",
+    )
 
 
 def _seconds(text: str) -> int:

@@ -14,7 +14,8 @@ from .commands import run
 from .found import MESSAGE
 
 OWNER = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-APPLY = ("apply", "--yes", "--parallelism", "1")
+_SO = ("--yes", "--parallelism", "1")
+APPLY = ("apply", *_SO)
 
 
 def manifest(domains: Sequence[str], *mailboxes: str, rest: str = "") -> str:
@@ -82,6 +83,14 @@ def _is_back(base: Path) -> bool:
 
 def _has_manifest(base: Path) -> bool:
     return (base / "config/manifest.toml").exists()
+
+
+def _has_second_domain(base: Path) -> bool:
+    return "b.example" in (base / "config/manifest.toml").read_text()
+
+
+def _has_one_domain(base: Path) -> bool:
+    return not _has_second_domain(base)
 
 
 def _is_lifted(base: Path) -> bool:
@@ -157,6 +166,13 @@ SCENARIOS = {
     ),
     # A domain with its key, and its mailbox.
     "leave": Scenario((ALL,), manifest(ONE, INFO, OPS), (*APPLY, "--allow-removals", "2")),
+    # The same by commands, which edit the manifest first: once it says so, an apply finishes it.
+    "domains-add": Scenario(
+        (manifest(ONE, INFO),), "", ("domains", "add", "b.example", *_SO), finish=_has_second_domain
+    ),
+    "domains-remove": Scenario(
+        (ALL,), "", ("domains", "remove", "b.example", "--force", *_SO), finish=_has_one_domain
+    ),
     # A move is taken back, and what came since leaves.
     "rollback": Scenario(
         (manifest(TWO, INFO, OPS), _MOVED),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from desired.names import Domain, InvalidNameError
 from reconcilers.change import Action, Blocked, Change
 from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.host.host import Access, Entry
-from reconcilers.operations import MakeDirectory
+from reconcilers.operations import MakeDirectory, RemoveFile, WriteFile
 from reconcilers.reconciler import Keys, World
+from reconcilers.removing import Prune
 from reconcilers.roots import FOLDERS
 from reconcilers.standing import (
     Standing,
@@ -21,6 +24,8 @@ from reconcilers.standing import (
     foreign_owner,
 )
 from reconcilers.step import Operation, Phase
+
+_LEFT = "it left the manifest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,11 @@ class MailTree:
 
 
 class DomainReconciler:
-    """A domain that left the manifest is forgotten: what is in its tree is mail, and stays."""
+    """A domain that left the manifest is forgotten: its tree goes, but for what is in it.
+
+    That it goes is written down under `retiring/` before the engine config forgets the domain, so
+    that the next apply finishes what a killed one began.
+    """
 
     kind: str = "domain"
     activates: bool = False
@@ -50,7 +59,8 @@ class DomainReconciler:
             {domain.name.ascii for domain in world.applied.domains} if world.applied else set()
         )
         looked_at = world.within(self.kind, wanted)
-        names = sorted(looked_at.keys() | (applied - wanted.keys()))
+        gone = applied | set(_under_way(world))
+        names = sorted(looked_at.keys() | (gone - wanted.keys()))
         entries = world.host.look_within(world.roots.data, names) or {}
         data = world.host.look(world.roots.data)
         seen = {name: _observed(world, name, entries.get(name), data) for name in names}
@@ -80,8 +90,10 @@ class DomainReconciler:
                     drifted=True,
                 )
             case Surplus():
-                kept = f"What is in {world.roots.domain(name)} stays there."
-                return Change(address, Action.FORGET, "it left the manifest", notes=(kept,))
+                begun = world.applied is None or world.applied.domain(name) is None
+                why = "its removal was begun and is not finished" if begun else _LEFT
+                kept = f"{world.roots.domain(name)} goes; what is no mailbox's stays in it."
+                return Change(address, Action.FORGET, why, notes=(kept,))
 
     def asked_by(self, name: str, world: World) -> Keys:
         return world.keys_of_domain(name)
@@ -95,11 +107,28 @@ class DomainReconciler:
             case Changed(_, _, observed):
                 pass
             case Surplus():
+                yield from _retirement(difference.name, world)
                 return
         wanted = access(0o755, world.host.user())
         for path, standing in _paths(world, difference.name, observed):
             if standing != wanted:
                 yield Phase.STORAGE, MakeDirectory(path, wanted)
+
+
+def _under_way(world: World) -> Iterator[str]:
+    """The domains whose removal was begun and not finished: mailboxes have an `@`."""
+    for name in world.host.names(world.roots.retiring) or ():
+        with suppress(InvalidNameError):  # What somebody else put there is theirs.
+            yield Domain.parse(name).ascii
+
+
+def _retirement(name: str, world: World) -> Iterator[tuple[Phase, Operation]]:
+    """After the mail of its mailboxes is set aside, which empties the tree."""
+    user, begun = world.host.user(), world.roots.retiring / name
+    yield Phase.STORAGE, MakeDirectory(world.roots.retiring, access(0o700, user))
+    yield Phase.STORAGE, WriteFile(begun, b"", access(0o600, user))
+    yield Phase.MARKER, Prune(world.roots.domain(name))
+    yield Phase.MARKER, RemoveFile(begun)
 
 
 def _observed(world: World, name: str, entry: Entry | None, data: Entry | None) -> MailTree:
