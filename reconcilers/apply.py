@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
 from itertools import islice
 
 from reconcilers.host.host import ReconcileError
@@ -26,7 +29,8 @@ _TOGETHER = {Phase.MIGRATE, Phase.PREPARE, Phase.RELOCATE, Phase.CONFIG, Phase.C
 _SIDE_BY_SIDE = {Phase.KEYS}
 # How far ahead to look for a step that needs none of those under way.
 _AHEAD = 8  # Steps for each lane.
-# Where a directory is made in less time than a line of the journal, lines are written together.
+# Where a directory is made in less time than a line of the journal, lines are written together,
+# what is done already is taken once more, and no directory gets another place.
 _SHORT = {Phase.STORAGE}
 _INTENTS = 64  # At a time.
 
@@ -60,7 +64,10 @@ def apply(
     for phase in Phase:
         if phase is Phase.CONFIG and interrupted:
             walk.secure(interrupted)
-        yield from walk.through(phase, [step for step in plan.steps if step.phase is phase])
+        steps = [step for step in plan.steps if step.phase is phase]
+        with hands.host.keeping() if phase in _SHORT else nullcontext(hands.host) as host:
+            walk.hands = replace(hands, host=host)
+            yield from walk.through(phase, steps)
     journal.end(synced=not walk.failure and not walk.stopped)
 
 
@@ -77,7 +84,7 @@ class _Walk:
     ) -> None:
         self.failure = ""  # What failed first, as the reason why others are not started.
         self.stopped = False
-        self._hands = hands
+        self.hands = hands
         self._journal = journal
         self._stop = stop
         self._lanes = lanes
@@ -92,7 +99,7 @@ class _Walk:
     def secure(self, interrupted: Interrupted) -> None:
         """What an interrupted apply made is seen to be there, and may not be on disk yet."""
         try:
-            self._hands.host.sync_everything()
+            self.hands.host.sync_everything()
         except ReconcileError as failure:
             self._fail(f"what an interrupted apply left could not be synced: {failure}")
         else:
@@ -152,14 +159,15 @@ class _Walk:
 
     def _begin(self, step: Step, lanes: Lanes[Receipt]) -> Receipt | None:
         """What a lane does is the step alone; the journal is written here."""
+        short, hands = step.phase in _SHORT, self.hands
         try:
-            if step.operation.holds(self._hands):
+            if not short and step.operation.holds(hands):
                 return _receipt(step, Outcome.DONE)
         except ReconcileError as failure:
             return _receipt(step, Outcome.FAILED, str(failure))
-        self._journal.intend(step, islice(self._left, _INTENTS if step.phase in _SHORT else 0))
+        self._journal.intend(step, islice(self._left, _INTENTS if short else 0))
         self._started(step)
-        lanes.begin(lambda: _take(step, self._hands))
+        lanes.begin(partial(_take, step, hands))
         return None
 
     def _broken(self, step: Step) -> str | None:
@@ -199,7 +207,7 @@ class _Walk:
         if not steps:
             return False
         try:
-            return bool(steps[-1].operation.holds(self._hands))
+            return bool(steps[-1].operation.holds(self.hands))
         except ReconcileError:
             return False
 
@@ -210,7 +218,7 @@ class _Walk:
             if not isinstance(step.operation, Reversible):
                 continue
             try:
-                step.operation.undo(self._hands)
+                step.operation.undo(self.hands)
             except ReconcileError as failure:
                 outcome, reason = Outcome.FAILED, f"done, and not to be taken back: {failure}"
             else:
@@ -219,7 +227,7 @@ class _Walk:
 
     def _drop(self) -> None:
         try:
-            self._hands.activation.drop()
+            self.hands.activation.drop()
         except ReconcileError as failure:
             self._journal.note(f"what was prepared is still there: {failure}")
 

@@ -9,14 +9,18 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import PurePosixPath
+from typing import Generic, TypeVar
 
 from reconcilers.roots import Roots
 
+T = TypeVar("T")
+
 _FOLLOWING = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _ENTERING = _FOLLOWING | os.O_NOFOLLOW
+# Descriptors; a process may have 1,024 by default.
+_MOST_KEPT = 256
 
 
 class OutsideError(OSError):
@@ -24,6 +28,22 @@ class OutsideError(OSError):
 
     def __init__(self, path: PurePosixPath) -> None:
         super().__init__(errno.EPERM, "outside of the instance's directories", str(path))
+
+
+class _Open(Generic[T]):
+    """Something that is of use until its descriptor is closed."""
+
+    __slots__ = ("_descriptor", "_told")
+
+    def __init__(self, told: T, descriptor: int) -> None:
+        self._told = told
+        self._descriptor = descriptor
+
+    def __enter__(self) -> T:
+        return self._told
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
 
 
 class Anchors:
@@ -48,30 +68,22 @@ class Anchors:
         """Whether it is one of the roots, whose own path the operator chose."""
         return path.parts in self._roots
 
-    @contextmanager
-    def directory(self, path: PurePosixPath) -> Iterator[int]:
+    def directory(self, path: PurePosixPath) -> AbstractContextManager[int]:
         """A descriptor of the directory; an `OSError` names the component that is in the way."""
         if path.parts in self._above_roots:
             descriptor = os.open(path, _FOLLOWING)
         else:
             descriptor = self._descend(path, path.parts)
-        try:
-            yield descriptor
-        finally:
-            os.close(descriptor)
+        return _Open(descriptor, descriptor)
 
-    @contextmanager
-    def parent(self, path: PurePosixPath) -> Iterator[tuple[int, str]]:
+    def parent(self, path: PurePosixPath) -> AbstractContextManager[tuple[int, str]]:
         """A descriptor of the directory that holds the path, and the path's name in it."""
         if self.is_root(path):
             path = PurePosixPath(os.path.realpath(path))
             descriptor = os.open(path.parent, _FOLLOWING)
         else:
             descriptor = self._descend(path, path.parts[:-1])
-        try:
-            yield descriptor, path.name
-        finally:
-            os.close(descriptor)
+        return _Open((descriptor, path.name), descriptor)
 
     def _descend(self, path: PurePosixPath, parts: tuple[str, ...]) -> int:
         anchor = self._anchor(path)
@@ -96,6 +108,35 @@ class Anchors:
         if any(path.is_relative_to(place) for place in self._manifest):
             return self._manifest[0].parent
         return None
+
+
+class Kept(Anchors):
+    """Anchors that keep what they have reached, for a time in which no directory is renamed."""
+
+    def __init__(self, roots: Roots) -> None:
+        super().__init__(roots)
+        self._reached: dict[tuple[str, ...], int] = {}
+
+    def close(self) -> None:
+        """Keep nothing any more."""
+        while self._reached:
+            os.close(self._reached.popitem()[1])
+
+    def directory(self, path: PurePosixPath) -> AbstractContextManager[int]:
+        descriptor = self._kept(path, path.parts)
+        return super().directory(path) if descriptor is None else nullcontext(descriptor)
+
+    def parent(self, path: PurePosixPath) -> AbstractContextManager[tuple[int, str]]:
+        parts = path.parts
+        descriptor = None if parts in self._roots else self._kept(path, parts[:-1])
+        return super().parent(path) if descriptor is None else nullcontext((descriptor, parts[-1]))
+
+    def _kept(self, path: PurePosixPath, parts: tuple[str, ...]) -> int | None:
+        """None for what is not kept: above the roots, and what would be too many."""
+        found = self._reached.get(parts)
+        if found is None and parts not in self._above_roots and len(self._reached) < _MOST_KEPT:
+            found = self._reached[parts] = self._descend(path, parts)
+        return found
 
 
 def enter(name: str, directory: int) -> int:

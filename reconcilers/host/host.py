@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -125,6 +126,12 @@ class Host(Reading, Protocol):
     below the instance's directories, and touches nothing outside of them. Killed at any instant
     it leaves the old or the new, and perhaps a provisional name that the next try takes over.
     """
+
+    def keeping(self) -> AbstractContextManager[Host]:
+        """The same machine, whose directories need not be reached anew each time.
+
+        For one thread, and for a time in which none of them gets another place.
+        """
 
     def make_directory(self, path: PurePosixPath, access: Access) -> None:
         """Make it with exactly this access, which it has from the first instant it is seen.

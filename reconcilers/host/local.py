@@ -6,14 +6,15 @@ import errno
 import os
 import pwd
 import stat
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+from typing import Self
 
 from desired.desired import Algorithm
 from reconcilers.host import removal
-from reconcilers.host.anchors import Anchors
+from reconcilers.host.anchors import Anchors, Kept
 from reconcilers.host.descriptors import opened, read_all, require_file, write_all
 from reconcilers.host.host import (
     Access,
@@ -45,8 +46,9 @@ _NATURES = {
 class LocalHost:
     """The machine that we run on, as far as one instance's directories."""
 
-    def __init__(self, roots: Roots) -> None:
-        self._anchors = Anchors(roots)
+    def __init__(self, roots: Roots, anchors: Anchors | None = None) -> None:
+        self._roots = roots
+        self._anchors = anchors or Anchors(roots)
 
     def user(self) -> Account:
         return _user()
@@ -90,6 +92,14 @@ class LocalHost:
             ):
                 return read_all(descriptor)
         return None
+
+    @contextmanager
+    def keeping(self) -> Iterator[Self]:
+        anchors = Kept(self._roots)
+        try:
+            yield type(self)(self._roots, anchors)
+        finally:
+            anchors.close()
 
     def make_directory(self, path: PurePosixPath, access: Access) -> None:
         if self._anchors.is_root(path):

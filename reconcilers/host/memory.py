@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import PurePosixPath
+from typing import Self
 
 from desired.desired import Algorithm
 from reconcilers.host import keys
@@ -140,6 +142,9 @@ class MemoryHost:
                 raise told(errno.EFBIG)
             return node.content
         return None
+
+    def keeping(self) -> AbstractContextManager[Self]:
+        return nullcontext(self)
 
     def make_directory(self, path: PurePosixPath, access: Access) -> None:
         if path in self._roots and not self._is_there(path.parent):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import NoReturn
+from typing import NoReturn, Self
 
 from desired.desired import Algorithm
 from reconcilers.host.host import Access, Account, Entry, Reading
@@ -46,6 +47,9 @@ class ReadOnly:
 
     def read(self, path: PurePosixPath) -> bytes | None:
         return self._seen.read(path)
+
+    def keeping(self) -> AbstractContextManager[Self]:
+        return nullcontext(self)
 
     def make_directory(self, path: PurePosixPath, access: Access) -> None:
         _refuse(f"make the directory {path} ({access})")

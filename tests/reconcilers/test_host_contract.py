@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -45,12 +47,13 @@ class Memory(MemoryHost):
         self.plant_other(path, Nature.SYMLINK)
 
 
-@pytest.fixture(params=["local", "memory"])
-def host(request: pytest.FixtureRequest, roots: Roots) -> Local | Memory:
-    made = Local(roots) if request.param == "local" else Memory(roots, user=US)
+@pytest.fixture(params=["local", "kept", "memory"])
+def host(request: pytest.FixtureRequest, roots: Roots) -> Iterator[Local | Memory]:
+    made = Memory(roots, user=US) if request.param == "memory" else Local(roots)
     for root in (roots.config, roots.data):
         made.make_directory(root, ours(0o755))
-    return made
+    with made.keeping() if request.param == "kept" else nullcontext(made) as host:
+        yield host
 
 
 def access(entry: Entry | None) -> Access | None:

@@ -347,3 +347,29 @@ def test_a_certificate_of_a_long_name_has_no_common_name() -> None:
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     assert names.critical
     assert names.value.get_values_for_type(x509.DNSName) == [hostname]
+
+
+def test_what_is_kept_is_let_go_of_also_where_there_is_more_than_is_kept(
+    host: LocalHost, roots: Roots
+) -> None:
+    before = os.listdir("/proc/self/fd")
+
+    with host.keeping() as kept:
+        for number in range(300):
+            for path in (roots.data / str(number), roots.data / str(number) / "below"):
+                kept.make_directory(path, PRIVATE)
+                assert kept.look(path) == host.look(path)
+        meanwhile = os.listdir("/proc/self/fd")
+
+    assert len(before) + 200 < len(meanwhile) < len(before) + 300
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_what_is_kept_is_reached_through_no_link(host: LocalHost, roots: Roots) -> None:
+    Path(roots.data / "elsewhere").mkdir()
+    Path(roots.data / "link").symlink_to("elsewhere")
+
+    with host.keeping() as kept, pytest.raises(StepError, match="symbolic link"):
+        kept.make_directory(roots.data / "link" / "a", PRIVATE)
+
+    assert tree(roots.data) == ["elsewhere", "link"]
