@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
-from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
 from desired.desired import Desired, HostedDomain, Identity, Limits, Mailbox, Metrics
+from desired.itself import once
 from desired.quantities import write_duration
 
 _HEADER = re.compile(
@@ -57,30 +57,9 @@ def render(desired: Desired, generation: int) -> bytes:
     return headed(desired, generation, body(desired))
 
 
+@once
 def body(desired: Desired) -> bytes:
     """The config without its header: all that the engine runs on."""
-    return _body(_Itself(desired))
-
-
-class _Itself:
-    """A desired state that is equal to itself alone: to compare a large one is to read it all."""
-
-    __slots__ = ("desired",)
-
-    def __init__(self, desired: Desired) -> None:
-        self.desired = desired
-
-    def __hash__(self) -> int:
-        return id(self.desired)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Itself) and self.desired is other.desired
-
-
-# A look, a decision and an apply ask for the same one after the other.
-@lru_cache(maxsize=2)
-def _body(it: _Itself) -> bytes:
-    desired = it.desired
     lines = [*_top(desired), *_tables(desired), *_resources(desired)]
     return ("\n".join(lines) + "\n").encode()
 

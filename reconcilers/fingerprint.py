@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from enum import Enum
-from functools import cache
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import PurePath
-from typing import Any
+from types import NoneType
+from typing import Any, TypeAlias
 
+from desired.itself import once
 from reconcilers.change import Fingerprint
 from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.operations import WriteFile
@@ -18,8 +20,7 @@ from reconcilers.plan import Plan
 from reconcilers.reconciler import body
 from reconcilers.step import Phase, Step
 
-# Nearly all that a plan of thousands consists of, told without asking what else it may be.
-_AS_IT_IS = frozenset({str, int, bool, type(None)})
+Form: TypeAlias = Callable[[Any], object]
 
 
 def digest(content: bytes) -> str:
@@ -28,35 +29,59 @@ def digest(content: bytes) -> str:
 
 def canonical(value: object) -> object:
     """The value as JSON can hold it, with nothing in it that an order or an address decides."""
-    if type(value) in _AS_IT_IS:
-        return value
-    match value:
-        case Enum():
-            return value.value
-        case int() | str():
-            return value
-        case bytes():
-            return {"sha256": digest(value)}
-        case PurePath():
-            return str(value)
-        case Mapping():
-            return {str(key): canonical(value[key]) for key in sorted(value, key=str)}
-        case tuple() | list():
-            return [canonical(part) for part in value]
-        case _:
-            return _of_dataclass(value)
+    kind = type(value)
+    form = _FORMS.get(kind)
+    if form is None:
+        form = _FORMS[kind] = _form(kind)
+    return form(value)
 
 
-def _of_dataclass(value: Any) -> object:
+# By type, each found out once: a plan of thousands is of few types.
+_FORMS: dict[Any, Form] = {}
+
+
+def _form(kind: type[Any]) -> Form:
+    if issubclass(kind, Enum):
+        return _of_enum
+    if kind is NoneType or issubclass(kind, int | str):
+        return _as_it_is
+    if issubclass(kind, bytes):
+        return _of_bytes
+    if issubclass(kind, PurePath):
+        return str
+    if issubclass(kind, Mapping):
+        return _of_mapping
+    return _of_parts if issubclass(kind, tuple | list) else _of_dataclass(kind)
+
+
+def _as_it_is(value: object) -> object:
+    return value
+
+
+def _of_enum(value: Enum) -> object:
+    return value.value
+
+
+def _of_bytes(value: bytes) -> object:
+    return {"sha256": digest(value)}
+
+
+def _of_mapping(value: Mapping[Any, Any]) -> object:
+    return {str(key): canonical(value[key]) for key in sorted(value, key=str)}
+
+
+def _of_parts(value: Sequence[Any]) -> object:
+    return [canonical(part) for part in value]
+
+
+def _of_dataclass(kind: Any) -> Form:
     """Two types may have equal fields, and mean different things."""
-    kind: Any = type(value)
-    parts = {name: canonical(getattr(value, name)) for name in _names(kind)}
-    return {"is": kind.__name__, **parts}
+    name, names = kind.__name__, tuple(part.name for part in fields(kind))
 
+    def parts(value: Any) -> object:
+        return {"is": name, **{each: canonical(getattr(value, each)) for each in names}}
 
-@cache
-def _names(kind: Any) -> tuple[str, ...]:
-    return tuple(part.name for part in fields(kind))
+    return parts
 
 
 def fingerprint(difference: Difference[object]) -> Fingerprint:
@@ -71,10 +96,21 @@ def fingerprint(difference: Difference[object]) -> Fingerprint:
 
 
 def _half(value: object) -> str:
+    # Bare tuples are of mailboxes, of which thousands differ in nothing but their names.
+    return _of_tuple(value) if isinstance(value, tuple) else _of_value(value)
+
+
+@lru_cache(maxsize=1 << 10)
+def _of_tuple(value: tuple[object, ...]) -> str:
+    return _of_value(value)
+
+
+def _of_value(value: object) -> str:
     # Half of a digest: nobody gains by two values that look alike, and a plan holds thousands.
     return digest(_written(canonical(value)).encode())[:32]
 
 
+@once
 def plan_id(plan: Plan) -> str:
     """What a consent is bound to: all that the plan does, and nothing that it merely tells.
 

@@ -1,0 +1,15 @@
+from desired.itself import once
+
+
+def test_what_follows_from_a_value_is_computed_once_while_it_is_the_same():
+    asked: list[list[int]] = []
+
+    @once
+    def length(value: list[int]) -> int:
+        asked.append(value)
+        return len(value)
+
+    one, equal = [1, 2], [1, 2]
+
+    assert [length(one), length(one), length(equal), length(one)] == [2, 2, 2, 2]
+    assert list(map(id, asked)) == [id(one), id(equal)]
