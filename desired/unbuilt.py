@@ -43,7 +43,6 @@ UNBUILT = (
     Unbuilt(("tls", "acme"), _set, "warning", _KEPT),
     Unbuilt(("controller", "source"), _set, "error", "remove it: the manifest is a file"),
     Unbuilt(("identities",), _set, "warning", "they are kept, and nobody can sign in with them"),
-    Unbuilt(("metrics",), _set, "warning", _KEPT),
     *(
         Unbuilt((*table, key), _set, "warning", "it is kept, and slows nobody down")
         for table in (("limits",), ("mailboxes", "*", "limits"))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from aimx.channel.messages import Vocabulary
+from aimx.metrics.pages import Page
 
 # Octets of a snapshot, and of the secrets beside it, that a worker takes.
 MOST_SNAPSHOT = 512 * 1024 * 1024
@@ -81,6 +82,25 @@ class Leave:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """Say what you have counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What this process has counted since it began, by metric; what is not named is zero."""
+
+    readings: Mapping[str, tuple[int | float, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scrape:
+    """With one descriptor: a connection whose request is to be read, and to be given its page."""
+
+    pages: tuple[Page, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Connection:
     """With one descriptor: a client's connection, accepted and counted."""
 
@@ -104,6 +124,7 @@ class Submission:
     text_only: bool
     uid: int  # Of the caller, whose idempotency keys are nobody else's.
     idempotency_key: str  # Empty: none.
+    trace: str  # What the log calls the message.
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +173,10 @@ class Attempted:
     facts: str  # What each hook is told of it.
 
 
-TO_INBOUND = Vocabulary(Placements, Prepare, Commit, Drop, Leave, Connection)
-FROM_INBOUND = Vocabulary(Ready, Prepared, Refused, Committed, Closed)
-TO_OUTBOUND = Vocabulary(Placements, Prepare, Commit, Drop, Leave, Submission, Permitted, Forbidden)
-FROM_OUTBOUND = Vocabulary(Ready, Prepared, Refused, Committed, Authored, Attempted, Outcome)
+_TO_ALL = (Placements, Prepare, Commit, Drop, Leave, Measure)
+_FROM_ALL = (Ready, Prepared, Refused, Committed, Measured)
+
+TO_INBOUND = Vocabulary(*_TO_ALL, Connection, Scrape)
+FROM_INBOUND = Vocabulary(*_FROM_ALL, Closed)
+TO_OUTBOUND = Vocabulary(*_TO_ALL, Submission, Permitted, Forbidden)
+FROM_OUTBOUND = Vocabulary(*_FROM_ALL, Authored, Attempted, Outcome)

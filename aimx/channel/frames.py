@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
+from aimx.channel import trace
 from aimx.channel.packets import MalformedError
 
 INLINE = 128 * 1024  # Octets of content up to which it travels in the packet.
@@ -27,8 +28,8 @@ _LONGEST_BASE = 200  # Leaves room for a suffix and `.md`.
 # Number, folder, uid, flags, then the octets of domain, name and base, and how many attachments.
 _REQUEST = struct.Struct("!IBIBBBBB")
 _REPLY = struct.Struct("!IBH")
-_FINGERPRINT, _DESCRIPTOR, _DUE, _OVER, _OPENING = 1, 2, 4, 8, 16  # The flags.
-_FLAGS = _FINGERPRINT | _DESCRIPTOR | _DUE | _OVER | _OPENING
+_FINGERPRINT, _DESCRIPTOR, _DUE, _OVER, _OPENING, _TRACE = 1, 2, 4, 8, 16, 32  # The flags.
+_FLAGS = _FINGERPRINT | _DESCRIPTOR | _DUE | _OVER | _OPENING | _TRACE
 _SEEN = struct.Struct("!QqQ")
 # Of what is due: how many hooks, and the octets of what they are told.
 _FIRINGS = struct.Struct("!BH")
@@ -115,6 +116,7 @@ class Request:
     attachments: tuple[str, ...] = ()  # File names, one a descriptor.
     due: Due | None = None  # Only with a fingerprint, which its rows share.
     over: Over | None = None
+    trace: str = ""  # What the log calls the message.
 
     @property
     def descriptors(self) -> int:
@@ -138,7 +140,9 @@ def pack_request(request: Request) -> bytes:
         _DESCRIPTOR if request.rest is None else 0
     )
     flags |= (_DUE if request.due else 0) | (_OVER if request.over else 0)
+    flags |= _TRACE if request.trace else 0
     parts = [_packed_head(request, flags, request.base.encode(), len(request.attachments))]
+    parts.append(bytes.fromhex(request.trace))
     if request.over is None:
         _base(request.base.encode())
     else:
@@ -195,6 +199,7 @@ def unpack_request(payload: bytes, descriptors: int) -> Request | Opening:
         domain=_name(reading.take(domain)),
         name=_name(reading.take(name)),
         base="" if flags & _OVER and not base else _base(reading.take(base)),
+        trace=reading.take(trace.OCTETS).hex() if flags & _TRACE else "",
         over=reading.over() if flags & _OVER else None,
         attachments=tuple(reading.names(attachments)),
         due=reading.due() if flags & _DUE else None,

@@ -16,6 +16,7 @@ from aimx.controller.pulse import Pulse
 from aimx.controller.state import State
 from aimx.controller.terms import UNWATCHED, Watched
 from aimx.controller.workplace import Changed, Job
+from aimx.metrics import table as metrics
 from reconcilers.intents import Intents
 from reconcilers.receipt import Receipt
 
@@ -72,6 +73,8 @@ class Carrying:
         account = changed.account
         if account is not None:
             self.state.applied(account)
+            metrics.APPLIES.count("complete" if account.summary.is_complete else "incomplete")
+            metrics.APPLYING.observe(account.summary.seconds)
             log.info(
                 "applied",
                 generation=account.summary.generation,

@@ -42,6 +42,7 @@ class Compiled:
     endpoints: tuple[Endpoint, ...]
     workers: int | None
     users: ServerUsers
+    metrics: Endpoint | None = None  # Where the numbers are read.
     troubles: tuple[str, ...] = ()  # Which of our keys and certificates are damaged, and how.
     # Where the relay's password is. It is read when the generation is handed over.
     relay_password: SecretReference | None = None
@@ -90,6 +91,7 @@ def compiled(
             endpoints=desired.smtp.bind,
             workers=desired.smtp.workers,
             users=desired.users,
+            metrics=desired.metrics.bind,
             troubles=tuple(secrets.troubles),
             relay_password=desired.outbound.relay_password,
         )

@@ -19,6 +19,7 @@ from aimx.controller.sources import digest, watched
 from aimx.controller.turning import Turn, Turned
 from aimx.controller.watch import Watch
 from aimx.controller.whereabouts import Whereabouts
+from aimx.metrics.table import PLANNING
 from desired.problem import ManifestError
 from reconcilers.generations import Who
 from reconcilers.host.host import ReconcileError
@@ -98,7 +99,11 @@ class Controller(Carrying):
             self.state.results = self.state.results.impatient()
         self.state.known(found)
         held = self.state.results.held(self.instance.host.now())
-        self._turned(await self._changed(Turn(self._who(), found, held, likely)), held)
+        begun = _now()
+        turned = await self._changed(Turn(self._who(), found, held, likely))
+        applying = turned.account.summary.seconds if turned.account else 0.0
+        PLANNING.observe(max(_now() - begun - applying, 0.0))
+        self._turned(turned, held)
         self._wait_no_longer(intents)
 
     def _sources(self) -> tuple[str, str]:

@@ -13,7 +13,9 @@ from aimx.mail.heading import heading
 from aimx.snapshot import Hook
 
 
-def due(hooks: Sequence[Hook], content: bytes, attempted_at: datetime, status: str) -> Due | None:
+def due(
+    hooks: Sequence[Hook], content: bytes, attempted_at: datetime, status: str, trace: str = ""
+) -> Due | None:
     """For the content as it went out; None where there are no hooks."""
     if not hooks:
         return None
@@ -27,5 +29,6 @@ def due(hooks: Sequence[Hook], content: bytes, attempted_at: datetime, status: s
         thread=said.thread_id,
         peer=said.to,
         send_status=status,
+        trace=trace,
     )
     return Due(tuple(hook.name for hook in hooks), facts.pack())

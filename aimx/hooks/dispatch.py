@@ -13,7 +13,9 @@ import structlog
 
 from aimx.channel.control import Attempted
 from aimx.channel.packets import close_all
+from aimx.hooks.facts import Facts, FactsError
 from aimx.hooks.queue import Queue
+from aimx.metrics import table as metrics
 from aimx.placing.control import Firing, Idle, Take
 
 MOST_RUNNING = 16
@@ -48,6 +50,11 @@ class Dispatch:
         self._leaving = False
         self._stopping = asyncio.Event()
 
+    @property
+    def running(self) -> int:
+        """How many run now."""
+        return len(self._running)
+
     def stir(self) -> None:
         """Something may be due, or there is a new placer to be told what runs."""
         self._stirred.set()
@@ -56,7 +63,7 @@ class Dispatch:
         """Fire these as well. They wait in memory, and a crash loses them with the attempt."""
         for hook in attempted.hooks:
             if len(self._offered) >= MOST_OFFERED:
-                log.warning("after_send", hook="quiet", hook_name=hook, reason=_FULL)
+                _tell_quiet(hook, attempted.facts, _FULL)
                 continue
             self._offered.append(_firing(next(self._numbers), hook, attempted))
         self.stir()
@@ -74,7 +81,7 @@ class Dispatch:
         """Begin nothing any more; what runs has so long, and is ended then."""
         self._leaving = True
         for firing in self._offered:
-            log.warning("after_send", hook="quiet", hook_name=firing.hook, reason="aimx stops")
+            _tell_quiet(firing.hook, firing.facts, "aimx stops")
         self._offered.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_WORD_SECONDS):
@@ -144,6 +151,18 @@ class Dispatch:
             if firing.number > 0:
                 self._finished.add(firing.number)
             self.stir()
+
+
+def _tell_quiet(hook: str, facts: str, reason: str) -> None:
+    metrics.FIRINGS.count("after_send", "quiet")
+    log.warning("after_send", hook="quiet", trace=_trace(facts), hook_name=hook, reason=reason)
+
+
+def _trace(facts: str) -> str:
+    try:
+        return Facts.unpack(facts).trace
+    except FactsError:
+        return ""
 
 
 def _firing(number: int, hook: str, attempted: Attempted) -> Firing:

@@ -31,6 +31,7 @@ class Facts:
     peer: str  # The address that the loop breaker counts.
     trusted: str = ""  # Of a message that came in: `true`, `false` or `none`.
     send_status: str = ""  # Of one that was sent.
+    trace: str = ""  # For the log, not for the hook.
 
     def pack(self) -> bytes:
         """Without what could do harm, each bounded."""

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import structlog
@@ -15,6 +16,7 @@ from aimx.hooks.command import FOLDERS, Command
 from aimx.hooks.facts import Facts, FactsError
 from aimx.hooks.run import Ended, Launcher, NotRun, Outcome, run
 from aimx.hooks.variables import variables
+from aimx.metrics import table as metrics
 from aimx.placing.control import Firing
 
 _SHOWN = 1024  # Octets of its standard error that the log gets.
@@ -44,18 +46,18 @@ class Fires:
         try:
             facts = Facts.unpack(firing.facts)
         except FactsError as cause:
-            _stays_quiet(firing, command, str(cause))
+            _Telling(firing, command).quiet(str(cause))
             return
+        telling = _Telling(firing, command, facts.trace)
         if command is None:
-            _stays_quiet(firing, command, "the hook does not exist any more")
+            telling.quiet("the hook does not exist any more")
         elif firing.reason:
-            _stays_quiet(firing, command, firing.reason)
+            telling.quiet(firing.reason)
         elif reason := obstacle(command, firing, facts) or self._broken(command, facts):
-            _stays_quiet(firing, command, reason)
+            telling.quiet(reason)
         else:
             told = variables(command, facts, firing.stem, self._path(firing))
-            outcome = await self._run(command, told, message, stopping)
-            _tell(firing, command, outcome)
+            telling.outcome(await self._run(command, told, message, stopping))
 
     async def _run(
         self, command: Command, told: dict[str, str], message: int | None, stopping: asyncio.Event
@@ -97,44 +99,66 @@ def obstacle(command: Command, firing: Firing, facts: Facts) -> str:
     return ""
 
 
-def _tell(firing: Firing, command: Command, outcome: Outcome) -> None:
-    match outcome:
-        case NotRun(reason):
-            log.error(_event(firing), **_which("not run", firing, command), reason=reason)
-        case Ended():
-            log.info(
-                _event(firing),
-                **_which("fired", firing, command),
-                exit_code=outcome.exit_code,
-                duration_ms=outcome.duration_ms,
-                timed_out=outcome.timed_out,
-                stderr_tail=_shown(outcome.stderr[-_SHOWN:]),
-            )
-            log.debug(
-                _event(firing),
-                **_which("wrote", firing, command),
-                stdout=_shown(outcome.stdout),
-                stderr=_shown(outcome.stderr),
-            )
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """The one line about a firing, and the numbers."""
+
+    firing: Firing
+    command: Command | None
+    trace: str = ""
+
+    def quiet(self, reason: str) -> None:
+        metrics.FIRINGS.count(self._event, "quiet")
+        log.info(self._event, **self._which("quiet"), reason=reason)
+
+    def outcome(self, outcome: Outcome) -> None:
+        match outcome:
+            case NotRun(reason):
+                metrics.FIRINGS.count(self._event, "not_run")
+                log.error(self._event, **self._which("not run"), reason=reason)
+            case Ended():
+                metrics.FIRINGS.count(self._event, _counted(outcome))
+                metrics.FIRING.observe(outcome.duration_ms / 1000)
+                self._ended(outcome)
+
+    def _ended(self, outcome: Ended) -> None:
+        log.info(
+            self._event,
+            **self._which("fired"),
+            exit_code=outcome.exit_code,
+            duration_ms=outcome.duration_ms,
+            timed_out=outcome.timed_out,
+            stderr_tail=_shown(outcome.stderr[-_SHOWN:]),
+        )
+        log.debug(
+            self._event,
+            **self._which("wrote"),
+            stdout=_shown(outcome.stdout),
+            stderr=_shown(outcome.stderr),
+        )
+
+    @property
+    def _event(self) -> str:
+        """The hook's event is the line's."""
+        return next(event for event, folder in FOLDERS.items() if folder == self.firing.folder)
+
+    def _which(self, outcome: str) -> dict[str, str]:
+        firing, command = self.firing, self.command
+        return {
+            "hook": outcome,
+            "trace": self.trace,
+            "hook_name": firing.hook,
+            "mailbox": command.mailbox if command else f"{firing.name}@{firing.domain}",
+            "owner": command.owner if command else str(firing.uid),
+            "email_id": firing.stem,
+        }
 
 
-def _stays_quiet(firing: Firing, command: Command | None, reason: str) -> None:
-    log.info(_event(firing), **_which("quiet", firing, command), reason=reason)
-
-
-def _event(firing: Firing) -> str:
-    """The hook's event is the line's."""
-    return next(event for event, folder in FOLDERS.items() if folder == firing.folder)
-
-
-def _which(outcome: str, firing: Firing, command: Command | None) -> dict[str, str]:
-    return {
-        "hook": outcome,
-        "hook_name": firing.hook,
-        "mailbox": command.mailbox if command else f"{firing.name}@{firing.domain}",
-        "owner": command.owner if command else str(firing.uid),
-        "email_id": firing.stem,
-    }
+def _counted(ended: Ended) -> str:
+    """In a word of the metric's."""
+    if ended.timed_out:
+        return "timed_out"
+    return "done" if ended.exit_code == 0 else "failed"
 
 
 def _shown(octets: bytes) -> str:

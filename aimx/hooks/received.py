@@ -21,12 +21,12 @@ def choice(hooks: Sequence[Hook], reading: Reading, judged: Judged) -> Choice:
     return choose(hooks, judged.trusted, judged.trusted_reason, automated)
 
 
-def due(choice: Choice, reading: Reading, judged: Judged, author: Author | NoAuthor) -> Due | None:
+def due(choice: Choice, facts: Facts) -> Due | None:
     """What the placer is told; None where nothing fires."""
-    return Due(choice.fires, facts(reading, judged, author).pack()) if choice.fires else None
+    return Due(choice.fires, facts.pack()) if choice.fires else None
 
 
-def facts(reading: Reading, judged: Judged, author: Author | NoAuthor) -> Facts:
+def facts(reading: Reading, judged: Judged, author: Author | NoAuthor, trace: str) -> Facts:
     """Who would get an answer is the peer: the author, or else the envelope's sender."""
     sender = reading.incoming.envelope.sender
     said = reading.heading
@@ -39,4 +39,5 @@ def facts(reading: Reading, judged: Judged, author: Author | NoAuthor) -> Facts:
         thread=said.thread_id,
         peer=author.address if isinstance(author, Author) else sender,
         trusted=judged.trusted,
+        trace=trace,
     )

@@ -29,6 +29,7 @@ class Submitted:
     content: bytes
     html: bytes | None = None
     text_only: bool = False
+    trace: str = ""  # What the log calls the message, in every process.
 
     @property
     def format(self) -> Format:

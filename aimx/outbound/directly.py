@@ -13,7 +13,7 @@ from aimx.outbound.compose import Composed
 from aimx.outbound.delivery import Deliverer
 from aimx.outbound.keys import CallersKey, Keys
 from aimx.outbound.once import once
-from aimx.outbound.outcome import Attempt, Sent, answer
+from aimx.outbound.outcome import Attempt, Sent, answer, told
 from aimx.outbound.refusal import NotSent
 from aimx.outbound.submit import Signed
 
@@ -28,6 +28,7 @@ class Mailed:
     content: bytes  # As it went out, signature and all.
     attempt: Attempt
     attempted_at: datetime
+    trace: str = ""
 
 
 # Puts the sent copy into the author's mailbox; gives its id, or "" if it could not. Never raises.
@@ -51,7 +52,9 @@ class Directly:
 
     async def _sent(self, signed: Signed) -> Sent | NotSent:
         attempt = await self.deliverer.deliver(signed.outgoing)
-        await self._settle(Mailed(signed.composed, signed.content, attempt, signed.signed_at))
+        await self._settle(
+            Mailed(signed.composed, signed.content, attempt, signed.signed_at, signed.trace)
+        )
         return answer(attempt, signed.composed.heading.message_id)
 
     async def _settle(self, mailed: Mailed) -> None:
@@ -64,9 +67,11 @@ class Directly:
             kept = await self.keep(mailed)
         log.info(
             "mail sent",
+            trace=mailed.trace,
             message_id=mailed.composed.heading.message_id,
             author=mailed.composed.heading.author.address,
             status=attempt.status.value,
-            recipients=len(attempt.outcomes),
+            size_bytes=len(mailed.content),
+            recipients=[told(to, outcome) for to, outcome in attempt.outcomes.items()],
             id=kept,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -94,6 +94,12 @@ def _told(outcome: Outcome) -> str:
             return f"deferred: {reason}"
         case Failed(reason):
             return f"failed: {reason}"
+
+
+def told(recipient: str, outcome: Outcome) -> dict[str, object]:
+    """What became of the message for one recipient, for the log."""
+    status = type(outcome).__name__.lower()
+    return {"to": recipient, "status": status, **asdict(outcome)}
 
 
 def answer(attempt: Attempt, message_id: str) -> Sent | NotSent:

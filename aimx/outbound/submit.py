@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from time import perf_counter
 from typing import TypeAlias
 
 from aimx.mail.addresses import Correspondent
+from aimx.metrics.table import SIGNING
 from aimx.outbound.compose import Composed, Submitted, compose
 from aimx.outbound.delivery import Outgoing
 from aimx.outbound.keys import CallersKey
@@ -26,6 +28,7 @@ class Signed:
     composed: Composed
     content: bytes  # Signature and all.
     signed_at: datetime
+    trace: str = ""  # What the log calls it, in every process.
 
     @property
     def outgoing(self) -> Outgoing:
@@ -76,8 +79,10 @@ class Sending:
         signers = self.signers.get(heading.author.domain)
         if not signers:
             return _unsigned(heading.author.domain)
-        now = self.clock()
-        return await self.dispatch(Signed(composed, sign(composed.wire, signers, now), now), key)
+        now, begun = self.clock(), perf_counter()
+        content = sign(composed.wire, signers, now)
+        SIGNING.observe(perf_counter() - begun)
+        return await self.dispatch(Signed(composed, content, now, submitted.trace), key)
 
     def _composed(self, submitted: Submitted) -> Composed:
         return compose(

@@ -6,6 +6,8 @@ committed, then the names, then the directories flushed, then the answers.
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +16,7 @@ from datetime import datetime
 import structlog
 
 from aimx.channel.frames import Folder, Outcome, Over, Reply, Request
+from aimx.metrics import table as metrics
 from aimx.placing.descriptors import Rule
 from aimx.placing.drafts import Desk, Draft, File
 from aimx.placing.failure import PlacingError, translated
@@ -23,6 +26,7 @@ from aimx.placing.rewriting import Rewrite
 from aimx.placing.rows import Row, Rows, RowsError
 
 _LONGEST_REASON = 200
+_OUTCOMES = {outcome: outcome.name.lower() for outcome in Outcome}  # As they are counted.
 
 log = structlog.get_logger()
 
@@ -56,7 +60,12 @@ class Job:
         # Bounded, so that the replies of a whole batch fit into a packet.
         reason = str(failure)[:_LONGEST_REASON]
         self.answer(failure.outcome, reason)
-        log.warning("mail not placed", mailbox=self.place.path, reason=str(failure))
+        log.warning(
+            "mail not placed",
+            trace=self.request.trace,
+            mailbox=self.place.path,
+            reason=str(failure),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +95,16 @@ class Committer:
 
     def commit(self, jobs: Sequence[Job]) -> None:
         """Give every job its reply. What is placed by then survives a power cut."""
+        begun = time.perf_counter()
         repeated = _repeated(jobs)
         fresh = [job for job in jobs if id(job) not in repeated]
         staged = list(self._staged(fresh, self._known(fresh)))
         try:
-            self._make_durable(jobs, staged)
+            with _flushing():
+                self._make_durable(jobs, staged)
             self._publish(_unanswered(staged))
-            self._flush_directories(_unanswered(staged))
+            with _flushing():
+                self._flush_directories(_unanswered(staged))
             self._conclude(_unanswered(staged))
         finally:
             for each in staged:
@@ -101,6 +113,8 @@ class Committer:
         for job in jobs:
             if id(job) in repeated:
                 _follow(job, repeated[id(job)])
+        if jobs:
+            _count(jobs, time.perf_counter() - begun)
 
     def _known(self, jobs: Sequence[Job]) -> Mapping[bytes | None, str]:
         """The stems of those that were placed before, by fingerprint."""
@@ -267,6 +281,7 @@ class Committer:
         except OSError:
             log.exception(
                 "mail that is answered 451 could not be taken back",
+                trace=job.request.trace,
                 mailbox=job.place.path,
                 id=staged.stem,
             )
@@ -279,6 +294,21 @@ class Committer:
             for each in staged
             if each.job.request.fingerprint is not None
         )
+
+
+@contextlib.contextmanager
+def _flushing() -> Iterator[None]:
+    begun = time.perf_counter()
+    yield
+    metrics.FLUSHING.observe(time.perf_counter() - begun)
+
+
+def _count(jobs: Sequence[Job], seconds: float) -> None:
+    metrics.BATCH.observe(len(jobs))
+    metrics.COMMITTING.observe(seconds)
+    for job in jobs:
+        if job.reply is not None:
+            metrics.PLACED.count(_OUTCOMES[job.reply.outcome])
 
 
 def _wanted(staged: Iterable[Staged]) -> list[Wanted]:

@@ -56,6 +56,7 @@ class Placement:
     fingerprint: bytes | None = None  # 32 octets; None: kept however often it comes.
     due: Due | None = None  # The hooks that fire once it is placed; only with a fingerprint.
     over: Over | None = None  # What it takes the place of, under that one's stem; `base` is empty.
+    trace: str = ""  # What the log calls the message.
 
     @property
     def travels_apart(self) -> bool:
@@ -245,6 +246,7 @@ def _request(number: int, placement: Placement) -> Request:
         attachments=tuple(attachment.name for attachment in placement.attachments),
         due=placement.due,
         over=placement.over,
+        trace=placement.trace,
     )
 
 

@@ -95,6 +95,11 @@ class Firings:
         self._waiting = {fingerprint for (fingerprint,) in database.execute(waiting)}
         self._owners = Counter(dict(database.execute(owners)))
 
+    @property
+    def waiting(self) -> int:
+        """Firings that have not begun, of all owners."""
+        return self._owners.total()
+
     def concern(self, fingerprints: Iterable[bytes]) -> bool:
         """Whether any of these messages has a firing that waits for it."""
         return bool(self._waiting) and not self._waiting.isdisjoint(fingerprints)

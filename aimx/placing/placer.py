@@ -14,8 +14,11 @@ from datetime import datetime
 
 import structlog
 
+from aimx.channel.control import Measure, Measured
 from aimx.channel.frames import Opening, Reply, pack_replies, unpack_request
 from aimx.channel.packets import Channel, Kind, MalformedError, Packet, close_all
+from aimx.metrics import table as metrics
+from aimx.metrics.totals import readings
 from aimx.placing.batch import Committer, Job, Rights
 from aimx.placing.control import PLACER, Admit, Dismissed, FiringsDue, Ready, Take
 from aimx.placing.descriptors import Rule
@@ -195,18 +198,24 @@ class Placer:
                 self._admit(message, packet.descriptors[0])
             case Take() if not packet.descriptors:
                 self._hand_out(message)
+            case Measure():
+                metrics.WAITING.set(self._rows.waiting)
+                self._tell(Measured(readings(metrics.METRICS)))
             case _:
                 close_all(packet.descriptors)
                 raise MalformedError("the supervisor sent the placer what it does not know")
 
     def _hand_out(self, take: Take) -> None:
         answer, descriptors = self._handing.answer(take)
-        # Without a supervisor there is nobody to tell; what is started then counts as interrupted.
         try:
-            with contextlib.suppress(ConnectionError):
-                self._control.send(PLACER.encode(answer), descriptors)
+            self._tell(answer, descriptors)
         finally:
             close_all(descriptors)
+
+    def _tell(self, message: object, descriptors: Sequence[int] = ()) -> None:
+        # Without a supervisor there is nobody to tell; what is started then counts as interrupted.
+        with contextlib.suppress(ConnectionError):
+            self._control.send(PLACER.encode(message), descriptors)
 
     def _admit(self, message: Admit, end: int) -> None:
         worker = Worker(

@@ -93,6 +93,11 @@ class Rows:
         return found
 
     @property
+    def waiting(self) -> int:
+        """How many firings have not begun."""
+        return self._firings.waiting
+
+    @property
     def has_unsaved(self) -> bool:
         return bool(self._placed or self._withdrawn)
 

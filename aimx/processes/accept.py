@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,15 +11,13 @@ import structlog
 
 from aimx.channel.control import Connection
 from aimx.channel.packets import MalformedError
+from aimx.metrics import table as metrics
 from aimx.processes.crew import Crew, next_to_serve
 from aimx.processes.gate import Gate, reduced
+from aimx.processes.listening import accepted, say
 from aimx.processes.worker import Worker, WorkerGoneError
 from aimx.smtp.replies import SERVER_BUSY, TOO_MANY_CONNECTIONS
 from aimx.snapshot import Limits
-
-# How long to let be when there are no descriptors left, in seconds.
-_PAUSE = 0.2
-_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 log = structlog.get_logger()
 
@@ -64,29 +61,28 @@ class Acceptance:
             self.closed(worker, peer)
 
     async def _accept(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
         while True:
+            connection, address = await accepted(listener)
             try:
-                connection, address = await loop.sock_accept(listener)
-            except OSError as failure:
-                # ECONNABORTED and the like are that client's; without descriptors we must wait.
-                if failure.errno in _EXHAUSTED:
-                    log.error("cannot accept connections", reason=failure.strerror)
-                    await asyncio.sleep(_PAUSE)
-                continue
-            try:
-                await self._admit(connection, reduced(address[0]))
+                await self._admit(connection, reduced(address))
             finally:
                 connection.close()
 
     async def _admit(self, connection: socket.socket, peer: str) -> None:
         limits = self.limits()
-        if not self.gate.admit(peer, limits.connections, limits.connections_per_address):
-            log.info("connection refused", peer=peer, reason="too many")
-            _say(connection, TOO_MANY_CONNECTIONS.encoded)
-        elif not await self._hand(connection, peer):
+        most = self.gate.obstacle(peer, limits.connections, limits.connections_per_address)
+        if most is not None:
+            metrics.REFUSED.count(most.value)
+            log.info("connection refused", peer=peer, reason=most.value)
+            say(connection, TOO_MANY_CONNECTIONS.encoded)
+            return
+        self.gate.enter(peer)
+        if await self._hand(connection, peer):
+            metrics.ACCEPTED.count()
+        else:
+            metrics.REFUSED.count("no_process")
             self.gate.leave(peer)
-            _say(connection, SERVER_BUSY.encoded)
+            say(connection, SERVER_BUSY.encoded)
 
     async def _hand(self, connection: socket.socket, peer: str) -> bool:
         """Pass it on; False where nobody is there to take it."""
@@ -101,11 +97,3 @@ class Acceptance:
                 continue
             return True
         return False
-
-
-def _say(connection: socket.socket, reply: bytes) -> None:
-    """The last word to a client; a full socket buffer is no reason to wait."""
-    try:
-        connection.send(reply, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
-    except OSError:
-        log.debug("refused client was gone already")

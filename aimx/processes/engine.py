@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from aimx.channel.control import Attempted, Authored, Closed, Outcome
+from aimx.channel.control import Attempted, Authored, Closed, Measured, Outcome
 from aimx.controller.activation import EngineError
 from aimx.controller.compiled import Compiled
+from aimx.controller.state import State
 from aimx.hooks.dispatch import Dispatch
 from aimx.hooks.firing import Fires
 from aimx.hooks.queue import Queue
-from aimx.placing.control import Firing, FiringsDue, Idle
+from aimx.metrics import table as metrics
+from aimx.placing.control import FiringsDue
 from aimx.processes.accept import Acceptance
 from aimx.processes.activation import RefusedError
 from aimx.processes.crew import LEAVE_SECONDS, Crew
 from aimx.processes.launch import launcher, sweep
 from aimx.processes.listening import BindError, Listening
-from aimx.processes.station import Placers, Station
+from aimx.processes.measuring import Measuring
+from aimx.processes.scrapes import Scrapes
+from aimx.processes.station import Placers, Said, Station
 from aimx.processes.submissions import Submissions
 from aimx.processes.worker import Worker
 from aimx.snapshot import Snapshot
@@ -35,13 +40,15 @@ log = structlog.get_logger()
 class Running:
     """What `serve` runs. It swaps to a new generation without losing a session."""
 
-    def __init__(self, roots: Roots, host: Reading) -> None:
+    def __init__(self, roots: Roots, host: Reading, state: State) -> None:
         self._station = Station(
             roots,
             host,
             Placers(self._placer_replaced, self._placer_gone, self._dismissed, self._placer_said),
         )
         self._crew = Crew(self._station, self._heard, self._lost)
+        self._measuring = Measuring(self._crew, self._station)
+        self._scrapes = Scrapes(self._crew, self._measuring, state, self._present)
         self._listening = Listening()
         self._acceptance = Acceptance(self._crew, lambda: self.snapshot.limits)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -69,27 +76,31 @@ class Running:
         await self._crew.begin(compiled)
         self._dispatching = asyncio.get_running_loop().create_task(self._dispatch.serve())
         self._swap_listeners()
+        self._scrapes.begin(compiled.metrics)
 
     async def prepare(self, compiled: Compiled) -> None:
         try:
             self._listening.prepare(compiled.endpoints)
+            self._scrapes.prepare(compiled.metrics)
             await self._crew.prepare(compiled)
         except (BindError, RefusedError) as cause:
-            self._listening.drop()
+            self._drop_listeners()
             raise EngineError(str(cause)) from cause
 
     async def commit(self) -> None:
         await self._crew.commit()
         self._swap_listeners()
+        self._scrapes.commit()
 
     async def drop(self) -> None:
-        self._listening.drop()
+        self._drop_listeners()
         await self._crew.drop()
 
     async def leave(self) -> None:
         """Accept nobody any more, let everybody finish, and end."""
         await self._acceptance.close()
         self._listening.close()
+        await self._scrapes.close()
         await asyncio.gather(self._crew.leave(), self._leave_hooks())
         await self._station.close()
 
@@ -105,8 +116,24 @@ class Running:
         for listener in old:
             self._spawn(self._acceptance.leave(listener))
 
-    def _heard(self, worker: Worker, message: Closed | Authored | Attempted | Outcome) -> None:
+    def _drop_listeners(self) -> None:
+        self._listening.drop()
+        self._scrapes.drop()
+
+    def _present(self) -> None:
+        metrics.CONNECTIONS.set(self._acceptance.gate.inside.total())
+        metrics.RUNNING.set(self._dispatch.running)
+        roles = Counter(worker.role for worker in self._crew.workers)
+        roles["placer"] = int(bool(self._station.placer))
+        for role in metrics.ROLES:
+            metrics.PROCESSES.set(roles[role], role)
+
+    def _heard(
+        self, worker: Worker, message: Closed | Authored | Attempted | Outcome | Measured
+    ) -> None:
         match message:
+            case Measured():
+                self._measuring.told(worker, message)
             case Closed(peer):
                 self._acceptance.closed(worker, peer)
             case Attempted():
@@ -115,6 +142,7 @@ class Running:
                 self.submissions.heard(message)
 
     def _lost(self, worker: Worker) -> None:
+        self._measuring.ended(worker.name)
         if worker.role == "inbound":
             self._acceptance.lost(worker)
         else:
@@ -123,13 +151,14 @@ class Running:
     def _dismissed(self, name: str) -> None:
         self._crew.dismiss(name)
 
-    def _placer_said(
-        self, message: FiringsDue | Firing | Idle, descriptors: tuple[int, ...]
-    ) -> None:
-        if isinstance(message, FiringsDue):
-            self._dispatch.stir()
-        else:
-            self._queue.heard(message, descriptors)
+    def _placer_said(self, message: Said, descriptors: tuple[int, ...]) -> None:
+        match message:
+            case FiringsDue():
+                self._dispatch.stir()
+            case Measured():
+                self._measuring.placer_told(message)
+            case _:
+                self._queue.heard(message, descriptors)
 
     def _placer_gone(self) -> None:
         self._queue.placer_gone()

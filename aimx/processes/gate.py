@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from enum import StrEnum
 from ipaddress import IPv6Address, ip_address, ip_network
 
 
@@ -23,19 +24,28 @@ def client(peer: str) -> str:
     return peer
 
 
+class Full(StrEnum):
+    """Which limit is reached, by its name in `[smtp]`."""
+
+    ALL = "max_connections"
+    ONE = "max_connections_per_ip"
+
+
 @dataclass(slots=True)
 class Gate:
     """Who is in. The limits are asked anew for each connection, since they may change."""
 
     inside: Counter[str] = field(default_factory=Counter)
 
-    def admit(self, peer: str, most: int, most_of_one: int) -> bool:
-        """Count the client in, if there is room for it."""
-        name = client(peer)
-        if self.inside.total() >= most or self.inside[name] >= most_of_one:
-            return False
-        self.inside[name] += 1
-        return True
+    def obstacle(self, peer: str, most: int, most_of_one: int) -> Full | None:
+        """What keeps the client out; None where there is room for it."""
+        if self.inside.total() >= most:
+            return Full.ALL
+        return Full.ONE if self.inside[client(peer)] >= most_of_one else None
+
+    def enter(self, peer: str) -> None:
+        """Count the client in."""
+        self.inside[client(peer)] += 1
 
     def leave(self, peer: str) -> None:
         name = client(peer)

@@ -11,10 +11,11 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 
-from aimx.channel.control import FROM_INBOUND, TO_INBOUND, Closed, Connection
+from aimx.channel.control import FROM_INBOUND, TO_INBOUND, Closed, Connection, Scrape
 from aimx.channel.packets import Channel, MalformedError, close_all
 from aimx.mail import charsets
 from aimx.placing.client import PlacingClient
+from aimx.processes.answering import Answering
 from aimx.processes.asking import Asking
 from aimx.processes.lazy import DNS
 from aimx.processes.post import Post, UnloadableError
@@ -51,6 +52,7 @@ class Inbound:
     def __init__(self, control: Channel, spool: int) -> None:
         self._placements = PlacingClient(spool)
         self._resolver = Asking()
+        self._answering = Answering()
         self._judge: tuple[CachingResolver, Judge] | None = None
         self._certificate: tuple[bytes, ssl.SSLContext] | None = None
         self._post: Post[Generation] = Post(
@@ -82,6 +84,7 @@ class Inbound:
         if not self._post.gone.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._greeter.drain(), _DRAIN_SECONDS)
+            await self._post.part()
 
     async def _receive(self, received: Received) -> Reply:
         return await self._post.current.reception.receive(received)
@@ -104,12 +107,17 @@ class Inbound:
                 raise UnloadableError(str(cause)) from cause
         return self._certificate[1]
 
-    def _heard(self, message: Connection, descriptors: tuple[int, ...]) -> None:
+    def _heard(self, message: Connection | Scrape, descriptors: tuple[int, ...]) -> None:
         """A client, accepted by the supervisor."""
         if len(descriptors) != 1:
             close_all(descriptors)
             raise MalformedError("a client comes with its connection")
-        self._greeter.adopt(socket.socket(fileno=descriptors[0]), message.peer)
+        connection = socket.socket(fileno=descriptors[0])
+        match message:
+            case Connection(peer):
+                self._greeter.adopt(connection, peer)
+            case Scrape(pages):
+                self._answering.adopt(connection, pages)
 
 
 def main() -> None:

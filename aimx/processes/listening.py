@@ -1,14 +1,23 @@
-"""The sockets that mail comes in by: bound by root, kept across generations."""
+"""Listening sockets: bound by root, kept across generations."""
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import structlog
+
 from desired.quantities import Endpoint
 
 _BACKLOG = 1024
+# How long to let be when there are no descriptors left, in seconds.
+_PAUSE = 0.2
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+log = structlog.get_logger()
 
 
 class BindError(Exception):
@@ -19,6 +28,7 @@ class BindError(Exception):
 class Listening:
     """The bound sockets by endpoint; those for the next generation wait in `prepared`."""
 
+    setting: str = "[smtp] bind"  # Where a manifest names them.
     bound: dict[Endpoint, socket.socket] = field(default_factory=dict)
     prepared: dict[Endpoint, socket.socket] = field(default_factory=dict)
 
@@ -30,7 +40,7 @@ class Listening:
                 if endpoint in self.bound:
                     self.prepared[endpoint] = self.bound[endpoint]
                 else:
-                    self.prepared[endpoint] = bind(endpoint)
+                    self.prepared[endpoint] = bind(endpoint, self.setting)
         except BindError:
             self.drop()
             raise
@@ -54,7 +64,30 @@ class Listening:
         self.bound = {}
 
 
-def bind(endpoint: Endpoint) -> socket.socket:
+async def accepted(listener: socket.socket) -> tuple[socket.socket, str]:
+    """The next connection, and the address at its other end."""
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            connection, address = await loop.sock_accept(listener)
+        except OSError as failure:
+            # ECONNABORTED and the like are that client's; without descriptors we must wait.
+            if failure.errno in _EXHAUSTED:
+                log.error("cannot accept connections", reason=failure.strerror)
+                await asyncio.sleep(_PAUSE)
+        else:
+            return connection, address[0]
+
+
+def say(connection: socket.socket, last: bytes) -> None:
+    """The last word to a client; a full socket buffer is no reason to wait."""
+    try:
+        connection.send(last, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+    except OSError:
+        log.debug("refused client was gone already")
+
+
+def bind(endpoint: Endpoint, setting: str) -> socket.socket:
     """Listen at the endpoint. Without SO_REUSEPORT: a second daemon must not take half the mail."""
     family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -68,11 +101,12 @@ def bind(endpoint: Endpoint) -> socket.socket:
     except OSError as cause:
         listener.close()
         reason = (cause.strerror or str(cause)).lower()
-        raise BindError(f"cannot listen on {endpoint}: {reason}. {_remedy(cause)}") from cause
+        remedy = _remedy(cause, setting)
+        raise BindError(f"cannot listen on {endpoint}: {reason}. {remedy}") from cause
     return listener
 
 
-def _remedy(cause: OSError) -> str:
+def _remedy(cause: OSError, setting: str) -> str:
     if isinstance(cause, PermissionError):
-        return "Ports below 1024 need root; set [smtp] bind to a high port."
-    return "Stop what listens there, or set [smtp] bind to another address."
+        return f"Ports below 1024 need root; set {setting} to a high port."
+    return f"Stop what listens there, or set {setting} to another address."

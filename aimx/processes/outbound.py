@@ -25,6 +25,7 @@ from aimx.channel.control import (
 )
 from aimx.channel.packets import Channel, MalformedError, close_all
 from aimx.outbound.compose import Submitted
+from aimx.outbound.counted import Counted
 from aimx.outbound.deliver import Direct
 from aimx.outbound.delivery import Deliverer
 from aimx.outbound.dialogue import Manners
@@ -88,6 +89,7 @@ class Outbound:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         if not self._post.gone.is_set():
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._post.part()
 
     def _load(self, snapshot: Snapshot, secrets: bytes) -> Generation:
         """Each new key signs and verifies once; one that is known costs nothing."""
@@ -101,7 +103,7 @@ class Outbound:
             snapshot=snapshot,
             signers=signers,
             dispatch=Directly(
-                self._deliverer(snapshot, told.relay_password),
+                Counted(self._deliverer(snapshot, told.relay_password)),
                 keeping.keep,
                 self._keys,
                 keeping.unkept,
@@ -162,9 +164,9 @@ class Outbound:
         try:
             outcome = await self._sent(submission, content)
         except Exception:
-            mark = os.urandom(4).hex()
-            log.exception("message not sent", mark=mark)
-            outcome = Outcome(number, "IO", f"internal error; the log has it under {mark}")
+            log.exception("message not sent", trace=submission.trace)
+            told = f"internal error; the log has it under {submission.trace}"
+            outcome = Outcome(number, "IO", told)
         finally:
             self._permissions.pop(number, None)
         await self._post.say(outcome)
@@ -183,7 +185,7 @@ class Outbound:
         if not await permission or route is None:
             return Outcome(number, "MAILBOX", no_mailbox(author.address))
         html = content[submission.content_length :] if submission.html_length else None
-        submitted = Submitted(body, html, submission.text_only)
+        submitted = Submitted(body, html, submission.text_only, submission.trace)
         named = submission.idempotency_key
         key = CallersKey(submission.uid, named) if named else None
         return _outcome(number, await generation.sending.send(submitted, author.address, key))

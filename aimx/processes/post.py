@@ -16,6 +16,8 @@ from aimx.channel.control import (
     Committed,
     Drop,
     Leave,
+    Measure,
+    Measured,
     Placements,
     Prepare,
     Prepared,
@@ -25,6 +27,8 @@ from aimx.channel.control import (
 from aimx.channel.messages import Vocabulary
 from aimx.channel.packets import Channel, Kind, MalformedError, Packet, close_all
 from aimx.channel.sealed import unseal
+from aimx.metrics.table import METRICS
+from aimx.metrics.totals import readings
 from aimx.placing.client import PlacingClient
 from aimx.snapshot import Snapshot
 
@@ -77,6 +81,10 @@ class Post(Generic[T]):
     async def arrived(self) -> None:
         await self.say(Ready())
 
+    async def part(self) -> None:
+        """The last word, of a process that leaves in good order."""
+        await self.say(Measured(readings(METRICS)))
+
     async def say(self, message: object) -> None:
         try:
             await self._control.send(self._speaks.encode(message))
@@ -104,6 +112,8 @@ class Post(Generic[T]):
                 self._prepared, self._wanted = None, self._wanted + 1
             case Placements():
                 self._connect(packet.descriptors)
+            case Measure():
+                self.post(Measured(readings(METRICS)))
             case Leave():
                 self.leaving.set()
             case _:

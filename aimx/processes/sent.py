@@ -46,12 +46,15 @@ class Keeping:
             # Nothing is sent twice as one: the fingerprint is only what the firings hang on.
             fingerprint=secrets.token_bytes(FINGERPRINT_SIZE) if due else None,
             due=due,
+            trace=mailed.trace,
         )
         match await self.placements.place(placement):
             case Placed(stem):
                 return stem
             case NotPlaced(reason):
-                log.error("sent copy not kept", mailbox=route.mailbox, reason=reason)
+                log.error(
+                    "sent copy not kept", trace=mailed.trace, mailbox=route.mailbox, reason=reason
+                )
                 self.unkept(mailed)
                 return ""
 
@@ -65,8 +68,8 @@ class Keeping:
 
     def _due(self, route: Route, mailed: Mailed) -> Due | None:
         hooks = self.snapshot.hooks_on("after_send", route.mailbox)
-        status = mailed.attempt.status.value
-        return attempted.due(hooks, mailed.content, mailed.attempted_at, status)
+        status, trace = mailed.attempt.status.value, mailed.trace
+        return attempted.due(hooks, mailed.content, mailed.attempted_at, status, trace)
 
 
 def _outgoing(mailed: Mailed) -> Outgoing:

@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import PurePosixPath
 from subprocess import Popen, TimeoutExpired
+from typing import TypeAlias
 
 import structlog
 
 from aimx.channel.attached import Attached
+from aimx.channel.control import Measure, Measured
 from aimx.channel.packets import Channel, Kind, Packet, close_all, pair
+from aimx.metrics import table as metrics
 from aimx.placing.control import (
     PLACER,
     Admit,
@@ -40,6 +43,8 @@ _SETTLE_SECONDS = 120.0  # How long a placer may take over what an earlier one l
 _END_SECONDS = 10.0
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)  # Before each new try to start a placer, in seconds.
 
+Said: TypeAlias = FiringsDue | Firing | Idle | Measured
+
 log = structlog.get_logger()
 
 
@@ -54,7 +59,7 @@ class Placers:
     replaced: Callable[[], None]  # A new one serves.
     gone: Callable[[], None]  # One has died.
     dismissed: Callable[[str], None]  # This worker broke the rules of its line to the placer.
-    heard: Callable[[FiringsDue | Firing | Idle, tuple[int, ...]], None]  # Of firings.
+    heard: Callable[[Said, tuple[int, ...]], None]  # Of firings, or what it has counted.
 
 
 class Station:
@@ -104,15 +109,20 @@ class Station:
         except ConnectionError:
             log.warning("placer was gone already", worker=admit.worker)
 
-    async def ask(self, take: Take) -> bool:
-        """Ask the placer about firings; False while there is none."""
+    async def ask(self, ask: Take | Measure) -> bool:
+        """Ask the placer about firings, or what it has counted; False while there is none."""
         if self._control is None:
             return False
         try:
-            await self._control.send(PLACER.encode(take))
+            await self._control.send(PLACER.encode(ask))
         except ConnectionError:
             return False
         return True
+
+    @property
+    def placer(self) -> str:
+        """The name of the one that serves; empty while there is none."""
+        return f"placer-{self._placer.pid}" if self._placer and self._ready.is_set() else ""
 
     async def close(self) -> None:
         """The placer finishes its batch and goes."""
@@ -138,8 +148,8 @@ class Station:
         self._control = Attached(ours, self._received, self._ended)
 
     def _received(self, packet: Packet) -> None:
-        message: Ready | Dismissed | FiringsDue | Firing | Idle = PLACER.decode(packet.payload)
-        if isinstance(message, FiringsDue | Firing | Idle):
+        message: Ready | Dismissed | Said = PLACER.decode(packet.payload)
+        if isinstance(message, FiringsDue | Firing | Idle | Measured):
             self._told.heard(message, packet.descriptors)
             return
         close_all(packet.descriptors)
@@ -154,6 +164,7 @@ class Station:
         placer, self._placer, self._control = self._placer, None, None
         if placer is not None:
             placer.kill()
+            metrics.DEATHS.count("placer")
             log.error("process died", role="placer", code=placer.wait(), reason=reason)
         self._ready.set()  # Whoever waits in `open` learns that there is none.
         self._told.gone()

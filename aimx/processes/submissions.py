@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 
 import structlog
 
+from aimx.channel import trace
 from aimx.channel.control import Authored, Forbidden, Outcome, Permitted, Submission
 from aimx.doors.socket.frames import Code
 from aimx.doors.socket.verbs import Accepted, Declined, Permission, Submitted
+from aimx.metrics.table import SUBMISSIONS
 from aimx.processes.crew import Crew
 from aimx.processes.worker import Worker, WorkerGoneError
 
@@ -32,6 +35,22 @@ class Submissions:
 
     async def submit(self, submitted: Submitted, permission: Permission) -> Accepted | Declined:
         """Send it, if the caller may send as its author. Whoever waits gets the outcome."""
+        reference, begun = trace.fresh(), time.perf_counter()
+        answer = await self._answered(submitted, permission, reference)
+        code = "sent" if isinstance(answer, Accepted) else answer.code.value
+        SUBMISSIONS.count(code)
+        log.info(
+            "submission answered",
+            trace=reference,
+            uid=submitted.uid,
+            answer=code,
+            duration_ms=round(1000 * (time.perf_counter() - begun), 1),
+        )
+        return answer
+
+    async def _answered(
+        self, submitted: Submitted, permission: Permission, reference: str
+    ) -> Accepted | Declined:
         workers = self._crew.of("outbound")
         if not workers:
             return _ABSENT
@@ -45,9 +64,10 @@ class Submissions:
                 submitted.text_only,
                 submitted.uid,
                 submitted.idempotency_key,
+                reference,
             )
             await workers[0].tell(message, (submitted.content,))
-            return await self._followed(workers[0], number, news, permission)
+            return await self._followed(workers[0], message, news, permission)
         except WorkerGoneError:
             return _GONE
         finally:
@@ -65,15 +85,18 @@ class Submissions:
     async def _followed(
         self,
         outbound: Worker,
-        number: int,
+        submission: Submission,
         news: asyncio.Queue[Authored | Outcome | None],
         permission: Permission,
     ) -> Accepted | Declined:
+        number = submission.number
         while True:
             match await news.get():
                 case Authored(author=author, owner=owner):
                     allowed = permission(owner)
-                    log.info("submission read", author=author, allowed=allowed)
+                    log.info(
+                        "submission read", trace=submission.trace, author=author, allowed=allowed
+                    )
                     await outbound.tell(Permitted(number) if allowed else Forbidden(number))
                 case Outcome(code="", text=message_id):
                     return Accepted(message_id)

@@ -50,7 +50,7 @@ async def _served(instance: Instance, desired: Desired | None, watchman: Watchma
     state, systemd = State.after(instance), watchman.systemd
     watched = Watched(watchman.stop.is_set, lambda _, step, steps: systemd.starting(step, steps))
     first = await asyncio.to_thread(begun, instance, desired, state, watched)
-    engine = Running(instance.roots, instance.host)
+    engine = Running(instance.roots, instance.host, state)
     try:
         await _begin(engine, first)
         # A full collection would hold up accepting for as long as it takes to walk the manifest.

@@ -16,6 +16,7 @@ from aimx.channel.attached import Attached
 from aimx.channel.control import Committed, Leave, Prepared, Ready, Refused
 from aimx.channel.messages import Vocabulary
 from aimx.channel.packets import Channel, Packet, close_all
+from aimx.metrics import table as metrics
 
 log = structlog.get_logger()
 
@@ -118,6 +119,7 @@ class Worker:
             return
         self.process.kill()
         code = self.process.wait()
+        metrics.DEATHS.count(self.role)
         log.error("process died", role=self.role, pid=self.process.pid, code=code, reason=reason)
         self._break("died")
         self.gone(self)

@@ -11,6 +11,7 @@ from typing import ClassVar
 from aiosmtpd.smtp import SMTP
 from aiosmtpd.smtp import Session as Introduction
 
+from aimx.metrics import table as metrics
 from aimx.smtp.replies import CONTENT_TIMEOUT, IDLE_TIMEOUT, Reply
 
 # Commands of one client that are taken in a row: some milliseconds.
@@ -82,6 +83,8 @@ class Connection(SMTP, asyncio.BufferedProtocol):
         Lingering lets a client finish that is still talking: closing on unread bytes would reset
         the connection, and it might never see the reply.
         """
+        if reply.code >= 400:
+            metrics.REPLIES.count(str(reply.code))
         self._replies.append(reply.encoded)
         self.flush()
         self.leaving = True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import secrets
 import ssl
 import traceback
 from collections.abc import Callable, Coroutine
@@ -13,7 +12,9 @@ from typing import Any, ClassVar
 
 import structlog
 
+from aimx.channel import trace
 from aimx.mail.envelope import Client, Envelope, Incoming
+from aimx.metrics import table as metrics
 from aimx.smtp import replies
 from aimx.smtp.connection import Connection
 from aimx.smtp.content import Malformed
@@ -84,8 +85,10 @@ class Dialogue(Connection):
         return self.service.current().limits.idle_timeout
 
     def ended(self) -> None:
-        if self._arrival is not None:
+        if self._arrival is not None and self.envelope is not None:
             self._arrival.close()
+            metrics.MESSAGES.count("cut_off")
+            self._tell("mail cut off", self.envelope)
         self._ended()
 
     def say(self, reply: Reply) -> None:
@@ -94,6 +97,8 @@ class Dialogue(Connection):
             if self._errors > _MOST_ERRORS:
                 self._cut_off(replies.TOO_MANY_ERRORS)
                 return
+        if reply.code >= 400:
+            metrics.REPLIES.count(str(reply.code))
         self._said = reply
         super().say(reply)
 
@@ -123,7 +128,8 @@ class Dialogue(Connection):
         return self._draining and not (self.envelope or self.busy or self.leaving)
 
     def _cut_off(self, reply: Reply) -> None:
-        log.info("session cut off", peer=self.peer, reply=str(reply))
+        reference = "" if self.envelope is None else self.envelope.trace
+        log.info("session cut off", trace=reference, peer=self.peer, reply=str(reply))
         self.leave(reply, lingering=True)
 
     # Commands.
@@ -150,15 +156,15 @@ class Dialogue(Connection):
         except UnicodeDecodeError:
             self.say(replies.NOT_UTF8)
         except Exception as error:  # noqa: BLE001 - the boundary of one client
-            self.say(self._unexpected(error))
+            reference = trace.fresh() if self.envelope is None else self.envelope.trace
+            self._unexpected(error, reference)
+            self.say(replies.INTERNAL_ERROR.about(reference))
 
-    def _unexpected(self, error: Exception) -> Reply:
-        """The log gets the error, the client a reference to it."""
-        reference = secrets.token_hex(4)
+    def _unexpected(self, error: Exception, reference: str = "") -> None:
+        """The log gets the error; the client gets at most what finds it there."""
         # Made here, since a renderer may add the variables of each frame, and so content.
         frames = "".join(traceback.format_exception(error))
-        log.error("unexpected error", reference=reference, peer=self.peer, traceback=frames)
-        return replies.internal_error(reference)
+        log.error("unexpected error", trace=reference, peer=self.peer, traceback=frames)
 
     def begin_tls(self, context: ssl.SSLContext) -> None:
         """After the reply that invites to it."""
@@ -170,9 +176,13 @@ class Dialogue(Connection):
             await self.encrypt(context)
         except OSError as failure:
             reason = str(failure) or type(failure).__name__
+            metrics.STARTTLS.count("failed")
             log.info("no TLS session", peer=self.peer, reason=reason)
         except Exception as error:  # noqa: BLE001 - the boundary of one client
+            metrics.STARTTLS.count("failed")
             self._unexpected(error)
+        else:
+            metrics.STARTTLS.count("encrypted")
         self.session = self._create_session()
         self.encrypted = True
         self.resume()
@@ -202,17 +212,35 @@ class Dialogue(Connection):
         self.deadline = math.inf
         if arrival.refusal is not None:
             arrival.close()
-            self.say(arrival.refusal)
+            self._refuse(transaction, arrival.refusal)
         else:
             self.busy = True
             self._task = self.loop.create_task(self._receive(transaction, arrival))
+
+    def _refuse(self, transaction: Transaction, refusal: Reply) -> None:
+        """A message that nobody looks at."""
+        metrics.MESSAGES.count("refused")
+        self._tell("mail refused", transaction, reply=refusal.code, reason=refusal.text)
+        self.say(refusal.about(transaction.trace))
+
+    def _tell(self, event: str, transaction: Transaction, **facts: object) -> None:
+        log.info(
+            event,
+            trace=transaction.trace,
+            peer=self.peer,
+            sender=transaction.sender,
+            recipients=transaction.rcpt_tos,
+            **facts,
+        )
 
     async def _receive(self, transaction: Transaction, arrival: Arrival) -> None:
         try:
             async with self.service.memory.taken(arrival.on_disk):
                 reply = await self.service.receive(self._received(transaction, arrival.content()))
         except Exception as error:  # noqa: BLE001 - the boundary of one client
-            reply = self._unexpected(error)
+            metrics.MESSAGES.count("broken")
+            self._unexpected(error, transaction.trace)
+            reply = replies.INTERNAL_ERROR.about(transaction.trace)
         finally:
             arrival.close()
         self.say(reply)
@@ -222,7 +250,8 @@ class Dialogue(Connection):
         client = Client(self.peer, self.session.host_name or "", self.encrypted)
         envelope = Envelope(transaction.sender, tuple(transaction.rcpt_tos), client)
         incoming = Incoming(envelope, content, datetime.now(UTC))
-        return Received(incoming, tuple(transaction.routes), transaction.snapshot)
+        routes = tuple(transaction.routes)
+        return Received(incoming, routes, transaction.snapshot, transaction.trace)
 
 
 def _step(command: Coroutine[Any, Any, None]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
+from aimx.metrics import table as metrics
 from aimx.smtp.service import Service
 from aimx.smtp.session import Session
 
@@ -36,6 +37,7 @@ class Greeter:
 
         session = Session(loop, self._service, peer, ended)
         self._sessions.add(session)
+        metrics.SESSIONS.count()
         self._empty.clear()
         if self._draining:
             session.drain()

@@ -10,7 +10,6 @@ from datetime import timedelta
 import structlog
 
 from aimx.hooks import received as hooks
-from aimx.hooks.choice import Quiet
 from aimx.mail.reading import Reading, read
 from aimx.mail.stored import Judged, stored
 from aimx.placing.client import NotPlaced, Placed, Placement, Placing, PlacingClient
@@ -18,7 +17,8 @@ from aimx.smtp import replies
 from aimx.smtp.enforcement import enforced
 from aimx.smtp.replies import Reply
 from aimx.smtp.service import Received
-from aimx.snapshot import Hook, Route
+from aimx.smtp.telling import Copy, Course, Kept, tell, tell_quiet
+from aimx.snapshot import Route
 from aimx.verify.judge import Judge
 from aimx.verify.trust import decide
 from aimx.verify.verdict import Verdicts
@@ -30,14 +30,6 @@ _LARGE_AT_ONCE = 2
 _COPIES_AT_ONCE = 4
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """A message for one mailbox, and the hooks of it that the message does not fire."""
-
-    placement: Placement
-    quiet: tuple[Quiet, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,47 +47,54 @@ class Reception:
         is kept and another is not, the answer is no, and the one that is kept will be known as a
         duplicate when the client comes again.
         """
+        course = Course()
         verdicts = await self.judge.verdicts(received.incoming)
+        course.judged()
         refusal = enforced(verdicts) if received.snapshot.receiving.enforces_dmarc else None
         if refusal is not None:
-            _tell(received, verdicts, (), refusal)
-            return refusal
+            tell(received, verdicts, (), refusal, course)
+            return refusal.about(received.trace)
         if len(received.incoming.content) > _LARGE:
             # Not before: a stranger's DNS may take its time.
             async with self._large:
-                outcomes = await self._kept_large(received, verdicts)
+                copies = await self._kept_large(received, verdicts, course)
         else:
-            outcomes = await self._kept(received, verdicts)
-        reply = _reply(outcomes)
-        _tell(received, verdicts, outcomes, reply)
-        return reply
+            copies = await self._kept(received, verdicts, course)
+        course.placed()
+        reply = _reply([kept.outcome for kept in copies])
+        tell(received, verdicts, copies, reply, course)
+        return reply.about(received.trace)
 
-    async def _kept(self, received: Received, verdicts: Verdicts) -> Sequence[Placing]:
+    async def _kept(self, received: Received, verdicts: Verdicts, course: Course) -> Sequence[Kept]:
         reading = _reading(received)
         copies = [_copy(received, reading, verdicts, *each) for each in _mailboxes(received)]
+        course.read()
         if len(copies) == 1:
-            return [await self._place(copies[0])]
-        return await asyncio.gather(*map(self._place, copies))
+            return [await self._place(received, copies[0])]
+        return await asyncio.gather(*(self._place(received, copy) for copy in copies))
 
-    async def _kept_large(self, received: Received, verdicts: Verdicts) -> Sequence[Placing]:
+    async def _kept_large(
+        self, received: Received, verdicts: Verdicts, course: Course
+    ) -> Sequence[Kept]:
         """The same in threads, and with few copies in memory at a time."""
         reading = await asyncio.to_thread(_reading, received)
+        course.read()
         few = asyncio.Semaphore(_COPIES_AT_ONCE)
 
-        async def one(route: Route, recipients: Sequence[str]) -> Placing:
+        async def one(route: Route, recipients: Sequence[str]) -> Kept:
             async with few:
                 copy = await asyncio.to_thread(
                     _copy, received, reading, verdicts, route, recipients
                 )
-                return await self._place(copy)
+                return await self._place(received, copy)
 
         return await asyncio.gather(*(one(*each) for each in _mailboxes(received)))
 
-    async def _place(self, copy: Copy) -> Placing:
+    async def _place(self, received: Received, copy: Copy) -> Kept:
         outcome = await self.placements.place(copy.placement)
         if isinstance(outcome, Placed) and (copy.quiet or copy.placement.due):
-            _tell_quiet(copy, outcome)
-        return outcome
+            tell_quiet(received, copy, outcome)
+        return Kept(copy.mailbox, copy.trusted, outcome)
 
 
 def _reading(received: Received) -> Reading:
@@ -130,21 +129,15 @@ def _copy(
         rest=copy.rest,
         attachments=copy.attachments,
         fingerprint=copy.fingerprint,
+        trace=received.trace,
     )
     declared = received.snapshot.hooks_on("on_receive", route.mailbox)
-    return _hooked(placement, declared, reading, judged, verdicts) if declared else Copy(placement)
-
-
-def _hooked(
-    placement: Placement,
-    declared: Sequence[Hook],
-    reading: Reading,
-    judged: Judged,
-    verdicts: Verdicts,
-) -> Copy:
+    if not declared:
+        return Copy(route.mailbox, placement, judged.trusted)
     choice = hooks.choice(declared, reading, judged)
-    due = hooks.due(choice, reading, judged, verdicts.author)
-    return Copy(replace(placement, due=due), choice.quiet)
+    facts = hooks.facts(reading, judged, verdicts.author, received.trace)
+    hooked = replace(placement, due=hooks.due(choice, facts))
+    return Copy(route.mailbox, hooked, judged.trusted, choice.quiet)
 
 
 def _judged(received: Received, verdicts: Verdicts, route: Route) -> Judged:
@@ -174,43 +167,3 @@ def _reply(outcomes: Sequence[Placing]) -> Reply:
     if all(outcome.full for outcome in missing):
         return replies.MAILBOX_FULL
     return replies.MAILBOX_AWAY if all(outcome.away for outcome in missing) else replies.NOT_KEPT
-
-
-def _tell_quiet(copy: Copy, placed: Placed) -> None:
-    """One line for each hook that the message does not fire."""
-    due = copy.placement.due
-    before = [Quiet(hook, "the message was placed before") for hook in due.hooks] if due else []
-    for quiet in (*copy.quiet, *(before if placed.duplicate else ())):
-        log.info(
-            "on_receive",
-            hook="quiet",
-            hook_name=quiet.hook,
-            mailbox=f"{copy.placement.name}@{copy.placement.domain}",
-            email_id=placed.stem,
-            reason=quiet.reason,
-        )
-
-
-def _tell(
-    received: Received, verdicts: Verdicts, outcomes: Sequence[Placing], reply: Reply
-) -> None:
-    """One line a message, whatever became of it."""
-    envelope = received.incoming.envelope
-    facts = {
-        "peer": envelope.client.address,
-        "sender": envelope.sender,
-        "recipients": envelope.recipients,
-        "size_bytes": len(received.incoming.content),
-        "spf": verdicts.spf_verdict,
-        "dkim": verdicts.dkim_verdict,
-        "dmarc": verdicts.dmarc_verdict,
-        "reply": reply.code,
-        "ids": [outcome.stem for outcome in outcomes if isinstance(outcome, Placed)],
-    }
-    if reply.accepts:
-        log.info("mail kept", **facts)
-    elif not outcomes:
-        log.info("mail refused", **facts, reasons=[verdicts.dmarc.reason])
-    else:
-        reasons = [outcome.reason for outcome in outcomes if isinstance(outcome, NotPlaced)]
-        log.error("mail not kept", **facts, reasons=reasons)

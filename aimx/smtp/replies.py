@@ -24,6 +24,10 @@ class Reply:
     def __str__(self) -> str:
         return self.encoded.decode().rstrip("\r\n")
 
+    def about(self, trace: str) -> Reply:
+        """With what finds the message in our log."""
+        return Reply(self.code, self.enhanced, f"{self.text} (reference {trace})")
+
     @property
     def accepts(self) -> bool:
         """The command was taken, so that the session moves on."""
@@ -134,6 +138,5 @@ def rejected_by_policy(domain: str) -> Reply:
     return Reply(550, "5.7.26", f"Refused, as the DMARC policy of {domain} asks (RFC 9989)")
 
 
-def internal_error(reference: str) -> Reply:
-    """Something of ours broke. The log has more under the reference."""
-    return Reply(451, "4.3.0", f"Internal error, try again later (reference {reference})")
+# Something of ours broke. The log has more under a reference.
+INTERNAL_ERROR = Reply(451, "4.3.0", "Internal error, try again later")

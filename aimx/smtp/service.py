@@ -22,6 +22,7 @@ class Received:
     incoming: Incoming
     routes: tuple[tuple[str, Route], ...]  # Each recipient, and where it led when RCPT came.
     snapshot: Snapshot  # The one of MAIL; the transaction knows no other.
+    trace: str  # What the log calls it in every process.
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,14 @@ class Session(Dialogue):
             return
         outcome = self.envelope.add(recipient)
         if not outcome.accepts:
-            log.info("recipient refused", peer=self.peer, recipient=recipient, reply=str(outcome))
+            log.info(
+                "recipient refused",
+                trace=self.envelope.trace,
+                peer=self.peer,
+                sender=self.envelope.sender,
+                recipient=recipient,
+                reply=str(outcome),
+            )
         self.say(outcome)
 
     async def smtp_DATA(self, arg: str) -> None:

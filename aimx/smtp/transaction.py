@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 from aiosmtpd.smtp import Envelope
 
+from aimx.channel import trace
 from aimx.smtp import replies
 from aimx.smtp.arguments import Sender
 from aimx.smtp.content import Content, Malformed
@@ -21,6 +22,7 @@ class Transaction(Envelope):
     def __init__(self, snapshot: Snapshot, sender: Sender) -> None:
         super().__init__()
         self.snapshot = snapshot
+        self.trace = trace.fresh()
         self.sender = self.mail_from = sender.address
         self.smtp_utf8 = sender.utf8
         self.routes: list[tuple[str, Route]] = []

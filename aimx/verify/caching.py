@@ -10,6 +10,7 @@ from dataclasses import replace
 import dns.exception
 import dns.resolver
 
+from aimx.metrics.table import ASKING, CACHED, QUERIES
 from aimx.verify import answers
 from aimx.verify.answers import Elsewhere, Reading
 from aimx.verify.exchange import MismatchError, ask, question
@@ -26,6 +27,8 @@ LONGEST_CHAIN = 8  # CNAMEs that lead out of one message into the next.
 # each signature of a message, and are over when the sender tries again.
 NO_ANSWER_SECONDS = 5
 IMPOSSIBLE_SECONDS = 3600  # A name that cannot be asked for will not turn up.
+
+_OUTCOMES = {Records: "records", NoRecord: "no_record", NoAnswer: "no_answer"}
 
 
 class CachingResolver:
@@ -50,6 +53,7 @@ class CachingResolver:
     async def lookup(self, name: str, record: str) -> Answer:
         key = name.lower().removesuffix("."), record
         if found := self._kept.get(key):
+            CACHED.count()
             return _aged(*found)
         task = self._asking.get(key)
         if task is None:
@@ -67,7 +71,10 @@ class CachingResolver:
         await asyncio.gather(*asking, return_exceptions=True)
 
     async def _find(self, name: str, record: str) -> Answer:
+        begun = time.monotonic()
         answer = await self._follow(name, record)
+        ASKING.observe(time.monotonic() - begun)
+        QUERIES.count(_OUTCOMES[type(answer)])
         seconds = NO_ANSWER_SECONDS if isinstance(answer, NoAnswer) else answer.ttl
         self._kept.put((name, record), answer, seconds, _weight(answer))
         return answer

@@ -5,10 +5,14 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, get_args
 
+from aimx.controller.conditions import ORDER, Status
 from aimx.doors.exits import Exit
 from aimx.doors.socket import frames
+from aimx.metrics.table import CONDITION, METRICS, REPLIES
+from aimx.smtp import replies
+from aimx.smtp.replies import Reply
 from reconcilers.kinds.table import RECONCILERS
 from reconcilers.roots import Roots
 from reconcilers.step import Phase
@@ -113,3 +117,31 @@ def enumerations(schema: Any) -> Iterator[list[str]]:
         schema = list(schema.values())
     for each in schema if isinstance(schema, list) else ():
         yield from enumerations(each)
+
+
+def test_the_metrics(rows: Rows) -> None:
+    shown = [row for row in rows("docs/metrics.md") if row[0].startswith("`aimx_")]
+
+    assert shown == [
+        [
+            f"`{metric.name}`",
+            metric.kind,
+            "; ".join(_label(*each) for each in metric.labels.items()),
+            metric.help,
+        ]
+        for metric in METRICS
+    ]
+
+
+def _label(name: str, values: tuple[str, ...]) -> str:
+    return f"`{name}`: {', '.join(values)}" if values else f"`{name}`"
+
+
+def test_the_conditions_that_are_measured() -> None:
+    assert CONDITION.labels == {"type": ORDER, "status": get_args(Status)}
+
+
+def test_the_refusals_that_are_counted() -> None:
+    said = {it.code for it in vars(replies).values() if isinstance(it, Reply) and it.code >= 400}
+
+    assert {int(code) for code in REPLIES.labels["code"]} == said

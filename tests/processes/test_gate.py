@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aimx.processes.gate import Gate, client, reduced
+from aimx.processes.gate import Full, Gate, client, reduced
 
 
 @pytest.mark.parametrize(
@@ -26,16 +26,22 @@ def test_the_hosts_of_one_ipv6_network_are_one_client() -> None:
 def test_one_client_cannot_take_every_place() -> None:
     gate = Gate()
 
-    admitted = [gate.admit("192.0.2.1", 10, 2) for _ in range(4)]
+    for _ in range(2):
+        gate.enter("192.0.2.1")
 
-    assert admitted == [True, True, False, False]
-    assert gate.admit("192.0.2.2", 10, 2)
+    assert gate.obstacle("192.0.2.1", 10, 2) is Full.ONE
+    assert gate.obstacle("192.0.2.2", 10, 2) is None
+    assert gate.obstacle("192.0.2.2", 2, 2) is Full.ALL
 
 
 @given(st.lists(st.sampled_from(["192.0.2.1", "192.0.2.2", "2001:db8::1"]), max_size=30))
 def test_who_leaves_makes_room(peers: list[str]) -> None:
     gate = Gate()
-    inside = [peer for peer in peers if gate.admit(peer, 5, 3)]
+    inside = []
+    for peer in peers:
+        if gate.obstacle(peer, 5, 3) is None:
+            gate.enter(peer)
+            inside.append(peer)
     assert gate.inside.total() == len(inside) <= 5
 
     for peer in inside:

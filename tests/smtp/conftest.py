@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -41,12 +42,18 @@ def snapshot(limits: Limits = LIMITS, generation: int = 1) -> Snapshot:
     return Snapshot(SnapshotId(generation), HOSTNAME, domains, routes, limits=limits)
 
 
+def constant(said: str) -> str:
+    """Without what each reply has for itself alone."""
+    return re.sub(r"\(reference [0-9a-f]{16}\)", "(reference ...)", said)
+
+
 @dataclass
 class Client:
     """Speaks and listens in bytes; every wait has an end."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    heard: list[str] = field(default_factory=list)  # Each line as it came.
 
     def say(self, sent: bytes) -> None:
         self.writer.write(sent)
@@ -54,7 +61,8 @@ class Client:
     async def line(self) -> str:
         """The next line of a reply; empty where the server has hung up."""
         async with asyncio.timeout(PATIENCE):
-            return (await self.reader.readline()).decode().removesuffix("\r\n")
+            self.heard.append((await self.reader.readline()).decode().removesuffix("\r\n"))
+        return constant(self.heard[-1])
 
     async def reply(self) -> str:
         """The next reply, its lines joined by line feeds."""
@@ -70,7 +78,7 @@ class Client:
     async def rest(self) -> list[str]:
         """Everything until the server hangs up."""
         async with asyncio.timeout(PATIENCE):
-            return (await self.reader.read()).decode().splitlines()
+            return constant((await self.reader.read()).decode()).splitlines()
 
     async def begin(self, *recipients: bytes) -> None:
         """Up to the 354 of a message from nobody in particular."""

@@ -47,6 +47,7 @@ def received(content: bytes, mailboxes: int, receiving: Receiving = RECORDING) -
         Incoming(envelope, content, datetime(2026, 1, 2, tzinfo=UTC)),
         tuple(routes.items()),
         Snapshot(SnapshotId(1), "mx.example.com", ("example.com",), routes, receiving=receiving),
+        "5eed" * 4,
     )
 
 

@@ -124,6 +124,8 @@ class Instance:
             f"domains = {json.dumps(list(domains))}\n{top}\n{tables}\n"
             f'[smtp]\nbind = ["127.0.0.1:{self.port}"]\n{smtp}\n'
             f'[dns]\nresolvers = ["{self.resolver}"]\n{rest}\n'
+            # Whoever wants to be asked says where: one port cannot be everybody's.
+            + ("" if "[metrics]" in rest else '[metrics]\nbind = ""\n')
         )
 
     def declare(self, *mailboxes: str, **parts: Any) -> None:

@@ -1,0 +1,135 @@
+"""What is told of a message that came in: one line in the log, and the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import structlog
+
+from aimx.hooks.choice import Quiet
+from aimx.metrics import table as metrics
+from aimx.placing.client import NotPlaced, Placed, Placement, Placing
+from aimx.smtp.replies import Reply
+from aimx.smtp.service import Received
+from aimx.verify.verdict import Verdicts
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A message for one mailbox, and the hooks of it that the message does not fire."""
+
+    mailbox: str
+    placement: Placement
+    trusted: str
+    quiet: tuple[Quiet, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What became of a copy, without its content: other copies may be on their way for long."""
+
+    mailbox: str
+    trusted: str
+    outcome: Placing
+
+    def told(self) -> dict[str, object]:
+        told: dict[str, object] = {"mailbox": self.mailbox, "trusted": self.trusted}
+        match self.outcome:
+            case Placed(stem, duplicate):
+                return told | {"id": stem, "duplicate": duplicate}
+            case NotPlaced(reason):
+                return told | {"reason": reason}
+
+
+class Course:
+    """How long each part of a message's way takes, as it comes to its end."""
+
+    __slots__ = ("_last", "told")
+
+    def __init__(self) -> None:
+        self._last = perf_counter()
+        self.told: dict[str, float] = {}  # Milliseconds.
+
+    def judged(self) -> None:
+        metrics.JUDGING.observe(self._part("judging_ms"))
+
+    def read(self) -> None:
+        metrics.READING.observe(self._part("reading_ms"))
+
+    def placed(self) -> None:
+        metrics.PLACING.observe(self._part("placing_ms"))
+
+    def _part(self, name: str) -> float:
+        before, self._last = self._last, perf_counter()
+        seconds = self._last - before
+        self.told[name] = round(1000 * seconds, 1)
+        return seconds
+
+
+def tell(
+    received: Received, verdicts: Verdicts, copies: Sequence[Kept], reply: Reply, course: Course
+) -> None:
+    """One line a message, whatever became of it."""
+    envelope = received.incoming.envelope
+    outcome = _outcome(copies, reply)
+    _count(received, verdicts, copies, outcome)
+    facts = {
+        "trace": received.trace,
+        "peer": envelope.client.address,
+        "helo": envelope.client.helo,
+        "tls": envelope.client.tls,
+        "sender": envelope.sender,
+        "recipients": envelope.recipients,
+        "size_bytes": len(received.incoming.content),
+        "spf": verdicts.spf_verdict,
+        "dkim": verdicts.dkim_verdict,
+        "dmarc": verdicts.dmarc_verdict,
+        "reply": reply.code,
+        "copies": [kept.told() for kept in copies],
+        **course.told,
+    }
+    if outcome == "refused":
+        log.info("mail refused", **facts, reason=verdicts.dmarc.reason)
+    elif outcome == "not_kept":
+        log.error("mail not kept", **facts)
+    else:
+        log.info("mail kept", **facts)
+
+
+def tell_quiet(received: Received, copy: Copy, placed: Placed) -> None:
+    """One line for each hook that the message does not fire."""
+    due = copy.placement.due
+    before = [Quiet(hook, "the message was placed before") for hook in due.hooks] if due else []
+    for quiet in (*copy.quiet, *(before if placed.duplicate else ())):
+        metrics.FIRINGS.count("on_receive", "quiet")
+        log.info(
+            "on_receive",
+            hook="quiet",
+            trace=received.trace,
+            hook_name=quiet.hook,
+            mailbox=copy.mailbox,
+            email_id=placed.stem,
+            reason=quiet.reason,
+        )
+
+
+def _outcome(copies: Sequence[Kept], reply: Reply) -> str:
+    """In a word of the metric's."""
+    if not reply.accepts:
+        return "not_kept" if copies else "refused"
+    known = all(isinstance(it.outcome, Placed) and it.outcome.duplicate for it in copies)
+    return "duplicate" if known else "kept"
+
+
+def _count(received: Received, verdicts: Verdicts, copies: Sequence[Kept], outcome: str) -> None:
+    metrics.MESSAGES.count(outcome)
+    metrics.SIZE.observe(len(received.incoming.content))
+    metrics.SPF.count(verdicts.spf_verdict)
+    metrics.DKIM.count(verdicts.dkim_verdict)
+    metrics.DMARC.count(verdicts.dmarc_verdict)
+    for kept in copies:
+        metrics.TRUSTED.count(kept.trusted)
