@@ -87,6 +87,10 @@ class Roots:
         return self.state / "consent.json"
 
     @property
+    def proofs(self) -> PurePosixPath:
+        return self.state / "proofs.json"
+
+    @property
     def placing(self) -> PurePosixPath:
         return self.state / "placing"
 

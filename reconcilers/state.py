@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import PurePosixPath
 
-from reconcilers.host.host import Access, Host, Reading, ReconcileError, UnseenError
+from reconcilers.host.host import Access, Host, Nature, Reading, ReconcileError, UnseenError
 from reconcilers.roots import Roots
 
 
@@ -35,6 +35,17 @@ def require_ours(host: Reading, roots: Roots) -> None:
             f"{roots.data}: the instance belongs to uid {uid}, not to uid {ours}. Run this as that"
             f" user, such as with `sudo -u '#{uid}'`, or change the owner of all of it first."
         )
+
+
+def is_ours(host: Reading, path: PurePosixPath) -> bool:
+    """Whether it is a file that nobody but us can have written; raises `UnseenError`."""
+    entry = host.look(path)
+    return (
+        entry is not None
+        and entry.nature is Nature.FILE
+        and entry.uid == host.user().uid
+        and not entry.mode & 0o022
+    )
 
 
 def make_state(host: Host, roots: Roots, *below: PurePosixPath) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reconcilers.host.host import Reading
+from reconcilers.host.host import Host
 from reconcilers.roots import Roots
 
 
@@ -12,15 +12,22 @@ from reconcilers.roots import Roots
 class Alone:
     """No engine runs: the new snapshot is probed in this process, and nobody swaps."""
 
-    host: Reading
+    host: Host
     roots: Roots
 
     def prepare(self, config: bytes) -> None:
         # A plan needs no signer, and starts sooner without.
         from aimx.controller.compiled import compiled
-        from aimx.controller.probe import probe
+        from aimx.controller.proofs import keep, kept, needed
 
-        probe(compiled(config, self.host, self.roots))
+        made = compiled(config, self.host, self.roots)
+        proofs, known = needed(made), kept(self.host, self.roots)
+        if not proofs <= known:
+            from aimx.controller.probe import probe
+
+            probe(made, known)
+        if proofs != known:
+            keep(self.host, self.roots, proofs)
 
     def commit(self) -> None:
         pass

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from aimx.controller.compiled import Compiled
+from aimx.controller.proofs import of_certificate, of_key
 from aimx.outbound.signers import Signers
 from aimx.outbound.signing_key import KeyUnusableError
 from aimx.smtp.certificate import CertificateError, context
 from reconcilers.host.host import StepError
 
 
-def probe(compiled: Compiled) -> None:
-    """Sign and verify once with each key, and load the certificate; raises `StepError`."""
+def probe(compiled: Compiled, known: Set[str] = frozenset()) -> None:
+    """Sign and verify once with each key, and load the certificate; raises `StepError`.
+
+    What is known to work (`proofs`) is not tried again.
+    """
+    signing = compiled.snapshot.signing
+    new = {
+        domain: {
+            algorithm: pem
+            for algorithm, pem in pems.items()
+            if of_key(domain, signing[domain].selectors.get(algorithm, ""), pem) not in known
+        }
+        for domain, pems in compiled.told_keys.items()
+    }
     try:
-        Signers().of(compiled.told_keys, compiled.snapshot.signing)
+        Signers().of(new, signing)
     except KeyUnusableError as cause:
         raise StepError(str(cause)) from cause
-    if compiled.certificate is not None:
+    certificate = compiled.certificate
+    if certificate is not None and of_certificate(certificate) not in known:
         try:
-            context(compiled.certificate)
+            context(certificate)
         except CertificateError as cause:
             raise StepError(str(cause)) from cause

@@ -8,15 +8,11 @@ anything else the manifest is read.
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from hashlib import sha256
-from importlib.util import find_spec
-from pathlib import PurePosixPath
 
+from aimx.controller.program import program
 from desired.amended import amended
 from desired.desired import Desired
 from desired.engine_config import body, header
@@ -25,9 +21,10 @@ from desired.manifest import Reading
 from desired.problem import KeyPath, Source, digest
 from desired.restored import restored
 from reconcilers import generations
-from reconcilers.host.host import Nature, UnseenError
 from reconcilers.host.host import Reading as Looking
+from reconcilers.host.host import UnseenError
 from reconcilers.roots import Roots
+from reconcilers.state import is_ours
 from reconcilers.understood import Understood
 
 # Ten thousand warnings would make the record longer than the manifest.
@@ -52,7 +49,11 @@ def understood(reading: Reading, config: bytes) -> Understood | None:
     if not config.endswith(b"\n" + body(desired)):
         return None
     return Understood(
-        program(), desired.digest, sha256(config).hexdigest(), reading.owners, reading.warnings
+        program(*_CODE),
+        desired.digest,
+        sha256(config).hexdigest(),
+        reading.owners,
+        reading.warnings,
     )
 
 
@@ -64,7 +65,7 @@ def recalled(
     try:
         number = max(generations.numbers(host, roots), default=0)
         kept = roots.generations / str(number)
-        if not number or not all(_is_ours(host, kept / name) for name in _FILES):
+        if not number or not all(is_ours(host, kept / name) for name in _FILES):
             return None
         about = generations.about(host, roots, number)
         config = host.read(kept / "config.toml") or b""
@@ -89,7 +90,7 @@ def recalled(
 def _holds(said: Understood, config: bytes, exists: Callable[[str], bool]) -> bool:
     """Whether this program would understand the same today."""
     return (
-        said.program == program()
+        said.program == program(*_CODE)
         and said.config == sha256(config).hexdigest()
         and all(exists(owner) == before for owner, before in said.owners.items())
     )
@@ -103,32 +104,3 @@ def _usual_spellings(
         ("domains", domain.name.ascii): (sources[0].name, ("domains", index))
         for index, domain in enumerate(desired.domains)
     }
-
-
-def _is_ours(host: Looking, path: PurePosixPath) -> bool:
-    """Whether nobody but us can have written it."""
-    entry = host.look(path)
-    return (
-        entry is not None
-        and entry.nature is Nature.FILE
-        and entry.uid == host.user().uid
-        and not entry.mode & 0o022
-    )
-
-
-@cache
-def program() -> str:
-    """Which code understands manifests: another may find in the same one what this does not."""
-    told = (f"{name} {seen.st_size} {seen.st_mtime_ns}" for name, seen in sorted(_files()))
-    return sha256("\n".join((sys.version, *told)).encode()).hexdigest()
-
-
-def _files() -> Iterator[tuple[str, os.stat_result]]:
-    for package in _CODE:
-        spec = find_spec(package)
-        if spec is None or spec.origin is None:
-            continue
-        ours = package.startswith("desired")
-        for entry in os.scandir(os.path.dirname(spec.origin)):
-            if entry.name.endswith(".py") and (ours or entry.name == "__init__.py"):
-                yield f"{package}/{entry.name}", entry.stat()

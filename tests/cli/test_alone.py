@@ -2,6 +2,11 @@ import json
 import subprocess
 import sys
 
+import pytest
+
+from reconcilers.host.keys import new_private_key
+from reconcilers.signing import public_pem
+
 # What only an engine, or an apply that makes keys, has use for.
 UNNEEDED = {"cryptography", "asyncio", "structlog", "dns", "aiosmtpd", "watchfiles"}
 # What only an edit of the manifest has use for.
@@ -15,17 +20,60 @@ print(json.dumps([code, sorted(sys.modules)]))
 """
 
 
-def test_a_plan_without_a_daemon_imports_nothing_of_the_engine(instance):
-    instance.run("apply", "--yes")
-
+def loaded(instance, *arguments):
+    """What a command has imported by its end."""
     ended = subprocess.run(
-        [sys.executable, "-c", PROGRAM, "plan", *instance.flags],
+        [sys.executable, "-c", PROGRAM, *arguments, *instance.flags],
         capture_output=True,
         text=True,
         check=True,
     )
-
     code, modules = json.loads(ended.stdout.splitlines()[-1])
     assert code == 0
-    assert UNNEEDED & set(modules) == set()
+    return set(modules)
+
+
+def another_key(instance):
+    """The operator puts another pair in place, and nothing is left to do about it."""
+    home = instance.base / "config/dkim/example.com"
+    private = new_private_key()
+    (home / "private.key").write_bytes(private)
+    (home / "public.key").write_bytes(public_pem(private, "rsa-sha256"))
+
+
+def nonsense(instance):
+    (instance.data / ".aimx/proofs.json").write_text("[]")
+
+
+def anybody_may_write(instance):
+    (instance.data / ".aimx/proofs.json").chmod(0o622)
+
+
+def another_program(instance):
+    path = instance.data / ".aimx/proofs.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"program": "another"}))
+
+
+def test_a_plan_without_a_daemon_imports_nothing_of_the_engine(instance):
+    instance.run("apply", "--yes")
+
+    modules = loaded(instance, "plan")
+
+    assert UNNEEDED & modules == set()
     assert not [name for name in modules if name.startswith(("aimx.smtp", "aimx.processes"))]
+
+
+def test_a_key_that_was_seen_to_sign_is_not_tried_again(applied):
+    applied.declare("postmaster@example.com", "one@example.com")
+
+    assert "cryptography" not in loaded(applied, "apply", "--yes")
+
+
+@pytest.mark.parametrize("happens", [another_key, nonsense, anybody_may_write, another_program])
+def test_what_was_not_seen_to_work_is_tried_before_the_engine_config_names_it(applied, happens):
+    happens(applied)
+    applied.declare("postmaster@example.com", "one@example.com")
+
+    assert "cryptography" in loaded(applied, "apply", "--yes")
+    applied.declare("postmaster@example.com", "two@example.com")
+    assert "cryptography" not in loaded(applied, "apply", "--yes", "--allow-removals", "1")

@@ -157,7 +157,7 @@ def test_another_program_reads_the_manifest(
     declare(instance, PLAIN)
     apply(instance)
 
-    monkeypatch.setattr(recall, "program", lambda: "another")
+    monkeypatch.setattr(recall, "program", lambda *packages: "another")
 
     assert had_again(instance) is None
 
