@@ -131,7 +131,7 @@ def tell(options: argparse.Namespace, answer: Answer) -> int:
 
     Whoever asked for data gets it in one place, however it ended.
     """
-    is_report = answer.exit in (Exit.DONE, Exit.PENDING) or getattr(options, "json", False)
+    is_report = answer.exit == Exit.DONE or getattr(options, "json", False)
     (terminal.say if is_report else terminal.tell)(answer.output)
     return answer.exit
 
@@ -206,9 +206,28 @@ def _answer(
             return Answer(**document)
         case client.Err(code, reason):
             told = f"aimx: the daemon refuses: {reason} [{code}]"
-            return refused(Exit.ERROR, told, asked.view)
+            return _forbidden(options, code) or refused(Exit.ERROR, told, asked.view)
         case None:
-            return alone(_direct(options))
+            return _helpless(options) or alone(_direct(options))
+
+
+def _forbidden(options: argparse.Namespace, code: str) -> Answer | None:
+    """What is said to whom a daemon does not let do what only root may."""
+    if code != "EACCES" or not hasattr(options, "crud"):
+        return None
+    told = f"not authorized: {options.command} {options.does} requires root (run with sudo)"
+    return refused(Exit.ERROR, told, wish(options).view)
+
+
+def _helpless(options: argparse.Namespace) -> Answer | None:
+    """What is said to whom, without a daemon, nothing is left: the manifest is another's."""
+    if not hasattr(options, "crud") or roots.are_ours(options):
+        return None
+    told = (
+        f"daemon must be running for non-root {options.crud} CRUD; start `aimx serve` or run with"
+        " sudo to fall back to direct config edit."
+    )
+    return refused(Exit.NO_DAEMON, told, wish(options).view)
 
 
 def _daemon(

@@ -5,13 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 
-from aimx.cli import amend, roots, terminal
+from aimx.cli import administer, amend, roots, terminal
 from aimx.cli.parsing import Nested, name
 from aimx.controller.amendments import AddDomain, Amendment, RemoveDomain, SetDefault
+from aimx.doors.wish import Question
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(crud="domain")
     does = Nested.of(parser)
+    listing = does.parser("list", "list domains, with their keys and mailboxes")
+    listing.add_argument("--json", action="store_true", help="the same as data")
     add = does.parser("add", "a domain comes, with a DKIM key of its own")
     add.add_argument("domain", metavar="DOMAIN", type=name)
     add.add_argument("--selector", type=name, help="of its DKIM key (as for the others)")
@@ -27,6 +31,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.does == "list":
+        return administer.tell(options, administer.report(options, Question("LIST", of="domains")))
     code = amend.amended(options, _amendment(options))
     if amend.is_done(options, code):
         terminal.say(_told(options))

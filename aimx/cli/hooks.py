@@ -5,13 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 
-from aimx.cli import amend, terminal
+from aimx.cli import administer, amend, terminal
 from aimx.cli.parsing import Nested, name
 from aimx.controller.amendments import Amendment, CreateHook, DeleteHook
+from aimx.doors.wish import Question
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(crud="hook")
     does = Nested.of(parser)
+    listing = does.parser("list", "list the commands of all mailboxes, or of one")
+    listing.add_argument("--mailbox", type=name, metavar="NAME", help="of this one alone")
+    listing.add_argument("--json", action="store_true", help="the same as data")
     create = does.parser("create", "a mailbox gets a command")
     create.add_argument("--mailbox", required=True, type=name, metavar="NAME")
     create.add_argument("--event", required=True, choices=("on_receive", "after_send"))
@@ -45,6 +50,9 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.does == "list":
+        question = Question("LIST", options.mailbox or "", "hooks")
+        return administer.tell(options, administer.report(options, question))
     amendment = _amendment(options)
     code = amend.amended(options, amendment)
     if amend.is_done(options, code):

@@ -6,13 +6,21 @@ import argparse
 import os
 import pwd
 
-from aimx.cli import amend, terminal
+from aimx.cli import administer, amend, terminal
 from aimx.cli.parsing import Nested, name
 from aimx.controller.amendments import Amendment, CreateMailbox, DeleteMailbox
+from aimx.doors.wish import Question
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(crud="mailbox")
     does = Nested.of(parser)
+    listing = does.parser("list", "list mailboxes, with how much mail they hold")
+    listing.add_argument("--all", action="store_true", help="everybody's, as root always sees")
+    show = does.parser("show", "show one mailbox, with its hooks and who is trusted there")
+    show.add_argument("name", metavar="NAME", type=name, help="an address, or its local part")
+    for each in (listing, show):
+        each.add_argument("--json", action="store_true", help="the same as data")
     create = does.parser("create", "a mailbox comes")
     create.add_argument("name", metavar="NAME", type=name, help="an address, or its local part")
     create.set_defaults(usage=create.error)
@@ -25,10 +33,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.does in ("list", "show"):
+        return administer.tell(options, administer.report(options, _question(options)))
     code = amend.amended(options, _amendment(options))
     if amend.is_done(options, code):
         terminal.say(_told(options))
     return code
+
+
+def _question(options: argparse.Namespace) -> Question:
+    if options.does == "show":
+        return Question("LIST", options.name, "mailbox")
+    return Question("LIST", of="mailboxes")
 
 
 def _amendment(options: argparse.Namespace) -> Amendment:

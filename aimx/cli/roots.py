@@ -33,6 +33,20 @@ def data_is_chosen(options: argparse.Namespace) -> bool:
     return bool(getattr(options, "data_dir", None) or os.environ.get("AIMX_DATA_DIR"))
 
 
+def are_ours(options: argparse.Namespace) -> bool:
+    """Whether we are root, or who runs this instance rootless: whose the manifest's place is.
+
+    A place that is not there is nobody's, and what is missing is told by whoever looks for it.
+    """
+    try:
+        owner = os.stat(os.path.dirname(chosen(options)["manifest"])).st_uid
+    except FileNotFoundError:
+        return True
+    except OSError:
+        owner = 0
+    return os.geteuid() in (0, owner)
+
+
 def absolute(path: str) -> str:
     """The path from the root on; links stay in it, since what they lead to may change."""
     try:

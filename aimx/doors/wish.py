@@ -34,16 +34,20 @@ class Wish:
 class Question:
     """What is to be told, and changes nothing; each is a verb of the socket."""
 
-    verb: Literal["EXPLAIN", "GRAPH", "DIFF", "HISTORY"]
+    verb: Literal["EXPLAIN", "GRAPH", "DIFF", "HISTORY", "LIST"]
     address: str = ""  # Of the resource that is meant.
+    of: str = ""  # What is to be listed; one of `LISTED`.
     generations: tuple[int, ...] = ()  # The one that is meant, or the two.
 
     def headers(self) -> dict[str, str]:
         """Itself, as a frame says it."""
         names = ("From", "To") if self.verb == "DIFF" else ("Generation",)
         numbers = {name: str(number) for name, number in zip(names, self.generations, strict=False)}
-        return {**({"Address": self.address} if self.address else {}), **numbers}
+        said = {"Of": self.of, "Address": self.address}
+        return {**{name: text for name, text in said.items() if text}, **numbers}
 
+
+LISTED = ("domains", "mailboxes", "mailbox", "hooks")
 
 LASTING = "[1-9][0-9]{0,5}[smhd]"  # How long something is to hold.
 

@@ -126,11 +126,19 @@ class _Carried:
             case Tombstones():
                 return self._tombstones(about)
             case Question():
-                from aimx.doors.reports import reported  # A plan takes none of it.
-
-                return reported(self.at.instance, self.wish, about)
+                return self._told(about)
             case Standing():
                 return self._standing()
+
+    def _told(self, question: Question) -> Answer:
+        # A plan takes none of either.
+        if question.verb == "LIST":
+            from aimx.doors.listings import listed
+
+            return listed(self.at.instance, self.wish, question, self.at.count)
+        from aimx.doors.reports import reported
+
+        return reported(self.at.instance, self.wish, question)
 
     def _plan(self) -> Answer:
         instance, wish = self.at.instance, self.wish

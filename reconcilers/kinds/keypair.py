@@ -57,6 +57,11 @@ class KeyPair:
     known_by: str = field(default="", compare=False)
 
     @property
+    def signs(self) -> bool:
+        """Whether the engine can sign with it."""
+        return isinstance(self.private, Access) and not self.flaw
+
+    @property
     def is_there(self) -> bool:
         """Whether anything is. A killed apply may leave the directory before it makes a key."""
         names = (self.private, self.public)

@@ -83,6 +83,7 @@ VERBS: Mapping[str, Shape] = {
     ),
     "EXPLAIN": Shape(required=_names("address"), optional=ROOTS | VIEW),
     "GRAPH": Shape(optional=ROOTS | VIEW),
+    "LIST": Shape(required=_names("of"), optional=ROOTS | VIEW | _names("address")),
     "DIFF": Shape(optional=ROOTS | VIEW | _names("from", "to")),
     "TOMBSTONES": Shape(
         required=_names("do"), optional=ROOTS | VIEW | _names("name", "plan", "events")

@@ -15,7 +15,16 @@ from aimx.doors.authorize import Action, Caller, Decision, authorize
 from aimx.doors.events import Tell, unheard
 from aimx.doors.socket import frames
 from aimx.doors.socket.frames import Code, Request
-from aimx.doors.wish import LASTING, MOST_LANES, Administration, Errand, Intent, Question, Wish
+from aimx.doors.wish import (
+    LASTING,
+    LISTED,
+    MOST_LANES,
+    Administration,
+    Errand,
+    Intent,
+    Question,
+    Wish,
+)
 
 log = structlog.get_logger()
 
@@ -175,12 +184,21 @@ def _question(request: Request) -> Question | None:
             return Question("EXPLAIN", address=request.headers["address"])
         case "GRAPH":
             return Question("GRAPH")
+        case "LIST":
+            return _listing(request)
         case "DIFF":
             return Question("DIFF", generations=_numbers(request, "from", "to"))
         case "HISTORY":
             return Question("HISTORY", generations=_numbers(request, "generation"))
         case _:
             return None
+
+
+def _listing(request: Request) -> Question:
+    of, address = request.headers["of"], request.headers.get("address", "")
+    if of not in LISTED:
+        raise frames.malformed(f"of must be one of {', '.join(LISTED)}")
+    return Question("LIST", address, of)
 
 
 def _errand(request: Request) -> Errand:

@@ -1,0 +1,268 @@
+"""What there is, listed: domains, mailboxes and hooks, with how much mail they hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from aimx.controller.edits.found import Found
+from aimx.controller.instance import Instance
+from aimx.controller.terms import Count, EditError
+from aimx.doors.exits import Exit
+from aimx.doors.wish import Answer, Question, Wish
+from desired.desired import HostedDomain, Mailbox
+from desired.names import InvalidNameError
+from desired.problem import printable
+from reconcilers.applied import what_was_applied
+from reconcilers.kinds.dkim import DkimReconciler
+from reconcilers.report.rows import aligned
+from reconcilers.stores import Store, stores
+
+Row = dict[str, Any]
+
+FORMAT_VERSION = "1.0"
+_UNKNOWN = "?"  # Nobody could look.
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The manifest that is in force, the machine, and who counts what nobody has read."""
+
+    found: Found
+    count: Count
+
+    @cached_property
+    def stores(self) -> Mapping[tuple[str, str], Store]:
+        """By domain and name of the directory."""
+        found = self.found
+        domains = [domain.name.ascii for domain in found.desired.domains]
+        return {(it.domain, it.name): it for it in stores(found.host, found.roots, domains)}
+
+    @cached_property
+    def unread(self) -> Mapping[tuple[str, str], int | None]:
+        """What nobody has read; where there is no mail nobody is asked."""
+        asked = {f"{it.name}@{it.domain}": key for key, it in self.stores.items() if it.inbox}
+        inboxes = [self.stores[key].to_count(name) for name, key in asked.items()]
+        counted = self.count(self.found.roots, inboxes) if inboxes else {}
+        # At least so many is not so many.
+        told = {key: counted.get(name) for name, key in asked.items()}
+        known = {
+            key: None if it is None or it.at_least else it.messages for key, it in told.items()
+        }
+        return {**dict.fromkeys(self.stores, 0), **known}
+
+    @cached_property
+    def signing(self) -> frozenset[str]:
+        """The domains whose keys all sign."""
+        found = self.found
+        pairs = DkimReconciler().observe(what_was_applied(found.desired, found.host, found.roots))
+        return frozenset(
+            domain.name.ascii
+            for domain in found.desired.domains
+            if all(
+                (pair := pairs.get(f"{domain.name}/{selector}")) is not None and pair.signs
+                for selector in domain.selectors.values()
+            )
+        )
+
+
+def listed(instance: Instance, wish: Wish, question: Question, count: Count) -> Answer:
+    """What is asked, told; raises what keeps it from being told."""
+    with instance.looking() as host:
+        desired = instance.in_force().desired
+        found = Found(desired.sources, desired, host, instance.roots)
+        return _LISTS[question.of](Listing(found, count), wish, question)
+
+
+def _domains(listing: Listing, wish: Wish, question: Question) -> Answer:
+    rows = [_domain(domain, listing) for domain in listing.found.desired.domains]
+    if wish.view == "json":
+        return _document("domains", rows)
+    headings = ("DOMAIN", "DEFAULT", "DKIM", "MAILBOXES", "UNREAD", "OVERRIDES")
+    cells = [
+        (
+            row["domain"],
+            "yes" if row["default"] else "",
+            "loaded" if row["dkim_loaded"] else "MISSING",
+            str(row["mailbox_count"]),
+            _number(row["unread"]),
+            row["overrides"],
+        )
+        for row in rows
+    ]
+    return _told(aligned(headings, cells, wish.columns, numbers=(3, 4)))
+
+
+def _domain(domain: HostedDomain, listing: Listing) -> Row:
+    found, name = listing.found, domain.name.ascii
+    mailboxes = [it for it in found.desired.mailboxes.values() if it.address.domain == domain.name]
+    unread = [listing.unread.get((name, it.address.folder), 0) for it in mailboxes]
+    return {
+        "domain": name,
+        "default": domain.name == found.desired.default_domain,
+        "dkim_loaded": name in listing.signing,
+        "dkim_selector": str(domain.selector),
+        "mailbox_count": len(mailboxes),
+        "unread": None if None in unread else sum(filter(None, unread)),
+        "overrides": ",".join(
+            key for file, path in found.overrides(domain.name) for key in _keys(found, file, path)
+        ),
+    }
+
+
+def _keys(found: Found, file: str, path: Sequence[str | int]) -> Iterator[str]:
+    table: Any = found.tables[file]
+    for part in path:
+        table = table[part]
+    return iter(table)
+
+
+def _mailboxes(listing: Listing, wish: Wish, question: Question) -> Answer:
+    declared = listing.found.desired.mailboxes
+    rows = [_mailbox(address, it, listing) for address, it in declared.items()]
+    taken = {(it.address.domain.ascii, it.address.folder) for it in declared.values()}
+    rows += [_stray(store, listing) for key, store in listing.stores.items() if key not in taken]
+    rows.sort(key=lambda row: row["name"])
+    if wish.view == "json":
+        return _document("mailboxes", rows)
+    if not rows:
+        return _told("No mailboxes configured.")
+    headings = ("MAILBOX", "OWNER", "INBOX", "UNREAD", "SENT", "")
+    cells = [
+        (
+            row["name"],
+            row["owner"] or "",
+            *(_number(row[name]) for name in ("total", "unread", "sent_count")),
+            "" if row["registered"] else "(unregistered)",
+        )
+        for row in rows
+    ]
+    return _told(aligned(headings, cells, wish.columns, numbers=(2, 3, 4)))
+
+
+def _mailbox(address: str, mailbox: Mailbox, listing: Listing) -> Row:
+    domain, folder = mailbox.address.domain.ascii, mailbox.address.folder
+    store = listing.stores.get((domain, folder))
+    return {
+        "name": address,
+        "address": address,
+        "owner": mailbox.owner,
+        "inbox_path": str(listing.found.roots.mailbox(domain, "inbox", folder)),
+        "sent_path": str(listing.found.roots.mailbox(domain, "sent", folder)),
+        "total": store.inbox if store else 0,
+        "unread": listing.unread.get((domain, folder), 0),
+        "sent_count": store.sent if store else 0,
+        "registered": True,
+    }
+
+
+def _stray(store: Store, listing: Listing) -> Row:
+    """What stands where a mailbox would, and is none."""
+    roots = listing.found.roots
+    return {
+        "name": f"{store.name}@{store.domain}",
+        "address": None,
+        "owner": None,
+        "inbox_path": str(roots.mailbox(store.domain, "inbox", store.name)),
+        "sent_path": str(roots.mailbox(store.domain, "sent", store.name)),
+        "total": store.inbox,
+        "unread": listing.unread.get((store.domain, store.name)),
+        "sent_count": store.sent,
+        "registered": False,
+    }
+
+
+def _shown(listing: Listing, wish: Wish, question: Question) -> Answer:
+    mailbox = _meant(question.address, listing.found)
+    row = _mailbox(str(mailbox.address), mailbox, listing)
+    hooks = list(_hook_rows(mailbox))
+    trust = {"trust": mailbox.trust, "trusted_senders": list(map(str, mailbox.trusted_senders))}
+    aliases = {"aliases": list(map(str, mailbox.aliases))}
+    if wish.view == "json":
+        return _document("mailbox", {**row, **trust, **aliases, "hooks": hooks})
+    lines = [
+        ("Mailbox", row["name"]),
+        ("Owner", row["owner"]),
+        ("Aliases", ", ".join(aliases["aliases"]) or "none"),
+        ("Trust", mailbox.trust),
+        ("Trusted senders", ", ".join(map(str, mailbox.trusted_senders)) or "none"),
+        ("Received", f"{_number(row['total'])}, {_number(row['unread'])} unread"),
+        ("Inbox", row["inbox_path"]),
+        ("Sent copies", _number(row["sent_count"])),
+        ("Sent", row["sent_path"]),
+        *(("Hook", _hook_line(hook)) for hook in hooks),
+    ]
+    return _told("\n".join(f"{name + ':':<17}{printable(text)}" for name, text in lines))
+
+
+def _meant(name: str, found: Found) -> Mailbox:
+    try:
+        mailbox = found.desired.mailboxes.get(str(found.address(name)))
+    except InvalidNameError:
+        mailbox = None
+    if mailbox is None:
+        raise EditError(f"mailbox '{name}' does not exist", "MAILBOX")
+    return mailbox
+
+
+def _hook_line(hook: Row) -> str:
+    flag = " [fire_on_untrusted=true]" if hook["fire_on_untrusted"] else ""
+    return f"{hook['name']} {hook['event']}{flag}: {_words(hook['cmd'])}"
+
+
+def _hooks(listing: Listing, wish: Wish, question: Question) -> Answer:
+    found = listing.found
+    those = [_meant(question.address, found)] if question.address else []
+    rows = [row for it in those or found.desired.mailboxes.values() for row in _hook_rows(it)]
+    rows.sort(key=lambda row: (row["mailbox"], row["event"], row["name"]))
+    if wish.view == "json":
+        return _document("hooks", rows)
+    if not rows:
+        return _told("No hooks configured.")
+    headings = ("NAME", "MAILBOX", "EVENT", "TIMEOUT", "CMD")
+    cells = [
+        (row["name"], row["mailbox"], row["event"], f"{row['timeout_secs']}s", _words(row["cmd"]))
+        for row in rows
+    ]
+    return _told(aligned(headings, cells, wish.columns, numbers=(3,)))
+
+
+def _hook_rows(mailbox: Mailbox) -> Iterator[Row]:
+    for hook in mailbox.hooks:
+        yield {
+            "name": str(hook.name),
+            "mailbox": str(mailbox.address),
+            "event": hook.event,
+            "cmd": list(hook.cmd),
+            "fire_on_untrusted": hook.fire_on_untrusted,
+            "timeout_secs": int(hook.timeout.total_seconds()),
+        }
+
+
+def _words(cmd: Sequence[str]) -> str:
+    return json.dumps(cmd, ensure_ascii=False)
+
+
+def _number(number: int | None) -> str:
+    return _UNKNOWN if number is None else f"{number:,}"
+
+
+def _told(text: str) -> Answer:
+    return Answer(Exit.DONE, text)
+
+
+def _document(of: str, what: list[Row] | Row) -> Answer:
+    """A format of its own for each, as all that is printed as data has."""
+    head = {"format": f"aimx.{of}", "format_version": FORMAT_VERSION}
+    return Answer(Exit.DONE, json.dumps({**head, of: what}, indent=2))
+
+
+_LISTS: Mapping[str, Callable[[Listing, Wish, Question], Answer]] = {
+    "domains": _domains,
+    "mailboxes": _mailboxes,
+    "mailbox": _shown,
+    "hooks": _hooks,
+}
