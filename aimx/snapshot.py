@@ -76,6 +76,14 @@ class Signing:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a mailbox may send within 24 hours."""
+
+    sends_per_day: int = 500  # Messages.
+    new_recipients_per_day: int = 100  # To whom it has not written before.
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """How mail leaves."""
 
@@ -108,6 +116,8 @@ class Snapshot:
     receiving: Receiving = Receiving()
     signing: Mapping[str, Signing] = field(default_factory=dict)  # By domain.
     delivery: Delivery = Delivery()
+    allowance: Allowance = Allowance()
+    allowances: Mapping[str, Allowance] = field(default_factory=dict)  # Of those with their own.
     resolvers: tuple[str, ...] = ()  # `address:port`; empty: the system's.
     dns_timeout: float = 5.0  # Seconds.
     max_signature_age: float = 7 * 86400.0  # Seconds.
@@ -122,6 +132,9 @@ class Snapshot:
         """Those of the mailbox, in the order of the manifest."""
         hooks = self.hooks.get(mailbox)
         return tuple(hook for hook in hooks if hook.event == event) if hooks else ()
+
+    def allowance_of(self, mailbox: str) -> Allowance:
+        return self.allowances.get(mailbox, self.allowance)
 
     @property
     def default_domain(self) -> str:
@@ -176,6 +189,10 @@ class Snapshot:
         found["receiving"] = Receiving(**found["receiving"])
         found["signing"] = {d: Signing(**signing) for d, signing in found["signing"].items()}
         found["delivery"] = Delivery(**found["delivery"])
+        found["allowance"] = Allowance(**found["allowance"])
+        found["allowances"] = {
+            mailbox: Allowance(**allowance) for mailbox, allowance in found["allowances"].items()
+        }
         found["resolvers"] = tuple(found["resolvers"])
         found["hooks"] = {
             mailbox: tuple(Hook(**hook) for hook in hooks)

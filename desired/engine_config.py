@@ -122,7 +122,7 @@ def _tables(desired: Desired) -> Iterator[str]:
     kept = {"tombstone_retention": "keep" if retention is None else retention}
     yield from _table("policy", **{**_fields(policy, "self_service"), **kept})
     yield from _table("policy.self_service", **_fields(policy.self_service))
-    # Written when somebody set them: a reader says of either that it has no effect yet.
+    # Written where somebody set them, so that where nobody does the config stays as it is.
     if desired.limits != Limits():
         yield from _table("limits", **_fields(desired.limits))
     if desired.metrics != Metrics():

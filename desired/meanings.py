@@ -51,8 +51,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
         "type": "`cmd`; there is no other.",
     },
     "LimitsTable": {
-        "sends_per_day": "How many messages in a day.",
-        "new_recipients_per_day": "How many recipients in a day to whom it never wrote before.",
+        "sends_per_day": "How many messages within 24 hours.",
+        "new_recipients_per_day": "To how many it may write for the first time within 24 hours.",
         "replies_per_thread_per_hour": "How often in an hour one peer fires a hook in one thread.",
     },
     "MailboxTable": {

@@ -43,11 +43,6 @@ UNBUILT = (
     Unbuilt(("tls", "acme"), _set, "warning", _KEPT),
     Unbuilt(("controller", "source"), _set, "error", "remove it: the manifest is a file"),
     Unbuilt(("identities",), _set, "warning", "they are kept, and nobody can sign in with them"),
-    *(
-        Unbuilt((*table, key), _set, "warning", "it is kept, and slows nobody down")
-        for table in (("limits",), ("mailboxes", "*", "limits"))
-        for key in ("sends_per_day", "new_recipients_per_day")
-    ),
     Unbuilt(
         ("domain", "*", "dkim", "rotate_every"),
         _set,

@@ -10,6 +10,7 @@ from aimx.controller.housed import uids
 from aimx.controller.secrets import Secrets, SigningKeys
 from aimx.hooks.command import Command
 from aimx.snapshot import (
+    Allowance,
     Delivery,
     Hook,
     Limits,
@@ -21,6 +22,7 @@ from aimx.snapshot import (
 )
 from desired.desired import Desired, HostedDomain, Mailbox, ServerUsers
 from desired.desired import Hook as Declared
+from desired.desired import Limits as Sending
 from desired.engine_config import header
 from desired.loaded import loaded
 from desired.problem import ManifestError
@@ -125,6 +127,12 @@ def snapshot(desired: Desired, generation: int, uids: Mapping[str, int | None]) 
             ipv6=desired.enable_ipv6,
             relay=str(desired.outbound.relay or ""),
         ),
+        allowance=_allowance(desired.limits),
+        allowances={
+            str(mailbox.address): _allowance(mailbox.limits)
+            for mailbox in desired.mailboxes.values()
+            if mailbox.limits != desired.limits
+        },
         resolvers=tuple(str(resolver) for resolver in desired.dns.resolvers),
         dns_timeout=desired.dns.timeout.total_seconds(),
         max_signature_age=desired.policy.max_signature_age.total_seconds(),
@@ -141,6 +149,10 @@ def _signing(domain: HostedDomain) -> Signing:
         algorithm: str(selector) for algorithm, selector in domain.selectors.items()
     }
     return Signing(selectors, domain.signature)
+
+
+def _allowance(limits: Sending) -> Allowance:
+    return Allowance(limits.sends_per_day, limits.new_recipients_per_day)
 
 
 def _hook(hook: Declared) -> Hook:

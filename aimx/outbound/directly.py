@@ -51,7 +51,12 @@ class Directly:
         return await (once(self.keys, key, signed.signed_at, send) if key else send())
 
     async def _sent(self, signed: Signed) -> Sent | NotSent:
+        refused = signed.share.take()
+        if refused is not None:
+            return refused
         attempt = await self.deliverer.deliver(signed.outgoing)
+        if attempt.may_repeat:
+            signed.share.give_back()
         await self._settle(
             Mailed(signed.composed, signed.content, attempt, signed.signed_at, signed.trace)
         )

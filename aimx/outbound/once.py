@@ -61,7 +61,7 @@ async def _fresh(
         match outcome:
             case Sent(message_id):
                 keys.settle(key.uid, key.text, Settled("", message_id))
-            case NotSent(Code.TEMP | Code.SIGN):
+            case NotSent(Code.TEMP | Code.SIGN | Code.EACCES):
                 keys.release(key.uid, key.text)
             case NotSent(code, reason):
                 keys.settle(key.uid, key.text, Settled(code.value, reason))

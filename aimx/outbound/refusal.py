@@ -15,6 +15,7 @@ class Code(StrEnum):
     DOMAIN = "DOMAIN"
     BODY_TOO_LARGE = "BODY_TOO_LARGE"
     SIGN = "SIGN"
+    EACCES = "EACCES"  # A limit that does not pass by itself.
     TEMP = "TEMP"  # Nothing went out; the same message may be sent again.
     DELIVERY = "DELIVERY"
 

@@ -14,6 +14,7 @@ from aimx.metrics.table import SIGNING
 from aimx.outbound.compose import Composed, Submitted, compose
 from aimx.outbound.delivery import Outgoing
 from aimx.outbound.keys import CallersKey
+from aimx.outbound.limits import UNLIMITED, Limits, Share
 from aimx.outbound.outcome import Sent
 from aimx.outbound.refusal import Code, NotSent, SubmissionError
 from aimx.outbound.sign import Signer, sign
@@ -29,6 +30,7 @@ class Signed:
     content: bytes  # Signature and all.
     signed_at: datetime
     trace: str = ""  # What the log calls it, in every process.
+    share: Share = UNLIMITED
 
     @property
     def outgoing(self) -> Outgoing:
@@ -55,6 +57,7 @@ class Sending:
     dispatch: Dispatch
     clock: Callable[[], datetime]
     message_id: Callable[[str], str]  # For a domain, without brackets.
+    limits: Limits | None = None
 
     def author(self, submission: bytes) -> Correspondent | NotSent:
         """Whom to authorise, before anything else is done with the submission."""
@@ -82,7 +85,14 @@ class Sending:
         now, begun = self.clock(), perf_counter()
         content = sign(composed.wire, signers, now)
         SIGNING.observe(perf_counter() - begun)
-        return await self.dispatch(Signed(composed, content, now, submitted.trace), key)
+        share = self._share(composed, now)
+        return await self.dispatch(Signed(composed, content, now, submitted.trace, share), key)
+
+    def _share(self, composed: Composed, now: datetime) -> Share:
+        heading = composed.heading
+        if self.limits is None:
+            return UNLIMITED
+        return self.limits.share(heading.author.address, heading.recipients, now)
 
     def _composed(self, submitted: Submitted) -> Composed:
         return compose(

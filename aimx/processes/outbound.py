@@ -32,12 +32,14 @@ from aimx.outbound.dialogue import Manners
 from aimx.outbound.directly import Directly
 from aimx.outbound.drop import MailDrop
 from aimx.outbound.keys import CallersKey, Keys
+from aimx.outbound.limits import Limits
 from aimx.outbound.outcome import Sent
 from aimx.outbound.refusal import NotSent
 from aimx.outbound.relayed import Relayed
 from aimx.outbound.signers import Signers
 from aimx.outbound.signing_key import KeyUnusableError
 from aimx.outbound.submit import Sending
+from aimx.outbound.tally import Tally
 from aimx.placing.client import PlacingClient
 from aimx.processes.asking import Asking
 from aimx.processes.lazy import DNS
@@ -69,6 +71,7 @@ class Outbound:
         """The directory is outbound's own: for its keys, and for what is too large for a packet."""
         self._placements = PlacingClient(directory)
         self._keys = _keys(directory)
+        self._tally = Tally(_path(directory))
         self._resolver = Asking()
         self._signers = Signers()
         self._permissions: dict[int, asyncio.Future[bool]] = {}
@@ -108,6 +111,7 @@ class Outbound:
                 self._keys,
                 keeping.unkept,
             ).dispatch,
+            limits=Limits(self._tally, snapshot),
             clock=_now,
             message_id=lambda domain: f"{uuid.uuid4()}@{domain}",
         )
@@ -201,13 +205,17 @@ def _outcome(number: int, sent: Sent | NotSent) -> Outcome:
 
 def _keys(directory: int) -> Keys | None:
     """The idempotency keys; None where they cannot be read, and then none is honoured."""
-    # By path, since SQLite makes its log beside it.
-    path = Path(f"/proc/self/fd/{directory}").readlink() / "keys.db"
+    path = _path(directory) / "keys.db"
     try:
         return Keys(path, run=str(uuid.uuid4()))
     except sqlite3.Error as cause:
         log.error("idempotency keys cannot be read", path=str(path), reason=str(cause))
         return None
+
+
+def _path(directory: int) -> Path:
+    """Databases are opened by path, since SQLite makes its log beside them."""
+    return Path(f"/proc/self/fd/{directory}").readlink()
 
 
 def no_mailbox(author: str) -> str:

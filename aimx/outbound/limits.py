@@ -1,0 +1,144 @@
+"""What a mailbox may send in a day (`[limits]`), and what somebody is told who would send more.
+
+Counted are messages, however many recipients each has, and recipients to whom the mailbox has not
+written before. What was refused, or given back since nothing went out, never tally.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol, TypeAlias
+
+import structlog
+
+from aimx.mail.dates import rfc3339
+from aimx.outbound.refusal import Code, NotSent
+from aimx.outbound.tally import DAY, Spent, Tally
+from aimx.snapshot import Allowance, Snapshot
+
+_Over: TypeAlias = tuple[datetime | None, str]  # Until when (None: for ever), and the limit.
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+_UNCOUNTED = NotSent(Code.TEMP, "what was sent today cannot be counted; nothing was sent")
+
+log = structlog.get_logger()
+
+
+class Share(Protocol):
+    """One message's share of what its mailbox may send, to be taken right before it goes further.
+
+    Whoever is handed the same message again, by its idempotency key, takes none for it.
+    """
+
+    def take(self) -> NotSent | None:
+        """Count the message; or why it must not be sent now, and then it is not counted."""
+
+    def give_back(self) -> None:
+        """Nothing of it went out, and it may be handed in again."""
+
+
+class _Unlimited:
+    """For whom nobody tally."""
+
+    def take(self) -> None:
+        pass
+
+    def give_back(self) -> None:
+        pass
+
+
+UNLIMITED: Share = _Unlimited()
+
+
+@dataclass(slots=True)
+class Limited:
+    """One message of one mailbox."""
+
+    tally: Tally
+    mailbox: str
+    allowance: Allowance
+    recipients: Sequence[str]
+    now: datetime
+    _number: int | None = None  # Under which it was counted.
+
+    def take(self) -> NotSent | None:
+        refused: NotSent | None = None
+
+        def admits(spent: Spent) -> bool:
+            nonlocal refused
+            refused = refusal(self.mailbox, self.allowance, spent)
+            return refused is None
+
+        try:
+            self._number = self.tally.count(self.mailbox, self.recipients, self.now, admits)
+        except sqlite3.Error as cause:
+            log.error("sending not counted", mailbox=self.mailbox, reason=str(cause))
+            return _UNCOUNTED
+        if refused is not None:
+            log.info("limit reached", mailbox=self.mailbox, reason=refused.reason)
+        return refused
+
+    def give_back(self) -> None:
+        if self._number is None:
+            return
+        try:
+            self.tally.give_back(self._number)
+        except sqlite3.Error as cause:
+            log.error("what was not sent stays counted", mailbox=self.mailbox, reason=str(cause))
+        self._number = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What holds in one generation."""
+
+    tally: Tally
+    snapshot: Snapshot
+
+    def share(self, author: str, recipients: Sequence[str], now: datetime) -> Share:
+        """For a message of this author; an alias sends for its mailbox."""
+        route = self.snapshot.routes.get(author)
+        mailbox = route.mailbox if route else author
+        return Limited(self.tally, mailbox, self.snapshot.allowance_of(mailbox), recipients, now)
+
+
+def refusal(mailbox: str, allowance: Allowance, spent: Spent) -> NotSent | None:
+    """Why one more message must not be sent. Of two reasons the one that holds longer is told."""
+    over = [*_too_many(mailbox, allowance, spent), *_too_new(mailbox, allowance, spent)]
+    if not over:
+        return None
+    until, text = max(over, key=lambda each: each[0] or _NEVER)
+    if until is None:
+        return NotSent(Code.EACCES, text)
+    return NotSent(Code.TEMP, f"{text}; it may be sent from {_told(until)} on")
+
+
+def _too_many(mailbox: str, allowance: Allowance, spent: Spent) -> Iterator[_Over]:
+    most, sent = allowance.sends_per_day, len(spent.sends)
+    if sent + 1 > most:
+        text = f"limits.sends_per_day = {most}: {mailbox} has sent {sent} within 24 hours"
+        yield _free(spent.sends, 1, most), text
+
+
+def _too_new(mailbox: str, allowance: Allowance, spent: Spent) -> Iterator[_Over]:
+    most, found = allowance.new_recipients_per_day, len(spent.firsts)
+    if spent.adds and found + spent.adds > most:
+        text = (
+            f"limits.new_recipients_per_day = {most}: {mailbox} has written to {found} for the"
+            f" first time within 24 hours, and this message has {spent.adds} more"
+        )
+        yield _free(spent.firsts, spent.adds, most), text
+
+
+def _free(spent: Sequence[datetime], adds: int, most: int) -> datetime | None:
+    """When so many of what was spent are a day old that the rest fits; None: never."""
+    return None if adds > most else spent[len(spent) + adds - most - 1] + DAY
+
+
+def _told(until: datetime) -> str:
+    """The first whole second of which it is true."""
+    return rfc3339(datetime.fromtimestamp(math.ceil(until.timestamp()), UTC))

@@ -1,0 +1,221 @@
+"""What each mailbox has sent of late, on disk: how many messages, and to whom for the first time.
+
+A day is the last 24 hours, whatever the clock's date. Every change is durable when it returns, and
+is made under a lock, so that of two messages that come at once one sees the other counted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import structlog
+
+NAME = "tally.db"
+DAY = timedelta(hours=24)
+KNOWN = timedelta(
+    days=365
+)  # Since the last message to them, at least: it is looked at once a start.
+
+_CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+# `recipients` are those of `sends`, which hold a day. Whoever was written to before is in `known`.
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS sends (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- Of one that was given back nobody else gets it.
+    mailbox TEXT NOT NULL,
+    at REAL NOT NULL                       -- Seconds since 1970.
+) STRICT;
+CREATE INDEX IF NOT EXISTS sends_of ON sends (mailbox, at);
+CREATE TABLE IF NOT EXISTS recipients (
+    mailbox TEXT NOT NULL,
+    address TEXT NOT NULL,                 -- In lower case.
+    send INTEGER NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (mailbox, address, send)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS recipients_of ON recipients (send);
+CREATE TABLE IF NOT EXISTS known (
+    mailbox TEXT NOT NULL,
+    address TEXT NOT NULL,
+    last REAL NOT NULL,
+    PRIMARY KEY (mailbox, address)
+) STRICT, WITHOUT ROWID;
+"""
+_PASS_ON = (
+    "INSERT INTO known SELECT mailbox, address, MAX(at) FROM recipients"
+    " WHERE at <= :until AND mailbox = :mailbox GROUP BY mailbox, address"
+    " ON CONFLICT DO UPDATE SET last = MAX(last, excluded.last)",
+    "DELETE FROM recipients WHERE at <= :until AND mailbox = :mailbox",
+    "DELETE FROM sends WHERE at <= :until AND mailbox = :mailbox",
+)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a mailbox has used up of its day, the oldest first, and what one more message adds."""
+
+    sends: tuple[datetime, ...]
+    firsts: tuple[datetime, ...]  # When it wrote for the first time to whom it had not before.
+    adds: int  # Recipients to whom it has never written.
+
+
+class Tally:
+    """Every call raises `sqlite3.Error` where the database cannot be read or written now."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / NAME
+        self._lock = threading.Lock()  # Whoever queues tally in a thread of its own.
+        self._database: sqlite3.Connection | None = None
+        self._tidied: set[str] = set()  # Mailboxes, since the start.
+
+    def count(
+        self,
+        mailbox: str,
+        recipients: Sequence[str],
+        now: datetime,
+        admits: Callable[[Spent], bool],
+    ) -> int | None:
+        """Count a message, if `admits` says so of what was spent before it; gives its number."""
+        addresses = sorted({recipient.lower() for recipient in recipients})
+        with self._transaction() as database:
+            _pass_on(database, now, mailbox)
+            if mailbox not in self._tidied:
+                _forget(database, now, mailbox)
+                self._tidied.add(mailbox)
+            if not admits(_spent(database, mailbox, addresses)):
+                return None
+            return _counted(database, mailbox, addresses, now)
+
+    def give_back(self, number: int) -> None:
+        """Nothing of it went out."""
+        with self._transaction() as database:
+            database.execute("DELETE FROM recipients WHERE send = ?", (number,))
+            database.execute("DELETE FROM sends WHERE id = ?", (number,))
+
+    def close(self) -> None:
+        with self._lock:
+            if self._database is not None:
+                self._database.close()
+                self._database = None
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            if self._database is None:
+                self._database = self._opened()
+            try:
+                with self._database as database:
+                    database.execute("BEGIN IMMEDIATE")
+                    yield database
+            except sqlite3.DatabaseError as cause:
+                if _is_corrupt(cause):
+                    # Whoever tally next opens it anew, which sets it aside.
+                    self._database.close()
+                    self._database = None
+                raise
+
+    def _opened(self) -> sqlite3.Connection:
+        try:
+            return _connected(self._path)
+        except sqlite3.DatabaseError as cause:
+            if not _is_corrupt(cause):
+                raise
+            self._set_aside(str(cause))
+            return _connected(self._path)
+
+    def _set_aside(self, reason: str) -> None:
+        aside = f"{self._path}.set-aside-{datetime.now(UTC):%Y-%m-%dT%H%M%S%fZ}"
+        for suffix in ("", "-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(f"{self._path}{suffix}", f"{aside}{suffix}")
+        log.critical(
+            "what was sent today cannot be read: the limits of all mailboxes begin anew",
+            path=str(self._path),
+            kept_as=aside,
+            reason=reason,
+        )
+
+
+def _is_corrupt(cause: sqlite3.Error) -> bool:
+    return getattr(cause, "sqlite_errorcode", None) in _CORRUPT
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        database.executescript(_SCHEMA)
+        verdict: str = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise _damaged(verdict)
+    except sqlite3.Error:
+        database.close()
+        raise
+    return database
+
+
+def _damaged(verdict: str) -> sqlite3.DatabaseError:
+    found = sqlite3.DatabaseError(verdict)
+    found.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return found
+
+
+def _pass_on(database: sqlite3.Connection, now: datetime, mailbox: str) -> None:
+    """What is a day old is no more counted, and its recipients are known."""
+    for statement in _PASS_ON:
+        database.execute(statement, {"until": (now - DAY).timestamp(), "mailbox": mailbox})
+
+
+def _forget(database: sqlite3.Connection, now: datetime, mailbox: str) -> None:
+    forgotten = (now - KNOWN).timestamp()
+    database.execute("DELETE FROM known WHERE mailbox = ? AND last < ?", (mailbox, forgotten))
+
+
+def _spent(database: sqlite3.Connection, mailbox: str, addresses: Sequence[str]) -> Spent:
+    sends = database.execute("SELECT at FROM sends WHERE mailbox = ? ORDER BY at", (mailbox,))
+    firsts = dict(
+        database.execute(
+            "SELECT address, MIN(at) FROM recipients WHERE mailbox = ? GROUP BY address", (mailbox,)
+        )
+    )
+    known = {
+        address
+        for address in {*addresses, *firsts}
+        if database.execute(
+            "SELECT 1 FROM known WHERE mailbox = ? AND address = ?", (mailbox, address)
+        ).fetchone()
+    }
+    return Spent(
+        tuple(_time(at) for (at,) in sends),
+        tuple(_time(at) for address, at in sorted(firsts.items(), key=_at) if address not in known),
+        sum(address not in firsts and address not in known for address in addresses),
+    )
+
+
+def _counted(
+    database: sqlite3.Connection, mailbox: str, addresses: Sequence[str], now: datetime
+) -> int:
+    at = now.timestamp()
+    made = database.execute("INSERT INTO sends (mailbox, at) VALUES (?, ?)", (mailbox, at))
+    number = made.lastrowid
+    assert number is not None
+    rows = [(mailbox, address, number, at) for address in addresses]
+    database.executemany("INSERT INTO recipients VALUES (?, ?, ?, ?)", rows)
+    return number
+
+
+def _at(first: tuple[str, float]) -> float:
+    return first[1]
+
+
+def _time(at: float) -> datetime:
+    return datetime.fromtimestamp(at, UTC)
