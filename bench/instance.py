@@ -71,24 +71,28 @@ class Instance:
         return self.reserved.number
 
     def __post_init__(self) -> None:
-        for name in ("etc/aimx", "data", "run"):
+        for name in ("config", "data", "run", "log"):
             (self.base / name).mkdir(parents=True, exist_ok=True, mode=0o755)
         self.base.chmod(0o755)
 
     @property
     def manifest(self) -> Path:
-        # Not beside the log: who watches a directory is woken by every change next to it.
-        return self.base / "etc" / "aimx" / "manifest.toml"
+        return self.base / "config" / "manifest.toml"
 
     @property
     def log(self) -> str:
-        return (self.base / "serve.log").read_text(errors="replace")
+        return self.log_file.read_text(errors="replace")
+
+    @property
+    def log_file(self) -> Path:
+        # Not on the manifest's way: who watches that would be woken by each line.
+        return self.base / "log" / "serve.log"
 
     @property
     def environment(self) -> dict[str, str]:
         return {
             **surroundings(),
-            "AIMX_CONFIG_DIR": str(self.manifest.parent),
+            "AIMX_CONFIG_DIR": str(self.base / "config"),
             "AIMX_DATA_DIR": str(self.base / "data"),
             "AIMX_RUNTIME_DIR": str(self.base / "run"),
         }
@@ -121,7 +125,7 @@ class Instance:
     @contextmanager
     def serving(self) -> Iterator[int]:
         """A daemon that greets, ended afterwards; gives its process id."""
-        with (self.base / "serve.log").open("wb") as log:
+        with self.log_file.open("wb") as log:
             daemon = subprocess.Popen([AIMX, "serve"], env=self.environment, stdout=log, stderr=log)
         try:
             until(lambda: daemon.poll() is not None or greets(self.port), "aimx to greet")
