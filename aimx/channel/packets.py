@@ -22,6 +22,11 @@ MOST_DESCRIPTORS = 253  # The kernel's SCM_MAX_FD.
 _HEADER = struct.Struct("!BBI")  # Version, kind, octets of the payload.
 _ROOM = 4 * 1024 * 1024  # What may wait in a socket, in octets.
 _ANCILLARY = socket.CMSG_SPACE(MOST_DESCRIPTORS * array.array("i").itemsize)
+# As plain numbers: to join two of Python's flags takes longer than a small packet.
+_QUIETLY = int(socket.MSG_NOSIGNAL)  # Without it, who does not ignore SIGPIPE dies of a dead peer.
+_AT_ONCE = int(socket.MSG_DONTWAIT)
+_CLOSE_ON_EXEC = int(socket.MSG_CMSG_CLOEXEC)
+_DID_NOT_FIT = int(socket.MSG_TRUNC | socket.MSG_CTRUNC)
 # Beyond the limit of the system, for root: the socket module does not name these two.
 _SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
 
@@ -73,7 +78,7 @@ class Channel:
 
     def send_now(self, payload: bytes, descriptors: Sequence[int] = ()) -> None:
         """Send, or raise `BlockingIOError` where there is no room now."""
-        self._send(payload, descriptors, socket.MSG_DONTWAIT)
+        self._send(payload, descriptors, _AT_ONCE)
 
     def receive(self) -> Packet | None:
         """Wait for the next packet; None when the other end is closed."""
@@ -81,7 +86,7 @@ class Channel:
 
     def receive_now(self) -> Packet | None:
         """The next packet, or `BlockingIOError` where none waits; None as in `receive`."""
-        return self._receive(socket.MSG_DONTWAIT)
+        return self._receive(_AT_ONCE)
 
     def close(self) -> None:
         self._socket.close()
@@ -92,10 +97,8 @@ class Channel:
                 f"{len(payload)} octets with {len(descriptors)} descriptors fit into no packet"
             )
         header = _HEADER.pack(VERSION, self._kind, len(payload))
-        rights = array.array("i", descriptors)
-        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)] if descriptors else []
-        # Without MSG_NOSIGNAL a process that does not ignore SIGPIPE would die of a dead peer.
-        self._socket.sendmsg([header, payload], ancillary, flags | socket.MSG_NOSIGNAL)
+        ancillary = [_rights(descriptors)] if descriptors else []
+        self._socket.sendmsg([header, payload], ancillary, flags | _QUIETLY)
 
     def _receive(self, flags: int) -> Packet | None:
         try:
@@ -104,7 +107,7 @@ class Channel:
             # The other end was closed while something of ours was still unread. The kernel says so
             # once, before what that end had sent, which stands in the queue.
             size, ancillary, marks = self._received(flags)
-        descriptors = _passed(ancillary)
+        descriptors = _passed(ancillary) if ancillary else ()
         try:
             payload = self._payload(size, marks) if size else None
         except MalformedError:
@@ -116,12 +119,10 @@ class Channel:
         return Packet(payload, descriptors)
 
     def _received(self, flags: int) -> tuple[int, list[tuple[int, int, bytes]], int]:
-        return self._socket.recvmsg_into([self._room], _ANCILLARY, flags | socket.MSG_CMSG_CLOEXEC)[
-            :3
-        ]
+        return self._socket.recvmsg_into([self._room], _ANCILLARY, flags | _CLOSE_ON_EXEC)[:3]
 
     def _payload(self, size: int, marks: int) -> bytes:
-        if marks & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+        if marks & _DID_NOT_FIT:
             raise MalformedError("a packet, or its descriptors, did not fit")
         if size < _HEADER.size:
             raise MalformedError(f"a packet of {size} octets has no header")
@@ -160,6 +161,10 @@ def _enlarge(end: socket.socket) -> None:
             end.setsockopt(socket.SOL_SOCKET, forced, _ROOM)
         except PermissionError:
             end.setsockopt(socket.SOL_SOCKET, ordinary, _ROOM)
+
+
+def _rights(descriptors: Sequence[int]) -> tuple[int, int, array.array[int]]:
+    return socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors)
 
 
 def _passed(ancillary: Iterable[tuple[int, int, bytes]]) -> tuple[int, ...]:

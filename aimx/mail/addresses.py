@@ -85,6 +85,8 @@ def shown(values: Sequence[bytes]) -> str:
 
     Mail has one field of a name (RFC 5322 3.6): of many that are too much, the first are parsed.
     """
+    if not values:
+        return ""
     up_to_here = itertools.accumulate(map(len, values))
     texts = (
         _shown(value) if octets <= LIMIT else words.text(value)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TextIO, cast
 
@@ -53,12 +52,16 @@ def _rendering(form: str) -> list[Any]:
     if form == "text":
         colors = os.isatty(_DESCRIPTOR) and not os.environ.get("NO_COLOR")
         return [_tamed, structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=32)]
-    return [structlog.processors.JSONRenderer(serializer=_json)]
+    return [_json]
 
 
-def _json(event: EventDict, default: Callable[[Any], Any]) -> str:
+def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     """One line, whatever strangers put into it: JSON alone escapes no more than it must."""
-    return _escaped(json.dumps(event, default=default, ensure_ascii=False))
+    return _escaped(_ENCODER.encode(event))
+
+
+# Made once: `json.dumps` would make one for each line. What is no JSON is shown as Python does.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=repr)
 
 
 def _tamed(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

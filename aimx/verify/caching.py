@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 import dns.exception
 import dns.resolver
@@ -120,7 +119,13 @@ def _weight(answer: Answer) -> int:
 
 
 def _aged(answer: Answer, left: float) -> Answer:
-    return answer if isinstance(answer, NoAnswer) else replace(answer, ttl=int(left))
+    match answer:
+        case Records(values):
+            return Records(values, int(left))
+        case NoRecord(exists):
+            return NoRecord(exists, int(left))
+        case _:
+            return answer
 
 
 def _system_servers() -> tuple[Endpoint, ...]:

@@ -35,7 +35,7 @@ async def _signature(message: Signed, field: Field, now: datetime, resolver: Res
     try:
         tags = signature.tags_of(field[1])
         domain, selector = signature.signer(tags)
-        claim = signature.read(tags, now)
+        claim = signature.read(tags, domain, selector, now)
         await _verify(message, field, claim, resolver)
     except SignatureError as trouble:
         return Signature(domain, selector, trouble.verdict, trouble.reason)

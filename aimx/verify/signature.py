@@ -84,11 +84,10 @@ def signer(tags: Tags) -> tuple[str, str]:
     return canonical(_text(tags.get(b"d", b""))) or "", selector.lower() if found else ""
 
 
-def read(tags: Tags, now: datetime) -> Claim:
-    """The claim, if `tags` make one that may be verified at all."""
+def read(tags: Tags, domain: str, selector: str, now: datetime) -> Claim:
+    """The claim, if `tags` make one that may be verified at all. `signer` has read the names."""
     _check_syntax(tags)
     signed_at = _signed_at(tags, now)
-    domain, selector = signer(tags)
     if not domain or not selector:
         raise SignatureError("permerror", "d= or s= is not a domain name")
     if tags[b"a"] == b"rsa-sha1":
