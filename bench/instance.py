@@ -10,13 +10,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from aimx.testing.ports import ReservedPort
 
+HERE = Path(__file__).parent
 AIMX = Path(sys.executable).with_name("aimx")
 # On a disk, which /tmp need not be. And where many files come and go, as there, ext4 is slow to
 # find an inode for a new one, since it avoids those that were freed in the last minutes.
@@ -64,6 +65,7 @@ def ground() -> Iterator[Path]:
 @dataclass
 class Instance:
     base: Path
+    variant: Sequence[str] = ()  # What `variant.py` is told; empty: nothing is another.
     reserved: ReservedPort = field(default_factory=ReservedPort)  # As long as this lives.
 
     @property
@@ -92,6 +94,7 @@ class Instance:
     def environment(self) -> dict[str, str]:
         return {
             **surroundings(),
+            **({"PYTHONPATH": str(HERE)} if self.variant else {}),
             "AIMX_CONFIG_DIR": str(self.base / "config"),
             "AIMX_DATA_DIR": str(self.base / "data"),
             "AIMX_RUNTIME_DIR": str(self.base / "run"),
@@ -122,11 +125,17 @@ class Instance:
         local, _, domain = address.partition("@")
         return self.base / "data" / domain / "inbox" / local
 
+    @property
+    def _serve(self) -> Sequence[str | Path]:
+        if not self.variant:
+            return (AIMX, "serve")
+        return (sys.executable, HERE / "variant.py", *self.variant)
+
     @contextmanager
     def serving(self) -> Iterator[int]:
         """A daemon that greets, ended afterwards; gives its process id."""
         with self.log_file.open("wb") as log:
-            daemon = subprocess.Popen([AIMX, "serve"], env=self.environment, stdout=log, stderr=log)
+            daemon = subprocess.Popen(self._serve, env=self.environment, stdout=log, stderr=log)
         try:
             until(lambda: daemon.poll() is not None or greets(self.port), "aimx to greet")
             if daemon.poll() is not None:

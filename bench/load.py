@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 
 RECIPIENT = "agent@example.com"
 SENDER = "someone@sender.example"
@@ -23,6 +24,19 @@ class LoadError(Exception):
     """The server did not do what a measurement needs."""
 
 
+class Letter(NamedTuple):
+    """One message, ready to be sent."""
+
+    sender: bytes
+    wire: bytes  # What follows DATA, with the dot.
+
+
+class Supply(Protocol):
+    """Messages, no two alike."""
+
+    def __next__(self) -> Letter: ...
+
+
 @dataclass(slots=True)
 class Messages:
     """An endless supply, each with a Message-ID of its own."""
@@ -32,9 +46,9 @@ class Messages:
     _numbers: Iterator[int] = field(default_factory=itertools.count)
     _begun: int = field(default_factory=time.time_ns)
 
-    def content(self, number: int) -> bytes:
+    def content(self, number: int, sender: str = SENDER) -> bytes:
         head = (
-            b"From: Someone <" + SENDER.encode() + b">\r\nTo: " + RECIPIENT.encode() + b"\r\n"
+            b"From: Someone <" + sender.encode() + b">\r\nTo: " + RECIPIENT.encode() + b"\r\n"
             b"Date: Thu, 01 Jan 2026 12:00:00 +0000\r\nSubject: A measurement\r\n"
             b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
             b"Message-ID: <%x.%08d@sender.example>\r\n\r\n" % (self._begun, number)
@@ -42,9 +56,9 @@ class Messages:
         lines = max(self.size - len(head), 0) // len(_LINE)
         return head + _LINE * lines
 
-    def __next__(self) -> bytes:
-        """The next one, as it goes over the wire after DATA."""
-        return self.signature + self.content(next(self._numbers)) + b".\r\n"
+    def __next__(self) -> Letter:
+        content = self.content(next(self._numbers))
+        return Letter(SENDER.encode(), self.signature + content + b".\r\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +69,7 @@ class Load:
     sessions: int
     kept: bool  # One connection a session, and not one a message.
     seconds: float
+    most: int | None = None  # Messages, whatever time is left.
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +84,7 @@ class Sent:
         return self.messages / self.seconds
 
 
-def send(load: Load, messages: Messages) -> Sent:
+def send(load: Load, messages: Supply) -> Sent:
     """Send until the time is up, and let every message that has begun come to its end."""
     poll = select.epoll()
     begun = time.perf_counter()
@@ -102,9 +117,10 @@ class _Session:
 class _Run:
     """The sessions of one load."""
 
-    def __init__(self, poll: select.epoll, load: Load, messages: Messages, deadline: float) -> None:
+    def __init__(self, poll: select.epoll, load: Load, messages: Supply, deadline: float) -> None:
         self.sessions: dict[int, _Session] = {}
         self.accepted = 0
+        self._begun = 0
         self.last = 0.0
         self._poll = poll
         self._load = load
@@ -146,26 +162,36 @@ class _Run:
 
     def _steps(self) -> Iterator[tuple[bytes, bytes]]:
         """One session as a dialogue; what follows 221 is nothing."""
+        letter = self._next()
         yield b"220", b"EHLO sender.example\r\n"
-        sender = b"MAIL FROM:<%b>\r\n" % SENDER.encode()
-        yield b"250", sender
+        yield b"250", _mail(letter)
         while True:
             yield b"250", b"RCPT TO:<%b>\r\n" % RECIPIENT.encode()
             yield b"250", b"DATA\r\n"
-            yield b"354", next(self._messages)
+            yield b"354", letter.wire
             # Taken when the reply to the content is waited for, and so counted by the next step.
             ends = not self._load.kept or self._is_over()
-            yield b"250", b"QUIT\r\n" if ends else sender
+            letter = letter if ends else self._next()
+            yield b"250", b"QUIT\r\n" if ends else _mail(letter)
             self._count()
             if ends:
                 yield b"221", b""
+
+    def _next(self) -> Letter:
+        self._begun += 1
+        return next(self._messages)
 
     def _count(self) -> None:
         self.accepted += 1
         self.last = time.perf_counter()
 
     def _is_over(self) -> bool:
-        return time.perf_counter() >= self._deadline
+        most = self._load.most
+        return time.perf_counter() >= self._deadline or (most is not None and self._begun >= most)
+
+
+def _mail(letter: Letter) -> bytes:
+    return b"MAIL FROM:<%b>\r\n" % letter.sender
 
 
 def _is_whole(heard: bytes) -> bool:

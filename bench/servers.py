@@ -34,10 +34,18 @@ class Server:
             return 0
         return sum(name.endswith(self.suffix) for name in os.listdir(self.directory))
 
+    def bundles(self) -> int:
+        """Messages that are a directory, with their attachments."""
+        if self.directory is None:
+            return 0
+        with os.scandir(self.directory) as entries:
+            return sum(entry.is_dir() for entry in entries)
+
 
 @contextmanager
-def ours(base: Path, resolver: str) -> Iterator[Server]:
-    instance = Instance(base / "aimx")
+def ours(base: Path, resolver: str, *variant: str) -> Iterator[Server]:
+    """With a variant, one whose worker of that package and role is another one."""
+    instance = Instance(base / "-".join(("aimx", *variant)), variant)
     instance.declare([RECIPIENT], ["example.com"], f'[dns]\nresolvers = ["{resolver}"]\n')
     instance.command("apply", "--yes")
     with instance.serving() as pid:

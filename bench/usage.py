@@ -40,12 +40,12 @@ def cpu_seconds(pid: int) -> float:
     return spent / TICKS
 
 
-def memory(pid: int) -> Memory:
-    """As it is now."""
+def memory(pid: int, *, shares: bool = True) -> Memory:
+    """As it is now. What is shared takes a while to find out."""
     pids = tree(pid)
     resident = sum(_kilobytes(PROC / str(each) / "status", "VmRSS:") or 0 for each in pids)
-    shares = [_kilobytes(PROC / str(each) / "smaps_rollup", "Pss:") for each in pids]
-    known = [share for share in shares if share is not None]
+    found = [_kilobytes(PROC / str(each) / "smaps_rollup", "Pss:") for each in pids if shares]
+    known = [share for share in found if share is not None]
     shared_out = sum(known) / 1024 if len(known) == len(pids) else None
     return Memory(len(pids), resident / 1024, shared_out)
 
