@@ -6,6 +6,7 @@ import asyncio
 import os
 import pwd
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -80,6 +81,10 @@ class Stubborn(LocalHost):
         super().__init__(roots)
         self.failing = ""  # How its path ends; empty: none.
         self.tries = 0
+
+    @contextmanager
+    def keeping(self) -> Iterator[Stubborn]:
+        yield self  # It is as stubborn in a hurry.
 
     def make_directory(self, path: PurePosixPath, access: Access) -> None:
         if self.failing and str(path).endswith(self.failing):

@@ -306,6 +306,41 @@ def test_what_no_event_tells_is_applied_at_the_next_look(serving, monkeypatch):
     serving(scene)
 
 
+def test_what_fails_again_and_again_is_tried_less_and_less_often(serving):
+    async def scene(served) -> None:
+        waits = await failing(served, 6)
+
+        assert 0.5 <= waits[0] <= 1.0
+        assert 16.0 - 1.0 <= waits[-1] <= 32.0
+
+    serving(scene)
+
+
+def test_what_worked_meanwhile_is_tried_again_soon(serving):
+    async def scene(served) -> None:
+        await failing(served, 6)
+        served.engine.refusal = ""
+        served.controller.nudge()
+        await served.controller.turn()
+        served.declare("postmaster", "info", "more")
+
+        assert (await failing(served, 1))[0] <= 1.0
+
+    serving(scene)
+
+
+async def failing(served, turns: int) -> list[float]:
+    """How long the next try is off, in seconds, after each of so many refusals by the engine."""
+    served.engine.refusal = "inbound cannot run on it"
+    served.declare("postmaster", "info", *(["more"] if "info" in served.routes else []))
+    waits = []
+    for _ in range(turns):
+        served.controller.nudge()
+        await served.controller.turn()
+        waits.append(served.controller.next_look())
+    return waits
+
+
 def ended(base: Path) -> dict[str, object]:
     """The last line of the latest journal."""
     lines = (base / "data/.aimx/journal/2.jsonl").read_text().splitlines()

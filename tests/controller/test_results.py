@@ -81,7 +81,9 @@ def test_the_worst_step_tells_of_its_resource() -> None:
 
 
 def test_what_others_stand_on_is_not_left_out() -> None:
-    results = Results().told([failed("dkim/a.com/aimx"), failed("config"), failed()], NOW)
+    results = Results().told(
+        [failed("dkim/a.com/aimx"), failed("domain/a.com"), failed("config"), failed()], NOW
+    )
 
     assert results.held(NOW).keys() == {BOX}
 
