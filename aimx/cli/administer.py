@@ -61,6 +61,31 @@ def plan(options: argparse.Namespace) -> Answer:
     return _answer("PLAN", options, {**_headers(asked)}, lambda direct: direct.plan(asked))
 
 
+def outright(
+    options: argparse.Namespace, show: Callable[[Answer], None], events: Events | None = None
+) -> tuple[Answer, Answer | None]:
+    """A plan that nobody is asked about, and how its apply ended where it was shown and begun.
+
+    None: it is still to be applied.
+    """
+    asked = wish(options)
+    ended: list[Answer | None] = []
+
+    def alone(direct: Direct) -> Answer:
+        from aimx.cli.attended import attended
+
+        with (
+            nullcontext(events.hear) if events else progress() as tell,
+            attended(asked.parallelism, tell or unheard) as watched,
+        ):
+            planned, applied = direct.outright(asked, show, watched)
+        ended.append(applied)
+        return planned
+
+    planned = _answer("PLAN", options, {**_headers(asked)}, alone)
+    return planned, next(iter(ended), None)
+
+
 def apply_saved(
     options: argparse.Namespace, content: bytes, events: Events | None = None
 ) -> Answer:

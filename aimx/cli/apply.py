@@ -79,7 +79,14 @@ def run(options: argparse.Namespace) -> int:
         return _streamed(options, wait)
     if options.plan is not None:
         return _saved(options, wait)
-    planned = administer.plan(options)
+    planned, applied = _planned(options)
+    if applied is not None:
+        return _ended(options, applied, wait)
+    return _decided(options, planned, wait)
+
+
+def _decided(options: argparse.Namespace, planned: Answer, wait: Wait | None) -> int:
+    """Show the plan, and apply it where there is anything to do and nobody says no."""
     if planned.exit not in (Exit.DONE, Exit.REFUSED) or not planned.plan_id:
         return administer.tell(options, planned)
     if not options.json:
@@ -94,6 +101,18 @@ def run(options: argparse.Namespace) -> int:
     if not options.yes and not _agreed(planned):
         return administer.refuse(options, Exit.REFUSED, "Nothing was applied.")
     return _ended(options, administer.apply(options, planned.plan_id), wait)
+
+
+def _planned(options: argparse.Namespace) -> tuple[Answer, Answer | None]:
+    """The plan, and how its apply ended where it was applied in one go."""
+    if not options.yes or getattr(options, "amendment", None):
+        return administer.plan(options), None
+
+    def show(planned: Answer) -> None:
+        if not options.json:
+            terminal.say(planned.output)
+
+    return administer.outright(options, show)
 
 
 def _agreed(planned: Answer) -> bool:
@@ -149,9 +168,16 @@ def _of_saved(options: argparse.Namespace, events: Events) -> Answer:
 
 
 def _of_now(options: argparse.Namespace, events: Events) -> Answer:
-    planned = administer.plan(options)
-    if planned.exit != Exit.DONE:
-        return planned
+    def show(planned: Answer) -> None:
+        events.planned(json.loads(planned.output))
+
+    applied = None
+    if options.yes:
+        planned, applied = administer.outright(options, show, events)
+    else:
+        planned = administer.plan(options)
+    if applied is not None or planned.exit != Exit.DONE:
+        return applied or planned
     events.planned(json.loads(planned.output))
     if not planned.pending:
         code = Exit.REFUSED if planned.blocked else Exit.DONE

@@ -250,6 +250,14 @@ class Instance:
             trouble = recorded(self.host, self.roots, review, receipts, who) or trouble
         return Applied(review, receipts, summary, trouble)
 
+    def is_behind(self) -> bool:
+        """Whether what was applied last was compiled from another manifest than there is now."""
+        try:
+            head = header(self.host.read(self.roots.engine_config) or b"")
+            return head is not None and head.digest != digest(self.sources())
+        except (ManifestError, ReconcileError):
+            return False
+
     @contextmanager
     def locked(self, who: Who) -> Iterator[None]:
         """Nobody else applies meanwhile; raises `LockHeldError` or `MachineError`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -63,6 +63,18 @@ class Direct:
     def apply(self, wish: Wish, plan_id: str | None, watched: Watched) -> Answer:
         return self._done(wish, Apply(plan_id), watched)
 
+    def outright(
+        self, wish: Wish, show: Callable[[Answer], None], watched: Watched
+    ) -> tuple[Answer, Answer | None]:
+        """What an apply would do, shown, and how it ended; None where it is left to `apply`.
+
+        Where the manifest is another than was applied there is something to do, so that it need
+        not be planned before the lock is taken and once more after that.
+        """
+        if not self.instance.is_behind():
+            return self.plan(wish), None
+        return self._wished(wish, Apply(None)).outright(self._at(watched), show)
+
     def apply_saved(self, wish: Wish, content: bytes, watched: Watched) -> Answer:
         return self._done(wish, ApplySaved(content.decode(errors="replace")), watched)
 
@@ -78,11 +90,18 @@ class Direct:
         return self._done(wish, Tombstones(errand, plan_id), watched)
 
     def _done(self, wish: Wish, about: About, watched: Watched = UNWATCHED) -> Answer:
-        """By whoever we are, and with no daemon that would have to take it up."""
+        return self._wished(wish, about).done(self._at(watched)).answer
+
+    def _wished(self, wish: Wish, about: About) -> Wished:
+        """By whoever we are."""
+        user = self.instance.host.user()
+        return Wished(wish, about, user.uid, user.name)
+
+    def _at(self, watched: Watched) -> Workplace:
+        """With no daemon that would have to take it up."""
         instance = self.instance
-        alone, user = Alone(instance.host, instance.roots), instance.host.user()
-        at = Workplace(instance, alone, watched, self.count, is_served=False)
-        return Wished(wish, about, user.uid, user.name).done(at).answer
+        alone = Alone(instance.host, instance.roots)
+        return Workplace(instance, alone, watched, self.count, is_served=False)
 
     def downgrade(self, wish: Wish, plan_id: str | None, watched: Watched) -> Answer:
         from aimx.doors import downgrade

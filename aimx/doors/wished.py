@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
@@ -10,7 +11,7 @@ from typing import TypeAlias
 from aimx.controller.amendments import command
 from aimx.controller.pinned import PinError
 from aimx.controller.results import account
-from aimx.controller.terms import EVERY, Account, Applied, Consent, StaleError, is_meant
+from aimx.controller.terms import EVERY, Account, Applied, Consent, Review, StaleError, is_meant
 from aimx.controller.workplace import Workplace
 from aimx.doors import intents
 from aimx.doors.answers import against, answering, applied, consent, planned
@@ -88,6 +89,20 @@ class Wished:
             return Answered(answers[0])
         return Answered(answers[0], account(done), "" if done.swapped else at.engine.refresh())
 
+    def outright(
+        self, at: Workplace, show: Callable[[Answer], None]
+    ) -> tuple[Answer, Answer | None]:
+        """What an apply would do, and how it ended where there is anything to do.
+
+        It is planned once, under the lock, shown, and carried out.
+        """
+        carried = _Carried(at, self.wish, self)
+        with answering(self.wish) as answers:
+            answers.append(carried.outright(show))
+        if carried.shown is None:
+            return answers[0], None
+        return carried.shown, answers[0]
+
     @property
     def who(self) -> Who:
         return Who(self.uid, self.account, self._origin)
@@ -112,6 +127,7 @@ class _Carried:
     wish: Wish
     job: Wished
     applied: Applied | None = field(default=None)
+    shown: Answer | None = field(default=None)  # A plan that is carried out at once.
 
     def answer(self, about: About) -> Answer:
         match about:
@@ -140,7 +156,22 @@ class _Carried:
 
         return reported(self.at.instance, self.wish, question)
 
+    def outright(self, show: Callable[[Answer], None]) -> Answer:
+        at, who = self.at, self.job.who
+        with at.instance.locked(who):
+            review = self._reviewed()
+            planned = self._shown(review)
+            if not planned.pending:
+                return planned
+            self.shown = planned
+            show(planned)
+            self.applied = at.instance.carry_out(review, at.engine, who, at.watched)
+        return self._ended(self.applied)
+
     def _plan(self) -> Answer:
+        return self._shown(self._reviewed())
+
+    def _reviewed(self) -> Review:
         instance, wish = self.at.instance, self.wish
         with instance.looking() as host:
             require_ours(host, instance.roots)
@@ -150,7 +181,10 @@ class _Carried:
             review = instance.review(instance.in_force(), consent(wish))
             # Of an amendment what may not go is left to do.
             instance.foresee(review)
-        review = counted(review, instance, self.at.count)
+        return counted(review, instance, self.at.count)
+
+    def _shown(self, review: Review) -> Answer:
+        instance, wish = self.at.instance, self.wish
         # A daemon may be in the middle of one.
         interrupted = not self.at.is_served and unfinished(instance.host, instance.roots)
         position = instance.position()

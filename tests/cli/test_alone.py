@@ -1,10 +1,15 @@
 import json
 import subprocess
 import sys
+from cProfile import Profile
 
 import pytest
 
+from aimx.controller.instance import Instance
+from aimx.doors.exits import Exit
 from reconcilers.host.keys import new_private_key
+from reconcilers.host.local import LocalHost
+from reconcilers.locks import apply_lock
 from reconcilers.signing import public_pem
 
 # What only an engine, or an apply that makes keys, has use for.
@@ -77,3 +82,30 @@ def test_what_was_not_seen_to_work_is_tried_before_the_engine_config_names_it(ap
     assert "cryptography" in loaded(applied, "apply", "--yes")
     applied.declare("postmaster@example.com", "two@example.com")
     assert "cryptography" not in loaded(applied, "apply", "--yes", "--allow-removals", "1")
+
+
+def test_an_edit_that_nobody_is_asked_about_is_planned_once(applied):
+    applied.declare("postmaster@example.com", "one@example.com")
+    told = applied.run("plan").out.partition("To do this")[0].rstrip()
+    profile = Profile()
+
+    ended = profile.runcall(applied.run, "apply", "--yes")
+
+    reviews = [
+        each.callcount for each in profile.getstats() if each.code is Instance.review.__code__
+    ]
+    assert reviews == [1]
+    assert ended.exit == Exit.DONE
+    assert ended.out.startswith(told)
+
+
+def test_an_edit_is_not_planned_while_somebody_else_applies(applied):
+    applied.declare("postmaster@example.com", "one@example.com")
+    before = applied.tree()
+
+    with apply_lock(LocalHost(applied.roots), applied.roots, "a test"):
+        ended = applied.run("apply", "--yes")
+
+    assert ended.exit == Exit.LOCKED
+    assert "one@example.com" not in ended.out
+    assert applied.tree().keys() == before.keys()
