@@ -91,6 +91,8 @@ class Delivery:
     timeout: float = 60.0  # Seconds.
     ipv6: bool = False
     relay: str = ""  # Who takes all of it, as the manifest says it; empty: the MX that DNS names.
+    queues: bool = False  # What cannot be delivered at once waits; else its author is told so.
+    max_age: float = 2 * 86400.0  # Seconds that a message waits before it bounces.
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,6 @@ _KEPT = "it is kept, and has no effect"
 
 UNBUILT = (
     Unbuilt(("http", "acl"), _set, "error", "remove it: it would let everybody in"),
-    Unbuilt(("outbound", "mode"), _is("queue"), "error", 'write "direct": mail is not queued'),
     Unbuilt(("tls", "mode"), _is("acme"), "error", 'write "files", and name `cert` and `key`'),
     Unbuilt(("tls", "acme"), _set, "warning", _KEPT),
     Unbuilt(("controller", "source"), _set, "error", "remove it: the manifest is a file"),

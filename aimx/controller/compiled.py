@@ -126,6 +126,8 @@ def snapshot(desired: Desired, generation: int, uids: Mapping[str, int | None]) 
             timeout=desired.outbound.timeout.total_seconds(),
             ipv6=desired.enable_ipv6,
             relay=str(desired.outbound.relay or ""),
+            queues=desired.outbound.mode == "queue",
+            max_age=desired.outbound.max_age.total_seconds(),
         ),
         allowance=_allowance(desired.limits),
         allowances={

@@ -10,24 +10,10 @@ import sqlite3
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from pathlib import Path
 from typing import TypeAlias
 
 LONGEST_KEY = 255
 KEPT = timedelta(days=30)
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS keys (
-    uid INTEGER NOT NULL,
-    key TEXT NOT NULL,
-    run TEXT NOT NULL,        -- Of the process that began.
-    settled INTEGER NOT NULL,
-    code TEXT NOT NULL,
-    text TEXT NOT NULL,
-    began REAL NOT NULL,      -- Seconds since 1970.
-    PRIMARY KEY (uid, key)
-) WITHOUT ROWID, STRICT
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,37 +44,38 @@ Found: TypeAlias = Settled | Standing
 
 
 class Keys:
-    """The keys of all callers, on disk. Every change is durable when it returns."""
+    """The keys of all callers, in `queue.db`. Outside of a transaction each change is durable."""
 
-    def __init__(self, path: Path, run: str) -> None:
+    def __init__(self, connection: sqlite3.Connection, run: str) -> None:
+        """The connection is in autocommit mode, and the caller's."""
         self._run = run
-        self._database = sqlite3.connect(path, isolation_level=None)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = FULL")
-        self._database.execute(_SCHEMA)
-
-    def close(self) -> None:
-        self._database.close()
+        self._database = connection
 
     def begin(self, uid: int, key: str, now: datetime) -> Found:
-        """Claim the key, or tell what stands in the way.
+        """Claim the key, or tell what stands in the way."""
+        with self._database:
+            self._database.execute("BEGIN IMMEDIATE")
+            return self.claim(uid, key, now.timestamp())
+
+    def claim(self, uid: int, key: str, now: float) -> Found:
+        """`begin`, in a transaction of the caller's.
 
         That the same message is handed in is not checked: a retry has another date and id.
         """
-        with self._database:
-            self._database.execute("BEGIN IMMEDIATE")
-            self._database.execute("DELETE FROM keys WHERE began < ?", ((now - KEPT).timestamp(),))
-            row = self._database.execute(
-                "SELECT run, settled, code, text FROM keys WHERE uid = ? AND key = ?",
-                (uid, key),
-            ).fetchone()
-            if row is None:
-                self._database.execute(
-                    "INSERT INTO keys VALUES (?, ?, ?, 0, '', '', ?)",
-                    (uid, key, self._run, now.timestamp()),
-                )
-                return Standing.FRESH
-        return self._found(*row)
+        self._database.execute("DELETE FROM keys WHERE began < ?", (now - KEPT.total_seconds(),))
+        found = self.look(uid, key)
+        if found is Standing.FRESH:
+            self._database.execute(
+                "INSERT INTO keys VALUES (?, ?, ?, 0, '', '', ?)", (uid, key, self._run, now)
+            )
+        return found
+
+    def look(self, uid: int, key: str) -> Found:
+        """How it stands, without claiming it."""
+        row = self._database.execute(
+            "SELECT run, settled, code, text FROM keys WHERE uid = ? AND key = ?", (uid, key)
+        ).fetchone()
+        return Standing.FRESH if row is None else self._found(*row)
 
     def settle(self, uid: int, key: str, outcome: Settled) -> None:
         """This is what became of it, and what the next one who asks is told."""

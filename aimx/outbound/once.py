@@ -8,7 +8,7 @@ from datetime import datetime
 
 import structlog
 
-from aimx.outbound.keys import LONGEST_KEY, CallersKey, Keys, Settled, Standing
+from aimx.outbound.keys import LONGEST_KEY, CallersKey, Found, Keys, Settled, Standing
 from aimx.outbound.outcome import Sent
 from aimx.outbound.refusal import Code, NotSent
 
@@ -20,7 +20,7 @@ _STANDING = {
         " gone out; it is not sent again",
     ),
 }
-_TOO_LONG = NotSent(Code.MALFORMED, f"an Idempotency-Key has at most {LONGEST_KEY} characters")
+TOO_LONG = NotSent(Code.MALFORMED, f"an Idempotency-Key has at most {LONGEST_KEY} characters")
 _UNWRITABLE = NotSent(Code.TEMP, "the Idempotency-Key cannot be recorded; nothing was sent")
 
 log = structlog.get_logger()
@@ -34,7 +34,7 @@ async def once(
     Without `keys` nothing can be recorded, and nothing is sent.
     """
     if len(key.text) > LONGEST_KEY:
-        return _TOO_LONG
+        return TOO_LONG
     if keys is None:
         return _UNWRITABLE
     try:
@@ -42,13 +42,16 @@ async def once(
     except sqlite3.Error as cause:
         log.error("idempotency key not recorded", reason=str(cause))
         return _UNWRITABLE
+    return await _fresh(keys, key, send) if found is Standing.FRESH else known(found)
+
+
+def known(found: Found) -> Sent | NotSent:
+    """What whoever hands in a key again is told."""
     match found:
         case Settled("", message_id):
             return Sent(message_id)
         case Settled(code, reason):
             return NotSent(Code(code), reason)
-        case Standing.FRESH:
-            return await _fresh(keys, key, send)
         case standing:
             return _STANDING[standing]
 

@@ -1,14 +1,18 @@
-"""The outbound process: submitted messages, signed with keys that only it holds, delivered."""
+"""The outbound process: submitted messages, signed with keys that only it holds, delivered.
+
+It keeps the queue. Delivering at once and by and by go the same way out.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import sqlite3
 import uuid
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -16,6 +20,7 @@ from aimx.channel.control import (
     FROM_OUTBOUND,
     MOST_SUBMISSION,
     TO_OUTBOUND,
+    Attempted,
     Authored,
     Forbidden,
     OutboundSecrets,
@@ -34,6 +39,9 @@ from aimx.outbound.drop import MailDrop
 from aimx.outbound.keys import CallersKey, Keys
 from aimx.outbound.limits import Limits
 from aimx.outbound.outcome import Sent
+from aimx.outbound.queue.database import QueueError
+from aimx.outbound.queue.postman import Rules
+from aimx.outbound.queue.service import Queue, Surroundings
 from aimx.outbound.refusal import NotSent
 from aimx.outbound.relayed import Relayed
 from aimx.outbound.signers import Signers
@@ -52,6 +60,9 @@ from desired.relay import Relay
 
 # Names a directory that gets what would be sent.
 _REHEARSAL = "AIMX_TEST_MAIL_DROP"
+# Seconds that a host has to answer a message that has left: where somebody waits for us to leave,
+# and where nobody does but whoever comes next.
+_ANSWERED, _LATE = 20.0, 5.0
 
 log = structlog.get_logger()
 
@@ -62,16 +73,19 @@ class Generation:
 
     sending: Sending
     snapshot: Snapshot
+    rules: Rules
 
 
 class Outbound:
     """The submissions in hand, by number."""
 
     def __init__(self, control: Channel, directory: int) -> None:
-        """The directory is outbound's own: for its keys, and for what is too large for a packet."""
+        """The directory is outbound's own: for its queue, and what is too large for a packet."""
         self._placements = PlacingClient(directory)
-        self._keys = _keys(directory)
         self._tally = Tally(_path(directory))
+        self._queue = self._made(directory)
+        self._keys = _keys(self._queue)
+        self._serving: asyncio.Task[None] | None = None
         self._resolver = Asking()
         self._signers = Signers()
         self._permissions: dict[int, asyncio.Future[bool]] = {}
@@ -83,16 +97,55 @@ class Outbound:
             load=self._load,
             placements=self._placements,
             heard=self._heard,
+            swapped=self._swapped,
         )
+
+    def _made(self, directory: int) -> Queue:
+        around = Surroundings(
+            placements=self._placements,
+            snapshot=lambda: self._post.current.snapshot,
+            rules=lambda: self._post.current.rules,
+            tell=self._tell,
+            clock=lambda: _now().timestamp(),
+        )
+        return Queue(_path(directory), str(uuid.uuid4()), around)
 
     async def run(self) -> None:
         """Serve until told to leave, then finish what is in hand."""
         await self._post.arrived()
         waits = [asyncio.create_task(e.wait()) for e in (self._post.leaving, self._post.gone)]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        if self._serving is not None:
+            self._serving.cancel()
+        await self._queue.leave(_LATE if self._post.gone.is_set() else _ANSWERED)
         if not self._post.gone.is_set():
             await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._queue.close()
+        if not self._post.gone.is_set():
             await self._post.part()
+
+    def _tell(self, attempted: Attempted) -> None:
+        self._post.post(attempted)
+
+    def _swapped(self) -> None:
+        """With the first generation the queue begins, and with each next one it looks again."""
+        loop = asyncio.get_running_loop()
+        if self._serving is None:
+            self._serving = loop.create_task(self._queue.serve())
+            self._serving.add_done_callback(self._served)
+        else:
+            self._spawn(self._queue.renewed())
+
+    def _served(self, serving: asyncio.Task[None]) -> None:
+        if not serving.cancelled() and serving.exception() is not None:
+            # Whoever comes next opens it anew, and sets aside what is damaged.
+            log.critical("the queue ended", reason=str(serving.exception()))
+            self._post.gone.set()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _load(self, snapshot: Snapshot, secrets: bytes) -> Generation:
         """Each new key signs and verifies once; one that is known costs nothing."""
@@ -101,21 +154,18 @@ class Outbound:
             signers = self._signers.of(told.keys, snapshot.signing)
         except KeyUnusableError as cause:
             raise UnloadableError(str(cause)) from cause
+        deliverer = Counted(self._deliverer(snapshot, told.relay_password))
         keeping = Keeping(snapshot, self._placements, self._post.post)
+        directly = Directly(deliverer, keeping.keep, self._keys, keeping.unkept)
         sending = Sending(
             snapshot=snapshot,
             signers=signers,
-            dispatch=Directly(
-                Counted(self._deliverer(snapshot, told.relay_password)),
-                keeping.keep,
-                self._keys,
-                keeping.unkept,
-            ).dispatch,
+            dispatch=self._queue.dispatch if snapshot.delivery.queues else directly.dispatch,
             limits=Limits(self._tally, snapshot),
             clock=_now,
             message_id=lambda domain: f"{uuid.uuid4()}@{domain}",
         )
-        return Generation(sending, snapshot)
+        return Generation(sending, snapshot, Rules(deliverer, snapshot.delivery.max_age))
 
     def _deliverer(self, snapshot: Snapshot, password: str) -> Deliverer:
         """To the hosts that the DNS names, or to the relay; for rehearsals into a directory."""
@@ -153,9 +203,7 @@ class Outbound:
             content = _content(submission, descriptors)
         finally:
             close_all(descriptors)
-        task = asyncio.get_running_loop().create_task(self._submit(submission, content))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._spawn(self._submit(submission, content))
 
     def _decide(self, number: int, *, allowed: bool) -> None:
         permission = self._permissions.pop(number, None)
@@ -203,13 +251,13 @@ def _outcome(number: int, sent: Sent | NotSent) -> Outcome:
             return Outcome(number, code.value, reason)
 
 
-def _keys(directory: int) -> Keys | None:
+def _keys(queue: Queue) -> Keys | None:
     """The idempotency keys; None where they cannot be read, and then none is honoured."""
-    path = _path(directory) / "keys.db"
     try:
-        return Keys(path, run=str(uuid.uuid4()))
-    except sqlite3.Error as cause:
-        log.error("idempotency keys cannot be read", path=str(path), reason=str(cause))
+        queue.open()
+        return queue.keys()
+    except QueueError as cause:
+        log.error("the queue cannot be opened", reason=str(cause))
         return None
 
 

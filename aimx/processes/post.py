@@ -45,7 +45,8 @@ class Post(Generic[T]):
     """What every worker does alike. `load` makes of a generation what the worker runs on.
 
     It runs in a thread, one at a time: a large generation takes seconds, in which mail goes on.
-    `heard` gets every other message with its descriptors, which are its to close.
+    `heard` gets every other message with its descriptors, which are its to close; `swapped` is
+    called when another generation is current.
     """
 
     def __init__(
@@ -57,12 +58,14 @@ class Post(Generic[T]):
         load: Callable[[Snapshot, bytes], T],
         placements: PlacingClient,
         heard: Callable[[Any, tuple[int, ...]], None],
+        swapped: Callable[[], None] = lambda: None,
     ) -> None:
         self._speaks = speaks
         self._understands = understands
         self._load = load
         self._placements = placements
         self._heard = heard
+        self._swapped = swapped
         self._loading = asyncio.Lock()
         self._wanted = 0  # The number of the last preparation that is still wanted.
         self._prepared: T | None = None
@@ -147,6 +150,7 @@ class Post(Generic[T]):
         if self._prepared is None:
             raise MalformedError("nothing was prepared")
         self._current, self._prepared = self._prepared, None
+        self._swapped()
         self.post(Committed())
 
     def _connect(self, descriptors: tuple[int, ...]) -> None:

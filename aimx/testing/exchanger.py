@@ -17,6 +17,8 @@ script goes by command; each answer is used once, in order, and after the last o
     async with Exchanger({"RCPT": ["450 4.2.0 Later"]}, tls=throwaway_tls()) as exchanger:
         ...                                          # deliver to 127.0.0.1, port exchanger.port
         exchanger.received[0].content
+    with in_thread(Exchanger()) as exchanger:        # the same where no event loop runs
+        ...
 
 From a shell it listens on a port until it is interrupted, and prints a JSON line a message:
 
@@ -33,9 +35,12 @@ import re
 import ssl
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -251,6 +256,31 @@ class _Session:
         self._writer.write(answer.encode() + b"\r\n")
         await self._writer.drain()
         return answer
+
+
+@contextlib.contextmanager
+def in_thread(exchanger: Exchanger) -> Iterator[Exchanger]:
+    """Let it serve in an event loop of its own."""
+    ready: Future[Callable[[], object]] = Future()
+    thread = threading.Thread(target=asyncio.run, args=(_hold(exchanger, ready),), name="exchanger")
+    thread.start()
+    stop = ready.result()
+    try:
+        yield exchanger
+    finally:
+        stop()
+        thread.join()
+
+
+async def _hold(exchanger: Exchanger, ready: Future[Callable[[], object]]) -> None:
+    over = asyncio.Event()
+    stop = partial(asyncio.get_running_loop().call_soon_threadsafe, over.set)
+    try:
+        async with exchanger:
+            ready.set_result(stop)
+            await over.wait()
+    except OSError as trouble:
+        ready.set_exception(trouble)
 
 
 def throwaway_tls() -> ssl.SSLContext:

@@ -1,20 +1,23 @@
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from aimx.outbound.keys import KEPT, Keys, Settled, Standing
+from aimx.outbound.queue.database import Database
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 SENT = Settled("", "<id@a.example>")
 
 
+def opened(directory: Path, run: str) -> Keys:
+    """As the process of that run has them."""
+    return Keys(Database(directory, lambda connection: None).connection, run)
+
+
 @pytest.fixture
-def keys(tmp_path: Path) -> Iterator[Keys]:
-    made = Keys(tmp_path / "keys.db", run="one")
-    yield made
-    made.close()
+def keys(tmp_path: Path) -> Keys:
+    return opened(tmp_path, "one")
 
 
 def test_a_key_that_was_sent_is_answered_and_not_sent_again(keys: Keys) -> None:
@@ -33,20 +36,18 @@ def test_a_key_that_is_being_sent_is_not_sent_beside_it(keys: Keys) -> None:
 def test_what_a_dead_process_had_begun_is_unknown(keys: Keys, tmp_path: Path) -> None:
     keys.begin(1000, "k", NOW)
 
-    successor = Keys(tmp_path / "keys.db", run="two")
+    successor = opened(tmp_path, "two")
 
     assert successor.begin(1000, "k", NOW) is Standing.UNKNOWN
-    successor.close()
 
 
 def test_an_outcome_outlives_the_process(keys: Keys, tmp_path: Path) -> None:
     keys.begin(1000, "k", NOW)
     keys.settle(1000, "k", SENT)
 
-    successor = Keys(tmp_path / "keys.db", run="two")
+    successor = opened(tmp_path, "two")
 
     assert successor.begin(1000, "k", NOW) == SENT
-    successor.close()
 
 
 def test_the_keys_of_two_callers_are_strangers(keys: Keys) -> None:

@@ -16,6 +16,7 @@ from aimx.outbound.directly import Directly, Mailed
 from aimx.outbound.keys import CallersKey, Keys
 from aimx.outbound.limits import Limits
 from aimx.outbound.outcome import Attempt, Deferred, Delivered, Failed, Outcome, Sent
+from aimx.outbound.queue.database import Database
 from aimx.outbound.refusal import Code, NotSent
 from aimx.outbound.sign import Signer
 from aimx.outbound.submit import Sending
@@ -321,7 +322,8 @@ Send = Callable[..., Sent | NotSent]
 @pytest.fixture
 def send(tally: Tally, signer: Signer, tmp_path: Path) -> Iterator[Send]:
     """Sends from a mailbox that may send two messages, under a key if one is given."""
-    keys = Keys(tmp_path / "keys.db", run="one")
+    database = Database(tmp_path, lambda connection: None)
+    keys = Keys(database.connection, run="one")
 
     def sends(*outcomes: Outcome, key: str = "", author: str = "info") -> list[Sent | NotSent]:
         rehearsal = Rehearsal(list(outcomes))
@@ -342,7 +344,7 @@ def send(tally: Tally, signer: Signer, tmp_path: Path) -> Iterator[Send]:
         return [asyncio.run(one()) for _ in outcomes]
 
     yield sends
-    keys.close()
+    database.close()
 
 
 OK = Delivered("mx.b.example")

@@ -1,5 +1,4 @@
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 from aimx.outbound.keys import CallersKey, Keys
 from aimx.outbound.once import once
 from aimx.outbound.outcome import Sent
+from aimx.outbound.queue.database import Database
 from aimx.outbound.refusal import Code, NotSent
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -30,10 +30,8 @@ class Host:
 
 
 @pytest.fixture
-def keys(tmp_path: Path) -> Iterator[Keys]:
-    made = Keys(tmp_path / "keys.db", run="one")
-    yield made
-    made.close()
+def keys(tmp_path: Path) -> Keys:
+    return Keys(Database(tmp_path, lambda connection: None).connection, run="one")
 
 
 def send(keys: Keys | None, host: Host, key: CallersKey = KEY) -> Sent | NotSent:

@@ -1,0 +1,229 @@
+"""What the queue knows, durable at every step: messages come, attempts are made and concluded.
+
+The order is the promise. A message is on record before its author is told so; that its content
+leaves is on record before it does; and what a host said, before another is asked.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from random import Random, SystemRandom
+from typing import TypeAlias
+
+from aimx.outbound.keys import CallersKey, Found, Keys, Settled, Standing
+from aimx.outbound.outcome import Outcome
+from aimx.outbound.queue import recipient as steps
+from aimx.outbound.queue import rows
+from aimx.outbound.queue.database import Database
+from aimx.outbound.queue.letters import Label
+from aimx.outbound.queue.recipient import Recipient, Span
+from aimx.outbound.queue.rows import Message
+from aimx.outbound.queue.states import WAITING, Halt, State
+
+_EACH = 4  # Trips to one place that are looked for at a time.
+_WAITING = "state IN ('queued', 'deferred')"
+_FROM_SPOOL = "the queue was lost; the host may have the message"
+
+
+class HeldBackError(OSError):
+    """The content does not leave: a person wants the message to wait, or to be gone."""
+
+
+# A message and the address of a recipient in it, of an attempt that is under way.
+InFlight: TypeAlias = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """One attempt for those recipients of a message that are taken to one place."""
+
+    message: Message
+    destination: str
+    recipients: tuple[str, ...]
+
+    @property
+    def flying(self) -> frozenset[InFlight]:
+        return frozenset((self.message.id, address) for address in self.recipients)
+
+
+class Ledger:
+    """The messages. All calls come from one thread at a time."""
+
+    def __init__(self, database: Database, run: str, random: Random | None = None) -> None:
+        self._database = database
+        self._keys = Keys(database.connection, run)
+        self._random = random or SystemRandom()
+
+    # Coming in.
+
+    def enqueue(
+        self, label: Label, to: Callable[[str], str], key: CallersKey | None
+    ) -> Found | None:
+        """Take the message; what is given says why not: it was taken under its key before."""
+        with self._database.transaction() as connection:
+            if key is not None:
+                found = self._keys.claim(key.uid, key.text, label.queued)
+                if found is not Standing.FRESH:
+                    return found
+                self._keys.settle(key.uid, key.text, Settled("", f"<{label.message_id}>"))
+            rows.add(connection, label, _recipients(label, to, State.QUEUED))
+        return None
+
+    def known(self, key: CallersKey) -> Found:
+        """How a key stands, without taking anything under it."""
+        with self._database.reading():
+            return self._keys.look(key.uid, key.text)
+
+    # Attempts.
+
+    def candidates(
+        self, now: float, full: frozenset[str], flying: frozenset[InFlight], most: int
+    ) -> list[Trip]:
+        """Trips that are due, the longest waiting first, a few to each destination in turn."""
+        with self._database.reading() as connection:
+            places = connection.execute(
+                f"SELECT destination, min(due) FROM recipients WHERE {_WAITING} AND due <= ?"
+                " GROUP BY destination ORDER BY 2",
+                (now,),
+            ).fetchall()
+            free = [place for place, _ in places if place not in full][:most]
+            each = [list(self._due(connection, to, now, flying)) for to in free]
+        turns = max(map(len, each), default=0)
+        return [trips[turn] for turn in range(turns) for trips in each if turn < len(trips)]
+
+    def _due(
+        self, connection: sqlite3.Connection, to: str, now: float, flying: frozenset[InFlight]
+    ) -> Iterator[Trip]:
+        found = connection.execute(
+            f"SELECT message FROM recipients WHERE destination = ? AND {_WAITING} AND due <= ?"
+            " GROUP BY message ORDER BY min(due) LIMIT ?",
+            (to, now, _EACH + len(flying)),
+        ).fetchall()
+        for (name,) in found:
+            message = rows.message(connection, name)
+            assert message is not None
+            due = tuple(
+                each.address
+                for each in message.recipients
+                if each.destination == to and each.state in WAITING and each.due <= now
+                if (name, each.address) not in flying
+            )
+            if due:
+                yield Trip(message, to, due)
+
+    def next_due(self, now: float) -> float | None:
+        """When something becomes due that is not yet."""
+        with self._database.reading() as connection:
+            found: tuple[float | None] = connection.execute(
+                f"SELECT min(due) FROM recipients WHERE {_WAITING} AND due > ?",
+                (now,),
+            ).fetchone()
+        return found[0]
+
+    def leaving(self, trip: Trip, recipients: Sequence[str], now: float) -> None:
+        """Their content leaves as soon as this returns; raises `HeldBackError`."""
+        with self._database.transaction() as connection:
+            found = self._of(connection, trip, recipients)
+            if any(each.state not in WAITING for each in found):
+                raise HeldBackError("a person wants the message to wait, or to be gone")
+            rows.save(connection, trip.message.id, [steps.leaving(each, now) for each in found])
+
+    def answered(self, trip: Trip, outcomes: Mapping[str, Outcome], now: float) -> None:
+        with self._database.transaction() as connection:
+            halt = self._halt(connection, trip)
+            found = self._of(connection, trip, outcomes)
+            changed = [steps.answered(each, outcomes[each.address], halt, now) for each in found]
+            rows.save(connection, trip.message.id, changed)
+
+    def concluded(self, trip: Trip, outcomes: Mapping[str, Outcome], span: Span) -> str:
+        """The attempt is over; gives its status."""
+        with self._database.transaction() as connection:
+            halt = self._halt(connection, trip)
+            changed = [
+                steps.concluded(each, outcomes[each.address], halt, span, self._random)
+                for each in self._of(connection, trip, outcomes)
+            ]
+            rows.save(connection, trip.message.id, changed)
+            said = (steps.word(changed), steps.sentence(changed))
+            rows.note(connection, trip.message.id, span.now, trip.destination, said)
+        return said[0]
+
+    def postpone(self, destination: str, until: float, why: str) -> None:
+        """Nobody is reached there: what waits beside the one that found out waits as well."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE recipients SET due = ?, told = CASE told WHEN '' THEN ? ELSE told END"
+                f" WHERE destination = ? AND {_WAITING} AND due < ?",
+                (until, why, destination, until),
+            )
+
+    def redirect(self, to: Callable[[str], str]) -> None:
+        """Let everything that waits be taken where it is taken now."""
+        with self._database.transaction() as connection:
+            connection.create_function("taken_to", 1, to, deterministic=True)
+            connection.execute(
+                "UPDATE recipients SET destination = taken_to(address)"
+                f" WHERE ({_WAITING} OR state = 'held') AND destination <> taken_to(address)"
+            )
+
+    def recover(self, now: float) -> list[str]:
+        """Take up what a crash left; gives the messages that a host may or may not have."""
+        doubtful = []
+        with self._database.transaction() as connection:
+            found = connection.execute(
+                "SELECT DISTINCT message FROM recipients WHERE open = 1"
+            ).fetchall()
+            for (name,) in found:
+                opened = [each for each in rows.recipients(connection, name) if each.open]
+                changed = [steps.abandoned(each, now) for each in opened]
+                rows.save(connection, name, changed)
+                _note_each(connection, name, now, changed)
+                if any(each.state is State.UNKNOWN for each in changed):
+                    doubtful.append(name)
+        return doubtful
+
+    def names(self) -> frozenset[str]:
+        """The messages that are not closed."""
+        with self._database.reading() as connection:
+            found = connection.execute("SELECT id FROM messages WHERE closed IS NULL")
+            return frozenset(name for (name,) in found)
+
+    def _of(
+        self, connection: sqlite3.Connection, trip: Trip, addresses: Container[str]
+    ) -> list[Recipient]:
+        found = rows.recipients(connection, trip.message.id)
+        return [each for each in found if each.address in addresses]
+
+    def _halt(self, connection: sqlite3.Connection, trip: Trip) -> Halt:
+        found = connection.execute("SELECT halt FROM messages WHERE id = ?", (trip.message.id,))
+        return Halt(found.fetchone()[0])
+
+
+def adopt(connection: sqlite3.Connection, labels: Iterable[Label], now: float) -> None:
+    """Take up, for a queue that is begun anew, letters whose past nobody knows any more."""
+    for label in labels:
+        found = [
+            replace(each, told=_FROM_SPOOL, changed=now)
+            for each in _recipients(label, lambda _: "", State.UNKNOWN)
+        ]
+        rows.add(connection, label, found)
+        _note_each(connection, label.id, now, found)
+
+
+def _recipients(label: Label, to: Callable[[str], str], state: State) -> list[Recipient]:
+    return [
+        Recipient(place, address, to(address), state, due=label.queued, changed=label.queued)
+        for place, address in enumerate(label.recipients)
+    ]
+
+
+def _note_each(
+    connection: sqlite3.Connection, name: str, now: float, found: Iterable[Recipient]
+) -> None:
+    """One event for each place that they were to be taken to."""
+    for destination, several in groupby(found, key=lambda each: each.destination):
+        those = tuple(several)
+        rows.note(connection, name, now, destination, (steps.word(those), steps.sentence(those)))

@@ -1,0 +1,180 @@
+"""Messages of the queue between their rows and their values."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from aimx.outbound.queue.letters import Label
+from aimx.outbound.queue.recipient import Recipient
+from aimx.outbound.queue.states import Halt, State
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What became of a message at one time: an attempt, or what a person did."""
+
+    number: int
+    at: float
+    destination: str  # Of an attempt; else empty.
+    status: str
+    details: str
+    pending: bool  # The sent copy does not say so yet.
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message and its recipients, in their order."""
+
+    id: str
+    author: str
+    message_id: str
+    subject: str
+    size: int
+    international: bool
+    queued: float
+    halt: Halt
+    origin: bytes
+    stem: str  # Of its sent copy; empty while that is not placed.
+    closed: float | None
+    recipients: tuple[Recipient, ...]
+
+
+_MESSAGE = (
+    "id, author, message_id, subject, size, international, queued, halt, origin, stem, closed"
+)
+_RECIPIENT = "place, address, destination, state, due, changed, attempts, told, open, bounce"
+
+
+def message(connection: sqlite3.Connection, name: str) -> Message | None:
+    found = connection.execute(f"SELECT {_MESSAGE} FROM messages WHERE id = ?", (name,)).fetchone()
+    return None if found is None else _message(connection, found)
+
+
+def messages(
+    connection: sqlite3.Connection, authors: Collection[str] | None, most: int
+) -> list[Message]:
+    """The oldest that are not closed; of these authors, or of all."""
+    found = connection.execute(
+        f"SELECT {_MESSAGE} FROM messages WHERE {of(authors)} ORDER BY queued LIMIT ?",
+        (json.dumps(authors and list(authors)), most),
+    ).fetchall()
+    return [_message(connection, row) for row in found]
+
+
+def of(authors: Collection[str] | None) -> str:
+    """What is not closed and from one of these, whom the first parameter has as JSON."""
+    chosen = "? IS NOT NULL" if authors is None else "author IN (SELECT value FROM json_each(?))"
+    return f"closed IS NULL AND {chosen}"
+
+
+def _message(connection: sqlite3.Connection, found: Sequence[object]) -> Message:
+    *plain, international, queued, halt, origin, stem, closed = found
+    name, author, message_id, subject, size = plain
+    return Message(
+        id=str(name),
+        author=str(author),
+        message_id=str(message_id),
+        subject=str(subject),
+        size=int(str(size)),
+        international=bool(international),
+        queued=float(str(queued)),
+        halt=Halt(str(halt)),
+        origin=bytes(origin) if isinstance(origin, bytes) else b"",
+        stem=str(stem),
+        closed=None if closed is None else float(str(closed)),
+        recipients=tuple(recipients(connection, str(name))),
+    )
+
+
+def recipients(
+    connection: sqlite3.Connection, name: str, destination: str | None = None
+) -> list[Recipient]:
+    chosen = "" if destination is None else "AND destination = ?"
+    found = connection.execute(
+        f"SELECT {_RECIPIENT} FROM recipients WHERE message = ? {chosen} ORDER BY place",
+        (name,) if destination is None else (name, destination),
+    )
+    return [_recipient(row) for row in found]
+
+
+def _recipient(found: Sequence[object]) -> Recipient:
+    place, address, destination, state, due, changed, attempts, told, opened, bounce = found
+    return Recipient(
+        place=int(str(place)),
+        address=str(address),
+        destination=str(destination),
+        state=State(str(state)),
+        due=float(str(due)),
+        changed=float(str(changed)),
+        attempts=int(str(attempts)),
+        told=str(told),
+        open=bool(opened),
+        bounce=bool(bounce),
+    )
+
+
+def events(connection: sqlite3.Connection, name: str) -> list[Event]:
+    found = connection.execute(
+        "SELECT number, at, destination, status, details, pending FROM history"
+        " WHERE message = ? ORDER BY number",
+        (name,),
+    )
+    return [
+        Event(number, at, destination, status, details, bool(pending))
+        for number, at, destination, status, details, pending in found
+    ]
+
+
+def add(connection: sqlite3.Connection, label: Label, found: Iterable[Recipient]) -> None:
+    connection.execute(
+        "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, '', ?, '', NULL)",
+        (
+            label.id,
+            label.author,
+            label.message_id,
+            label.subject,
+            label.size,
+            label.international,
+            label.queued,
+            bytes.fromhex(label.origin),
+        ),
+    )
+    connection.executemany(
+        "INSERT INTO recipients VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                *(label.id, each.place, each.address, each.destination, each.state.value),
+                *(each.attempts, each.due, each.changed, each.told, each.open, each.bounce),
+            )
+            for each in found
+        ],
+    )
+
+
+def save(connection: sqlite3.Connection, name: str, found: Iterable[Recipient]) -> None:
+    """The recipients as they are now."""
+    connection.executemany(
+        "UPDATE recipients SET state = ?, attempts = ?, due = ?, changed = ?, told = ?, open = ?,"
+        " bounce = ? WHERE message = ? AND place = ?",
+        [
+            (
+                *(each.state.value, each.attempts, each.due, each.changed, each.told),
+                *(each.open, each.bounce, name, each.place),
+            )
+            for each in found
+        ],
+    )
+
+
+def note(
+    connection: sqlite3.Connection, name: str, at: float, destination: str, said: tuple[str, str]
+) -> None:
+    """Add to the history what the sent copy has to be told: a status, and details."""
+    connection.execute(
+        "INSERT INTO history SELECT ?, coalesce(max(number), 0) + 1, ?, ?, ?, ?, 1 FROM history"
+        " WHERE message = ?",
+        (name, at, destination, *said, name),
+    )

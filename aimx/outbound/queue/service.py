@@ -1,0 +1,285 @@
+"""The queue as a process runs it: opened, taken up where it was left, served, and left."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random, SystemRandom
+from typing import TypeVar
+
+import structlog
+
+from aimx.channel.control import Attempted
+from aimx.outbound.keys import LONGEST_KEY, CallersKey, Found, Keys, Standing
+from aimx.outbound.once import TOO_LONG, known
+from aimx.outbound.outcome import Sent
+from aimx.outbound.queue.aftercare import Aftercare, NotNowError
+from aimx.outbound.queue.database import Database, QueueError
+from aimx.outbound.queue.ledger import Ledger, adopt
+from aimx.outbound.queue.letters import Copy, Label, LetterError, Letters
+from aimx.outbound.queue.packing import packed
+from aimx.outbound.queue.postman import Postman, Rules
+from aimx.outbound.queue.steering import Steering
+from aimx.outbound.queue.tending import Tending
+from aimx.outbound.queue.thread import Turns
+from aimx.outbound.queue.upkeep import Upkeep
+from aimx.outbound.refusal import Code, NotSent
+from aimx.outbound.submit import Signed
+from aimx.placing.client import PlacingClient
+from aimx.snapshot import Snapshot
+
+_AGAIN = 5.0  # Seconds, where it cannot be opened.
+_DAILY = 86400.0
+_COPY_SECONDS = 10.0  # That whoever sends may wait for their copy.
+_LAST_WORD = 5.0  # Seconds for what mailboxes are told when everybody leaves.
+
+T = TypeVar("T")
+
+_UNWRITABLE = NotSent(Code.TEMP, "the queue cannot be written; nothing was sent")
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the queue works with, as the generation of the moment has it."""
+
+    placements: PlacingClient
+    snapshot: Callable[[], Snapshot]
+    rules: Callable[[], Rules]
+    tell: Callable[[Attempted], None]
+    clock: Callable[[], float]  # Seconds since 1970.
+    random: Random = field(default_factory=SystemRandom)
+
+
+@dataclass(frozen=True, slots=True)
+class _Books:
+    """What is on record, once it is open."""
+
+    database: Database
+    ledger: Ledger
+    steering: Steering
+    upkeep: Upkeep
+
+
+class Queue:
+    """Everything of one directory, which nobody else works in."""
+
+    def __init__(self, directory: Path, run: str, around: Surroundings) -> None:
+        self._directory = directory
+        self._run = run
+        self._around = around
+        self._turns = Turns()
+        self._letters = Letters(directory / "spool")
+        self._books: _Books | None = None
+        self._postman: Postman | None = None
+        self._tending: Tending | None = None
+
+    def open(self) -> None:
+        """Open it, or raise `QueueError`; `serve` tries again."""
+        try:
+            self._letters.open()
+        except OSError as cause:
+            raise QueueError(f"{self._directory / 'spool'}: {cause.strerror}") from cause
+        database = Database(self._directory, self._adopt)
+        self._books = _Books(
+            database,
+            Ledger(database, self._run, self._around.random),
+            Steering(database),
+            Upkeep(database),
+        )
+
+    def keys(self) -> Keys:
+        """The idempotency keys, for whoever sends at once; raises `QueueError`."""
+        return Keys(self._open_books.database.another(), self._run)
+
+    async def serve(self) -> None:
+        """Until cancelled; raises `DamagedError`, after which another process opens it anew."""
+        books = await self._books_at_last()
+        around = self._around
+        care = Aftercare(
+            books.upkeep,
+            self._letters,
+            self._turns,
+            around.placements,
+            around.snapshot,
+            around.tell,
+        )
+        tending = self._tending = Tending(care.tend, (NotNowError, QueueError, OSError))
+        postman = self._postman = Postman(
+            ledger=books.ledger,
+            letters=self._letters,
+            turns=self._turns,
+            rules=around.rules,
+            clock=around.clock,
+            concluded=tending.owe,
+            random=around.random,
+        )
+        await self._take_up(books)
+        for name in await self._turns.take(books.upkeep.owed):
+            tending.owe(name)
+        forgetting = asyncio.get_running_loop().create_task(self._forget(books))
+        try:
+            await postman.serve()
+        finally:
+            forgetting.cancel()
+
+    async def leave(self, seconds: float) -> None:
+        """With `serve` cancelled: what has left has so long to be answered."""
+        if self._postman is not None:
+            await self._postman.leave(seconds)
+
+    async def close(self) -> None:
+        """At last: what mailboxes are to be told is told, or will be by whoever comes next."""
+        if self._tending is not None:
+            await self._tending.leave(_LAST_WORD)
+        await asyncio.to_thread(self._turns.close)
+
+    async def dispatch(self, signed: Signed, key: CallersKey | None) -> Sent | NotSent:
+        """Take the message: it is durable when this says that it is sent."""
+        if key is not None and len(key.text) > LONGEST_KEY:
+            return TOO_LONG
+        try:
+            found = await self._known(key)
+            return await self._queued(signed, key) if found is Standing.FRESH else known(found)
+        except (QueueError, OSError) as cause:
+            log.error("mail not queued", trace=signed.trace, reason=str(cause))
+            return _UNWRITABLE
+
+    async def _known(self, key: CallersKey | None) -> Found:
+        """What stands in the way of another message under this key."""
+        if key is None:
+            return Standing.FRESH
+        return await self._turns.take(self._open_books.ledger.known, key)
+
+    async def _queued(self, signed: Signed, key: CallersKey | None) -> Sent | NotSent:
+        refused = signed.share.take()
+        if refused is not None:
+            return refused
+        label, copy = packed(signed)
+        found: Found | None = None
+        try:
+            found = await self._turns.take(self._taken, label, signed.content, copy, key)
+        except (QueueError, OSError):
+            signed.share.give_back()
+            raise
+        if found is not None:
+            signed.share.give_back()  # The same was handed in twice at one time.
+            return known(found)
+        log.info(
+            "mail queued",
+            trace=label.id,
+            message_id=label.message_id,
+            author=label.author,
+            recipients=len(label.recipients),
+        )
+        await self._begun(label.id)
+        return Sent(f"<{label.message_id}>")
+
+    async def renewed(self) -> None:
+        """Another generation may take mail elsewhere."""
+        if self._books is not None:
+            to = self._around.rules().deliverer.destination
+            try:
+                await self._turns.take(self._books.ledger.redirect, to)
+            except QueueError as cause:
+                log.error("what waits is taken where it was", reason=str(cause))
+        self.stir()
+
+    def stir(self) -> None:
+        """Something may be due, or owed."""
+        if self._postman is not None:
+            self._postman.stir()
+
+    async def steer(self, want: Callable[[Steering], T]) -> T:
+        """Carry out what a person wants; raises `QueueError`."""
+        done = await self._turns.take(want, self._open_books.steering)
+        self.stir()
+        return done
+
+    def owe(self, name: str) -> None:
+        """A person has changed what its mailbox is to be told."""
+        if self._tending is not None:
+            self._tending.owe(name)
+
+    @property
+    def _open_books(self) -> _Books:
+        if self._books is None:
+            raise QueueError("the queue is not open")
+        return self._books
+
+    async def _books_at_last(self) -> _Books:
+        while self._books is None:
+            try:
+                await self._turns.take(self.open)
+            except QueueError as cause:
+                log.error("the queue cannot be opened", reason=str(cause))
+                await asyncio.sleep(_AGAIN)
+        return self._books
+
+    def _adopt(self, connection: sqlite3.Connection) -> None:
+        """Of a queue that is begun anew what lies in the spool is all that is known."""
+        found = list(self._letters.labels())
+        for label in found:
+            if isinstance(label, LetterError):
+                log.error("a message in the spool cannot be read", reason=str(label))
+        labels = [label for label in found if isinstance(label, Label)]
+        adopt(connection, labels, self._around.clock())
+        for label in labels:
+            log.error(
+                "mail unknown",
+                trace=label.id,
+                author=label.author,
+                reason="the queue was lost; the host may have it, and it is not sent again",
+            )
+
+    async def _take_up(self, books: _Books) -> None:
+        """What a crash left: attempts that nobody concluded, letters that nobody waits for."""
+        for name in await self._turns.take(books.ledger.recover, self._around.clock()):
+            log.error(
+                "mail unknown",
+                trace=name,
+                reason="interrupted after the content left; the host may have it, and it is not"
+                " sent again",
+            )
+        await self._turns.take(self._sweep, books)
+        await self.renewed()
+
+    def _sweep(self, books: _Books) -> None:
+        for name in set(self._letters.names()) - books.ledger.names():
+            self._letters.remove(name)
+
+    def _taken(
+        self, label: Label, content: bytes, copy: Copy, key: CallersKey | None
+    ) -> Found | None:
+        """Take it whole, or leave nothing of it; gives why not."""
+        books, to = self._open_books, self._around.rules().deliverer.destination
+        self._letters.write(label, content, copy)
+        try:
+            found = books.ledger.enqueue(label, to, key)
+        except BaseException:
+            self._letters.remove(label.id)
+            raise
+        if found is not None:
+            self._letters.remove(label.id)
+        return found
+
+    async def _begun(self, name: str) -> None:
+        """Let it be tried, and wait until its copy is there, if that can be had now."""
+        self.stir()
+        if self._tending is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_COPY_SECONDS):
+                    await asyncio.shield(self._tending.owe(name))
+
+    async def _forget(self, books: _Books) -> None:
+        while True:
+            with contextlib.suppress(QueueError):
+                for name in await self._turns.take(books.upkeep.forget, self._around.clock()):
+                    log.warning("mail given up", trace=name, reason="nobody has decided on it")
+                    await self._turns.take(self._letters.remove, name)
+            await asyncio.sleep(_DAILY)

@@ -1,0 +1,116 @@
+"""The queue as documents, for whoever asks: a list, and one message in full."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from aimx.mail.dates import rfc3339
+from aimx.outbound.queue.recipient import Recipient
+from aimx.outbound.queue.rows import Event, Message
+from aimx.outbound.queue.states import WAITING, State
+
+VERSION = "1.0"
+_ROOM = 192 * 1024  # Octets of a list: it travels in one packet.
+_LONGEST = 400  # Characters of a reason.
+# Each message of a list is as the first of these that a recipient of it is.
+_ORDER = (
+    State.LEAVING,
+    State.QUEUED,
+    State.DEFERRED,
+    State.HELD,
+    State.UNKNOWN,
+    State.FAILED,
+    State.CANCELLED,
+    State.DELIVERED,
+)
+
+
+def listed(messages: Sequence[Message], more: int = 0) -> dict[str, Any]:
+    """As many as there is room for; `more` are not even among them."""
+    rows: list[dict[str, Any]] = []
+    room = _ROOM
+    for message in messages:
+        row = _row(message)
+        room -= len(json.dumps(row, ensure_ascii=False).encode())
+        if room < 0:
+            break
+        rows.append(row)
+    left = len(messages) - len(rows) + more
+    return {"format": "aimx.queue", "format_version": VERSION, "messages": rows, "more": left}
+
+
+def shown(message: Message, events: Iterable[Event]) -> dict[str, Any]:
+    """One message with its recipients, and what was tried."""
+    return {
+        "format": "aimx.queued",
+        "format_version": VERSION,
+        **_head(message),
+        "closed_at": _time(message.closed),
+        "sent_copy": message.stem.removeprefix("-"),
+        "recipients": [_recipient(each) for each in message.recipients],
+        "history": [
+            {
+                "at": _time(event.at),
+                "destination": event.destination,
+                "status": event.status,
+                "details": event.details[:_LONGEST],
+            }
+            for event in list(events)[-50:]
+        ],
+    }
+
+
+def state(recipients: Iterable[Recipient]) -> State:
+    found = {each.state for each in recipients}
+    return next(each for each in _ORDER if each in found)
+
+
+def _head(message: Message) -> dict[str, Any]:
+    return {
+        "id": message.id,
+        "state": state(message.recipients).value,
+        "from": message.author,
+        "message_id": message.message_id,
+        "subject": message.subject[:_LONGEST],
+        "size_bytes": message.size,
+        "queued_at": _time(message.queued),
+        "next_attempt_at": _next(message.recipients),
+    }
+
+
+def _row(message: Message) -> dict[str, Any]:
+    states = Counter(each.state.value for each in message.recipients)
+    left = [each for each in message.recipients if each.state is not State.DELIVERED]
+    told = [each for each in left if each.told]
+    return {
+        **_head(message),
+        "recipients": len(message.recipients),
+        "states": dict(states),
+        "to": (left or message.recipients)[0].address,
+        "reason": told[0].told[:_LONGEST] if told else "",
+    }
+
+
+def _recipient(each: Recipient) -> dict[str, Any]:
+    return {
+        "address": each.address,
+        "destination": each.destination,
+        "state": each.state.value,
+        "attempts": each.attempts,
+        "changed_at": _time(each.changed),
+        "next_attempt_at": _next((each,)),
+        "told": each.told[:_LONGEST],
+    }
+
+
+def _next(recipients: Iterable[Recipient]) -> str:
+    due = [each.due for each in recipients if each.state in WAITING]
+    return _time(min(due)) if due else ""
+
+
+def _time(moment: float | None) -> str:
+    return "" if moment is None else rfc3339(datetime.fromtimestamp(moment, UTC))
