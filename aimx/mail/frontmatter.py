@@ -78,7 +78,8 @@ def rest(
 
     A key whose text is empty is left out by who calls.
     """
-    return _keys(keys) + _tables("attachments", attachments) + _end(body)
+    # One copy of the body, which may be large.
+    return b"".join((_keys(keys), _tables("attachments", attachments), _MARK, b"\n", body))
 
 
 def _keys(keys: Iterable[tuple[str, Any]]) -> bytes:

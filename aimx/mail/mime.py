@@ -18,6 +18,7 @@ _DAMAGED = "is damaged: its base64 ends early, or has other characters in it"
 
 # Control characters, which a terminal may obey. Line ends and tabs are not among them.
 _CONTROL = [*map(chr, (*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0)))]
+_PIECE = 256 * 1024  # Characters that are copied at a time, of a text that may be large.
 _ASCII_CONTROL = bytes(code for code in range(128) if chr(code) in _CONTROL)
 
 
@@ -66,12 +67,17 @@ def tidy(text: str) -> str:
     """Text as it is stored: LF line ends, one at the end, nothing that a terminal obeys."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
     # Most texts are ASCII without any, which is seen ten times as fast as by searching.
-    if not text.isascii() or len(text.encode().translate(None, _ASCII_CONTROL)) < len(text):
+    if not text.isascii() or _has_ascii_control(text):
         # One by one is faster than an expression for all, which would also keep every other
         # thread waiting until it is through the whole text.
         for character in _CONTROL:
             text = text.replace(character, "\ufffd")
     return text + "\n" if text else ""
+
+
+def _has_ascii_control(text: str) -> bool:
+    pieces = (text[at : at + _PIECE].encode() for at in range(0, len(text), _PIECE))
+    return any(len(each.translate(None, _ASCII_CONTROL)) < len(each) for each in pieces)
 
 
 def _select(part: Part, *, alone: bool = False) -> _Selection:
@@ -120,12 +126,14 @@ class _Writing:
 
     def text(self, part: Part) -> None:
         decoded = part.decoded()
-        text = charsets.decode(decoded.octets, part.parameters.get("charset", ""))
         if decoded.damaged:
             self.notes.append(f"A text {_DAMAGED}")
-        if part.content_type == "text/html":
-            text = self._converted(text, decoded.octets)
-        self.texts.append(tidy(text))
+        # Not by name, so that of a large text no more is in memory than must be.
+        self.texts.append(tidy(self._read(part, decoded.octets)))
+
+    def _read(self, part: Part, octets: bytes) -> str:
+        text = charsets.decode(octets, part.parameters.get("charset", ""))
+        return self._converted(text, octets) if part.content_type == "text/html" else text
 
     def _converted(self, html: str, octets: bytes) -> str:
         converted = markdown.markdown(html, self.room)

@@ -25,6 +25,7 @@ from aimx.smtp.greeter import Greeter
 from aimx.smtp.reception import Reception
 from aimx.smtp.replies import Reply
 from aimx.smtp.service import Received, Service
+from aimx.smtp.turn import Turn
 from aimx.snapshot import Snapshot
 from aimx.verify.caching import CachingResolver
 from aimx.verify.judge import Judge
@@ -70,6 +71,8 @@ class Inbound:
                 receive=self._receive,
                 closed=lambda peer: self._post.post(Closed(peer)),
                 spool=spool,
+                foresee=self._foresee,
+                turn=Turn(spool),
             )
         )
 
@@ -88,6 +91,9 @@ class Inbound:
 
     async def _receive(self, received: Received) -> Reply:
         return await self._post.current.reception.receive(received)
+
+    async def _foresee(self, received: Received) -> None:
+        await self._post.current.reception.foresee(received)
 
     def _load(self, snapshot: Snapshot, secrets: bytes) -> Generation:
         resolver = self._resolver.of(snapshot)

@@ -32,6 +32,7 @@ _VARIABLES = re.compile(
 )
 _ARGUMENT = re.compile(r"([a-z][a-z-]*)=(\d+)")
 _STDERR = 2
+_LARGE = 512 * 1024  # Octets that are given back to the system as soon as they are free.
 
 log = structlog.get_logger()
 
@@ -147,6 +148,8 @@ def settle_in(arrival: Arrival, packages: Iterable[str] = ()) -> None:
 def environment(ours: Mapping[str, str]) -> dict[str, str]:
     environment = {name: value for name, value in ours.items() if _VARIABLES.fullmatch(name)}
     root = Path(__file__).resolve().parents[2]
+    # Otherwise what a large message took would stay with the process for good (mallopt(3)).
+    environment |= {"MALLOC_MMAP_THRESHOLD_": str(_LARGE), "MALLOC_ARENA_MAX": "2"}
     if root not in map(Path.resolve, map(Path, _installed())):
         # A checkout, which the new interpreter would not find by itself.
         known = environment.get("PYTHONPATH")

@@ -7,6 +7,7 @@ import math
 import ssl
 import traceback
 from collections.abc import Callable, Coroutine
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -26,6 +27,10 @@ from aimx.smtp.transaction import Arrival, Transaction
 
 # After so many refusals a client learns nothing from more of them.
 _MOST_ERRORS = 20
+# Octets that hold the header of nearly every message.
+_HEADER = 64 * 1024
+# Octets of a message that is read in its turn: of such, few at a time would fill the memory.
+_HUGE = 4 * 1024 * 1024
 _HTTP = frozenset({b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"CONNECT", b"PATCH", b"DELETE"})
 
 log = structlog.get_logger()
@@ -235,7 +240,9 @@ class Dialogue(Connection):
 
     async def _receive(self, transaction: Transaction, arrival: Arrival) -> None:
         try:
-            async with self.service.memory.taken(arrival.on_disk):
+            if arrival.on_disk:
+                reply = await self._receive_spooled(transaction, arrival)
+            else:
                 reply = await self.service.receive(self._received(transaction, arrival.content()))
         except Exception as error:  # noqa: BLE001 - the boundary of one client
             metrics.MESSAGES.count("broken")
@@ -245,6 +252,14 @@ class Dialogue(Connection):
             arrival.close()
         self.say(reply)
         self.resume()
+
+    async def _receive_spooled(self, transaction: Transaction, arrival: Arrival) -> Reply:
+        """Whatever may take its time comes first, so that nobody waits with much in memory."""
+        service = self.service
+        await service.foresee(self._received(transaction, arrival.content(_HEADER)))
+        turn = service.turn if arrival.on_disk > _HUGE else nullcontext()
+        async with turn, service.memory.taken(arrival.on_disk):
+            return await service.receive(self._received(transaction, arrival.content()))
 
     def _received(self, transaction: Transaction, content: bytes) -> Received:
         client = Client(self.peer, self.session.host_name or "", self.encrypted)

@@ -65,6 +65,10 @@ class Reception:
         tell(received, verdicts, copies, reply, course)
         return reply.about(received.trace)
 
+    async def foresee(self, received: Received) -> None:
+        """Have what judging will ask for looked up, given the beginning of a message."""
+        await self.judge.verdicts(received.incoming)
+
     async def _kept(self, received: Received, verdicts: Verdicts, course: Course) -> Sequence[Kept]:
         reading = _reading(received)
         copies = [_copy(received, reading, verdicts, *each) for each in _mailboxes(received)]

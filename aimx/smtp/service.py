@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from aimx.channel.room import Room
@@ -12,7 +13,7 @@ from aimx.smtp.replies import Reply
 from aimx.snapshot import Route, Snapshot
 
 # Octets of messages that may be out of the spool and in memory at a time, over all sessions.
-_MEMORY = 128 * 1024 * 1024
+_MEMORY = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,9 @@ class Received:
     routes: tuple[tuple[str, Route], ...]  # Each recipient, and where it led when RCPT came.
     snapshot: Snapshot  # The one of MAIL; the transaction knows no other.
     trace: str  # What the log calls it in every process.
+
+
+async def _nothing(_received: Received) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +41,7 @@ class Service:
     closed: Callable[[str], None]  # A client is gone, and its last message settled; by its address.
     spool: int  # The descriptor of a directory for what is too large for memory.
     memory: Room = field(default_factory=lambda: Room(_MEMORY))
+    # What a message out of the spool waits for outside of memory: answers that its header needs.
+    foresee: Callable[[Received], Awaitable[object]] = _nothing
+    # Held while one of the largest is read, which takes several times its size.
+    turn: AbstractAsyncContextManager[None] = field(default_factory=nullcontext)

@@ -43,12 +43,12 @@ class Spool:
             self._file.writelines(self._pieces)
             self._pieces.clear()
 
-    def content(self) -> bytes:
-        """All that was kept, in one."""
+    def content(self, most: int = -1) -> bytes:
+        """All that was kept, in one, or no more than so many octets from its beginning."""
         if self._file is None:
-            return b"".join(self._pieces)
+            return b"".join(self._pieces)[: most if most >= 0 else None]
         self._file.seek(0)
-        return self._file.read()
+        return self._file.read(most)
 
     def close(self) -> None:
         """Forget all of it. Whoever has the content keeps the content."""

@@ -76,8 +76,9 @@ class Arrival:
             self._spool.close()
         return piece.rest
 
-    def content(self) -> bytes:
-        return self._spool.content()
+    def content(self, most: int = -1) -> bytes:
+        """All of it, or no more than so many octets from its beginning."""
+        return self._spool.content(most)
 
     def close(self) -> None:
         self._spool.close()

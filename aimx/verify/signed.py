@@ -90,10 +90,10 @@ def read(content: bytes) -> Signed | None:
         raise SignatureError("permerror", f"the header is longer than {LONGEST_HEADER} octets")
     if not _has_only_crlf(header):
         raise SignatureError("permerror", _NO_FIELDS)
-    fields = _fields(header + b"\r\n")
+    fields = _fields(header)
     if len(fields) > MOST_FIELDS:
         raise SignatureError("permerror", f"the header has more than {MOST_FIELDS} fields")
-    return Signed(fields, body)
+    return Signed(fields, content[body:])
 
 
 def _has_only_crlf(header: bytes) -> bool:
@@ -122,8 +122,11 @@ def without_signature(value: bytes) -> bytes:
     return b";".join(tags)
 
 
-def _parted(content: bytes) -> tuple[bytes, bytes]:
+def _parted(content: bytes) -> tuple[bytes, int]:
+    """The header with its last CRLF, and where the body begins (RFC 5322 2.1)."""
     if content.startswith(b"\r\n"):
-        return b"", content[2:]
-    header, _, body = content.partition(b"\r\n\r\n")
-    return header.removesuffix(b"\r\n"), body
+        return b"", 2
+    end = content.find(b"\r\n\r\n")
+    if end < 0:
+        return content.removesuffix(b"\r\n") + b"\r\n", len(content)
+    return content[: end + 2], end + 4

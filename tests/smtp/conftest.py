@@ -107,6 +107,7 @@ class Server:
     tls: ssl.SSLContext | None
     memory: Room = field(default_factory=lambda: Room(1 << 30))
     receive: Callable[[Received], Awaitable[Reply]] | None = None  # None: keep and say OK.
+    foreseen: list[Received] = field(default_factory=list)
     received: list[Received] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
     port: int = 0
@@ -127,6 +128,9 @@ class Server:
             return await self.receive(received)
         self.received.append(received)
         return OK
+
+    async def foresee(self, received: Received) -> None:
+        self.foreseen.append(received)
 
     @property
     def contents(self) -> list[bytes]:
@@ -160,6 +164,7 @@ def serve(spool: int, server_context: ssl.SSLContext):
                 closed=server.closed.append,
                 spool=spool,
                 memory=server.memory,
+                foresee=server.foresee,
             )
         )
         accepting = asyncio.create_task(accept(listener, server.greeter))

@@ -129,6 +129,35 @@ def test_a_large_message_waits_on_disk_without_a_name(serve, tmp_path: Path):
     asyncio.run(run())
 
 
+def test_what_the_header_of_a_large_message_needs_is_looked_up_while_it_is_on_disk(serve):
+    async def run() -> None:
+        async with serve(memory=Room(1)) as server, server.client() as client:
+            await server.memory.take(1)
+            await client.ask(b"HELO c.example")
+            delivering = asyncio.create_task(deliver(client, LARGE))
+            async with asyncio.timeout(20):
+                while not server.foreseen:
+                    await asyncio.sleep(0)
+            (foreseen,) = server.foreseen
+            assert LARGE.startswith(foreseen.incoming.content)
+            assert len(foreseen.incoming.content) < len(LARGE) // 10
+            assert server.contents == []
+            server.memory.give_back(1)
+            assert await delivering == "250 2.0.0 OK"
+
+    asyncio.run(run())
+
+
+def test_a_message_in_memory_is_looked_at_once(serve):
+    async def run() -> None:
+        async with serve() as server, server.client() as client:
+            await client.ask(b"HELO c.example")
+            assert await deliver(client, b"Subject: small\r\n") == "250 2.0.0 OK"
+            assert (len(server.received), server.foreseen) == (1, [])
+
+    asyncio.run(run())
+
+
 def test_no_more_large_messages_are_in_memory_than_fit(serve):
     most = []
 
