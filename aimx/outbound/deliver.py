@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from random import Random, SystemRandom
 
 from aimx.outbound.delivery import Outgoing
-from aimx.outbound.dialogue import Manners
 from aimx.outbound.hosts import Caller
 from aimx.outbound.mx import Nowhere, exchangers
 from aimx.outbound.outcome import Attempt, Deferred, Failed, Outcome
+from aimx.outbound.session import Manners
 from aimx.verify.resolver import NoAnswer, Resolver
 
 # A domain may name a thousand hosts, and somebody waits for the outcome.

@@ -1,70 +1,26 @@
-"""One connection to one host: it is offered a message, and says what it does with it."""
+"""A message offered to one host, which says what it does with it."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
-import socket
 import ssl
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field, replace
-from ipaddress import ip_address
+from collections.abc import Sequence
+from dataclasses import replace
 
-from aiosmtplib import (
-    SMTP,
-    SMTPException,
-    SMTPHeloError,
-    SMTPResponseException,
-    SMTPServerDisconnected,
-)
+from aiosmtplib import SMTP, SMTPException, SMTPResponseException, SMTPServerDisconnected
 
 from aimx.outbound.delivery import Outgoing
 from aimx.outbound.outcome import Deferred, Delivered, Failed, Outcome
+from aimx.outbound.session import Manners, Peer, Session, met
 
 # RFC 5321 4.5.3.2.6: who gives up earlier on the reply to the final dot delivers twice.
 FINAL_DOT_SECONDS = 600.0
-_QUIT_SECONDS = 5.0
 _LONGEST_REPLY = 300  # Characters of it that are told on.
+# ValueError: what a host says of itself may be beyond what the library reads.
+_TROUBLE = (SMTPException, OSError, ValueError)
 
 
-def opportunistic() -> ssl.SSLContext:
-    """RFC 7435: whoever the host is, nobody else shall read along. No certificate is checked."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Who we are to a host that asks. They are told in an encrypted session alone."""
-
-    user: str
-    password: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Manners:
-    """How we present ourselves, whomever we talk to."""
-
-    hostname: str  # For EHLO.
-    port: int = 25
-    timeout: float = 60.0  # Seconds, for each reply but the last.
-    tls: ssl.SSLContext = field(default_factory=opportunistic)
-    implicit_tls: bool = False  # RFC 8314 3: from the first byte.
-    credentials: Credentials | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Whom we talk to: a host, at one of its addresses."""
-
-    host: str
-    address: str
-
-
-class _RefusedError(Exception):
+class _RefusedError(SMTPException):
     """The host cannot take the message, by what it said of itself."""
 
 
@@ -73,102 +29,39 @@ async def offer(
 ) -> dict[str, Outcome]:
     """Offer the message for these recipients, and tell what became of each."""
     data = transparent(outgoing.content)
-    outcomes: dict[str, Outcome] = {}
-    is_met = False
     try:
-        async with _connected(peer, manners) as smtp:
-            tls = await _secured(smtp, manners)
-            if manners.credentials is not None:
-                await _introduced(smtp, manners.credentials)
-            is_met = True
-            accepted = await _envelope(smtp, peer, outgoing, recipients, outcomes)
-            if accepted:
-                await _invited(smtp)
-                await outgoing.witness.leaving(accepted)
-                told = dict.fromkeys(accepted, await _content(smtp, peer, data, tls))
-                outcomes |= told
-                await outgoing.witness.answered(told)
-    # ValueError: what a host says of itself may be beyond what the library reads.
-    except (_RefusedError, SMTPException, OSError, ValueError) as trouble:
+        session = await met(peer, manners)
+    except _TROUBLE as trouble:
         outcome = _outcome(peer, trouble)
-        if isinstance(outcome, Deferred) and not is_met:
+        if isinstance(outcome, Deferred):
             outcome = replace(outcome, unreached=True)
-        outcomes |= {to: outcome for to in recipients if to not in outcomes}
+        return dict.fromkeys(recipients, outcome)
+    try:
+        outcomes = await _within(session, outgoing, recipients, data)
+        await session.quit()
+    finally:
+        session.hang_up()
     return outcomes
 
 
-@contextlib.asynccontextmanager
-async def _connected(peer: Peer, manners: Manners) -> AsyncIterator[SMTP]:
-    """A connection that was greeted, and is left with QUIT."""
-    smtp = SMTP(
-        hostname=peer.host,
-        local_hostname=manners.hostname,
-        timeout=manners.timeout,
-        tls_context=manners.tls,
-        use_tls=manners.implicit_tls,
-        start_tls=False,  # We do it ourselves, to tell what became of it.
-        sock=await _socket(peer.address, manners),
-    )
-    await smtp.connect()
+async def _within(
+    session: Session, outgoing: Outgoing, recipients: Sequence[str], data: bytes
+) -> dict[str, Outcome]:
+    peer, smtp, outcomes = session.peer, session.smtp, dict[str, Outcome]()
     try:
-        yield smtp
-        # Whatever it says to this, it has said what matters.
-        with contextlib.suppress(SMTPException, OSError, TimeoutError):
-            await smtp.quit(timeout=_QUIT_SECONDS)
-    finally:
-        smtp.close()
-
-
-async def _socket(address: str, manners: Manners) -> socket.socket:
-    family = socket.AF_INET6 if ip_address(address).version == 6 else socket.AF_INET
-    connection = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        connection.setblocking(False)  # noqa: FBT003
-        async with asyncio.timeout(manners.timeout):
-            loop = asyncio.get_running_loop()
-            await loop.sock_connect(connection, (address, manners.port))
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-async def _secured(smtp: SMTP, manners: Manners) -> str:
-    """Greet, and go to TLS where that is offered; gives its version. Never falls back from it."""
-    await _greet(smtp)
-    if manners.implicit_tls:
-        return str(smtp.get_transport_info("ssl_object").version())
-    if not smtp.supports_extension("starttls"):
-        if manners.credentials is not None:
-            raise SMTPException("it offers no TLS, and without that it is told no password")
-        return ""
-    try:
-        await smtp.starttls()
-    except SMTPResponseException as refused:
-        # A host that offers TLS and then refuses it says nothing about the message.
-        raise SMTPException(f"STARTTLS refused: {refused.code} {refused.message}") from refused
-    await _greet(smtp)
-    return str(smtp.get_transport_info("ssl_object").version())
-
-
-async def _introduced(smtp: SMTP, credentials: Credentials) -> None:
-    """AUTH (RFC 4954), which a host asks for that takes mail for everybody."""
-    try:
-        await smtp.login(credentials.user, credentials.password)
-    except SMTPResponseException as refused:
-        # What it says of us says nothing about the message.
-        said = f"{refused.code} {refused.message}"
-        raise SMTPException(f"it does not let {credentials.user} in: {said}") from refused
-
-
-async def _greet(smtp: SMTP) -> None:
-    try:
-        await smtp.ehlo()
-    except SMTPHeloError:
-        # RFC 5321 3.2: a host that does not know EHLO.
-        if not smtp.is_connected:
-            raise
-        await smtp.helo()
+        accepted = await _envelope(smtp, peer, outgoing, recipients, outcomes)
+        if accepted:
+            await _invited(smtp)
+            await outgoing.witness.leaving(accepted)
+            told = dict.fromkeys(accepted, await _content(smtp, peer, data, session.tls))
+            outcomes |= told
+            await outgoing.witness.answered(told)
+    except _TROUBLE as trouble:
+        if not isinstance(trouble, SMTPResponseException | _RefusedError):
+            session.hang_up()
+        outcome = _outcome(peer, trouble)
+        outcomes |= {to: outcome for to in recipients if to not in outcomes}
+    return outcomes
 
 
 async def _envelope(

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from aimx.outbound.delivery import Outgoing
-from aimx.outbound.dialogue import Manners, Peer, offer
+from aimx.outbound.dialogue import offer
 from aimx.outbound.mx import Nowhere, addresses
 from aimx.outbound.outcome import Deferred, Failed, Outcome
+from aimx.outbound.session import Manners, Peer
 from aimx.verify.resolver import NoAnswer, Resolver
 
 # A host may have a thousand addresses, and somebody waits for the outcome.

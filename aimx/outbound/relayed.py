@@ -5,9 +5,9 @@ from __future__ import annotations
 import ssl
 
 from aimx.outbound.delivery import Outgoing
-from aimx.outbound.dialogue import Credentials, Manners, opportunistic
 from aimx.outbound.hosts import Caller
 from aimx.outbound.outcome import Attempt, Deferred
+from aimx.outbound.session import Credentials, Manners, opportunistic
 from aimx.verify.resolver import Resolver
 from desired.relay import Relay
 

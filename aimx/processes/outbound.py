@@ -33,7 +33,6 @@ from aimx.outbound.compose import Submitted
 from aimx.outbound.counted import Counted
 from aimx.outbound.deliver import Direct
 from aimx.outbound.delivery import Deliverer
-from aimx.outbound.dialogue import Manners
 from aimx.outbound.directly import Directly
 from aimx.outbound.drop import MailDrop
 from aimx.outbound.keys import CallersKey, Keys
@@ -44,6 +43,7 @@ from aimx.outbound.queue.postman import Rules
 from aimx.outbound.queue.service import Queue, Surroundings
 from aimx.outbound.refusal import NotSent
 from aimx.outbound.relayed import Relayed
+from aimx.outbound.session import Manners
 from aimx.outbound.signers import Signers
 from aimx.outbound.signing_key import KeyUnusableError
 from aimx.outbound.submit import Sending

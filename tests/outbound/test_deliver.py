@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from aimx.outbound.deliver import Direct
 from aimx.outbound.delivery import Outgoing
-from aimx.outbound.dialogue import Manners, transparent
+from aimx.outbound.dialogue import transparent
 from aimx.outbound.hosts import MOST_PEERS
 from aimx.outbound.outcome import Attempt, Deferred, Delivered, Failed, Outcome
+from aimx.outbound.session import Manners
 from aimx.testing.exchanger import DISCONNECT, GARBLED, OK, SILENCE, Exchanger, throwaway_tls
 from aimx.testing.ports import ReservedPort
 from aimx.testing.zone import Zone, ZoneResolver

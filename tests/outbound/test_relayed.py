@@ -5,9 +5,9 @@ from base64 import b64encode
 import pytest
 
 from aimx.outbound.delivery import Outgoing
-from aimx.outbound.dialogue import opportunistic
 from aimx.outbound.outcome import Attempt, Deferred, Delivered, Failed
 from aimx.outbound.relayed import Relayed
+from aimx.outbound.session import opportunistic
 from aimx.testing.exchanger import Exchanger, throwaway_tls
 from aimx.testing.zone import Zone, ZoneResolver
 from desired.quantities import Endpoint
