@@ -11,6 +11,7 @@ from aimx.outbound.hosts import Caller
 from aimx.outbound.mx import Nowhere, exchangers
 from aimx.outbound.outcome import Attempt, Deferred, Failed, Outcome
 from aimx.outbound.session import Manners
+from aimx.outbound.sessions import Sessions
 from aimx.verify.resolver import NoAnswer, Resolver
 
 # A domain may name a thousand hosts, and somebody waits for the outcome.
@@ -19,7 +20,7 @@ MOST_AT_ONCE = 5  # Domains.
 
 
 class Direct:
-    """Delivers to the mail exchangers that the DNS names. One connection a domain and message."""
+    """Delivers to the mail exchangers that the DNS names."""
 
     def __init__(
         self,
@@ -27,10 +28,12 @@ class Direct:
         manners: Manners,
         *,
         ipv6: bool = False,
+        sessions: Sessions | None = None,
         random: Random | None = None,
     ) -> None:
+        """Without `sessions` each message has one of its own with each host."""
         self._resolver = resolver
-        self._caller = Caller(resolver, manners, ipv6)
+        self._caller = Caller(resolver, manners, sessions or Sessions(most=0), ipv6)
         self._random = random or SystemRandom()
 
     async def deliver(self, outgoing: Outgoing) -> Attempt:

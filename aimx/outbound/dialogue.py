@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import ssl
 from collections.abc import Sequence
@@ -12,9 +13,11 @@ from aiosmtplib import SMTP, SMTPException, SMTPResponseException, SMTPServerDis
 from aimx.outbound.delivery import Outgoing
 from aimx.outbound.outcome import Deferred, Delivered, Failed, Outcome
 from aimx.outbound.session import Manners, Peer, Session, met
+from aimx.outbound.sessions import Sessions
 
 # RFC 5321 4.5.3.2.6: who gives up earlier on the reply to the final dot delivers twice.
 FINAL_DOT_SECONDS = 600.0
+_CLOSING = 421  # RFC 5321 3.8: the host ends the session, whatever it was asked.
 _LONGEST_REPLY = 300  # Characters of it that are told on.
 # ValueError: what a host says of itself may be beyond what the library reads.
 _TROUBLE = (SMTPException, OSError, ValueError)
@@ -24,11 +27,23 @@ class _RefusedError(SMTPException):
     """The host cannot take the message, by what it said of itself."""
 
 
+class _StaleError(Exception):
+    """A session that was kept is over, which says nothing about the message."""
+
+
 async def offer(
-    peer: Peer, outgoing: Outgoing, recipients: Sequence[str], manners: Manners
+    peer: Peer,
+    outgoing: Outgoing,
+    recipients: Sequence[str],
+    manners: Manners,
+    sessions: Sessions,
 ) -> dict[str, Outcome]:
     """Offer the message for these recipients, and tell what became of each."""
     data = transparent(outgoing.content)
+    kept = sessions.take(peer, manners)
+    if kept is not None:
+        with contextlib.suppress(_StaleError):
+            return await _through(kept, outgoing, recipients, data, sessions)
     try:
         session = await met(peer, manners)
     except _TROUBLE as trouble:
@@ -36,50 +51,90 @@ async def offer(
         if isinstance(outcome, Deferred):
             outcome = replace(outcome, unreached=True)
         return dict.fromkeys(recipients, outcome)
+    return await _through(session, outgoing, recipients, data, sessions)
+
+
+async def _through(
+    session: Session,
+    outgoing: Outgoing,
+    recipients: Sequence[str],
+    data: bytes,
+    sessions: Sessions,
+) -> dict[str, Outcome]:
     try:
         outcomes = await _within(session, outgoing, recipients, data)
-        await session.quit()
-    finally:
+    except BaseException:
         session.hang_up()
+        raise
+    await sessions.leave(session)
     return outcomes
 
 
 async def _within(
     session: Session, outgoing: Outgoing, recipients: Sequence[str], data: bytes
 ) -> dict[str, Outcome]:
-    peer, smtp, outcomes = session.peer, session.smtp, dict[str, Outcome]()
+    """Raises `_StaleError` before the content leaves, and for a session that was kept alone."""
+    was_kept, has_left = session.messages > 0, False
+    outcomes: dict[str, Outcome] = {}
     try:
-        accepted = await _envelope(smtp, peer, outgoing, recipients, outcomes)
+        await _begin(session, outgoing)
+        accepted = await _accepted(session, outgoing, recipients, outcomes)
         if accepted:
-            await _invited(smtp)
+            await _invited(session.smtp)
             await outgoing.witness.leaving(accepted)
-            told = dict.fromkeys(accepted, await _content(smtp, peer, data, session.tls))
+            has_left = True
+            told = dict.fromkeys(accepted, await _content(session, data))
             outcomes |= told
             await outgoing.witness.answered(told)
+        elif was_kept and not session.is_open:
+            raise _StaleError
     except _TROUBLE as trouble:
-        if not isinstance(trouble, SMTPResponseException | _RefusedError):
+        if was_kept and not has_left and _is_stale(session, trouble):
+            raise _StaleError from trouble
+        if not _is_reply(trouble):
             session.hang_up()
-        outcome = _outcome(peer, trouble)
+        outcome = _outcome(session.peer, trouble)
         outcomes |= {to: outcome for to in recipients if to not in outcomes}
     return outcomes
 
 
-async def _envelope(
-    smtp: SMTP,
-    peer: Peer,
+def _is_stale(session: Session, trouble: Exception) -> bool:
+    """Hung up on, or not let in any more: some hosts count the messages of a session."""
+    return not isinstance(trouble, _RefusedError) and not (session.is_open and session.is_begun)
+
+
+def _is_reply(trouble: Exception) -> bool:
+    """Whether the host and we still agree on who speaks next."""
+    if isinstance(trouble, SMTPResponseException):
+        return trouble.code > 0
+    return isinstance(trouble, _RefusedError)
+
+
+async def _begin(session: Session, outgoing: Outgoing) -> None:
+    """MAIL; where a transaction has been left in the middle, that is forgotten first."""
+    smtp, options = session.smtp, _options(session.smtp, outgoing)
+    if session.is_begun:
+        session.is_begun = False
+        await smtp.rset()
+    session.messages += 1
+    await smtp.mail(outgoing.sender, options=options, encoding=_encoding(outgoing))
+    session.is_begun = True
+
+
+async def _accepted(
+    session: Session,
     outgoing: Outgoing,
     recipients: Sequence[str],
     outcomes: dict[str, Outcome],
 ) -> list[str]:
-    """MAIL, and RCPT for each; gives those that the host accepts, and notes the others."""
-    await smtp.mail(outgoing.sender, options=_options(smtp, outgoing), encoding=_encoding(outgoing))
+    """RCPT for each; gives those that the host accepts, and notes the others."""
     accepted = []
     for recipient in recipients:
         try:
-            await smtp.rcpt(recipient, encoding=_encoding(outgoing))
+            await session.smtp.rcpt(recipient, encoding=_encoding(outgoing))
             accepted.append(recipient)
         except SMTPResponseException as refused:
-            outcomes[recipient] = _outcome(peer, refused)
+            outcomes[recipient] = _outcome(session.peer, refused)
     return accepted
 
 
@@ -110,20 +165,24 @@ async def _invited(smtp: SMTP) -> None:
         raise SMTPResponseException(reply.code, reply.message)
 
 
-async def _content(smtp: SMTP, peer: Peer, data: bytes, tls: str) -> Outcome:
+async def _content(session: Session, data: bytes) -> Outcome:
     """The content. Once the final dot is out, silence is not a refusal."""
-    protocol = smtp.protocol
+    peer, protocol = session.peer, session.smtp.protocol
     if protocol is None:
         raise SMTPServerDisconnected("it hung up before the content")
     protocol.write(data)
     try:
         reply = await protocol.read_response(timeout=FINAL_DOT_SECONDS)
     except (SMTPException, OSError) as trouble:  # Also a reply that is none.
+        session.hang_up()
         reason = f"{peer.host}: {_said(trouble)} after the message was sent"
         return Deferred(reason, unanswered=True)
+    session.is_begun = False
+    if reply.code == _CLOSING:
+        session.hang_up()
     if not 200 <= reply.code <= 299:
         return _outcome(peer, SMTPResponseException(reply.code, reply.message))
-    return Delivered(peer.host, tls, f"{reply.code} {_line(reply.message)}")
+    return Delivered(peer.host, session.tls, f"{reply.code} {_line(reply.message)}")
 
 
 def transparent(content: bytes) -> bytes:

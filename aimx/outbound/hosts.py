@@ -11,6 +11,7 @@ from aimx.outbound.dialogue import offer
 from aimx.outbound.mx import Nowhere, addresses
 from aimx.outbound.outcome import Deferred, Failed, Outcome
 from aimx.outbound.session import Manners, Peer
+from aimx.outbound.sessions import Sessions
 from aimx.verify.resolver import NoAnswer, Resolver
 
 # A host may have a thousand addresses, and somebody waits for the outcome.
@@ -23,6 +24,7 @@ class Caller:
 
     resolver: Resolver
     manners: Manners
+    sessions: Sessions
     ipv6: bool = False
 
     async def offer(
@@ -35,7 +37,9 @@ class Caller:
         progress = _Progress(unreached, recipients)
         tried = 0
         async for peer in self._peers(hosts, progress):
-            progress.note(await offer(peer, outgoing, progress.pending, self.manners))
+            progress.note(
+                await offer(peer, outgoing, progress.pending, self.manners, self.sessions)
+            )
             tried += 1
             if tried == MOST_PEERS or not progress.pending:
                 break

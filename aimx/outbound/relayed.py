@@ -8,6 +8,7 @@ from aimx.outbound.delivery import Outgoing
 from aimx.outbound.hosts import Caller
 from aimx.outbound.outcome import Attempt, Deferred
 from aimx.outbound.session import Credentials, Manners, opportunistic
+from aimx.outbound.sessions import Sessions
 from aimx.verify.resolver import Resolver
 from desired.relay import Relay
 
@@ -15,7 +16,7 @@ _UNREAD = "the relay's password cannot be read; the log of the server says why"
 
 
 class Relayed:
-    """Delivers to the relay alone, over one connection a message."""
+    """Delivers to the relay alone."""
 
     def __init__(
         self,
@@ -27,6 +28,7 @@ class Relayed:
         ipv6: bool = False,
         password: str = "",
         tls: ssl.SSLContext | None = None,
+        sessions: Sessions | None = None,
     ) -> None:
         """Where the relay knows us as a user its certificate is checked against `tls`."""
         self._relay = relay
@@ -40,7 +42,7 @@ class Relayed:
             implicit_tls=relay.implicit_tls,
             credentials=Credentials(relay.user, password) if relay.user else None,
         )
-        self._caller = Caller(resolver, manners, ipv6)
+        self._caller = Caller(resolver, manners, sessions or Sessions(most=0), ipv6)
 
     async def deliver(self, outgoing: Outgoing) -> Attempt:
         """Offer it for all recipients, and tell what became of each."""

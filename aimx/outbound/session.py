@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import time
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
@@ -55,13 +56,25 @@ class Session:
     """A host that will hear what we have to say; whoever has it says QUIT, or hangs up."""
 
     peer: Peer
+    manners: Manners
     smtp: SMTP
     tls: str  # The version, as "TLSv1.3"; empty: in the clear.
+    messages: int = 0  # That it was offered.
+    is_begun: bool = False  # Whether the host has a sender, and no end of the transaction.
+    _met_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_open(self) -> bool:
+        return self.smtp.is_connected
+
+    @property
+    def age(self) -> float:
+        return time.monotonic() - self._met_at
 
     async def quit(self) -> None:
         """Whatever the host says to this, it has said what matters."""
         with contextlib.suppress(SMTPException, OSError, ValueError):
-            if self.smtp.is_connected:
+            if self.is_open:
                 await self.smtp.quit(timeout=_QUIT_SECONDS)
         self.hang_up()
 
@@ -88,7 +101,7 @@ async def met(peer: Peer, manners: Manners) -> Session:
     except BaseException:
         smtp.close()
         raise
-    return Session(peer, smtp, tls)
+    return Session(peer, manners, smtp, tls)
 
 
 async def _socket(address: str, manners: Manners) -> socket.socket:

@@ -44,6 +44,7 @@ from aimx.outbound.queue.service import Queue, Surroundings
 from aimx.outbound.refusal import NotSent
 from aimx.outbound.relayed import Relayed
 from aimx.outbound.session import Manners
+from aimx.outbound.sessions import Sessions
 from aimx.outbound.signers import Signers
 from aimx.outbound.signing_key import KeyUnusableError
 from aimx.outbound.submit import Sending
@@ -88,6 +89,7 @@ class Outbound:
         self._serving: asyncio.Task[None] | None = None
         self._resolver = Asking()
         self._signers = Signers()
+        self._sessions = Sessions()
         self._permissions: dict[int, asyncio.Future[bool]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._post: Post[Generation] = Post(
@@ -122,6 +124,7 @@ class Outbound:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._queue.close()
         if not self._post.gone.is_set():
+            await self._sessions.close()
             await self._post.part()
 
     def _tell(self, attempted: Attempted) -> None:
@@ -180,11 +183,13 @@ class Outbound:
                 timeout=delivery.timeout,
                 ipv6=delivery.ipv6,
                 password=password,
+                sessions=self._sessions,
             )
         return Direct(
             resolver,
             Manners(hostname=snapshot.hostname, port=delivery.port, timeout=delivery.timeout),
             ipv6=delivery.ipv6,
+            sessions=self._sessions,
         )
 
     def _heard(

@@ -135,9 +135,14 @@ class Exchanger:
     async def __aexit__(self, *_: object) -> None:
         if self._server is not None:
             self._server.close()
-        for session in self._sessions:
+        await self.hang_up()
+
+    async def hang_up(self) -> None:
+        """End every session without a word, as a host does that has waited for long."""
+        sessions = list(self._sessions)
+        for session in sessions:
             session.cancel()
-        await asyncio.gather(*self._sessions, return_exceptions=True)
+        await asyncio.gather(*sessions, return_exceptions=True)
 
     def answer(self, command: str, usual: str = "") -> str:
         """What the script says to a command, once."""
