@@ -94,9 +94,9 @@ def _with_domains(base: Path) -> Instance:
 
 
 def _like(domains: Instance, base: Path) -> Instance:
-    """Another instance with the same domains and keys."""
+    """Another instance with the same domains, keys and port: what is declared next is the edit."""
     shutil.copytree(domains.base, base)
-    return Instance(base)
+    return Instance(base, domains.reserved)
 
 
 def _nothing_to_do(

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from aimx.cli import roots, terminal
 from aimx.cli.progress import progress
-from aimx.controller.amendments import to_text
 from aimx.doors.events import Tell, unheard
 from aimx.doors.exits import Exit
 from aimx.doors.refusal import refused
@@ -288,9 +287,17 @@ def _headers(asked: Wish) -> dict[str, str]:
         "Advised": "true" if asked.advised else "false",
         **({"Parallelism": str(asked.parallelism)} if asked.parallelism else {}),
         **({"Purge": "true"} if asked.purge else {}),
-        **({"Amend": to_text(asked.amendment)} if asked.amendment else {}),
+        **_amendment(asked),
         **({"Out": asked.out} if asked.out else {}),
     }
+
+
+def _amendment(asked: Wish) -> dict[str, str]:
+    if asked.amendment is None:
+        return {}
+    from aimx.controller.amendments import to_text  # Most commands amend nothing.
+
+    return {"Amend": to_text(asked.amendment)}
 
 
 def _direct(options: argparse.Namespace) -> Direct:

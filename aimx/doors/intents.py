@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from aimx.controller.conditions import written
 from aimx.controller.instance import Instance
 from aimx.controller.pinned import USUALLY, Back
 from aimx.controller.terms import Review, short
@@ -128,5 +127,7 @@ def outdated(now: Plan, wish: Wish) -> Answer:
 
 
 def _said(said: Pin | Suspension) -> str:
+    from aimx.controller.conditions import written  # Seldom is anything held.
+
     reason = f": {printable(said.reason)}" if said.reason else "."
     return f"until {written(said.until)}, by uid {said.uid}{reason}"

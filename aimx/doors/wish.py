@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from aimx.controller.amendments import Amendment
 from aimx.doors.events import Tell
+
+if TYPE_CHECKING:
+    from aimx.controller.amendments import Amendment
 
 MOST_LANES = 64  # Each is a thread of whoever applies.
 

@@ -8,9 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
 
-from aimx.controller.amendments import command
 from aimx.controller.pinned import PinError
-from aimx.controller.results import account
 from aimx.controller.terms import EVERY, Account, Applied, Consent, Review, StaleError, is_meant
 from aimx.controller.workplace import Workplace
 from aimx.doors import intents
@@ -87,6 +85,8 @@ class Wished:
         done = carried.applied
         if done is None:
             return Answered(answers[0])
+        from aimx.controller.results import account  # A plan has none.
+
         return Answered(answers[0], account(done), "" if done.swapped else at.engine.refresh())
 
     def outright(
@@ -115,8 +115,11 @@ class Wished:
             case Tombstones(errand):
                 return f"aimx tombstones {errand.does}"
             case _:
-                amendment = self.wish.amendment
-                return f"aimx {command(amendment)}" if amendment else "aimx apply"
+                if self.wish.amendment is None:
+                    return "aimx apply"
+                from aimx.controller.amendments import command  # Most wishes amend nothing.
+
+                return f"aimx {command(self.wish.amendment)}"
 
 
 @dataclass(slots=True)
