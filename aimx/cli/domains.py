@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from aimx.cli import administer, amend, roots, terminal
+from aimx.cli import administer, amend, publish, roots, terminal
 from aimx.cli.parsing import Nested, name
 from aimx.controller.amendments import AddDomain, Amendment, RemoveDomain, SetDefault
 from aimx.doors.wish import Question
@@ -19,6 +19,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add = does.parser("add", "a domain comes, with a DKIM key of its own")
     add.add_argument("domain", metavar="DOMAIN", type=name)
     add.add_argument("--selector", type=name, help="of its DKIM key (as for the others)")
+    add.add_argument(
+        "--no-dns-check", action="store_true", help="tell the DNS records, and look none up"
+    )
     remove = does.parser("remove", "a domain goes; its DKIM key stays")
     remove.add_argument("domain", metavar="DOMAIN", type=name)
     remove.add_argument(
@@ -36,6 +39,8 @@ def run(options: argparse.Namespace) -> int:
     code = amend.amended(options, _amendment(options))
     if amend.is_done(options, code):
         terminal.say(_told(options))
+        if options.does == "add":
+            publish.published(options, options.domain)
     return code
 
 

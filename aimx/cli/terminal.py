@@ -74,6 +74,17 @@ def answer(question: str, usual: str) -> str:
     return _read(f"{question} [{usual}]: " if usual else f"{question}: ") or usual
 
 
+def goes_on(question: str) -> bool:
+    """Whether a person presses Enter, and does not type q, or leave in another way."""
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    try:
+        return sys.stdin.readline() == "\n"
+    except KeyboardInterrupt:
+        tell("")
+        return False
+
+
 def _answered(question: str, word: str) -> bool:
     return _read(question) == word
 

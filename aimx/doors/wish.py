@@ -49,7 +49,7 @@ class Question:
         return {**{name: text for name, text in said.items() if text}, **numbers}
 
 
-LISTED = ("domains", "mailboxes", "mailbox", "hooks")
+LISTED = ("domains", "mailboxes", "mailbox", "hooks", "records")
 
 LASTING = "[1-9][0-9]{0,5}[smhd]"  # How long something is to hold.
 

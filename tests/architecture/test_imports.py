@@ -40,6 +40,7 @@ THIN = {
     "aimx.cli.parsing",
     "aimx.cli.plan",
     "aimx.cli.progress",
+    "aimx.cli.publish",
     "aimx.cli.resume",
     "aimx.cli.rollback",
     "aimx.cli.roots",

@@ -34,7 +34,10 @@ def test_an_added_domain_is_in_the_manifest_and_on_the_machine(applied):
 
     assert (ended.exit, ended.err) == (Exit.DONE, "")
     keys = applied.base / "config" / "dkim" / "b.example"
-    assert ended.out.endswith(f"Added domain b.example\nDKIM keypair: {keys}\n")
+    told = (
+        f"Added domain b.example\nDKIM keypair: {keys}\n\nPublish in the DNS:\n\nb.example. MX 10"
+    )
+    assert told in ended.out
     assert applied.manifest.read_text().startswith(
         '# Mine.\ndomains = ["example.com", "b.example"]\n'
     )

@@ -1,0 +1,74 @@
+"""The DNS records of a domain: told, and looked up until they are published."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from aimx.cli import administer, terminal
+from aimx.doors.exits import Exit
+from aimx.doors.wish import Question
+
+
+def records(options: argparse.Namespace, domain: str) -> dict[str, Any]:
+    """What is to be published, and whom to ask; empty where nobody can tell."""
+    asked = argparse.Namespace(**{**vars(options), "json": True, "amendment": None})
+    answer = administer.report(asked, Question("LIST", domain, "records"))
+    found: dict[str, Any] = json.loads(answer.output) if answer.exit == Exit.DONE else {}
+    return found
+
+
+def published(options: argparse.Namespace, domain: str, purposes: Sequence[str] = ()) -> None:
+    """Tell the records, and on a terminal look them up as often as somebody wants.
+
+    `purposes`: of these alone.
+    """
+    document = records(options, domain)
+    rows = [
+        row for row in document.get("records", ()) if not purposes or row["purpose"] in purposes
+    ]
+    if not rows:
+        return
+    terminal.say("\n".join(["", "Publish in the DNS:", "", *(row["line"] for row in rows)]))
+    if options.no_dns_check or not terminal.can_ask():
+        return
+    while not is_published(rows, document) and terminal.goes_on("Enter looks again, q leaves: "):
+        pass
+
+
+def is_published(rows: Sequence[dict[str, Any]], document: dict[str, Any]) -> bool:
+    """Whether the DNS has all of them; tells of each."""
+    # Nobody waits for what starts a process until one is to be started.
+    from aimx.processes.resolved import resolved
+    from desired.publishing import DnsRecord
+
+    members = ("purpose", "name", "type", "value")
+    wanted = [DnsRecord(**{name: row[name] for name in members}) for row in rows]
+    questions = [(record.name, record.type) for record in wanted]
+    answers = resolved(questions, document["resolvers"], document["timeout"])
+    told = [_outcome(record, values) for record, values in zip(wanted, answers, strict=True)]
+    lines = (f"  {each.purpose:<6}{said}" for each, said in zip(wanted, told, strict=True))
+    terminal.tell("\n".join(["", "The DNS says:", *lines]))
+    return all(said == _PUBLISHED for said in told)
+
+
+_PUBLISHED = "published"
+
+
+def _outcome(record: Any, values: list[str] | None) -> str:
+    if values is None:
+        return "nobody answers"
+    if record.is_among(values):
+        return _PUBLISHED
+    related = [value for value in values if record.type == "MX" or _is_alike(record.value, value)]
+    if not related:
+        return "not there yet"
+    shown = "; ".join(related).encode("unicode_escape").decode("ascii")
+    return f"another one: {shown[:60]}"
+
+
+def _is_alike(wanted: str, value: str) -> bool:
+    """A name may have texts that are about something else."""
+    return value.split("=", 1)[0].strip() == "v" and value[2:6] == wanted[2:6]
