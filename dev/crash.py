@@ -37,8 +37,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 
-from crashing.commands import UntraceableError, import_for, make_keys
+from crashing.commands import import_for, make_keys
 from crashing.cuts import Cut
+from crashing.forks import UntraceableError
 from crashing.found import engine_problems
 from crashing.points import Point
 from crashing.scenarios import APPLY, SCENARIOS, lay_out

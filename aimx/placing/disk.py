@@ -32,8 +32,11 @@ class Disk:
     With `kernel` it flushes several files by that; without, in threads where the disk is slow.
     """
 
-    def __init__(self, kernel: KernelFlushes | None = None) -> None:
+    def __init__(
+        self, kernel: KernelFlushes | None = None, slow_seconds: float = _SLOW_SECONDS
+    ) -> None:
         self._kernel = kernel
+        self._slow_seconds = slow_seconds
         self._flush_seconds = 0.0
         self._threads: ThreadPoolExecutor | None = None
 
@@ -85,7 +88,7 @@ class Disk:
             return self._kernel.ended()
         if len(waiting) > 1:
             _begin_writing(waiting)
-        if len(waiting) > 1 and self._flush_seconds > _SLOW_SECONDS:
+        if len(waiting) > 1 and self._flush_seconds > self._slow_seconds:
             outcomes = list(self._pool().map(self._timed_flush, waiting))
         else:
             outcomes = [self._timed_flush(descriptor) for descriptor in waiting]

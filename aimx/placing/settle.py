@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+from contextlib import ExitStack
 from datetime import datetime
 
 import structlog
 
+from aimx.placing import reading
 from aimx.placing.disk import Disk
 from aimx.placing.mailboxes import Mailbox, Mailboxes
 from aimx.placing.rows import Row, Rows
@@ -15,19 +17,24 @@ from aimx.placing.rows import Row, Rows
 log = structlog.get_logger()
 
 
-def settle(rows: Rows, mailboxes: Mailboxes, disk: Disk, now: datetime) -> None:
+def settle(rows: Rows, mailboxes: Mailboxes, disk: Disk, placing: int, now: datetime) -> None:
     """Confirm each row whose message is in its mailbox, durably, and drop the others.
 
     In doubt a row goes: then a message that is sent again is kept twice, and none is lost.
+    `placing`: the descriptor of the directory where drafts wait.
     """
     unconfirmed = rows.unconfirmed()
-    found: dict[bytes, int] = {}  # By fingerprint, the mailbox's open directory.
-    for row in unconfirmed:
-        mailbox = mailboxes.find(row.place)
-        if mailbox is not None and _is_there(row, mailbox):
-            found[row.fingerprint] = mailbox.descriptor
-    failures = disk.flush_all(found.values())
-    kept = {row for row, directory in found.items() if directory not in failures}
+    with ExitStack() as opened:
+        found: dict[bytes, int] = {}  # By fingerprint, the directory that has its name.
+        for row in unconfirmed:
+            mailbox = mailboxes.find(row.place)
+            directory = None if mailbox is None else _directory(row, mailbox, opened)
+            if directory is not None:
+                found[row.fingerprint] = directory
+        # A rename has two ends, and a killed placer may have flushed neither.
+        failures = disk.flush_all([*found.values(), placing]) if found else {}
+        failed = failures.keys()
+        kept = {row for row, where in found.items() if failed.isdisjoint((where, placing))}
     rows.confirm(kept)
     rows.withdraw(row.fingerprint for row in unconfirmed if row.fingerprint not in kept)
     rows.save(now)
@@ -36,11 +43,24 @@ def settle(rows: Rows, mailboxes: Mailboxes, disk: Disk, now: datetime) -> None:
         log.info("placed mail settled", there=len(kept), dropped=len(unconfirmed) - len(kept))
 
 
-def _is_there(row: Row, mailbox: Mailbox) -> bool:
-    # A message, a bundle, or the text in a bundle that was replaced.
-    for name in (f"{row.stem}.md", row.stem, f"{row.stem}/{row.stem}.md"):
-        with contextlib.suppress(OSError):
-            found = os.stat(name, dir_fd=mailbox.descriptor, follow_symlinks=False)
-            if found.st_ino == row.inode:
-                return True
-    return False
+def _directory(row: Row, mailbox: Mailbox, opened: ExitStack) -> int | None:
+    """Where the row's file has its name; None where it has none any more."""
+    with contextlib.suppress(OSError):
+        # A message, or a bundle.
+        for name in (f"{row.stem}.md", row.stem):
+            if _is(row, name, mailbox.descriptor):
+                return mailbox.descriptor
+        # The text in a bundle that was replaced.
+        inside = os.open(row.stem, reading.DIRECTORY, dir_fd=mailbox.descriptor)
+        opened.callback(os.close, inside)
+        if _is(row, f"{row.stem}.md", inside):
+            return inside
+    return None
+
+
+def _is(row: Row, name: str, directory: int) -> bool:
+    try:
+        found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return found.st_ino == row.inode

@@ -29,6 +29,7 @@ from aimx.processes.tenure import hold
 
 _LARGEST = 256 * 1024 * 1024  # Octets of one file that a worker passes.
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_REMEDY = ". Make room, or make it writable for the placer"
 _KEPT_NAMES = ("lock", placed.NAME)  # By how they begin: of the database there are several.
 
 log = structlog.get_logger()
@@ -55,7 +56,7 @@ def serve(arrival: Arrival) -> None:
         leaving.callback(mailboxes.close)
         rows = _rows(directory)
         leaving.callback(rows.close)
-        settle(rows, mailboxes, disk, _now())
+        _settle(rows, mailboxes, disk, directory)
         desk = Desk(directory, disk, unnamed=has_unnamed_files(directory))
         placer = Placer(
             control,
@@ -84,7 +85,14 @@ def _rows(directory: int) -> Rows:
     try:
         return Rows(Path(f"/proc/self/fd/{directory}").readlink() / placed.NAME)
     except RowsError as cause:
-        raise StartError(f"{cause}. Make room, or make it writable for the placer") from cause
+        raise StartError(f"{cause}{_REMEDY}") from cause
+
+
+def _settle(rows: Rows, mailboxes: Mailboxes, disk: Disk, directory: int) -> None:
+    try:
+        settle(rows, mailboxes, disk, directory, _now())
+    except RowsError as cause:
+        raise StartError(f"{cause}{_REMEDY}") from cause
 
 
 def _now() -> datetime:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _CALL = re.compile(r"(\d+) +(\w+)\((.*)")
-_RESULT = re.compile(r"(?P<arguments>.*)\) += (?P<result>-?\d+)(?:<[^>]*>)?(?P<error> E\w+ .*)?$")
+_RESULT = re.compile(
+    r"(?P<arguments>.*)\) += (?P<result>-?\d+)(?:<[^>]*>(?:\(deleted\))?)?(?P<error> E\w+ .*)?$"
+)
 _HEXADECIMAL = re.compile(r"(?:\\x[0-9a-f]{2})+")
 _DESCRIPTOR = re.compile(
     r"(?P<number>\d+|AT_FDCWD)(?:<(?P<path>[^>]*)>)?(?P<deleted>\(deleted\))?$"

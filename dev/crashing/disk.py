@@ -77,11 +77,26 @@ class Change:
 
     @property
     def torn(self) -> Change:
-        """The same, with half of the bytes that it adds."""
+        """The same, with half of the bytes that it changes."""
         ((number, fields),) = self.edits
         new, old = fields["content"], self.formerly
-        half = new[: (len(old) + len(new)) // 2] if new.startswith(old) else new[: len(new) // 2]
+        begin = _common(old, new)
+        end = len(new) - _common(old[begin:][::-1], new[begin:][::-1])
+        middle = (begin + end) // 2
+        half = new[:middle] + old[middle:]
         return Change(f"half of {self.does}", ((number, {"content": half}),), set(self.touches))
+
+
+def _common(one: bytes, other: bytes) -> int:
+    """How many octets they begin with alike."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 ROOT = 0
@@ -102,6 +117,15 @@ class Disk:
         numbers: dict[int, int] = {}
         _read(base, inodes, numbers)
         return cls(inodes)
+
+    def copy(self) -> Disk:
+        """Another one in the same condition."""
+        other = Disk(self.seen)
+        other._kept = dict(self._kept)
+        other.pending = [
+            replace(change, unflushed=set(change.unflushed)) for change in self.pending
+        ]
+        return other
 
     def born(self, inode: Inode) -> int:
         """A new inode, which has no name yet."""

@@ -27,6 +27,9 @@ CALLS = (
     *("fsync", "fdatasync", "sync", "syncfs", "sync_file_range", "msync"),
 )
 
+# What changes nothing, and has to be known to tell what the others change.
+FOLLOWED = ("fcntl",)
+
 # How strace is told. A signal is delivered before the call that it is sent for.
 _INJECTED = {"kill": "signal=SIGKILL", "enospc": "error=ENOSPC", "eio": "error=EIO"}
 _FOR_A_REPLAY = ["-xx", "-s", str(1 << 24)]  # Whatever is written, unabridged.
@@ -46,7 +49,7 @@ class Point:
 
 def listing(log: Path) -> list[str]:
     """The strace that writes all calls that may change something into the log."""
-    return [*_strace(log, CALLS), *_FOR_A_REPLAY]
+    return [*_strace(log, (*CALLS, *FOLLOWED)), *_FOR_A_REPLAY]
 
 
 def injecting(log: Path, point: Point, fault: str) -> list[str]:
@@ -98,6 +101,8 @@ def missed(log: Path, base: Path, point: Point) -> str:
 
 
 def _changes(call: Call, base: Path) -> bool:
+    if call.name in FOLLOWED:
+        return False
     arguments = call.readable
     if call.name in OPENING and not re.search(r"O_CREAT|O_TRUNC|O_TMPFILE", arguments):
         return False

@@ -16,7 +16,8 @@ from .disk import ROOT, Aspect, Disk, Inode
 
 _BOTH = (Aspect.CONTENT, Aspect.ACCESS)
 _OF_PROCESSES = "/proc/self/fd/"
-_HARMLESS = {"utimensat", "sync_file_range"}  # When a file was written is nothing to compare.
+# When a file was written is nothing to compare, and attributes beside the mode are not followed.
+_HARMLESS = {"utimensat", "sync_file_range", "fremovexattr"}
 
 
 @dataclass
@@ -107,8 +108,10 @@ class Replay:
         return found
 
     def _opening(self, directory: str, name: str, flags: str, mode: str, result: int) -> None:
-        assert "O_TMPFILE" not in flags
         found = self._place(directory, name)
+        if "O_TMPFILE" in flags and found is not None:
+            self._open[result] = _Open(self._born(mode, stat.S_IFREG))
+            return
         if found is None or isinstance(found, int):
             self._open[result] = None if found is None else _Open(found)
             return
@@ -121,9 +124,12 @@ class Replay:
             self._write(number, b"")
         self._open[result] = _Open(number, appends="O_APPEND" in flags)
 
-    def _new(self, parent: int, name: str, mode: str, nature: int) -> int:
+    def _born(self, mode: str, nature: int) -> int:
         access = int(mode, 8) & ~self._umask, os.geteuid(), os.getegid()
-        number = self.disk.born(Inode(nature, *access))
+        return self.disk.born(Inode(nature, *access))
+
+    def _new(self, parent: int, name: str, mode: str, nature: int) -> int:
+        number = self._born(mode, nature)
         self.disk.name(f"the name {self._told(parent, name)}", (parent, name, number))
         return number
 
@@ -132,18 +138,41 @@ class Replay:
         self._opening(directory, name, flags, mode, result)
 
     def _write_to(self, arguments: list[str], result: int) -> None:
-        number = self._number(descriptor(arguments[0]))
+        self._added(arguments[0], string(arguments[1])[:result])
+
+    def _added(self, to: str, written: bytes) -> None:
+        """Bytes written where the last ones ended."""
+        number = self._number(descriptor(to))
         if number is None:
             return
-        opened, old = (
-            self._open[int(arguments[0].partition("<")[0])],
-            self.disk.seen[number].content,
-        )
+        opened = self._open[int(to.partition("<")[0])]
         assert opened is not None
-        start = len(old) if opened.appends else opened.position
-        written = string(arguments[1])[:result]
+        size = len(self.disk.seen[number].content)
+        start = size if opened.appends else opened.position
         opened.position = start + len(written)
+        self._put(number, written, start)
+
+    def _write_at(self, arguments: list[str], result: int) -> None:
+        number = self._number(descriptor(arguments[0]))
+        if number is not None:
+            self._put(number, string(arguments[1])[:result], int(arguments[3]))
+
+    def _copied(self, arguments: list[str], result: int) -> None:
+        source, offset, target, *_ = arguments
+        number = self._number(descriptor(source))
+        assert number is not None, "a copy from elsewhere"
+        assert offset.startswith("["), "a copy from wherever the file was read"
+        start = int(offset.strip("[]"))
+        self._added(target, self.disk.seen[number].content[start : start + result])
+
+    def _put(self, number: int, written: bytes, start: int) -> None:
+        old = self.disk.seen[number].content
         self._write(number, old[:start].ljust(start, b"\0") + written + old[start + len(written) :])
+
+    def _controlled(self, arguments: list[str], result: int) -> None:
+        """A second descriptor for what is open; locks and leases are not on disk."""
+        if arguments[1].startswith("F_DUPFD"):
+            self._open[result] = self._open.get(int(arguments[0].partition("<")[0]))
 
     def _write(self, number: int, content: bytes) -> None:
         does = f"the bytes of {self._path(number)}"
@@ -222,6 +251,9 @@ _KNOWN: dict[str, Callable[[Replay, list[str], int], None]] = {
     "openat": Replay._openat,
     "open": lambda self, args, result: self._openat(_absolute(args), result),
     "write": Replay._write_to,
+    "pwrite64": Replay._write_at,
+    "copy_file_range": Replay._copied,
+    "fcntl": Replay._controlled,
     "ftruncate": Replay._truncated,
     "mkdirat": Replay._made,
     "mkdir": lambda self, args, result: self._made(_absolute(args), result),

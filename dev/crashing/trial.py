@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .commands import Done, import_for, run
+from .commands import import_for, run
 from .cuts import Cut, cuts_in, replay
 from .disk import Disk, lay_down
+from .forks import Done
 from .found import (
     Found,
     differences,

@@ -182,7 +182,7 @@ def test_what_was_not_done_or_is_elsewhere_changes_nothing(disk: Disk, does, lin
     "line",
     [
         'symlinkat("kept", 3</base>, "link") = 0',
-        "copy_file_range(3</base/kept>, NULL, 4</base/new>, NULL, 9, 0) = 9",
+        "sendfile(4</base/new>, 3</base/kept>, NULL, 9) = 9",
     ],
 )
 def test_what_the_model_does_not_know_ends_it(disk: Disk, does, line: str) -> None:
@@ -190,6 +190,44 @@ def test_what_the_model_does_not_know_ends_it(disk: Disk, does, line: str) -> No
 
     with pytest.raises(AssertionError, match="does not know"):
         does(line)
+
+
+UNNAMED = 'openat(3</base>, ".", O_WRONLY|O_TMPFILE, 0600) = 4</base/#7>(deleted)'
+TO_UNNAMED = 'write(4</base/#7>(deleted), "text", 4) = 4'
+NAMED = 'linkat(AT_FDCWD</>, "/proc/self/fd/4", 3</base>, "new", AT_SYMLINK_FOLLOW) = 0'
+
+
+def test_a_file_without_a_name_is_there_once_it_has_one(disk: Disk, does) -> None:
+    does(ENTER, UNNAMED, TO_UNNAMED, "fsync(4</base/#7>(deleted)) = 0")
+    assert set(map(tuple, map(sorted, left(disk).values()))) == {("kept",)}
+
+    does(NAMED, FLUSH_NAMES)
+
+    assert all(there["new"] == b"text" for there in left(disk).values())
+
+
+def test_what_is_written_in_the_midst_may_be_there_in_part(disk: Disk, does) -> None:
+    does(ENTER, 'openat(3</base>, "kept", O_RDWR) = 5</base/kept>')
+
+    does('pwrite64(5</base/kept>, "LD", 2, 1) = 2')
+
+    assert {there["kept"] for there in left(disk).values()} == {b"old", b"oLd", b"oLD"}
+
+
+def test_a_copy_of_part_of_a_file_is_followed(disk: Disk, does) -> None:
+    does(ENTER, 'openat(3</base>, "kept", O_RDONLY) = 5</base/kept>', CREATE)
+
+    does("copy_file_range(5</base/kept>, [1], 4</base/new>, NULL, 2, 0) = 2")
+
+    assert files(disk.tree())["new"] == b"ld"
+
+
+def test_a_second_descriptor_is_of_the_same_file(disk: Disk, does) -> None:
+    does(ENTER, CREATE, "fcntl(4</base/new>, F_DUPFD_CLOEXEC, 0) = 9</base/new>")
+
+    does('write(9</base/new>, "text", 4) = 4')
+
+    assert files(disk.tree())["new"] == b"text"
 
 
 def test_what_is_laid_down_is_what_was_read(tmp_path: Path) -> None:

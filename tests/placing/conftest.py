@@ -88,7 +88,7 @@ class Ground:
         self.leaving.callback(self.mailboxes.close)
         self.rows = Rows(self.placing / "placed.db")
         self.leaving.callback(self.rows.close)
-        settle(self.rows, self.mailboxes, disk, self.clock)
+        settle(self.rows, self.mailboxes, disk, directory, self.clock)
         desk = Desk(directory, disk, unnamed=unnamed)
         self.committer = Committer(self.mailboxes, desk, self.rows, lambda: self.clock)
 
@@ -96,10 +96,10 @@ class Ground:
         """The database as another process sees it."""
         return Rows(self.placing / "placed.db")
 
-    def restart(self) -> None:
+    def restart(self, disk: Disk | None = None) -> None:
         """A second placer, after the first one was killed without a word."""
         self.rows.close()
-        self.begin()
+        self.begin(disk)
 
     def later(self, span: timedelta) -> None:
         self.clock += span

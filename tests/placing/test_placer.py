@@ -8,6 +8,7 @@ import re
 import select
 import signal
 import socket
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -296,6 +297,22 @@ def test_a_successor_waits_for_the_lock(bare, begin):
 
     assert placer.heard() == Ready()
     assert not left.exists()
+
+
+def test_a_placer_that_cannot_record_what_it_settled_says_what_to_do(bare, begin, capfd):
+    bare.begin()
+    bare.place(bare.job(fingerprint=b"1" * 32))
+    with contextlib.closing(sqlite3.connect(bare.placing / "placed.db")) as database:
+        database.execute(
+            "CREATE TRIGGER full BEFORE UPDATE ON placed BEGIN SELECT RAISE(ABORT, 'full'); END"
+        )
+
+    code = begin().process.wait()
+
+    said = capfd.readouterr()
+    assert code == os.EX_CONFIG
+    assert "Make room" in said.out + said.err
+    assert "Traceback" not in said.out + said.err
 
 
 def test_without_its_directory_the_placer_says_what_to_do(bare, begin, capfd):

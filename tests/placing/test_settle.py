@@ -1,8 +1,10 @@
+import errno
 import os
 
 import pytest
 
 from aimx.channel.frames import Outcome
+from aimx.placing.disk import Disk
 from aimx.placing.drafts import sweep
 
 BASE = "2026-01-02-030405-hello"
@@ -25,6 +27,47 @@ def test_a_message_whose_placer_died_before_it_confirmed_it_is_not_kept_again(gr
     assert ground.rows.unconfirmed() == []
     assert outcome(ground, fingerprint=ONE) is Outcome.DUPLICATE
     assert outcome(ground, fingerprint=TWO) is Outcome.DUPLICATE
+
+
+class Telling(Disk):
+    """Says which directories it flushed; fails for one of that name."""
+
+    def __init__(self, failing: str = "") -> None:
+        super().__init__()
+        self._failing = failing
+        self.flushed: set[str] = set()
+
+    def flush(self, descriptor: int) -> None:
+        name = os.readlink(f"/proc/self/fd/{descriptor}").rpartition("/")[2]
+        if name == self._failing:
+            raise OSError(errno.EIO, "broken")
+        super().flush(descriptor)
+        self.flushed.add(name)
+
+
+def test_a_bundle_whose_placer_died_is_flushed_at_both_ends_before_it_counts(ground):
+    def bundle():
+        return ground.job(ground.passed(b"x"), attachments=("x",), fingerprint=ONE)
+
+    ground.place(bundle())
+
+    ground.restart(telling := Telling())
+
+    assert telling.flushed == {"placing", "info"}
+    assert ground.place(bundle())[0].outcome is Outcome.DUPLICATE
+
+
+@pytest.mark.parametrize("failing", ["placing", "info"])
+def test_what_cannot_be_flushed_is_not_known_when_it_comes_again(ground, failing):
+    passed = [ground.passed(b"x"), ground.passed(b"x")]
+    ground.place(ground.job(passed[0], attachments=("x",), fingerprint=ONE))
+
+    ground.restart(Telling(failing))
+
+    again = ground.job(passed[1], attachments=("x",), fingerprint=ONE)
+    assert ground.rows.unconfirmed() == []
+    assert ground.rows.stem(ONE, ground.clock) is None
+    assert ground.place(again)[0].outcome is not Outcome.DUPLICATE
 
 
 @pytest.mark.parametrize("found", ["nothing", "another-file", "another-directory", "no-mailbox"])

@@ -1,6 +1,6 @@
-"""An apply that is struck at a system call, from outside: a few points of the many.
+"""An apply, or a placer, that is struck at a system call, from outside: a few points of the many.
 
-`./dev/crash` strikes all of them, which takes minutes.
+`./dev/crash` and `./dev/crash-placing` strike all of them, which takes minutes.
 """
 
 import shutil
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 CRASH = Path(__file__).parents[2] / "dev" / "crash.py"
+PLACING = CRASH.with_name("crash_placing.py")
 SECONDS = "40"
 
 
@@ -31,6 +32,29 @@ def test_what_a_struck_apply_leaves_is_finished_by_the_next() -> None:
         capture_output=True,
         text=True,
         check=False,
+    )
+
+    if "nothing may be traced here" in done.stdout:
+        pytest.skip(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith(" points tried, 0 failed\n")
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        pytest.param(("--fault", "cut"), id="power-cut-anywhere"),
+        pytest.param(("--fault", "cut-later", "--budget", "3"), id="power-cut-after-a-kill"),
+        pytest.param(
+            ("--fault", "kill", "--fault", "enospc", "--fault", "eio", "--budget", "7"),
+            id="killed-or-refused",
+        ),
+    ],
+)
+def test_what_a_struck_placer_promised_is_kept(chosen: tuple[str, ...]) -> None:
+    done = subprocess.run(
+        [sys.executable, PLACING, *chosen], capture_output=True, text=True, check=False
     )
 
     if "nothing may be traced here" in done.stdout:
