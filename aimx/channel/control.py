@@ -43,10 +43,19 @@ class Placements:
 
 
 @dataclass(frozen=True, slots=True)
+class Logging:
+    """How the log is to be written."""
+
+    level: str = "info"
+    form: str | None = None  # None: as whoever reads it wants it.
+
+
+@dataclass(frozen=True, slots=True)
 class Prepare:
     """With a sealed snapshot, and sealed secrets behind it: load both aside and probe them."""
 
     generation: int
+    log: Logging = Logging()  # From the commit on.
 
 
 @dataclass(frozen=True, slots=True)

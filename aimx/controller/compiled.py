@@ -20,7 +20,7 @@ from aimx.snapshot import (
     Snapshot,
     SnapshotId,
 )
-from desired.desired import Desired, HostedDomain, Mailbox, ServerUsers
+from desired.desired import Desired, HostedDomain, Log, Mailbox, ServerUsers
 from desired.desired import Hook as Declared
 from desired.desired import Limits as Sending
 from desired.engine_config import header
@@ -44,7 +44,8 @@ class Compiled:
     endpoints: tuple[Endpoint, ...]
     workers: int | None
     users: ServerUsers
-    metrics: Endpoint | None = None  # Where the numbers are read.
+    metrics: Endpoint | None  # Where the numbers are read; None: nowhere.
+    log: Log
     troubles: tuple[str, ...] = ()  # Which of our keys and certificates are damaged, and how.
     # Where the relay's password is. It is read when the generation is handed over.
     relay_password: SecretReference | None = None
@@ -94,6 +95,7 @@ def compiled(
             workers=desired.smtp.workers,
             users=desired.users,
             metrics=desired.metrics.bind,
+            log=desired.log,
             troubles=tuple(secrets.troubles),
             relay_password=desired.outbound.relay_password,
         )

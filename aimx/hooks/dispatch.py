@@ -141,7 +141,12 @@ class Dispatch:
             await self._fire(firing, descriptors[0] if descriptors else None, self._stopping)
         except Exception:
             # One that cannot be dealt with keeps no other one waiting.
-            log.exception("firing broke", hook_name=firing.hook, email_id=firing.stem)
+            log.exception(
+                "firing broke",
+                trace=_trace(firing.facts),
+                hook_name=firing.hook,
+                email_id=firing.stem,
+            )
         finally:
             close_all(descriptors)
             del self._running[firing.number]

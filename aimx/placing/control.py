@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from aimx.channel.control import Measure, Measured
+from aimx.channel.control import Logging, Measure, Measured
 from aimx.channel.frames import Folder
 from aimx.channel.messages import Vocabulary
 
@@ -99,4 +99,7 @@ class Idle:
     recorded: bool = True  # False: not even what is finished could be written down.
 
 
-PLACER = Vocabulary(Admit, Ready, Dismissed, FiringsDue, Take, Firing, Idle, Measure, Measured)
+PLACER = Vocabulary(
+    *(Admit, Ready, Dismissed, FiringsDue, Take, Firing, Idle),
+    *(Logging, Measure, Measured),
+)

@@ -14,7 +14,8 @@ from datetime import datetime
 
 import structlog
 
-from aimx.channel.control import Measure, Measured
+from aimx import logs
+from aimx.channel.control import Logging, Measure, Measured
 from aimx.channel.frames import Opening, Reply, pack_replies, unpack_request
 from aimx.channel.packets import Channel, Kind, MalformedError, Packet, close_all
 from aimx.metrics import table as metrics
@@ -198,6 +199,8 @@ class Placer:
                 self._admit(message, packet.descriptors[0])
             case Take() if not packet.descriptors:
                 self._hand_out(message)
+            case Logging(level, form):
+                logs.change(level, form)
             case Measure():
                 metrics.WAITING.set(self._rows.waiting)
                 self._tell(Measured(readings(metrics.METRICS)))

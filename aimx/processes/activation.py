@@ -13,6 +13,7 @@ from aimx.channel.control import (
     Commit,
     Committed,
     Drop,
+    Logging,
     OutboundSecrets,
     Prepare,
     Prepared,
@@ -63,11 +64,16 @@ def parcel(role: str, compiled: Compiled) -> Parcel:
     return Parcel(compiled.snapshot.id.generation, compiled.told, secrets)
 
 
+def logging(compiled: Compiled) -> Logging:
+    return Logging(compiled.log.level, compiled.log.format)
+
+
 async def prepare(worker: Worker, compiled: Compiled) -> None:
     """Load the generation aside; raises `RefusedError`, or `WorkerGoneError` where it died."""
     parts = parcel(worker.role, compiled)
     with parts.sealed() as descriptors:
-        answer = await worker.ask(Prepare(parts.generation), descriptors, PREPARE_SECONDS)
+        message = Prepare(parts.generation, logging(compiled))
+        answer = await worker.ask(message, descriptors, PREPARE_SECONDS)
     match answer:
         case Prepared():
             return

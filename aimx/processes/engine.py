@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from aimx import logs
 from aimx.channel.control import Attempted, Authored, Closed, Measured, Outcome
 from aimx.controller.activation import EngineError
 from aimx.controller.compiled import Compiled
@@ -21,7 +22,7 @@ from aimx.hooks.queue import Queue
 from aimx.metrics import table as metrics
 from aimx.placing.control import FiringsDue
 from aimx.processes.accept import Acceptance
-from aimx.processes.activation import RefusedError
+from aimx.processes.activation import RefusedError, logging
 from aimx.processes.crew import LEAVE_SECONDS, Crew
 from aimx.processes.launch import launcher, sweep
 from aimx.processes.listening import BindError, Listening
@@ -55,7 +56,7 @@ class Running:
         self.submissions = Submissions(self._crew)
         runtime = Path(roots.runtime)
         sweep(runtime)
-        self._queue = Queue(self._station.ask)
+        self._queue = Queue(self._station.tell)
         fires = Fires(lambda: self.current.commands, launcher(runtime), roots.data, time.monotonic)
         self._dispatch = Dispatch(self._queue, fires.fire)
         self._dispatching: asyncio.Task[None] | None = None
@@ -72,6 +73,7 @@ class Running:
 
     async def begin(self, compiled: Compiled) -> None:
         """Bind first, so that nothing is started in vain; accept last, so that nobody waits."""
+        logs.change(compiled.log.level, compiled.log.format)
         self._listening.prepare(compiled.endpoints)
         await self._crew.begin(compiled)
         self._dispatching = asyncio.get_running_loop().create_task(self._dispatch.serve())
@@ -91,6 +93,9 @@ class Running:
         await self._crew.commit()
         self._swap_listeners()
         self._scrapes.commit()
+        told = logging(self.current)
+        logs.change(told.level, told.form)
+        await self._station.tell(told)
 
     async def drop(self) -> None:
         self._drop_listeners()

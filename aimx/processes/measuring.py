@@ -68,7 +68,7 @@ class Measuring:
         for worker in tuple(self._crew.workers):
             with suppress(WorkerGoneError):
                 await worker.tell(Measure())
-        await self._station.ask(Measure())
+        await self._station.tell(Measure())
 
     async def _everybody(self) -> None:
         while self._awaited:

@@ -10,11 +10,11 @@ from typing import Any
 
 import structlog
 
+from aimx import logs
 from aimx.controller.good import last_good
 from aimx.controller.instance import Instance
 from aimx.doors.direct import named
 from aimx.doors.exits import Exit
-from aimx.processes import logs
 from desired.desired import Desired
 from desired.engine_config import header
 from desired.problem import ManifestError, render_problem
@@ -54,7 +54,7 @@ async def opened(
     instance = Instance.of(named(roots))
     desired = said(instance)
     if desired is not None:
-        logs.configure(desired.log.level, desired.log.format)
+        logs.change(desired.log.level, desired.log.format)
         instance = instance.moved(desired) if may_move else instance
     try:
         with daemon_lock(instance.host, instance.roots, command):

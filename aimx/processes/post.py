@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
+from aimx import logs
 from aimx.channel.attached import Attached
 from aimx.channel.control import (
     MOST_SECRETS,
@@ -16,6 +17,7 @@ from aimx.channel.control import (
     Committed,
     Drop,
     Leave,
+    Logging,
     Measure,
     Measured,
     Placements,
@@ -70,6 +72,7 @@ class Post(Generic[T]):
         self._wanted = 0  # The number of the last preparation that is still wanted.
         self._prepared: T | None = None
         self._current: T | None = None
+        self._logging = Logging()  # From the next commit on.
         self._tasks: set[asyncio.Task[None]] = set()
         self.leaving = asyncio.Event()  # Take nothing new.
         self.gone = asyncio.Event()  # The supervisor is no more; leave at once.
@@ -106,8 +109,9 @@ class Post(Generic[T]):
     def _received(self, packet: Packet) -> None:
         message = self._understands.decode(packet.payload)
         match message:
-            case Prepare():
+            case Prepare(log=logging):
                 self._prepared, self._wanted = None, self._wanted + 1
+                self._logging = logging
                 self._spawn(self._prepare(packet.descriptors, self._wanted))
             case Commit():
                 self._swap()
@@ -150,6 +154,7 @@ class Post(Generic[T]):
         if self._prepared is None:
             raise MalformedError("nothing was prepared")
         self._current, self._prepared = self._prepared, None
+        logs.change(self._logging.level, self._logging.form)
         self._swapped()
         self.post(Committed())
 

@@ -20,8 +20,8 @@ from typing import Protocol
 
 import structlog
 
+from aimx import logs
 from aimx.channel.packets import Channel, Kind
-from aimx.processes import logs
 from aimx.processes.lazy import LazyError, probe, warm_up
 from aimx.processes.privileges import PrivilegeError, drop, harden
 

@@ -19,7 +19,7 @@ from typing import TypeAlias
 import structlog
 
 from aimx.channel.attached import Attached
-from aimx.channel.control import Measure, Measured
+from aimx.channel.control import Logging, Measure, Measured
 from aimx.channel.packets import Channel, Kind, Packet, close_all, pair
 from aimx.metrics import table as metrics
 from aimx.placing.control import (
@@ -109,12 +109,12 @@ class Station:
         except ConnectionError:
             log.warning("placer was gone already", worker=admit.worker)
 
-    async def ask(self, ask: Take | Measure) -> bool:
-        """Ask the placer about firings, or what it has counted; False while there is none."""
+    async def tell(self, message: Take | Measure | Logging) -> bool:
+        """Ask or tell the placer something; False while there is none."""
         if self._control is None:
             return False
         try:
-            await self._control.send(PLACER.encode(ask))
+            await self._control.send(PLACER.encode(message))
         except ConnectionError:
             return False
         return True

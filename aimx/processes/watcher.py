@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import structlog
 
+from aimx import logs
 from aimx.controller.activation import EngineError
 from aimx.controller.activation import Running as RunningActivation
 from aimx.controller.compiled import Compiled
@@ -56,6 +57,8 @@ class Unmanned:
 
     async def commit(self) -> None:
         self.current = self._prepared
+        if self.current is not None:
+            logs.change(self.current.log.level, self.current.log.format)
 
     async def drop(self) -> None:
         self._prepared = None

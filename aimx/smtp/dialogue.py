@@ -93,7 +93,7 @@ class Dialogue(Connection):
         if self._arrival is not None and self.envelope is not None:
             self._arrival.close()
             metrics.MESSAGES.count("cut_off")
-            self._tell("mail cut off", self.envelope)
+            log.info("mail cut off", **self._facts(self.envelope))
         self._ended()
 
     def say(self, reply: Reply) -> None:
@@ -225,18 +225,17 @@ class Dialogue(Connection):
     def _refuse(self, transaction: Transaction, refusal: Reply) -> None:
         """A message that nobody looks at."""
         metrics.MESSAGES.count("refused")
-        self._tell("mail refused", transaction, reply=refusal.code, reason=refusal.text)
+        facts = self._facts(transaction)
+        log.info("mail refused", **facts, reply=refusal.code, reason=refusal.text)
         self.say(refusal.about(transaction.trace))
 
-    def _tell(self, event: str, transaction: Transaction, **facts: object) -> None:
-        log.info(
-            event,
-            trace=transaction.trace,
-            peer=self.peer,
-            sender=transaction.sender,
-            recipients=transaction.rcpt_tos,
-            **facts,
-        )
+    def _facts(self, transaction: Transaction) -> dict[str, object]:
+        return {
+            "trace": transaction.trace,
+            "peer": self.peer,
+            "sender": transaction.sender,
+            "recipients": transaction.rcpt_tos,
+        }
 
     async def _receive(self, transaction: Transaction, arrival: Arrival) -> None:
         try:

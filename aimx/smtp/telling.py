@@ -46,28 +46,36 @@ class Kept:
 
 
 class Course:
-    """How long each part of a message's way takes, as it comes to its end."""
+    """How long each part of a message's way takes, in seconds; 0 while it has not come to it."""
 
-    __slots__ = ("_last", "told")
+    __slots__ = ("_judging", "_last", "_placing", "_reading")
 
     def __init__(self) -> None:
         self._last = perf_counter()
-        self.told: dict[str, float] = {}  # Milliseconds.
+        self._judging = self._reading = self._placing = 0.0
 
     def judged(self) -> None:
-        metrics.JUDGING.observe(self._part("judging_ms"))
+        self._judging = self._part()
+        metrics.JUDGING.observe(self._judging)
 
     def read(self) -> None:
-        metrics.READING.observe(self._part("reading_ms"))
+        self._reading = self._part()
+        metrics.READING.observe(self._reading)
 
     def placed(self) -> None:
-        metrics.PLACING.observe(self._part("placing_ms"))
+        self._placing = self._part()
+        metrics.PLACING.observe(self._placing)
 
-    def _part(self, name: str) -> float:
+    def told(self) -> dict[str, float]:
+        return {
+            "judging_ms": round(1000 * self._judging, 1),
+            "reading_ms": round(1000 * self._reading, 1),
+            "placing_ms": round(1000 * self._placing, 1),
+        }
+
+    def _part(self) -> float:
         before, self._last = self._last, perf_counter()
-        seconds = self._last - before
-        self.told[name] = round(1000 * seconds, 1)
-        return seconds
+        return self._last - before
 
 
 def tell(
@@ -90,7 +98,7 @@ def tell(
         "dmarc": verdicts.dmarc_verdict,
         "reply": reply.code,
         "copies": [kept.told() for kept in copies],
-        **course.told,
+        **course.told(),
     }
     if outcome == "refused":
         log.info("mail refused", **facts, reason=verdicts.dmarc.reason)

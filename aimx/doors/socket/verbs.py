@@ -159,15 +159,11 @@ class Verbs:
 
 
 def _record(verb: str, caller: Caller, decision: Decision) -> None:
-    tell = log.info if decision.allowed else log.warning
-    tell(
-        "socket request",
-        verb=verb,
-        uid=caller.uid,
-        pid=caller.pid,
-        decision="allowed" if decision.allowed else "denied",
-        reason=decision.reason,
-    )
+    facts = {"verb": verb, "uid": caller.uid, "pid": caller.pid, "reason": decision.reason}
+    if decision.allowed:
+        log.info("socket request", **facts, decision="allowed")
+    else:
+        log.warning("socket request", **facts, decision="denied")
 
 
 # The forms of what a verb tells; the first one is told where none is named.

@@ -14,7 +14,7 @@ import structlog
 
 from aimx.channel.room import Room
 from aimx.outbound.delivery import Deliverer, Outgoing
-from aimx.outbound.outcome import Deferred, Outcome
+from aimx.outbound.outcome import Deferred, Outcome, told
 from aimx.outbound.queue import schedule
 from aimx.outbound.queue.database import DamagedError, QueueError
 from aimx.outbound.queue.lanes import Lanes
@@ -174,7 +174,7 @@ class Postman:
             message_id=trip.message.message_id,
             author=trip.message.author,
             destination=trip.destination,
-            recipients=len(trip.recipients),
+            recipients=[told(to, outcome) for to, outcome in outcomes.items()],
             status=status,
         )
         self.concluded(trip.message.id)

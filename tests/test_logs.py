@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from aimx.processes import logs
+from aimx import logs
 
 HOSTILE = "a\nb\x1b[31m\x9b31m\u202eexe\u2028c\u2066d\ud800"
 
@@ -17,9 +17,9 @@ def _restored(monkeypatch) -> Iterator[None]:
 
 
 def logged(capfd, form: str, **fields: object) -> str:
-    logs.configure("info", form)
+    logs.configure()
+    logs.change("info", form)
     structlog.get_logger().info("happened", **fields)
-    return capfd.readouterr().err
     return capfd.readouterr().err
 
 
@@ -53,7 +53,7 @@ def test_letters_of_all_scripts_are_shown(capfd):
 
 
 def test_an_exception_is_told_without_the_values_of_variables(capfd):
-    logs.configure("info", "json")
+    logs.configure()
     secret = "hunter2"
     try:
         int(secret[:0])

@@ -1,11 +1,16 @@
-"""One structured line a fact, on standard error; a worker is told by its environment how."""
+"""One structured line a fact, on standard error; a worker is told by its environment how.
+
+How may change while it runs. So each line asks what holds by then, and the loggers, which are made
+once in each module, stay as they are.
+"""
 
 from __future__ import annotations
 
 import json
-import logging
 import os
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, TextIO, cast
 
 import structlog
@@ -13,7 +18,15 @@ from structlog.typing import EventDict, WrappedLogger
 
 _DESCRIPTOR = 2
 _VARIABLE = "AIMX_LOG"  # `<format>:<level>`, from the supervisor to its workers.
-_LEVELS = {name: getattr(logging, name.upper()) for name in ("debug", "info", "warning", "error")}
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+
+
+@dataclass(frozen=True, slots=True)
+class _Manner:
+    """From which level on a line is written, and how."""
+
+    level: int
+    rendering: Sequence[Any]
 
 
 class _StandardError:
@@ -27,25 +40,43 @@ class _StandardError:
         """Nothing waits."""
 
 
-def configure(level: str = "", form: str | None = None) -> None:
-    """Log from now on at this level; JSON, or text where a person reads it at a terminal."""
-    told_form, _, told_level = os.environ.get(_VARIABLE, "").partition(":")
-    chosen = form or told_form or ("text" if os.isatty(_DESCRIPTOR) else "json")
-    chosen_level = level or told_level or "info"
-    os.environ[_VARIABLE] = f"{chosen}:{chosen_level}"
+def configure() -> None:
+    """Log from now on as the environment says, for which `change` speaks."""
+    form, _, level = os.environ.get(_VARIABLE, "").partition(":")
+    change(level, form)
     structlog.configure(
         processors=[
+            _heeded,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.add_log_level,
             structlog.processors.format_exc_info,
-            *_rendering(chosen),
+            _rendered,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            _LEVELS.get(chosen_level, logging.INFO)
-        ),
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS["debug"]),
         logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _StandardError())),
         cache_logger_on_first_use=True,
     )
+
+
+def change(level: str = "", form: str | None = None) -> None:
+    """Log from now on at this level; JSON, or text where a person reads it at a terminal."""
+    global _manner  # noqa: PLW0603 - a process has one standard error
+    chosen = form or ("text" if os.isatty(_DESCRIPTOR) else "json")
+    os.environ[_VARIABLE] = f"{chosen}:{level or 'info'}"
+    _manner = _Manner(_LEVELS.get(level, _LEVELS["info"]), _rendering(chosen))
+
+
+def _heeded(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    if _LEVELS[method] < _manner.level:
+        raise structlog.DropEvent
+    return event
+
+
+def _rendered(logger: WrappedLogger, method: str, event: EventDict) -> Any:
+    rendered: Any = event
+    for step in _manner.rendering:
+        rendered = step(logger, method, rendered)
+    return rendered
 
 
 def _rendering(form: str) -> list[Any]:
@@ -76,3 +107,6 @@ def _escaped(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+
+
+_manner = _Manner(_LEVELS["info"], _rendering("json"))
