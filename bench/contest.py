@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from figures import CELLS, Series, number, ratio, table
+from instance import until
 from load import Load, LoadError, Supply, send
 from servers import Server
 from usage import cpu_seconds
@@ -32,6 +33,8 @@ class Contender:
             sent = send(load, messages or self.messages)
         except (LoadError, OSError) as cause:
             raise SystemExit(f"{self.name}, port {load.port}: {cause}") from cause
+        if self.server.queues:
+            until(lambda: self.server.files() - files >= sent.messages, "the queue to be delivered")
         spent, new = cpu_seconds(self.server.pid) - cpu, self.server.files() - files
         if new != sent.messages:
             raise SystemExit(

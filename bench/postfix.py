@@ -37,7 +37,7 @@ def postfix(base: Path) -> Iterator[Server]:
         try:
             until(lambda: greets(port.number), "postfix to greet")
             master = int((root / "queue" / "pid" / "master.pid").read_text())
-            yield Server(port.number, master, mail, suffix="")
+            yield Server(port.number, master, mail, suffix="", queues=True)
         finally:
             stop = [COMMAND, "-c", root / "etc", "stop"]
             subprocess.run(stop, check=True, capture_output=True)

@@ -28,6 +28,7 @@ class Server:
     pid: int
     directory: Path | None = None  # None: it keeps nothing.
     suffix: str = ".eml"
+    queues: bool = False  # Whether a message that is answered 250 is on disk elsewhere at first.
 
     def files(self) -> int:
         if self.directory is None:

@@ -16,5 +16,7 @@ class Asking:
     def of(self, snapshot: Snapshot) -> CachingResolver:
         settings = (snapshot.resolvers, snapshot.dns_timeout)
         if self._resolver is None or settings != self._settings:
+            if self._resolver is not None:
+                self._resolver.release()
             self._settings, self._resolver = settings, CachingResolver(*settings)
         return self._resolver

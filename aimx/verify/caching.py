@@ -12,7 +12,7 @@ import dns.resolver
 from aimx.metrics.table import ASKING, CACHED, QUERIES
 from aimx.verify import answers
 from aimx.verify.answers import Elsewhere, Reading
-from aimx.verify.exchange import MismatchError, ask, question
+from aimx.verify.exchange import Lines, MismatchError, question
 from aimx.verify.expiring import Expiring
 from aimx.verify.resolver import Answer, NoAnswer, NoRecord, Records
 from desired.quantities import Endpoint
@@ -33,8 +33,8 @@ _OUTCOMES = {Records: "records", NoRecord: "no_record", NoAnswer: "no_answer"}
 class CachingResolver:
     """Asks `resolvers` ("address:port"; none: the system's) and keeps answers for their TTL.
 
-    One event loop's. It holds a socket only while a question is open, so one that is replaced may
-    be left to its last answers; `close` is for the end of the loop.
+    One event loop's. One that is replaced is released, and left to its last answers; `close` is for
+    the end of the loop.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class CachingResolver:
         self._kept: Expiring[tuple[str, str], Answer] = Expiring(KEPT, clock)
         self._asking: dict[tuple[str, str], asyncio.Task[Answer]] = {}
         self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._lines = Lines()
 
     async def lookup(self, name: str, record: str) -> Answer:
         key = name.lower().removesuffix("."), record
@@ -62,8 +63,13 @@ class CachingResolver:
         await asyncio.wait((task,))
         return NoAnswer("the resolver was closed") if task.cancelled() else task.result()
 
+    def release(self) -> None:
+        """Hold no socket but those of open questions. From any thread."""
+        self._lines.release()
+
     async def close(self) -> None:
         """Give up what is still being asked: it gets no answer."""
+        self.release()
         asking = tuple(self._asking.values())
         for task in asking:
             task.cancel()
@@ -98,7 +104,7 @@ class CachingResolver:
         for server in self._servers * ROUNDS:
             try:
                 async with self._at_once:
-                    message = await ask(server, asked, self._patience)
+                    message = await self._lines.ask(server, asked, self._patience)
             except TimeoutError:
                 reason = f"{server} did not answer in {self._patience:g} s"
                 continue

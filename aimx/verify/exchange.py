@@ -1,15 +1,20 @@
 """One question to one DNS server, and its answer.
 
-RFC 5452 9.2: each question has a random id and a socket of its own on a random port that is
-connected to the server. Only what arrives there with the same id and question is an answer;
-anything else on that socket looks like a guess at one, so the question is put again over TCP.
+RFC 5452 9.2: each question has a random id and, while it is open, a socket of its own on a random
+port that is connected to the server. Only what arrives there with the same id and question is an
+answer; anything else on that socket looks like a guess at one, so the question is put again over
+TCP. A socket that has brought its answer serves the next question, for a while: making one anew
+costs more than all the rest.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
+import socket
 import struct
+from collections import deque
 
 import dns.message
 import dns.name
@@ -20,12 +25,17 @@ from desired.quantities import Endpoint
 
 HEADER = 12  # Octets: RFC 1035 4.1.1.
 ID = 2  # Octets.
+QUESTIONS = 50  # That one socket serves, one after the other.
+SECONDS = 30.0  # For which it does.
+LARGEST = 65535  # Octets of a datagram.
 PAYLOAD = 1232  # Octets that an answer over UDP may have without fragments on any usual path.
 
 # RFC 1035 4.1.1 after the id: recursion desired, one question, one additional record,
 # which is RFC 6891's: how much an answer over UDP may hold.
 _REST_OF_HEADER = struct.pack("!HHHHH", 0x0100, 1, 0, 0, 1)
 _OPT = struct.pack("!BHHIH", 0, dns.rdatatype.OPT, PAYLOAD, 0, 0)
+# Nearly all names that stand in mail; dnspython knows the others.
+_USUAL_NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*")
 _IS_ANSWER = 0x80
 _IS_TRUNCATED = 0x02
 
@@ -36,20 +46,117 @@ class MismatchError(Exception):
 
 def question(name: str, record: str) -> bytes:
     """RFC 1035 4.1.2. Raises DNSException or UnicodeError for a name that cannot be asked for."""
-    wire = dns.name.from_text(name).to_digestable()
+    usual = _USUAL_NAME.fullmatch(name)
+    wire = _usual(name) if usual else dns.name.from_text(name).to_digestable()
     return wire + struct.pack("!HH", dns.rdatatype.from_text(record), dns.rdataclass.IN)
 
 
-async def ask(server: Endpoint, asked: bytes, timeout: float) -> dns.message.Message:
-    """What the server says. Raises TimeoutError, OSError, MismatchError or DNSException."""
-    query = secrets.token_bytes(ID) + _REST_OF_HEADER + asked + _OPT
-    async with asyncio.timeout(timeout):
-        data = await _by_datagram(server, query)
-        if not _answers(data, query) or data[ID] & _IS_TRUNCATED:
-            data = await _by_stream(server, query)
-    if not _answers(data, query):
-        raise MismatchError("the answer is to another question")
-    return dns.message.from_wire(data)
+def _usual(name: str) -> bytes:
+    labels = name.lower().encode().split(b".")
+    return b"".join([bytes((len(label),)) + label for label in labels]) + b"\0"
+
+
+class Lines:
+    """The sockets of one event loop to all its servers."""
+
+    def __init__(self) -> None:
+        self._idle: dict[Endpoint, deque[_Line]] = {}
+        self._released = False
+
+    async def ask(self, server: Endpoint, asked: bytes, timeout: float) -> dns.message.Message:
+        """What the server says.
+
+        Raises TimeoutError, OSError, MismatchError or DNSException.
+        """
+        query = secrets.token_bytes(ID) + _REST_OF_HEADER + asked + _OPT
+        async with asyncio.timeout(timeout):
+            data = await self._by_datagram(server, query)
+            if not _answers(data, query) or data[ID] & _IS_TRUNCATED:
+                data = await _by_stream(server, query)
+        if not _answers(data, query):
+            raise MismatchError("the answer is to another question")
+        return dns.message.from_wire(data)
+
+    def release(self) -> None:
+        """Keep no socket any more but those whose question is open. From any thread."""
+        self._released = True
+        for idle in tuple(self._idle.values()):
+            while idle:
+                idle.popleft().close()
+
+    async def _by_datagram(self, server: Endpoint, query: bytes) -> bytes:
+        line = self._taken(server)
+        try:
+            data = await line.exchange(query)
+        except BaseException:
+            # What comes late must not be taken for the answer to the next question.
+            line.close()
+            raise
+        if self._released or line.is_spent or not _answers(data, query):
+            line.close()
+        else:
+            self._idle.setdefault(server, deque()).append(line)
+        return data
+
+    def _taken(self, server: Endpoint) -> _Line:
+        idle = self._idle.get(server)
+        while idle:
+            line = idle.popleft()
+            if not line.is_spent:
+                return line
+            line.close()
+        return _Line(server)
+
+
+class _Line:
+    """One socket, for one question after the other."""
+
+    def __init__(self, server: Endpoint) -> None:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            server.host, server.port, type=socket.SOCK_DGRAM
+        )[0]
+        self._loop = asyncio.get_running_loop()
+        self._left = QUESTIONS
+        self._until = self._loop.time() + SECONDS
+        self._socket = socket.socket(family, kind, protocol)
+        try:
+            self._socket.setblocking(False)  # noqa: FBT003 - it has no other name
+            self._socket.connect(address)
+        except BaseException:
+            self._socket.close()
+            raise
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether its port has been in use for so long that it may be guessed at."""
+        return self._left <= 0 or self._loop.time() > self._until
+
+    async def exchange(self, query: bytes) -> bytes:
+        """Ask, and take the first datagram that comes; whose it is, is for who asks to see."""
+        self._left -= 1
+        arrived: asyncio.Future[bytes] = self._loop.create_future()
+        # By its number: where the loop does not know a socket, it first writes down which one.
+        self._loop.add_reader(self._socket.fileno(), self._read, arrived)
+        try:
+            self._socket.send(query)
+            return await arrived
+        finally:
+            self._loop.remove_reader(self._socket.fileno())
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _read(self, arrived: asyncio.Future[bytes]) -> None:
+        try:
+            data = self._socket.recv(LARGEST)
+        except BlockingIOError:
+            return
+        except OSError as failure:
+            if not arrived.done():
+                arrived.set_exception(failure)
+        else:
+            if not arrived.done():
+                arrived.set_result(data)
 
 
 def _answers(data: bytes, query: bytes) -> bool:
@@ -60,34 +167,6 @@ def _answers(data: bytes, query: bytes) -> bool:
         and data[HEADER:end] == query[HEADER:end]
         and bool(data[ID] & _IS_ANSWER)
     )
-
-
-async def _by_datagram(server: Endpoint, query: bytes) -> bytes:
-    loop = asyncio.get_running_loop()
-    arrived: asyncio.Future[bytes] = loop.create_future()
-    transport, _ = await loop.create_datagram_endpoint(
-        lambda: _First(arrived), remote_addr=(server.host, server.port)
-    )
-    try:
-        transport.sendto(query)
-        return await arrived
-    finally:
-        transport.close()
-
-
-class _First(asyncio.DatagramProtocol):
-    """Takes the first datagram; there is no second."""
-
-    def __init__(self, arrived: asyncio.Future[bytes]) -> None:
-        self._arrived = arrived
-
-    def datagram_received(self, data: bytes, addr: object) -> None:
-        if not self._arrived.done():
-            self._arrived.set_result(data)
-
-    def error_received(self, exc: Exception) -> None:
-        if not self._arrived.done():
-            self._arrived.set_exception(exc)
 
 
 async def _by_stream(server: Endpoint, query: bytes) -> bytes:

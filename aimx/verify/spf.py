@@ -94,6 +94,8 @@ class SenderPolicy:
         return verdict
 
     async def _evaluate(self, check: Check, answers: dict[Question, Answer]) -> Spf:
+        # RFC 7208 4.4: whatever the record says, this is what is asked first.
+        await self._look_up([(check.domain, "TXT")], answers)
         while len(answers) < MOST_LOOKUPS:
             outcome = evaluate(check, answers)
             if isinstance(outcome, Spf):

@@ -1,14 +1,17 @@
 import asyncio
+import os
 import struct
 from collections.abc import Awaitable, Callable
 
 import dns.message
+import dns.name
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aimx.testing.zone import Zone, ZoneResolver, serve
 from aimx.verify.caching import CachingResolver
+from aimx.verify.exchange import QUESTIONS, question
 from aimx.verify.resolver import Answer, NoAnswer, NoRecord, Records, Resolver
 from desired.names import InvalidNameError
 
@@ -346,3 +349,81 @@ def unheard(name: str, record: str) -> Answer:
             await resolver.close()
 
     return asyncio.run(work())
+
+
+def test_one_question_after_the_other_shares_a_port_for_a_while():
+    ports: list[int] = []
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+
+        class Recorder(asyncio.DatagramProtocol):
+            def connection_made(self, transport):
+                self.transport = transport
+
+            def datagram_received(self, data, addr):
+                ports.append(addr[1])
+                self.transport.sendto(forged(data), addr)
+
+        transport, _ = await loop.create_datagram_endpoint(Recorder, local_addr=("127.0.0.1", 0))
+        resolver = CachingResolver([f"127.0.0.1:{transport.get_extra_info('sockname')[1]}"])
+        for number in range(QUESTIONS + 1):
+            assert isinstance(await resolver.lookup(f"n{number}.example", "A"), Records)
+        await resolver.close()
+        transport.close()
+
+    asyncio.run(work())
+
+    assert len(set(ports[:QUESTIONS])) == 1
+    assert ports[QUESTIONS] != ports[0]
+
+
+def test_a_late_answer_is_not_taken_for_the_next_one():
+    late: list[tuple[bytes, object]] = []
+
+    async def work() -> Answer:
+        loop = asyncio.get_running_loop()
+
+        class Slow(asyncio.DatagramProtocol):
+            def connection_made(self, transport):
+                self.transport = transport
+
+            def datagram_received(self, data, addr):
+                for earlier, asker in late:
+                    self.transport.sendto(forged(earlier), asker)
+                if late:
+                    self.transport.sendto(forged(data), addr)
+                late.append((data, addr))
+
+        transport, _ = await loop.create_datagram_endpoint(Slow, local_addr=("127.0.0.1", 0))
+        address = f"127.0.0.1:{transport.get_extra_info('sockname')[1]}"
+        resolver = CachingResolver([address], timeout=0.4)
+        answer = await resolver.lookup("example.com", "A")
+        await resolver.close()
+        transport.close()
+        return answer
+
+    assert asyncio.run(work()) == Records(("203.0.113.66",), 300)
+    assert late[0][1] != late[1][1]
+
+
+def test_a_resolver_that_is_released_keeps_no_socket():
+    def work(resolver, _clock):
+        return used(resolver)
+
+    async def used(resolver) -> tuple[int, int]:
+        await resolver.lookup("example.com", "A")
+        before = len(os.listdir("/proc/self/fd"))
+        resolver.release()
+        return before, len(os.listdir("/proc/self/fd"))
+
+    before, after = with_resolver({"example.com": {"A": "192.0.2.1"}}, work)
+
+    assert after == before - 1
+
+
+@given(st.from_regex(r"[A-Za-z0-9_-]{1,20}(\.[A-Za-z0-9_-]{1,20}){0,4}", fullmatch=True))
+def test_a_usual_name_is_asked_for_as_dnspython_writes_it(name):
+    asked = question(name, "TXT")
+
+    assert asked[:-4] == dns.name.from_text(name).to_digestable()
