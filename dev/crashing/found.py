@@ -18,7 +18,8 @@ MESSAGE = b'+++\nid = "2026-01-02-030405-hello"\n+++\n\nHello.\n'
 _DIGEST = re.compile(rb"(?:manifest|whole) sha256:\w+")
 _OF_THE_MOMENT = ("at", "since", "until", "manifest")  # Of a pin; the digest is also of paths.
 _STATE = PurePosixPath("data/.aimx")
-_HOLDERS = ("lock.holder", "aimx.lock.holder")
+# For display, or (the proofs) what is tried once more where it cannot be written.
+_PASSING = ("lock.holder", "aimx.lock.holder", "proofs.json")
 _HISTORY = (_STATE / "journal", _STATE / "generations")
 
 
@@ -41,7 +42,7 @@ def tree(base: Path, old: frozenset[bytes] = frozenset()) -> dict[str, Found]:
     found = {}
     for path in sorted(base.rglob("*")):
         relative = PurePosixPath(path.relative_to(base))
-        if relative.is_relative_to(_STATE / "journal") or relative.name in _HOLDERS:
+        if relative.is_relative_to(_STATE / "journal") or relative.name in _PASSING:
             continue
         status = path.lstat()
         content = _content(path, relative, base, old) if path.is_file() else None
@@ -65,8 +66,6 @@ def _content(path: Path, relative: PurePosixPath, base: Path, old: frozenset[byt
                 return "a certificate of the key"
             case _, "pin.json" | "suspension.json":
                 return json.loads(content) | dict.fromkeys(_OF_THE_MOMENT)
-            case _, "proofs.json":
-                return len(json.loads(content)["proofs"])
             case _, "plan.json" | "record.json" | "receipts.json" | "tombstone.json":
                 shape = json.loads(content)
                 return sorted(shape) if isinstance(shape, dict) else "a list"
