@@ -15,6 +15,8 @@ from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from mdit_py_plugins.footnote import footnote_plugin
 
+from aimx.outbound import autolinks
+
 LARGEST_SOURCE = 5 * 1024 * 1024  # Octets.
 # Characters of a paragraph, an item or a cell that are read for emphasis and links. The reader
 # takes time quadratic in them: nobody writes so much without a blank line, but to keep it busy.
@@ -71,6 +73,7 @@ def _reader() -> MarkdownIt:
     reader.use(footnote_plugin)
     reader.core.ruler.at("inline", _inline)
     reader.core.ruler.after("inline", "tasks", _tasks)
+    reader.core.ruler.push("autolinks", _addresses)
     return reader
 
 
@@ -100,6 +103,12 @@ def _inline(state: StateCore) -> None:
             state.md.inline.parse(token.content, state.md, state.env, token.children)
         else:
             token.children.append(Token("text", "", 0, content=token.content))
+
+
+def _addresses(state: StateCore) -> None:
+    for token in state.tokens:
+        if token.type == "inline" and len(token.content) <= LONGEST_PARAGRAPH:
+            token.children = list(autolinks.linked(token.children or (), state.md))
 
 
 def _tasks(state: StateCore) -> None:
