@@ -118,25 +118,24 @@ def refusal(mailbox: str, allowance: Allowance, spent: Spent) -> NotSent | None:
 
 
 def _too_many(mailbox: str, allowance: Allowance, spent: Spent) -> Iterator[_Over]:
-    most, sent = allowance.sends_per_day, len(spent.sends)
+    most, sent = allowance.sends_per_day, spent.sends
     if sent + 1 > most:
         text = f"limits.sends_per_day = {most}: {mailbox} has sent {sent} within 24 hours"
-        yield _free(spent.sends, 1, most), text
+        yield (spent.send_at(sent - most) + DAY if most else None), text
 
 
 def _too_new(mailbox: str, allowance: Allowance, spent: Spent) -> Iterator[_Over]:
-    most, found = allowance.new_recipients_per_day, len(spent.firsts)
-    if spent.adds and found + spent.adds > most:
+    adds = spent.adds
+    if not adds:
+        return
+    most, found = allowance.new_recipients_per_day, spent.firsts
+    if found + adds > most:
         text = (
             f"limits.new_recipients_per_day = {most}: {mailbox} has written to {found} for the"
-            f" first time within 24 hours, and this message has {spent.adds} more"
+            f" first time within 24 hours, and this message has {adds} more"
         )
-        yield _free(spent.firsts, spent.adds, most), text
-
-
-def _free(spent: Sequence[datetime], adds: int, most: int) -> datetime | None:
-    """When so many of what was spent are a day old that the rest fits; None: never."""
-    return None if adds > most else spent[len(spent) + adds - most - 1] + DAY
+        # So many of them have to be a day old that the rest leaves room.
+        yield (spent.first_at(found + adds - most - 1) + DAY if adds <= most else None), text
 
 
 def _told(until: datetime) -> str:

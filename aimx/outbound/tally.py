@@ -11,7 +11,6 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -40,6 +39,7 @@ CREATE TABLE IF NOT EXISTS recipients (
     PRIMARY KEY (mailbox, address, send)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS recipients_of ON recipients (send);
+CREATE INDEX IF NOT EXISTS recipients_by_age ON recipients (mailbox, at);
 CREATE TABLE IF NOT EXISTS known (
     mailbox TEXT NOT NULL,
     address TEXT NOT NULL,
@@ -54,17 +54,64 @@ _PASS_ON = (
     "DELETE FROM recipients WHERE at <= :until AND mailbox = :mailbox",
     "DELETE FROM sends WHERE at <= :until AND mailbox = :mailbox",
 )
+_KNOWN = (
+    "SELECT 1 FROM known WHERE mailbox = ? AND address = ?",
+    "SELECT 1 FROM recipients WHERE mailbox = ? AND address = ? LIMIT 1",
+)
+# Who was in nobody's day before.
+_NEW = (
+    "FROM recipients AS one WHERE mailbox = ? AND NOT EXISTS (SELECT 1 FROM known"
+    " WHERE known.mailbox = one.mailbox AND known.address = one.address)"
+)
+_FIRSTS = f"SELECT COUNT(DISTINCT address) {_NEW}"
+_FIRST_AT = f"SELECT MIN(at) AS first {_NEW} GROUP BY address ORDER BY first LIMIT 1 OFFSET ?"
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
 class Spent:
-    """What a mailbox has used up of its day, the oldest first, and what one more message adds."""
+    """What a mailbox has used up of its day, before one more message to these is counted.
 
-    sends: tuple[datetime, ...]
-    firsts: tuple[datetime, ...]  # When it wrote for the first time to whom it had not before.
-    adds: int  # Recipients to whom it has never written.
+    Asked for, and not told: somebody may have sent a hundred thousand.
+    """
+
+    def __init__(
+        self, database: sqlite3.Connection, mailbox: str, addresses: Sequence[str]
+    ) -> None:
+        self._database = database
+        self._mailbox = mailbox
+        self._addresses = addresses
+
+    @property
+    def sends(self) -> int:
+        return int(self._one("SELECT COUNT(*) FROM sends WHERE mailbox = ?"))
+
+    def send_at(self, place: int) -> datetime:
+        """When the message of this place was sent, the oldest one's being 0."""
+        ordered = "SELECT at FROM sends WHERE mailbox = ? ORDER BY at LIMIT 1 OFFSET ?"
+        return _time(self._one(ordered, place))
+
+    @property
+    def firsts(self) -> int:
+        """To how many it wrote for the first time."""
+        return int(self._one(_FIRSTS))
+
+    def first_at(self, place: int) -> datetime:
+        """When, the oldest one's place being 0."""
+        return _time(self._one(_FIRST_AT, place))
+
+    @property
+    def adds(self) -> int:
+        """To how many it has never written."""
+        return sum(not self._is_known(address) for address in self._addresses)
+
+    def _is_known(self, address: str) -> bool:
+        named = (self._mailbox, address)
+        return any(self._database.execute(each, named).fetchone() for each in _KNOWN)
+
+    def _one(self, statement: str, *more: int) -> float:
+        (found,) = self._database.execute(statement, (self._mailbox, *more)).fetchone()
+        return float(found)
 
 
 class Tally:
@@ -90,7 +137,7 @@ class Tally:
             if mailbox not in self._tidied:
                 _forget(database, now, mailbox)
                 self._tidied.add(mailbox)
-            if not admits(_spent(database, mailbox, addresses)):
+            if not admits(Spent(database, mailbox, addresses)):
                 return None
             return _counted(database, mailbox, addresses, now)
 
@@ -180,27 +227,6 @@ def _forget(database: sqlite3.Connection, now: datetime, mailbox: str) -> None:
     database.execute("DELETE FROM known WHERE mailbox = ? AND last < ?", (mailbox, forgotten))
 
 
-def _spent(database: sqlite3.Connection, mailbox: str, addresses: Sequence[str]) -> Spent:
-    sends = database.execute("SELECT at FROM sends WHERE mailbox = ? ORDER BY at", (mailbox,))
-    firsts = dict(
-        database.execute(
-            "SELECT address, MIN(at) FROM recipients WHERE mailbox = ? GROUP BY address", (mailbox,)
-        )
-    )
-    known = {
-        address
-        for address in {*addresses, *firsts}
-        if database.execute(
-            "SELECT 1 FROM known WHERE mailbox = ? AND address = ?", (mailbox, address)
-        ).fetchone()
-    }
-    return Spent(
-        tuple(_time(at) for (at,) in sends),
-        tuple(_time(at) for address, at in sorted(firsts.items(), key=_at) if address not in known),
-        sum(address not in firsts and address not in known for address in addresses),
-    )
-
-
 def _counted(
     database: sqlite3.Connection, mailbox: str, addresses: Sequence[str], now: datetime
 ) -> int:
@@ -211,10 +237,6 @@ def _counted(
     rows = [(mailbox, address, number, at) for address in addresses]
     database.executemany("INSERT INTO recipients VALUES (?, ?, ?, ?)", rows)
     return number
-
-
-def _at(first: tuple[str, float]) -> float:
-    return first[1]
 
 
 def _time(at: float) -> datetime:
