@@ -21,6 +21,7 @@ from reconcilers.operations import RemoveFile, WriteFile
 from reconcilers.ordering import Work, order
 from reconcilers.plan import Plan, Unsettled
 from reconcilers.reconciler import Keys, Reconciler, World
+from reconcilers.renewing import NO_RENEWAL, Renewal
 from reconcilers.roots import Roots
 from reconcilers.safety import Verdict, judge, removes
 from reconcilers.step import Phase
@@ -43,6 +44,7 @@ def plan(
     held: Mapping[str, str] = _NOTHING,
     reported: Set[str] = frozenset(),
     only: Set[str] | None = None,
+    renewal: Renewal = NO_RENEWAL,
 ) -> Plan:
     """What an apply would do now; the same inputs give an equal plan.
 
@@ -51,8 +53,9 @@ def plan(
     `held`: what is not tried now, by address, and why its last try failed.
     `reported`: the addresses of drift that is only told.
     `only`: what is looked at (`World.only`).
+    `renewal`: keys that somebody asks for.
     """
-    world = replace(what_was_applied(desired, host, roots), purge=purge)
+    world = replace(what_was_applied(desired, host, roots), purge=purge, renewal=renewal)
     if only is not None:
         world = replace(world, only=only | {f"mailbox/{name}" for name in moving(world)})
     survey = _survey(world)

@@ -12,6 +12,7 @@ from reconcilers.change import Change, Lacking
 from reconcilers.difference import Difference
 from reconcilers.host.host import Reading
 from reconcilers.migration import NONE, Migration
+from reconcilers.renewing import NO_RENEWAL, Renewal
 from reconcilers.roots import Roots
 from reconcilers.step import Operation, Phase
 
@@ -42,6 +43,7 @@ class World:
     # What is to be done about layout 1. Where something is, `host` shows what will be after it.
     migration: Migration = NONE
     unmigrated: str = ""  # Why nobody can tell whether something is to be done about it.
+    renewal: Renewal = NO_RENEWAL  # Keys that somebody asks for.
     purge: bool = False  # The mail of what goes is deleted, and not set aside.
     older: bool = False  # The engine config is one of the older system, or was written by hand.
     # The addresses that are looked at, of kinds of which there are many; what else is desired is

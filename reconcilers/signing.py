@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import PurePosixPath
 
 from desired.desired import Algorithm
@@ -16,7 +17,6 @@ class KeyForm:
 
     public_pem: Callable[[bytes], bytes]  # Of a private key; raises `UnusableKeyError`.
     stand_in: bytes  # What a prediction has in a new key's place.
-    by_hand: str  # The command that makes one, but for the file's name.
     prefix: str = ""  # Of the files' names, so that two keys have a place in one directory.
 
 
@@ -24,12 +24,10 @@ FORMS: Mapping[Algorithm, KeyForm] = {
     "rsa-sha256": KeyForm(
         public_pem=lambda private: rsa.public_half(private).pem,
         stand_in=rsa.STAND_IN,
-        by_hand="openssl genrsa -traditional -out {} 2048",
     ),
     "ed25519-sha256": KeyForm(
         public_pem=ed25519.public_pem,
         stand_in=ed25519.STAND_IN,
-        by_hand="openssl genpkey -algorithm ed25519 -out {}",
         prefix="ed25519-",
     ),
 }
@@ -38,6 +36,11 @@ FORMS: Mapping[Algorithm, KeyForm] = {
 def public_pem(private: bytes, algorithm: Algorithm) -> bytes:
     """The public half in PEM; raises `UnusableKeyError`."""
     return FORMS[algorithm].public_pem(private)
+
+
+def known_by(public: bytes) -> str:
+    """What tells one key from another, of its public half."""
+    return sha256(public).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ def wish(options: argparse.Namespace) -> Wish:
         color=terminal.color() and view == "text",
         allow_removals=getattr(options, "allow_removals", 0),
         purge=getattr(options, "purge", False),
+        replace=getattr(options, "replace", None) or "",
         amendment=getattr(options, "amendment", None),
         parallelism=getattr(options, "parallelism", 0),
         advised=options.command == "plan",
@@ -239,7 +240,8 @@ def _forbidden(options: argparse.Namespace, code: str) -> Answer | None:
     """What is said to whom a daemon does not let do what only root may."""
     if code != "EACCES" or not hasattr(options, "crud"):
         return None
-    told = f"not authorized: {options.command} {options.does} requires root (run with sudo)"
+    words = f"{options.command} {options.does}".rstrip()
+    told = f"not authorized: {words} requires root (run with sudo)"
     return refused(Exit.ERROR, told, wish(options).view)
 
 

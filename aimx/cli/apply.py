@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from aimx.cli import administer, saved, terminal, waiting
 from aimx.cli.lacking import Waited, told
-from aimx.cli.plan import purging, removals
+from aimx.cli.plan import purging, removals, replacing
 from aimx.cli.waiting import Wait
 from aimx.doors.exits import Exit
 from aimx.doors.refusal import message_of, refused
@@ -47,6 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     removals(parser)
     purging(parser)
+    replacing(parser)
 
 
 def parallelism(parser: argparse.ArgumentParser) -> None:
@@ -131,8 +132,8 @@ def _saved(options: argparse.Namespace, wait: Wait | None) -> int:
 
 def _content(options: argparse.Namespace) -> bytes | Answer:
     """The saved plan, or what keeps it from being applied."""
-    if options.allow_removals or options.purge:
-        told = "aimx apply: what may be removed is in the saved plan; plan again with it."
+    if options.allow_removals or options.purge or options.replace:
+        told = "aimx apply: what may go or be replaced is in the saved plan; plan again with it."
         return refused(Exit.USAGE, told, "json" if options.json else "text")
     try:
         return saved.read(options.plan)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from aimx.cli import administer, amend, publish, roots, terminal
+from aimx.cli import administer, amend, publish, roots, rotation, terminal
 from aimx.cli.parsing import Nested, name
 from aimx.controller.amendments import AddDomain, Amendment, RemoveDomain, SetDefault
 from aimx.doors.wish import Question
@@ -29,18 +29,26 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     default = does.parser("set-default", "bare names mean this domain from now on")
     default.add_argument("domain", metavar="DOMAIN", type=name)
-    for each in (add, remove, default):
+    rotate = does.parser("rotate-dkim", "a domain signs with a new key, once that is published")
+    rotate.add_argument("domain", metavar="DOMAIN", type=name)
+    rotate.add_argument("--selector", type=name, help="of the new key (the old one's, counted on)")
+    rotate.add_argument(
+        "--no-dns-check", action="store_true", help="sign with it, whether it is published or not"
+    )
+    for each in (add, remove, default, rotate):
         amend.arguments(each)
 
 
 def run(options: argparse.Namespace) -> int:
     if options.does == "list":
         return administer.tell(options, administer.report(options, Question("LIST", of="domains")))
+    if options.does == "rotate-dkim":
+        return rotation.rotated(options)
     code = amend.amended(options, _amendment(options))
     if amend.is_done(options, code):
         terminal.say(_told(options))
         if options.does == "add":
-            publish.published(options, options.domain)
+            publish.told(options, publish.records(options, options.domain))
     return code
 
 

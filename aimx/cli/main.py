@@ -65,6 +65,7 @@ COMMANDS: dict[str, Listed] = {
     "hooks": Listed("mailboxes", "list, create or delete the commands of mailboxes", "hooks"),
     "send": Listed("mail", "send a message from a mailbox of yours", "send"),
     "serve": Listed("server", "run the mail engine and watch the manifest", "serve"),
+    "dkim-keygen": Listed("server", "make a DKIM key, or another in its place", "dkim_keygen"),
     "version": Listed("server", "print the version", "version"),
 }
 

@@ -26,6 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="FILE", help="save the plan, for `aimx apply FILE`")
     removals(parser)
     purging(parser)
+    replacing(parser)
 
 
 def removals(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +43,14 @@ def purging(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def replacing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--replace",
+        metavar="dkim/DOMAIN/SELECTOR",
+        help="put a new key in the place of this one, which is kept with its date",
+    )
+
+
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
         raise argparse.ArgumentTypeError(f"'{text}' is no number of resources")
@@ -49,6 +58,9 @@ def _number(text: str) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.out is not None and options.replace:
+        told = "aimx plan: a saved plan replaces no key; `aimx apply --replace` does."
+        return administer.refuse(options, Exit.USAGE, told)
     if options.out is not None:
         try:
             saved.check(options.out, roots.chosen(options))

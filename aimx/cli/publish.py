@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from aimx.cli import administer, terminal
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Question
+
+_QUESTION = "Enter looks again, q leaves: "
+_PUBLISHED = "published"
 
 
 def records(options: argparse.Namespace, domain: str) -> dict[str, Any]:
@@ -20,41 +22,36 @@ def records(options: argparse.Namespace, domain: str) -> dict[str, Any]:
     return found
 
 
-def published(options: argparse.Namespace, domain: str, purposes: Sequence[str] = ()) -> None:
+def told(options: argparse.Namespace, document: dict[str, Any]) -> bool:
     """Tell the records, and on a terminal look them up as often as somebody wants.
 
-    `purposes`: of these alone.
+    Gives whether all were seen to be published.
     """
-    document = records(options, domain)
-    rows = [
-        row for row in document.get("records", ()) if not purposes or row["purpose"] in purposes
-    ]
+    rows = document.get("records", ())
     if not rows:
-        return
+        return False
     terminal.say("\n".join(["", "Publish in the DNS:", "", *(row["line"] for row in rows)]))
     if options.no_dns_check or not terminal.can_ask():
-        return
-    while not is_published(rows, document) and terminal.goes_on("Enter looks again, q leaves: "):
+        return False
+    while not (seen := is_published(document)) and terminal.goes_on(_QUESTION):
         pass
+    return seen
 
 
-def is_published(rows: Sequence[dict[str, Any]], document: dict[str, Any]) -> bool:
+def is_published(document: dict[str, Any]) -> bool:
     """Whether the DNS has all of them; tells of each."""
     # Nobody waits for what starts a process until one is to be started.
     from aimx.processes.resolved import resolved
     from desired.publishing import DnsRecord
 
     members = ("purpose", "name", "type", "value")
-    wanted = [DnsRecord(**{name: row[name] for name in members}) for row in rows]
+    wanted = [DnsRecord(**{name: row[name] for name in members}) for row in document["records"]]
     questions = [(record.name, record.type) for record in wanted]
     answers = resolved(questions, document["resolvers"], document["timeout"])
-    told = [_outcome(record, values) for record, values in zip(wanted, answers, strict=True)]
-    lines = (f"  {each.purpose:<6}{said}" for each, said in zip(wanted, told, strict=True))
+    said = [_outcome(record, values) for record, values in zip(wanted, answers, strict=True)]
+    lines = (f"  {each.purpose:<6}{how}" for each, how in zip(wanted, said, strict=True))
     terminal.tell("\n".join(["", "The DNS says:", *lines]))
-    return all(said == _PUBLISHED for said in told)
-
-
-_PUBLISHED = "published"
+    return all(how == _PUBLISHED for how in said)
 
 
 def _outcome(record: Any, values: list[str] | None) -> str:

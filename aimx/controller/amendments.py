@@ -35,6 +35,23 @@ class SetDefault:
 
 
 @dataclass(frozen=True, slots=True)
+class SetSelector:
+    """A domain signs with the key of another selector, which is there."""
+
+    domain: str
+    selector: str
+
+
+@dataclass(frozen=True, slots=True)
+class MakeKey:
+    """A domain gets a DKIM key; the manifest stays as it is."""
+
+    domain: str = ""  # Empty: the default one.
+    selector: str = ""  # Empty: the one that it signs with.
+    force: bool = False  # Also in the place of one that is there.
+
+
+@dataclass(frozen=True, slots=True)
 class CreateMailbox:
     """A mailbox comes."""
 
@@ -70,7 +87,15 @@ class DeleteHook:
 
 
 Amendment: TypeAlias = (
-    AddDomain | RemoveDomain | SetDefault | CreateMailbox | DeleteMailbox | CreateHook | DeleteHook
+    AddDomain
+    | RemoveDomain
+    | SetDefault
+    | SetSelector
+    | MakeKey
+    | CreateMailbox
+    | DeleteMailbox
+    | CreateHook
+    | DeleteHook
 )
 
 # The command that asks for each, which is also what its frame says.
@@ -78,6 +103,8 @@ COMMANDS: Mapping[str, type[Amendment]] = {
     "domains add": AddDomain,
     "domains remove": RemoveDomain,
     "domains set-default": SetDefault,
+    "domains rotate-dkim": SetSelector,
+    "dkim-keygen": MakeKey,
     "mailboxes create": CreateMailbox,
     "mailboxes delete": DeleteMailbox,
     "hooks create": CreateHook,

@@ -14,10 +14,12 @@ from aimx.controller.amendments import (
     CreateMailbox,
     DeleteHook,
     DeleteMailbox,
+    MakeKey,
     RemoveDomain,
     SetDefault,
+    SetSelector,
 )
-from aimx.controller.edits import domains, hooks, mailboxes
+from aimx.controller.edits import domains, hooks, keys, mailboxes
 from aimx.controller.edits.found import Edits, Found
 from aimx.controller.rewrite import rewrite
 from aimx.controller.terms import EditError, HinderedError
@@ -34,6 +36,8 @@ _EDITS: Mapping[type[Amendment], Callable[[Any, Found], Edits]] = {
     AddDomain: domains.added,
     RemoveDomain: domains.removed,
     SetDefault: domains.made_default,
+    SetSelector: keys.switched,
+    MakeKey: keys.made,
     CreateMailbox: mailboxes.created,
     DeleteMailbox: mailboxes.deleted,
     CreateHook: hooks.created,

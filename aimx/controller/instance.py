@@ -44,6 +44,7 @@ from reconcilers.locks import LockHeldError, apply_lock, daemon_lock
 from reconcilers.plan import Plan
 from reconcilers.planning import plan
 from reconcilers.receipt import Tally
+from reconcilers.renewing import NO_RENEWAL
 from reconcilers.report.saved import SavedPlan, load
 from reconcilers.roots import Roots
 from reconcilers.state import require_ours
@@ -131,7 +132,9 @@ class Instance:
                 "another manifest is pinned, and what is written now would not hold: `aimx resume`"
                 f" lifts that. The lines to write:\n\n{proposed.patch}"
             )
-        review = self.review(proposed.reading, replace(consent, named=proposed.edits.going))
+        edits = proposed.edits
+        agreed = replace(consent, named=edits.going, renewal=edits.renewal)
+        review = self.review(proposed.reading, agreed)
         proposed.require_unhindered(review.plan)
         return proposed, review
 
@@ -166,6 +169,10 @@ class Instance:
     def review(self, reading: Reading, consent: Consent) -> Review:
         """What it would change. The host that it looks at cannot be written to."""
         host, desired = ReadOnly(self.host), reading.desired
+        if consent.renewal != NO_RENEWAL:
+            from aimx.controller.edits.keys import require_known  # Hardly any plan makes one.
+
+            require_known(consent.renewal, desired)
         if consent.withheld:
             world = what_was_applied(desired, host, self.roots)
             desired = with_what_is_gone(desired, world.applied, agreed(world) | consent.named)
@@ -178,6 +185,7 @@ class Instance:
             named=consent.named,
             held=consent.held,
             reported=consent.reported,
+            renewal=consent.renewal,
         )
         return Review(reading, made, plan_id(made))
 

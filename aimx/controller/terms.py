@@ -10,6 +10,7 @@ from desired.manifest import Reading
 from reconcilers.host.host import ReconcileError
 from reconcilers.plan import Plan
 from reconcilers.receipt import Outcome, Receipt, Tally
+from reconcilers.renewing import NO_RENEWAL, Renewal
 from reconcilers.roots import Roots
 from reconcilers.step import Phase
 from reconcilers.unread import Inbox, Unread
@@ -47,6 +48,7 @@ class Consent:
     # Nothing may go: it is planned for as if it were still declared.
     withheld: bool = False
     named: Set[str] = frozenset()  # Resources that may go all the same: a command says so.
+    renewal: Renewal = NO_RENEWAL  # Keys that somebody asks for.
     # Resources that wait for their next try, and why the last one failed.
     held: Mapping[str, str] = field(default_factory=dict)
     reported: Set[str] = frozenset()  # Drift that is told and not repaired.

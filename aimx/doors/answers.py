@@ -28,6 +28,7 @@ from reconcilers.fingerprint import plan_id
 from reconcilers.foresight import UnsettledPlanError
 from reconcilers.locks import LockHeldError
 from reconcilers.plan import Plan
+from reconcilers.renewing import Renewal
 from reconcilers.report.document import written
 from reconcilers.report.markdown import plan_markdown
 from reconcilers.report.printable import wrapped
@@ -44,7 +45,8 @@ def consent(wish: Wish) -> Consent:
     """Whoever changes something in the manifest has not agreed to what else waits to go."""
     if wish.amendment:
         return Consent(withheld=True)
-    return Consent(wish.allow_removals, wish.purge)
+    asked = frozenset({wish.replace} if wish.replace else ())
+    return Consent(wish.allow_removals, wish.purge, renewal=Renewal(replacing=asked))
 
 
 class OutdatedError(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,15 +12,13 @@ from aimx.controller.edits.found import Found
 from aimx.controller.instance import Instance
 from aimx.controller.terms import Count, EditError
 from aimx.doors.exits import Exit
+from aimx.doors.records import records
 from aimx.doors.wish import Answer, Question, Wish
 from desired.desired import HostedDomain, Mailbox
 from desired.names import InvalidNameError
 from desired.problem import printable
-from desired.publishing import DnsRecord, of_key, of_mail, of_policy
 from reconcilers.applied import what_was_applied
 from reconcilers.kinds.dkim import DkimReconciler
-from reconcilers.kinds.keypair import files_of
-from reconcilers.reconciler import World
 from reconcilers.report.rows import aligned
 from reconcilers.stores import Store, stores
 
@@ -77,6 +75,8 @@ def listed(instance: Instance, wish: Wish, question: Question, count: Count) -> 
     with instance.looking() as host:
         desired = instance.in_force().desired
         found = Found(desired.sources, desired, host, instance.roots)
+        if question.of == "records":
+            return records(found, wish, question)
         return _LISTS[question.of](Listing(found, count), wish, question)
 
 
@@ -263,39 +263,9 @@ def _document(of: str, what: list[Row] | Row) -> Answer:
     return Answer(Exit.DONE, json.dumps({**head, of: what}, indent=2))
 
 
-def _records(listing: Listing, wish: Wish, question: Question) -> Answer:
-    """What the DNS has to say of a domain, and whom to ask whether it does."""
-    found = listing.found
-    name = found.domain(question.address)
-    domain = found.desired.domain(name.ascii)
-    if domain is None:
-        raise EditError(
-            f"domain '{name}' is not in 'domains'; add it with 'aimx domains add {name}'", "DOMAIN"
-        )
-    desired = found.desired
-    records = [*of_mail(name, desired), *_of_keys(domain, found), of_policy(name, desired)]
-    if wish.view != "json":
-        return _told("\n".join(record.line() for record in records))
-    dns = desired.dns
-    rows: list[Row] = [{**asdict(record), "line": record.line()} for record in records]
-    asking = {"resolvers": [*map(str, dns.resolvers)], "timeout": dns.timeout.total_seconds()}
-    document = json.loads(_document("records", rows).output)
-    return Answer(Exit.DONE, json.dumps({**document, **asking}, indent=2))
-
-
-def _of_keys(domain: HostedDomain, found: Found) -> Iterator[DnsRecord]:
-    name = domain.name.ascii
-    world = World(found.host, found.roots, found.desired, None, 0, b"")
-    for algorithm, selector in domain.selectors.items():
-        public = found.host.read(files_of(world, name, algorithm, str(selector)).public)
-        if public is not None:
-            yield of_key(name, str(selector), algorithm, public)
-
-
 _LISTS: Mapping[str, Callable[[Listing, Wish, Question], Answer]] = {
     "domains": _domains,
     "mailboxes": _mailboxes,
     "mailbox": _shown,
     "hooks": _hooks,
-    "records": _records,
 }

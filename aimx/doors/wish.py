@@ -25,6 +25,7 @@ class Wish:
     allow_removals: int = 0
     purge: bool = False  # Delete the mail of what goes.
     advised: bool = True  # Say what to type next.
+    replace: str = ""  # The address of a key that another one is to take the place of.
     amendment: Amendment | None = None  # What is to be changed in the manifest first.
     parallelism: int = 0  # How many steps at a time; 0: as suits the machine.
     every: bool = False  # Tell of resources that are as they should be, too.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from desired.desired import Algorithm
 from reconcilers.change import Action, Blocked, Change, Field
 from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.host.host import Access, Nature
-from reconcilers.kinds.keypair import KeyPair, files_of, keys, observed, wanted
+from reconcilers.kinds.keypair import KeyPair, files, keys, keys_aside, observed, wanted
 from reconcilers.operations import (
     DerivePublicKey,
     GenerateKey,
@@ -18,7 +19,8 @@ from reconcilers.operations import (
     SetAccess,
 )
 from reconcilers.reconciler import Keys, World
-from reconcilers.signing import FORMS, KeyFiles
+from reconcilers.renewing import ReplaceKey
+from reconcilers.signing import KeyFiles
 from reconcilers.standing import access, fields, foreign_nature, foreign_owner
 from reconcilers.step import Operation, Phase
 
@@ -26,6 +28,8 @@ _WHY_NEW: Mapping[Algorithm, str] = {
     "rsa-sha256": "the domain has no key to sign with",
     "ed25519-sha256": "the domain has no key for the second signature that the manifest asks for",
 }
+
+_WHY_ASIDE = "somebody asks for it, and nothing is signed with it yet"
 
 
 class DkimReconciler:
@@ -35,17 +39,20 @@ class DkimReconciler:
     activates: bool = True
 
     def desired(self, world: World) -> Mapping[str, KeyPair]:
-        return {key.name: wanted(world, key) for key in keys(world.desired)}
+        asked = (*keys(world.desired), *keys_aside(world))
+        return {key.name: wanted(world, key) for key in asked}
 
     def observe(self, world: World) -> Mapping[str, KeyPair]:
         applied = {(key.domain, key.algorithm): key for key in keys(world.applied)}
-        asked = {key.name: key for key in keys(world.desired)}
+        asked = {key.name: key for key in (*keys(world.desired), *keys_aside(world))}
         seen = {}
         for name, key in world.within(self.kind, asked).items():
-            pair = observed(world, key, applied.get((key.domain, key.algorithm)))
+            before = None if key.aside else applied.get((key.domain, key.algorithm))
+            pair = observed(world, key, before)
             if pair.managed or pair.is_there:
                 seen[name] = pair
-        left = applied.keys() - {(key.domain, key.algorithm) for key in asked.values()}
+        declared = {(key.domain, key.algorithm) for key in asked.values() if not key.aside}
+        left = applied.keys() - declared
         gone = (key for each, key in applied.items() if each in left)
         # One that takes the name of another that goes is the one to be looked at.
         return seen | {key.name: observed(world, key, key) for key in gone if key.name not in asked}
@@ -54,7 +61,7 @@ class DkimReconciler:
         address = f"dkim/{difference.name}"
         match difference:
             case Missing(_, pair):
-                why = _WHY_NEW[pair.algorithm]
+                why = _WHY_ASIDE if pair.aside else _WHY_NEW[pair.algorithm]
                 change = Change(address, Action.CREATE, why, blocked=_unknown_past(world, pair))
             case Changed(_, pair, observed):
                 change = _changed(address, pair, observed, world)
@@ -97,7 +104,9 @@ def _needs(world: World, pair: KeyPair) -> Iterator[str]:
 
 
 def _changed(address: str, desired: KeyPair, observed: KeyPair, world: World) -> Change:
-    if not observed.managed:
+    if desired.renewed:
+        action, why = Action.UPDATE, "somebody asks for another one in its place"
+    elif not observed.managed:
         action, why = Action.ADOPT, "a key for this domain is there already"
     elif observed.selector != desired.selector:
         action, why = Action.UPDATE, "the manifest names another selector"
@@ -109,9 +118,14 @@ def _changed(address: str, desired: KeyPair, observed: KeyPair, world: World) ->
         why,
         fields=tuple(_fields(desired, observed)),
         blocked=_obstacle(desired, observed, world),
-        notes=tuple(_notes(desired, observed)),
-        drifted=observed.managed and replace(observed, selector=desired.selector) != desired,
+        notes=tuple(_notes(desired, observed, world)),
+        drifted=observed.managed and replace(observed, **_asked(desired)) != desired,
     )
+
+
+def _asked(desired: KeyPair) -> dict[str, Any]:
+    """What is not drift where it differs, since somebody wants it otherwise than before."""
+    return {"selector": desired.selector, "renewed": desired.renewed}
 
 
 def _fields(desired: KeyPair, observed: KeyPair) -> Iterator[Field]:
@@ -125,11 +139,22 @@ def _fields(desired: KeyPair, observed: KeyPair) -> Iterator[Field]:
         yield Field("public.key", "of another key", derived)
 
 
-def _notes(desired: KeyPair, observed: KeyPair) -> Iterator[str]:
-    if observed.selector != desired.selector:
+def _notes(desired: KeyPair, observed: KeyPair, world: World) -> Iterator[str]:
+    published = f"{desired.selector}._domainkey.{desired.domain}"
+    if desired.renewed:
+        yield f"The old key is kept beside it, with its date; publish the new one as {published}."
+    if observed.selector == desired.selector:
+        return
+    labelled = KeyFiles.labelled(world.roots.keys(desired.domain), desired.selector)
+    if files(world, desired) == labelled and observed.labelled:
         yield (
-            f"The key stays the same; publish it as {desired.selector}._domainkey"
-            f".{desired.domain} before mail is signed with this selector."
+            f"It is another key, {labelled.private.name}, published as {published}; what the former"
+            " one signed is checked by its record, so leave that for some days."
+        )
+    else:
+        yield (
+            f"The key stays the same; publish it as {published} before mail is signed with this"
+            " selector."
         )
 
 
@@ -141,8 +166,7 @@ def _obstacle(desired: KeyPair, observed: KeyPair, world: World) -> Blocked | No
         or foreign_owner(home, observed.directory, world.host.user())
         or foreign_nature(files.private, observed.private, Nature.FILE)
         or foreign_nature(files.public, observed.public, Nature.FILE)
-        or _lost(observed, world)
-        or _unusable(observed, world)
+        or (None if desired.renewed else _lost(observed, world) or _unusable(observed, world))
     )
 
 
@@ -155,7 +179,7 @@ def _lost(observed: KeyPair, world: World) -> Blocked | None:
         "key-lost",
         f"{files.private} is gone ({'the last generation ' if observed.managed else ''}{evidence}),"
         " and a new one would not match what DNS publishes",
-        f"restore it from a backup; if it is lost for good, {_by_hand(observed, world)};"
+        f"restore it from a backup; if it is lost for good, {_by_hand(observed)};"
         f" {_meanwhile(observed, world)}",
     )
 
@@ -167,27 +191,25 @@ def _unusable(observed: KeyPair, world: World) -> Blocked | None:
     return Blocked(
         "key-unusable",
         f"{files.private} cannot sign: {observed.flaw}",
-        f"restore the right one from a backup; if it is lost for good, move this one away,"
-        f" {_by_hand(observed, world)}; {_meanwhile(observed, world)}",
+        f"restore the right one from a backup; if it is lost for good,"
+        f" {_by_hand(observed)}; {_meanwhile(observed, world)}",
     )
 
 
 def _unknown_past(world: World, pair: KeyPair) -> Blocked | None:
-    if not world.forgotten:
+    if not world.forgotten or pair.aside or pair.renewed:
         return None
     return Blocked(
         "past-unknown",
         f"nobody can tell whether {pair.domain} had a key before: {world.forgotten}",
-        f"restore what cannot be read; if there was none, {_by_hand(pair, world)}",
+        f"restore what cannot be read; if there was none, {_by_hand(pair)}",
     )
 
 
-def _by_hand(pair: KeyPair, world: World) -> str:
+def _by_hand(pair: KeyPair) -> str:
     """How an operator makes a key where we must not."""
-    files = KeyFiles.plain(world.roots.keys(pair.domain), pair.algorithm)
-    command = FORMS[pair.algorithm].by_hand.format(files.private)
-    made = f"mkdir -p {files.private.parent} && {command}"
-    return f"make a new one with `{made}`, apply again, and publish its {files.public.name}"
+    named = f"--domain {pair.domain} --selector {pair.selector} --force"
+    return f"`aimx dkim-keygen {named}` makes a new one, which is to be published"
 
 
 def _meanwhile(pair: KeyPair, world: World) -> str:
@@ -199,24 +221,30 @@ def _meanwhile(pair: KeyPair, world: World) -> str:
 
 def _create(world: World, pair: KeyPair) -> Iterator[Operation]:
     home, user = world.roots.keys(pair.domain), world.host.user()
-    files = KeyFiles.plain(home, pair.algorithm)
+    plain = KeyFiles.plain(home, pair.algorithm)
+    made = files(world, pair) if pair.aside else plain
     yield MakeDirectory(home, access(0o700, user))
-    yield GenerateKey(files.private, access(0o600, user), pair.algorithm)
-    yield DerivePublicKey(files.private, files.public, access(0o644, user), pair.algorithm)
+    yield GenerateKey(made.private, access(0o600, user), pair.algorithm)
+    yield DerivePublicKey(made.private, made.public, access(0o644, user), pair.algorithm)
 
 
 def _correct(world: World, desired: KeyPair, observed: KeyPair) -> Iterator[Operation]:
     home, user = world.roots.keys(desired.domain), world.host.user()
-    files = files_of(world, desired.domain, desired.algorithm, desired.selector)
+    here = files(world, desired)
     if observed.directory != desired.directory:
         yield SetAccess(home, access(0o700, user))
+    if desired.renewed:
+        secret, readable = access(0o600, user), access(0o644, user)
+        yield ReplaceKey(here.private, secret, desired.algorithm, observed.known_by)
+        yield DerivePublicKey(here.private, here.public, readable, desired.algorithm)
+        return
     if not observed.labelled:
-        files = KeyFiles.labelled(home, desired.selector)
-        yield LinkFile(KeyFiles.labelled(home, observed.selector).private, files.private)
+        here = KeyFiles.labelled(home, desired.selector)
+        yield LinkFile(KeyFiles.labelled(home, observed.selector).private, here.private)
     if observed.private != desired.private:
-        yield SetAccess(files.private, access(0o600, user), Nature.FILE)
+        yield SetAccess(here.private, access(0o600, user), Nature.FILE)
     if not (observed.follows and observed.labelled):
         public = access(0o644, user)
-        yield DerivePublicKey(files.private, files.public, public, desired.algorithm)
+        yield DerivePublicKey(here.private, here.public, public, desired.algorithm)
     elif observed.public != desired.public:
-        yield SetAccess(files.public, access(0o644, user), Nature.FILE)
+        yield SetAccess(here.public, access(0o644, user), Nature.FILE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from pathlib import PurePosixPath
 
 from desired.desired import Algorithm, Desired, published
@@ -12,7 +11,7 @@ from desired.names import Selector
 from reconcilers.der import UnusableKeyError
 from reconcilers.host.host import Access, Nature
 from reconcilers.reconciler import World
-from reconcilers.signing import KeyFiles, public_pem
+from reconcilers.signing import KeyFiles, known_by, public_pem
 from reconcilers.standing import Standing, access, directory, file
 
 
@@ -23,6 +22,7 @@ class Key:
     domain: str
     algorithm: Algorithm
     said: Selector  # By the manifest, for whichever algorithm.
+    aside: bool = False  # The manifest does not: it is made for a selector that is to come.
 
     @property
     def selector(self) -> str:
@@ -39,6 +39,16 @@ def keys(desired: Desired | None) -> Iterator[Key]:
             yield Key(domain.name.ascii, algorithm, domain.selector)
 
 
+def keys_aside(world: World) -> Iterator[Key]:
+    """Those that somebody asks for, and that sign nothing yet."""
+    named = {f"dkim/{key.name}" for key in keys(world.desired)}
+    for address in sorted({*world.renewal.making, *world.renewal.replacing} - named):
+        _, name, selector = address.split("/")
+        domain = world.desired.domain(name)
+        if domain is not None:
+            yield Key(name, domain.principal, Selector.parse(selector), aside=True)
+
+
 @dataclass(frozen=True, slots=True)
 class KeyPair:
     """A key of a domain's, and under which selector it signs."""
@@ -53,6 +63,8 @@ class KeyPair:
     flaw: str  # Why the private key is of no use; empty where it is sound or not there.
     public: Standing
     follows: bool  # The public key is the private key's.
+    aside: bool = False  # It is made for a selector that is to come.
+    renewed: bool = False  # Somebody wants another one.
     # Which key it is. Whichever is there is the desired one, so two that differ are equal.
     known_by: str = field(default="", compare=False)
 
@@ -66,6 +78,13 @@ class KeyPair:
         """Whether anything is. A killed apply may leave the directory before it makes a key."""
         names = (self.private, self.public)
         return names != (None, None) or isinstance(self.directory, Nature)
+
+
+def files(world: World, pair: KeyPair) -> KeyFiles:
+    """Where a key stands, or is to."""
+    if pair.aside:
+        return KeyFiles.labelled(world.roots.keys(pair.domain), pair.selector)
+    return files_of(world, pair.domain, pair.algorithm, pair.selector)
 
 
 def files_of(world: World, domain: str, algorithm: Algorithm, selector: str) -> KeyFiles:
@@ -82,7 +101,9 @@ def wanted(world: World, key: Key) -> KeyPair:
         domain=key.domain,
         algorithm=key.algorithm,
         selector=key.selector,
-        managed=True,
+        managed=not key.aside,
+        aside=key.aside,
+        renewed=f"dkim/{key.name}" in world.renewal.replacing,
         labelled=True,
         directory=access(0o700, user),
         private=access(0o600, user),
@@ -100,6 +121,7 @@ def observed(world: World, key: Key, before: Key | None) -> KeyPair:
         algorithm=key.algorithm,
         selector=(before or key).selector,
         managed=before is not None,
+        aside=key.aside,
         labelled=True,
         directory=directory(world.host.look(home)),
         private=None,
@@ -109,12 +131,14 @@ def observed(world: World, key: Key, before: Key | None) -> KeyPair:
     )
     if not isinstance(seen.directory, Access):
         return seen
+    if key.aside:
+        return _with_files(seen, KeyFiles.labelled(home, key.selector), world)
     plain = KeyFiles.plain(home, key.algorithm)
-    files = files_of(world, key.domain, key.algorithm, key.selector)
+    here = files_of(world, key.domain, key.algorithm, key.selector)
     earlier = KeyFiles.labelled(home, seen.selector)
-    if files == plain and world.host.look(earlier.private) is not None:
+    if here == plain and world.host.look(earlier.private) is not None:
         return _with_files(replace(seen, labelled=False), earlier, world)
-    return _with_files(seen, files, world)
+    return _with_files(seen, here, world)
 
 
 def _with_files(pair: KeyPair, files: KeyFiles, world: World) -> KeyPair:
@@ -123,10 +147,8 @@ def _with_files(pair: KeyPair, files: KeyFiles, world: World) -> KeyPair:
     if isinstance(private, Access):
         flaw, derived = _read(world, files.private, pair.algorithm)
     follows = isinstance(public, Access) and world.host.read(files.public) == derived
-    known_by = sha256(derived).hexdigest()[:32] if derived else ""
-    return replace(
-        pair, private=private, flaw=flaw, public=public, follows=follows, known_by=known_by
-    )
+    known = known_by(derived) if derived else ""
+    return replace(pair, private=private, flaw=flaw, public=public, follows=follows, known_by=known)
 
 
 def _read(world: World, private: PurePosixPath, algorithm: Algorithm) -> tuple[str, bytes | None]:

@@ -44,6 +44,7 @@ THIN = {
     "aimx.cli.resume",
     "aimx.cli.rollback",
     "aimx.cli.roots",
+    "aimx.cli.rotation",
     "aimx.cli.saved",
     "aimx.cli.send",
     "aimx.cli.status",

@@ -103,10 +103,9 @@ def test_a_lost_second_key_is_never_made_anew_and_the_first_goes_on_signing(mach
 
     assert change.blocked.code == "key-lost"
     assert change.blocked.remedy == (
-        "restore it from a backup; if it is lost for good, make a new one with `mkdir -p"
-        " /etc/aimx/dkim/a.com && openssl genpkey -algorithm ed25519 -out"
-        " /etc/aimx/dkim/a.com/ed25519-private.key`, apply again, and publish its"
-        " ed25519-public.key; until then mail of a.com is signed without it"
+        "restore it from a backup; if it is lost for good, `aimx dkim-keygen --domain a.com"
+        " --selector aimx-ed25519 --force` makes a new one, which is to be published; until then"
+        " mail of a.com is signed without it"
     )
     assert machine.host.look(home(machine) / "ed25519-private.key") is None
 
@@ -126,7 +125,7 @@ def test_a_domain_without_its_principal_key_cannot_send(machine, manifest, addre
     assert machine.change(manifest, address).blocked.remedy.endswith(left)
 
 
-def test_the_way_to_make_a_lost_key_by_hand_is_the_one_that_is_adopted(machine):
+def test_a_key_that_is_put_in_the_place_of_a_lost_one_is_taken_over(machine):
     machine.apply(BOTH)
     machine.host.remove_file(home(machine) / "ed25519-private.key")
     theirs = plant(machine)

@@ -11,7 +11,8 @@ import pytest
 
 from aimx.testing.zone import Zone, serve_in_thread
 
-NAMES = ("b.example", "aimx._domainkey.b.example", "_dmarc.b.example")
+ROTATED = "aimx2._domainkey.example.com"
+NAMES = ("b.example", ROTATED, "aimx._domainkey.b.example", "_dmarc.b.example")
 ASKED = b"q leaves: "
 
 
@@ -116,3 +117,20 @@ def test_without_a_terminal_the_records_are_told_alone(published):
 
     assert "\nb.example. MX 10 example.com.\n" in done.stdout
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_mail_is_signed_with_a_new_key_only_once_that_is_published(published, table):
+    published.serve()
+    words = ("domains", "rotate-dkim", "example.com", "--yes")
+
+    waiting = published.aimx(*words)
+    before = published.manifest.read_text()
+    publish(table)(waiting.stdout)
+    done = published.aimx(*words)
+
+    assert waiting.returncode == 4
+    assert "Mail is signed as before." in waiting.stderr
+    assert "dkim_selector" not in before
+    assert done.returncode == 0, done.stderr
+    assert 'dkim_selector = "aimx2"' in published.manifest.read_text()
+    assert published.aimx("domains", "list").stdout.splitlines()[1].split()[2] == "loaded"

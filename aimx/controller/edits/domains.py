@@ -7,14 +7,15 @@ from typing import Any
 
 from aimx.controller.amendments import AddDomain, RemoveDomain, SetDefault
 from aimx.controller.edits.found import Edits, Found
+from aimx.controller.edits.keys import parsed
 from aimx.controller.terms import EditError
 from desired.edit import Append, Delete, Edit, Lead, Put, Remove
-from desired.names import Domain, InvalidNameError, Selector
+from desired.names import Domain
 from desired.problem import KeyPath
 
 
 def added(it: AddDomain, found: Found) -> Edits:
-    domain, selector = found.domain(it.domain), _selector(it.selector)
+    domain, selector = found.domain(it.domain), parsed(it.selector) if it.selector else None
     if found.desired.domain(domain.ascii):
         raise EditError(
             f"domain '{domain}' is already configured; `aimx domains list` lists them", "DOMAIN"
@@ -28,14 +29,6 @@ def added(it: AddDomain, found: Found) -> Edits:
         tuple((found.manifest, change) for change in changes),
         about=frozenset({f"domain/{domain}", f"dkim/{domain}/{name}" if name else "dkim"}),
     )
-
-
-def _selector(text: str) -> Selector | None:
-    try:
-        return Selector.parse(text) if text else None
-    except InvalidNameError as cause:
-        told = f"DKIM selector '{text}' is not a valid DNS label (allowed: [a-z0-9_-]+)"
-        raise EditError(told, "VALIDATION") from cause
 
 
 def made_default(it: SetDefault, found: Found) -> Edits:

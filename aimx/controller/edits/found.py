@@ -15,6 +15,7 @@ from desired.names import Address, Domain, InvalidNameError, LocalPart
 from desired.problem import KeyPath, Problem, Source
 from desired.tables import Tables, load
 from reconcilers.host.host import Reading as Looking
+from reconcilers.renewing import NO_RENEWAL, Renewal
 from reconcilers.roots import Roots
 
 
@@ -28,6 +29,7 @@ class Edits:
     # Resources that must not be blocked, or nothing is done at all; a kind alone stands for all.
     about: frozenset[str] = frozenset()
     going: frozenset[str] = frozenset()  # Resources that may go, since somebody named them.
+    renewal: Renewal = NO_RENEWAL  # Keys that somebody asks for.
 
 
 @dataclass(frozen=True)

@@ -76,9 +76,11 @@ VERBS: Mapping[str, Shape] = {
     ),
     "VERSION": Shape(bare=True),
     "STATUS": Shape(optional=ROOTS | VIEW | _names("every", "brief")),
-    "PLAN": Shape(optional=ROOTS | VIEW | _names("purge", "amend")),
+    "PLAN": Shape(optional=ROOTS | VIEW | _names("purge", "amend", "replace")),
     "APPLY": Shape(
-        optional=ROOTS | VIEW | _names("plan", "parallelism", "events", "purge", "amend"),
+        optional=ROOTS
+        | VIEW
+        | _names("plan", "parallelism", "events", "purge", "amend", "replace"),
         body=True,
     ),
     "EXPLAIN": Shape(required=_names("address"), optional=ROOTS | VIEW),

@@ -265,6 +265,7 @@ def _wish(request: Request) -> Wish:
         color=request.flag("color"),
         allow_removals=request.number("allow-removals", 0),
         purge=request.flag("purge"),
+        replace=request.headers.get("replace", ""),
         amendment=_amendment(request),
         every=request.flag("every"),
         brief=request.flag("brief"),

@@ -1,0 +1,31 @@
+"""`aimx dkim-keygen`: a DKIM key is made where the engine reads it, as a plan like any other."""
+
+from __future__ import annotations
+
+import argparse
+
+from aimx.cli import amend, publish
+from aimx.cli.parsing import name
+from aimx.controller.amendments import MakeKey
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--domain", type=name, help="(the default domain)")
+    parser.add_argument("--selector", type=name, help="(the one that the domain signs with)")
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="put a new key in the place of one that is there, which is kept with its date",
+    )
+    amend.arguments(parser)
+    parser.set_defaults(crud="domain", does="", no_dns_check=True)
+
+
+def run(options: argparse.Namespace) -> int:
+    domain, selector = options.domain or "", options.selector or ""
+    code = amend.amended(options, MakeKey(domain, selector, options.force))
+    if amend.is_done(options, code):
+        document = publish.records(options, domain)
+        selector = selector or document["selector"]
+        publish.told(options, publish.records(options, f"dkim/{document['domain']}/{selector}"))
+    return code
