@@ -21,7 +21,7 @@ from reconcilers.journal import Journal
 from reconcilers.planning import plan
 from reconcilers.receipt import Outcome, Receipt, Tally, final
 from reconcilers.roots import Roots
-from reconcilers.rsa import public_half
+from reconcilers.signing import KeyFiles, public_pem
 from reconcilers.state import make_state
 from reconcilers.step import Hands
 
@@ -38,6 +38,9 @@ owner = "alice"
 [mailboxes."*@b.example"]
 owner = "bob"
 """
+TWO_KEYS = (
+    BEFORE + '[domain."a.example"]\ndkim = { algorithms = ["rsa-sha256", "ed25519-sha256"] }\n'
+)
 WITHOUT_INFO = BEFORE.replace('[mailboxes."info@a.example"]\nowner = "alice"\n', "")
 
 
@@ -62,6 +65,10 @@ CASES = {
     ),
     "mailbox-left-out": Case(desired(BEFORE), desired(WITHOUT_INFO)),
     "selector-changed": Case(desired(BEFORE), desired('dkim_selector = "s2026"\n' + BEFORE)),
+    "fresh-with-two-keys": Case(None, desired(TWO_KEYS)),
+    "second-key-added": Case(desired(BEFORE), desired(TWO_KEYS)),
+    "second-key-left-out": Case(desired(TWO_KEYS), desired(BEFORE)),
+    "both-renamed": Case(desired(TWO_KEYS), desired('dkim_selector = "s2026"\n' + TWO_KEYS)),
     "drifted": Case(
         desired(BEFORE),
         desired(BEFORE),
@@ -144,7 +151,9 @@ def check_the_engine_can_start(host: MemoryHost) -> None:
     if config is None:
         return
     for domain in manifest.read([Source("config.toml", config)]).desired.domains:
-        public_half(host.read(ROOTS.keys(domain.name.ascii) / "private.key") or b"")
+        for algorithm in domain.selectors:
+            key = KeyFiles.plain(ROOTS.keys(domain.name.ascii), algorithm).private
+            public_pem(host.read(key) or b"", algorithm)
 
 
 def check_the_marker_is_true(host: MemoryHost, complete: MemoryHost) -> None:

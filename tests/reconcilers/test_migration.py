@@ -13,6 +13,7 @@ import pytest
 
 from desired import manifest
 from desired.desired import Desired, Removed
+from desired.engine_config import render
 from desired.names import Address
 from desired.problem import ManifestError, Source, render_problem
 from reconcilers.apply import apply
@@ -589,3 +590,33 @@ def test_the_way_back_says_what_layout_1_has_no_place_for() -> None:
 
     assert note.startswith("A config of layout 1 has no place for the domain's protection, ")
     assert "dkim.rotate_every, [[moved]] and [[removed]]; manifest.toml.generation-" in note
+
+
+def test_a_second_key_waits_where_it_is_until_layout_2_asks_for_it_again() -> None:
+    host = machine(INSTALLS[SINGLES[0]])
+    converge(host)
+    (domain,) = wanted(host).domains
+    both = replace(domain, algorithms=("rsa-sha256", "ed25519-sha256"))
+    asked = render(replace(wanted(host), domains=(both,)), 1)
+    host.plant_file(ROOTS.manifest, asked)
+    converge(host)
+    home = ROOTS.keys("one.example")
+    first, second = host.read(home / "private.key"), host.read(home / "ed25519-private.key")
+
+    notes = downgrade(wanted(host), ReadOnly(host), ROOTS).changes[0].notes
+    retreat(host)
+    back = host.read(ROOTS.dkim / "private.key"), host.read(home / "ed25519-private.key")
+    converge(host)
+    host.plant_file(ROOTS.manifest, asked)
+    (change,) = (each for each in planned(host).changes if each.kind == "dkim")
+    converge(host)
+
+    assert any("no place for dkim.algorithms" in note for note in notes)
+    assert back == (first, second)
+    assert (change.address, change.action) == (
+        f"dkim/one.example/{domain.selector}-ed25519",
+        Action.ADOPT,
+    )
+    assert host.read(home / "private.key") == first
+    assert host.read(home / "ed25519-private.key") == second
+    assert planned(host).is_empty
