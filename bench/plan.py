@@ -130,8 +130,12 @@ def _to_make(base: Path, domains: Instance, rounds: int) -> list[list[str]]:
 
 
 def _makers(base: Path, domains: Instance) -> list[Whole]:
-    mailboxes = _mailboxes(NEW)
+    first = f"first@{DOMAINS[0]}"
+    mailboxes = [first, *_mailboxes(NEW)]
     places = [_like(domains, base / name) for name in ("aimx", "bare", "tmpfiles")]
+    # What was applied last was applied here, as it is anywhere but in a copy.
+    places[0].declare([first], DOMAINS)
+    places[0].command("apply", "--yes")
     for instance in places:
         instance.declare(mailboxes, DOMAINS)
     apply = Whole("aimx apply --yes", [AIMX, "apply", "--yes"], places[0].environment)

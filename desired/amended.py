@@ -130,10 +130,12 @@ def _between(file: str, above: int, before: bytes, after: bytes) -> _Edit | None
 
 
 def _tables_from(text: bytes, position: int) -> int | None:
-    """Where the line begins, if a table begins there or ended before; else where the mailbox does
-    that it is of."""
+    """Where the line begins, if nothing but remarks stands between it and a table, or the end;
+    else where the mailbox begins that it is of."""
     line = text.rfind(b"\n", 0, position) + 1
-    if line == len(text) or _HEADER.match(text, line):
+    remarks = _REMARKS.match(text, line)
+    table = remarks.end() if remarks else line
+    if table == len(text) or _HEADER.match(text, table):
         return line
     found = text.rfind(b"\n" + _MAILBOX, 0, position)
     return found + 1 if found >= 0 else None

@@ -43,6 +43,11 @@ def _ignored(step: Step) -> None:
     pass
 
 
+def gains_by_lanes(plan: Plan) -> bool:
+    """Whether several steps of it would be taken at a time."""
+    return sum(step.phase in _SIDE_BY_SIDE for step in plan.steps) > 1
+
+
 def apply(
     plan: Plan,
     hands: Hands,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 
-from aimx.controller.terms import Begun, Watched
-from reconcilers.apply import apply
+from aimx.controller.terms import UNWATCHED, Begun, Watched
+from reconcilers.apply import apply, gains_by_lanes
 from reconcilers.journal import Journal
 from reconcilers.lanes import Lanes, OneLane
 from reconcilers.plan import Plan
@@ -15,15 +15,15 @@ from reconcilers.step import Hands, Step
 
 def taken(plan: Plan, hands: Hands, journal: Journal, watched: Watched) -> tuple[Receipt, ...]:
     """Carry out a plan under the lock; gives the last receipt of each step."""
-    from reconcilers.host.threads import usual
-
     receipts, steps = [], len(plan.steps)
 
     def started(step: Step) -> None:
+        if watched.started is UNWATCHED.started:
+            return
         does = str(step.operation)
         watched.started(Begun(step.id, step.address, step.phase.name.lower(), does))
 
-    with _lanes(watched.parallelism or usual()) as lanes:
+    with _lanes(watched.parallelism if gains_by_lanes(plan) else 1) as lanes:
         for receipt in apply(plan, hands, journal, watched.stop, lanes, started):
             receipts.append(receipt)
             # A step that is taken back has a second receipt.
@@ -32,7 +32,11 @@ def taken(plan: Plan, hands: Hands, journal: Journal, watched: Watched) -> tuple
 
 
 def _lanes(number: int) -> AbstractContextManager[Lanes[Receipt]]:
-    """One is no thread beside this one, so that each run makes the same calls in one order."""
-    from reconcilers.host.threads import Threads
+    """As many as suit, for 0. One is no thread beside this one, so that each run makes the same
+    calls in one order."""
+    if number == 1:
+        return nullcontext(OneLane[Receipt]())
+    from reconcilers.host.threads import Threads, usual
 
-    return nullcontext(OneLane[Receipt]()) if number == 1 else Threads[Receipt](number)
+    lanes = number or usual()
+    return Threads[Receipt](lanes) if lanes > 1 else nullcontext(OneLane[Receipt]())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from aimx.controller.terms import UNWATCHED, Begun, Watched
-from aimx.doors.events import Tell, finished, started
+from aimx.doors.events import Tell, finished, started, unheard
 from reconcilers.receipt import Receipt
 
 
@@ -13,6 +13,9 @@ def followed(
     tell: Tell, parallelism: int = 0, stop: Callable[[], bool] = UNWATCHED.stop
 ) -> Watched:
     """Whoever applies tells each step."""
+
+    if tell is unheard:
+        return Watched(stop, parallelism=parallelism)
 
     def begun(step: Begun) -> None:
         tell(started(step))

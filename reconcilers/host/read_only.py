@@ -21,11 +21,13 @@ class ReadOnly:
 
     def __init__(self, host: Reading) -> None:
         self._seen = host
+        self._user: Account | None = None
         self._accounts: dict[str, Account | None] = {}
         self._names: dict[PurePosixPath, tuple[str, ...] | None] = {}
 
     def user(self) -> Account:
-        return self._seen.user()
+        self._user = self._user or self._seen.user()
+        return self._user
 
     def account(self, name: str) -> Account | None:
         if name not in self._accounts:

@@ -12,10 +12,15 @@ _NARROWEST = 20
 
 def wrapped(text: str, columns: int, indent: str, first: str | None = None) -> Iterator[str]:
     """The text in lines of at most so many columns, the later ones under the first."""
+    text, width = printable(text), max(columns, _NARROWEST)
+    beginning = indent if first is None else first
+    if text and len(beginning) + len(text) <= width and text == text.strip():
+        yield beginning + text  # Nearly all of thousands.
+        return
     yield from textwrap.wrap(
-        printable(text),
-        width=max(columns, _NARROWEST),
-        initial_indent=indent if first is None else first,
+        text,
+        width=width,
+        initial_indent=beginning,
         subsequent_indent=indent,
         break_on_hyphens=False,
     )

@@ -56,6 +56,10 @@ PLAIN = {
         TOP + "[smtp]\nmax_recipients = 7\n",
         TOP + MANY + "[smtp]\nmax_recipients = 7\n",
     ),
+    "added above a line that is empty": (
+        TOP + "\n# receiving\n[smtp]\nmax_recipients = 7\n",
+        TOP + MANY + "\n# receiving\n[smtp]\nmax_recipients = 7\n",
+    ),
     "given to another": (TOP + MANY, TOP + MANY.replace('"alice"', '"bob"', 1)),
     "taken out": (TOP + MANY, TOP + MANY.replace(box("agent7@a.com"), "")),
     "replaced": (TOP + MANY, TOP + MANY.replace(box("agent7@a.com"), box("x@b.com", "bob"))),
