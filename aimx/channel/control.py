@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Literal
 
 from aimx.channel.messages import Vocabulary
 from aimx.metrics.pages import Page
@@ -137,6 +138,16 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueWish:
+    """What somebody wants of the queue; of a message, if one is named. Answered by `Outcome`."""
+
+    number: int
+    does: Literal["list", "show", "hold", "release", "retry", "cancel"]
+    name: str  # Of a message; empty: of all.
+    uid: int | None  # Whose mailboxes' messages are meant where none is named; None: everybody's.
+
+
+@dataclass(frozen=True, slots=True)
 class Authored:
     """Who the message is from, and the mailbox of that address (None: there is none).
 
@@ -164,11 +175,11 @@ class Forbidden:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a submission: a code of the socket's protocol, or empty for success."""
+    """What became of a submission, or a wish: a code of the socket's protocol; empty: success."""
 
     number: int
     code: str
-    text: str  # The Message-ID, or the reason.
+    text: str  # The Message-ID or a document in JSON, or the reason.
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,5 +198,5 @@ _FROM_ALL = (Ready, Prepared, Refused, Committed, Measured)
 
 TO_INBOUND = Vocabulary(*_TO_ALL, Connection, Scrape)
 FROM_INBOUND = Vocabulary(*_FROM_ALL, Closed)
-TO_OUTBOUND = Vocabulary(*_TO_ALL, Submission, Permitted, Forbidden)
+TO_OUTBOUND = Vocabulary(*_TO_ALL, Submission, Permitted, Forbidden, QueueWish)
 FROM_OUTBOUND = Vocabulary(*_FROM_ALL, Authored, Attempted, Outcome)

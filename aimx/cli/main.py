@@ -64,6 +64,7 @@ COMMANDS: dict[str, Listed] = {
     "mailboxes": Listed("mailboxes", "list, create, show or delete mailboxes", "mailboxes"),
     "hooks": Listed("mailboxes", "list, create or delete the commands of mailboxes", "hooks"),
     "send": Listed("mail", "send a message from a mailbox of yours", "send"),
+    "queue": Listed("mail", "list, show and steer what waits to be sent", "queue"),
     "serve": Listed("server", "run the mail engine and watch the manifest", "serve"),
     "dkim-keygen": Listed("server", "make a DKIM key, or another in its place", "dkim_keygen"),
     "version": Listed("server", "print the version", "version"),

@@ -16,12 +16,14 @@ class Action(Enum):
     DOMAIN_CRUD = "change domains"
     SYSTEM = "administer this server"
     STATUS = "see the state of this server"
+    QUEUE = "see what waits to be sent"
+    STEER = "see and steer a message that waits"
 
 
 # What anybody may ask; the answer is filtered to what is theirs.
-_OPEN = frozenset({Action.STATUS})
+_OPEN = frozenset({Action.STATUS, Action.QUEUE})
 # What the owner of the mailbox at hand may do.
-_OWNERS = frozenset({Action.SEND_AS})
+_OWNERS = frozenset({Action.SEND_AS, Action.STEER})
 
 
 @dataclass(frozen=True, slots=True)

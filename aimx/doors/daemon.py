@@ -54,7 +54,7 @@ class Daemon:
         return await self._change(wish, about, uid, tell)
 
     async def status(self, wish: Wish, uid: int | None) -> dict[str, Any]:
-        self._check(wish)
+        self.check(wish)
         document = self.controller.state.document(daemon=True)
         document["settled"] = self.controller.is_settled
         if uid is not None:
@@ -76,11 +76,11 @@ class Daemon:
 
     async def _look(self, wish: Wish, about: About, uid: int = 0) -> Answer:
         """Beside whatever else is done."""
-        self._check(wish)
+        self.check(wish)
         return (await self.controller.look(self._wished(wish, about, uid))).answer
 
     async def _change(self, wish: Wish, about: About, uid: int, tell: Tell) -> Answer:
-        self._check(wish)
+        self.check(wish)
         wished, watched = self._wished(wish, about, uid), followed(tell, wish.parallelism)
         return (await self.controller.change(wished, watched)).answer
 
@@ -89,8 +89,7 @@ class Daemon:
         user = self.controller.instance.host.user()
         return Wished(wish, about, uid, user.name if uid == user.uid else "")
 
-    def _check(self, wish: Wish) -> None:
-        """Refuse a wish that is meant for another instance."""
+    def check(self, wish: Wish) -> None:
         instance = self.controller.instance
         roots = instance.roots
         ours = {

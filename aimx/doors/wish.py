@@ -107,6 +107,9 @@ class Answer:
 class Administration(Protocol):
     """Who plans and applies: the daemon's controller. Whoever asks for it is told each step."""
 
+    def check(self, wish: Wish) -> None:
+        """Refuse a wish that is meant for another instance, with a `FrameError`."""
+
     async def plan(self, wish: Wish) -> Answer:
         """Look, and change nothing."""
 

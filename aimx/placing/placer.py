@@ -91,7 +91,9 @@ class Placer:
 
     def serve(self) -> None:
         """Return when the control channel ends: after the batch, with everything saved."""
-        self._control.send(PLACER.encode(Ready()))
+        # A supervisor that died while this began is seen to be gone by the first turn.
+        with contextlib.suppress(ConnectionError):
+            self._control.send(PLACER.encode(Ready()))
         while self._turn():
             pass
         self._save()

@@ -16,6 +16,7 @@ from typing import Any
 
 import structlog
 
+from aimx.channel import trace
 from aimx.channel.control import (
     FROM_OUTBOUND,
     MOST_SUBMISSION,
@@ -26,6 +27,7 @@ from aimx.channel.control import (
     OutboundSecrets,
     Outcome,
     Permitted,
+    QueueWish,
     Submission,
 )
 from aimx.channel.packets import Channel, MalformedError, close_all
@@ -55,6 +57,7 @@ from aimx.processes.lazy import DNS
 from aimx.processes.post import Post, UnloadableError
 from aimx.processes.sent import Keeping
 from aimx.processes.start import Arrival, run, settle_in
+from aimx.processes.steering import Desk
 from aimx.processes.tenure import hold
 from aimx.snapshot import Route, Snapshot
 from desired.relay import Relay
@@ -63,7 +66,7 @@ from desired.relay import Relay
 _REHEARSAL = "AIMX_TEST_MAIL_DROP"
 # Seconds that a host has to answer a message that has left: where somebody waits for us to leave,
 # and where nobody does but whoever comes next.
-_ANSWERED, _LATE = 20.0, 5.0
+_ANSWERED, _LATE = 20.0, 2.0
 
 log = structlog.get_logger()
 
@@ -86,6 +89,7 @@ class Outbound:
         self._tally = Tally(_path(directory))
         self._queue = self._made(directory)
         self._keys = _keys(self._queue)
+        self._desk = Desk(self._queue, lambda: self._post.current.snapshot, self._permitted)
         self._serving: asyncio.Task[None] | None = None
         self._resolver = Asking()
         self._signers = Signers()
@@ -193,9 +197,14 @@ class Outbound:
         )
 
     def _heard(
-        self, message: Submission | Permitted | Forbidden, descriptors: tuple[int, ...]
+        self,
+        message: Submission | QueueWish | Permitted | Forbidden,
+        descriptors: tuple[int, ...],
     ) -> None:
         match message:
+            case QueueWish():
+                close_all(descriptors)
+                self._spawn(self._steer(message))
             case Submission():
                 self._begin(message, descriptors)
             case Permitted(number):
@@ -214,6 +223,24 @@ class Outbound:
         permission = self._permissions.pop(number, None)
         if permission is not None and not permission.done():
             permission.set_result(allowed)
+
+    async def _steer(self, wish: QueueWish) -> None:
+        try:
+            outcome = await self._desk.answer(wish)
+        except Exception:
+            mark = trace.fresh()
+            log.exception("the queue was not asked", trace=mark)
+            outcome = Outcome(wish.number, "IO", f"internal error; the log has it under {mark}")
+        finally:
+            self._permissions.pop(wish.number, None)
+        await self._post.say(outcome)
+
+    async def _permitted(self, number: int, author: str, owner: int | None) -> bool:
+        """Ask the supervisor, who knows who asks."""
+        permission = asyncio.get_running_loop().create_future()
+        self._permissions[number] = permission
+        await self._post.say(Authored(number, author, owner))
+        return bool(await permission)
 
     async def _submit(self, submission: Submission, content: bytes) -> None:
         """Read the author, wait for leave, send, and say what became of it."""
@@ -234,12 +261,10 @@ class Outbound:
         author = generation.sending.author(body)
         if isinstance(author, NotSent):
             return Outcome(number, author.code.value, author.reason)
-        permission = asyncio.get_running_loop().create_future()
-        self._permissions[number] = permission
         route = _route(generation.snapshot, author.address)
         owner = None if route is None else route.uid
-        await self._post.say(Authored(number, author.address, owner))
-        if not await permission or route is None:
+        allowed = await self._permitted(number, author.address, owner)
+        if not allowed or route is None:
             return Outcome(number, "MAILBOX", no_mailbox(author.address))
         html = content[submission.content_length :] if submission.html_length else None
         submitted = Submitted(body, html, submission.text_only, submission.trace)

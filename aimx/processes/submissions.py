@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import time
+from collections.abc import Sequence
+from enum import Enum, auto
 
 import structlog
 
 from aimx.channel import trace
-from aimx.channel.control import Authored, Forbidden, Outcome, Permitted, Submission
+from aimx.channel.control import (
+    Authored,
+    Forbidden,
+    Outcome,
+    Permitted,
+    QueueWish,
+    Submission,
+)
 from aimx.doors.socket.frames import Code
-from aimx.doors.socket.verbs import Accepted, Declined, Permission, Submitted
+from aimx.doors.socket.verbs import (
+    Accepted,
+    Declined,
+    Permission,
+    Steered,
+    Steering,
+    Submitted,
+)
 from aimx.metrics.table import SUBMISSIONS
 from aimx.processes.crew import Crew
 from aimx.processes.worker import Worker, WorkerGoneError
@@ -22,7 +39,18 @@ _GONE = Declined(
 )
 _ABSENT = Declined(Code.TEMP, "the outbound process is being restarted; nothing was sent")
 
+_STOPPED = Declined(
+    Code.TEMP, "the outbound process is being restarted; `aimx queue list` tells how it stands"
+)
+
 log = structlog.get_logger()
+
+
+class Absence(Enum):
+    """Why there is no answer."""
+
+    NOT_THERE = auto()  # It was not even asked.
+    GONE = auto()  # It died over it.
 
 
 class Submissions:
@@ -48,30 +76,55 @@ class Submissions:
         )
         return answer
 
+    async def steer(self, steering: Steering, permission: Permission) -> Steered | Declined:
+        """Ask the queue. Nothing was done where the process died over it, or it will say so."""
+        wish = QueueWish(next(self._numbers), steering.does, steering.name, steering.uid)
+        match await self._asked(wish, (), permission, trace.fresh()):
+            case Outcome(code="", text=document):
+                return Steered(json.loads(document))
+            case Outcome(code=code, text=reason):
+                return Declined(Code(code), reason)
+            case _:
+                return _STOPPED
+
     async def _answered(
         self, submitted: Submitted, permission: Permission, reference: str
     ) -> Accepted | Declined:
+        message = Submission(
+            next(self._numbers),
+            submitted.content_length,
+            submitted.html_length,
+            submitted.text_only,
+            submitted.uid,
+            submitted.idempotency_key,
+            reference,
+        )
+        match await self._asked(message, (submitted.content,), permission, reference):
+            case Outcome(code="", text=message_id):
+                return Accepted(message_id)
+            case Outcome(code=code, text=reason):
+                return Declined(Code(code), reason)
+            case absence:
+                return _GONE if absence is Absence.GONE else _ABSENT
+
+    async def _asked(
+        self,
+        message: Submission | QueueWish,
+        descriptors: Sequence[int],
+        permission: Permission,
+        reference: str,
+    ) -> Outcome | Absence:
         workers = self._crew.of("outbound")
         if not workers:
-            return _ABSENT
-        number = next(self._numbers)
-        news = self._waiting[number] = asyncio.Queue()
+            return Absence.NOT_THERE
+        news = self._waiting[message.number] = asyncio.Queue()
         try:
-            message = Submission(
-                number,
-                submitted.content_length,
-                submitted.html_length,
-                submitted.text_only,
-                submitted.uid,
-                submitted.idempotency_key,
-                reference,
-            )
-            await workers[0].tell(message, (submitted.content,))
-            return await self._followed(workers[0], message, news, permission)
+            await workers[0].tell(message, descriptors)
+            return await self._followed(workers[0], reference, news, permission)
         except WorkerGoneError:
-            return _GONE
+            return Absence.GONE
         finally:
-            del self._waiting[number]
+            del self._waiting[message.number]
 
     def heard(self, message: Authored | Outcome) -> None:
         if (news := self._waiting.get(message.number)) is not None:
@@ -85,22 +138,17 @@ class Submissions:
     async def _followed(
         self,
         outbound: Worker,
-        submission: Submission,
+        reference: str,
         news: asyncio.Queue[Authored | Outcome | None],
         permission: Permission,
-    ) -> Accepted | Declined:
-        number = submission.number
+    ) -> Outcome | Absence:
         while True:
             match await news.get():
-                case Authored(author=author, owner=owner):
+                case Authored(number=number, author=author, owner=owner):
                     allowed = permission(owner)
-                    log.info(
-                        "submission read", trace=submission.trace, author=author, allowed=allowed
-                    )
+                    log.info("submission read", trace=reference, author=author, allowed=allowed)
                     await outbound.tell(Permitted(number) if allowed else Forbidden(number))
-                case Outcome(code="", text=message_id):
-                    return Accepted(message_id)
-                case Outcome(code=code, text=reason):
-                    return Declined(Code(code), reason)
+                case Outcome() as outcome:
+                    return outcome
                 case None:
-                    return _GONE
+                    return Absence.GONE

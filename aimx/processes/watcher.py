@@ -18,7 +18,7 @@ from aimx.controller.probe import probe
 from aimx.controller.state import State
 from aimx.doors.exits import Exit
 from aimx.doors.socket.frames import Code
-from aimx.doors.socket.verbs import Declined, Permission, Submitted
+from aimx.doors.socket.verbs import Declined, Permission, Steering, Submitted
 from aimx.processes.attending import Watchman, attend
 from aimx.processes.notify import service
 from aimx.processes.opening import opened, run, signals
@@ -69,6 +69,9 @@ class Unsent:
 
     async def submit(self, submitted: Submitted, permission: Permission) -> Declined:
         return Declined(Code.TEMP, "no mail engine runs here (`aimx watch`), so nothing is sent")
+
+    async def steer(self, steering: Steering, permission: Permission) -> Declined:
+        return Declined(Code.TEMP, "no mail engine runs here (`aimx watch`), so nothing is tried")
 
 
 async def _watch(roots: Mapping[str, str], *, may_move: bool) -> Exit:

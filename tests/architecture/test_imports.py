@@ -41,6 +41,7 @@ THIN = {
     "aimx.cli.plan",
     "aimx.cli.progress",
     "aimx.cli.publish",
+    "aimx.cli.queue",
     "aimx.cli.resume",
     "aimx.cli.rollback",
     "aimx.cli.roots",
@@ -94,7 +95,7 @@ def imported(modules: str, arguments: list[str]) -> set[str]:
             "aimx.cli.plan, aimx.cli.apply, aimx.cli.status, aimx.cli.send, aimx.cli.diff,"
             " aimx.cli.explain, aimx.cli.graph, aimx.cli.history, aimx.cli.tombstones,"
             " aimx.cli.rollback, aimx.cli.suspend, aimx.cli.resume, aimx.cli.approve,"
-            " aimx.cli.domains, aimx.cli.mailboxes, aimx.cli.hooks",
+            " aimx.cli.domains, aimx.cli.mailboxes, aimx.cli.hooks, aimx.cli.queue",
             ["status", "--help"],
             id="commands-that-ask-the-daemon",
         ),

@@ -18,6 +18,11 @@ BOB = Caller(uid=1001, gid=1001, pid=3)
         pytest.param(BOB, Action.SEND_AS, 1000, False, id="nobody-sends-as-another"),
         pytest.param(BOB, Action.SEND_AS, None, False, id="nobody-sends-as-no-mailbox"),
         pytest.param(ROOT, Action.SEND_AS, 1000, True, id="root-passes"),
+        pytest.param(ALICE, Action.STEER, 1000, True, id="an-owner-steers-what-waits"),
+        pytest.param(BOB, Action.STEER, 1000, False, id="nobody-steers-anothers-mail"),
+        pytest.param(BOB, Action.STEER, None, False, id="nobody-steers-no-mail"),
+        pytest.param(ROOT, Action.STEER, None, True, id="root-steers"),
+        pytest.param(BOB, Action.QUEUE, None, True, id="anybody-may-ask-for-the-queue"),
         pytest.param(BOB, Action.STATUS, None, True, id="anybody-may-ask-for-the-state"),
     ],
 )

@@ -1,13 +1,15 @@
 """What a verb does before anybody else is asked."""
 
 import asyncio
+from dataclasses import dataclass, field
 
 import pytest
 
 from aimx.doors.authorize import Caller
 from aimx.doors.socket import frames
 from aimx.doors.socket.frames import Code, FrameError
-from aimx.doors.socket.verbs import Verbs
+from aimx.doors.socket.verbs import Declined, Permission, Steered, Steering, Verbs
+from aimx.doors.wish import Wish
 
 
 class Nobody:
@@ -38,6 +40,88 @@ ADMINISTRATIVE = (
 @pytest.mark.parametrize("header", [b"", b"Manifest: /etc/shadow\n", b"Format: nonsense\n"])
 def test_who_may_not_administer_learns_nothing_else(verb, header):
     assert answer(b"AIMX/1 " + verb + b"\n" + header) == frames.error(Code.EACCES, "not authorized")
+
+
+class Elsewhere:
+    """An administration that serves other directories, and is asked nothing else."""
+
+    def check(self, wish: Wish) -> None:
+        raise FrameError(Code.ECONFLICT, "this daemon's data-dir is /b")
+
+
+@dataclass
+class Queue:
+    """The outbound side, with one message of a mailbox of uid 1000."""
+
+    asked: list[Steering] = field(default_factory=list)
+
+    async def steer(self, steering: Steering, permission: Permission) -> Steered | Declined:
+        self.asked.append(steering)
+        if steering.name and not permission(1000 if steering.name == "1f" else None):
+            return Declined(Code.ENOENT, f"message '{steering.name}' does not exist")
+        return Steered({"messages": []})
+
+
+class Here(Elsewhere):
+    def check(self, wish: Wish) -> None:
+        pass
+
+
+def queue(head: bytes, *, uid: int = 1000, administration: object = None) -> tuple[bytes, Queue]:
+    outbound = Queue()
+    verbs = Verbs(
+        administrator=0,
+        version="1",
+        administration=administration or Here(),
+        submission=outbound,
+    )
+    request = frames.parse(b"".join((b"AIMX/1 QUEUE\n", head)).split(b"\n"))
+    return asyncio.run(verbs.answer(request, Caller(uid, uid, 1), -1)), outbound
+
+
+@pytest.mark.parametrize(
+    ("uid", "head", "asked"),
+    [
+        pytest.param(0, b"Do: list", Steering("list", "", None), id="root-sees-all"),
+        pytest.param(1000, b"Do: list", Steering("list", "", 1000), id="others-see-theirs"),
+        pytest.param(1000, b"Do: retry", Steering("retry", "", 1000), id="others-move-theirs"),
+        pytest.param(1000, b"Do: hold\nName: 1f", Steering("hold", "1f", 1000), id="one"),
+    ],
+)
+def test_the_queue_is_asked_for_what_is_the_callers(uid, head, asked):
+    reply, outbound = queue(head, uid=uid)
+
+    assert reply == frames.ok_json({"messages": []})
+    assert outbound.asked == [asked]
+
+
+@pytest.mark.parametrize("does", [b"show", b"hold", b"release", b"retry", b"cancel"])
+def test_a_message_of_somebody_else_is_answered_as_one_that_is_not_there(does):
+    foreign, _ = queue(b"Do: %s\nName: 1f" % does, uid=1001)
+    missing, _ = queue(b"Do: %s\nName: 2e" % does, uid=1001)
+
+    assert foreign.replace(b"1f", b"2e") == missing
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        *(b"Do: list\nName: 1f", b"Do: show", b"Do: hold", b"Do: release", b"Do: cancel"),
+        b"Do: flush",
+    ],
+)
+def test_a_wish_that_makes_no_sense_is_malformed(head):
+    with pytest.raises(FrameError, match="do must be list or retry, or show") as refused:
+        queue(head)
+
+    assert refused.value.code is Code.MALFORMED
+
+
+def test_the_queue_of_another_instance_is_not_asked():
+    with pytest.raises(FrameError) as refused:
+        queue(b"Do: list\nData-Dir: /a", administration=Elsewhere())
+
+    assert refused.value.code is Code.ECONFLICT
 
 
 def test_anybody_may_ask_for_the_version():

@@ -134,6 +134,21 @@ def replies(channel: Channel, count: int) -> list[Reply]:
     return found
 
 
+def test_a_placer_whose_supervisor_dies_while_it_begins_leaves_quietly(bare, begin, capfd):
+    holder = os.open(bare.placing, os.O_RDONLY | os.O_DIRECTORY)
+    lock = os.open("lock", os.O_RDWR | os.O_CREAT, dir_fd=holder)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    running = begin()
+    until(lambda: "waiting for the last one to leave" in capfd.readouterr().err)
+
+    running.control.close()
+    os.close(lock)
+
+    assert running.process.wait() == 0
+    assert "Traceback" not in capfd.readouterr().err
+    os.close(holder)
+
+
 def test_what_waits_is_placed_and_answered(bare, placer):
     channel = placer.admit()
     for number in range(100):

@@ -74,6 +74,7 @@ VERBS: Mapping[str, Shape] = {
         optional=_names("text-only", "html-body-length", "idempotency-key"),
         body=True,
     ),
+    "QUEUE": Shape(required=_names("do"), optional=ROOTS | _names("name")),
     "VERSION": Shape(bare=True),
     "STATUS": Shape(optional=ROOTS | VIEW | _names("every", "brief")),
     "PLAN": Shape(optional=ROOTS | VIEW | _names("purge", "amend", "replace")),

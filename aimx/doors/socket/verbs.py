@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import structlog
 
@@ -49,6 +49,22 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
+class Steering:
+    """What is wanted of the queue, or of one message in it."""
+
+    does: Literal["list", "show", "hold", "release", "retry", "cancel"]
+    name: str  # Of the message; empty: all of the caller's.
+    uid: int | None  # Of the caller; None: an administrator, whose everybody's are.
+
+
+@dataclass(frozen=True, slots=True)
+class Steered:
+    """It was done; what there is to tell."""
+
+    document: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Declined:
     """The message is not sent, and the code that says whose fault it is."""
 
@@ -69,6 +85,9 @@ class Submission(Protocol):
     async def submit(self, submitted: Submitted, permission: Permission) -> Accepted | Declined:
         """Send a message if its author's mailbox may be used."""
 
+    async def steer(self, steering: Steering, permission: Permission) -> Steered | Declined:
+        """Do it, if the mailbox that a named message is from is the caller's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verbs:
@@ -87,6 +106,8 @@ class Verbs:
                 return frames.ok_json({"tag": self.version})
             case "SEND":
                 return await self._send(request, caller, body)
+            case "QUEUE":
+                return await self._queue(request, caller)
             case "STATUS":
                 return await self._status(request, caller)
             case _:
@@ -150,6 +171,21 @@ class Verbs:
             case Declined(code, reason):
                 return frames.error(code, reason)
 
+    async def _queue(self, request: Request, caller: Caller) -> bytes:
+        self._permits(request, caller, Action.QUEUE)
+        self.administration.check(_wish(request))
+        is_administrator = caller.uid in (0, self.administrator)
+        steering = _steering(request, None if is_administrator else caller.uid)
+
+        def permission(owner: int | None) -> bool:
+            return self._permits(request, caller, Action.STEER, owner)
+
+        match await self.submission.steer(steering, permission):
+            case Steered(document):
+                return frames.ok_json(document)
+            case Declined(code, reason):
+                return frames.error(code, reason)
+
     def _permits(
         self, request: Request, caller: Caller, action: Action, owner: int | None = None
     ) -> bool:
@@ -195,6 +231,21 @@ def _listing(request: Request) -> Question:
     if of not in LISTED:
         raise frames.malformed(f"of must be one of {', '.join(LISTED)}")
     return Question("LIST", address, of)
+
+
+def _steering(request: Request, uid: int | None) -> Steering:
+    does, name = request.headers["do"], request.headers.get("name", "")
+    match does:
+        case "list" if not name:
+            return Steering(does, "", uid)
+        case "retry":
+            return Steering(does, name, uid)
+        case "show" | "hold" | "release" | "cancel" if name:
+            return Steering(does, name, uid)
+        case _:
+            raise frames.malformed(
+                "do must be list or retry, or show, hold, release, retry or cancel with a name"
+            )
 
 
 def _errand(request: Request) -> Errand:

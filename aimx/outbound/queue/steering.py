@@ -34,6 +34,15 @@ class Steering:
         with self._database.reading() as connection:
             return rows.messages(connection, authors, most)
 
+    def count(self, authors: Collection[str] | None) -> int:
+        """How many there are of those."""
+        with self._database.reading() as connection:
+            named = json.dumps(authors and list(authors))
+            found = connection.execute(
+                f"SELECT count(*) FROM messages WHERE {rows.of(authors)}", (named,)
+            )
+            return int(found.fetchone()[0])
+
     def hold(self, name: str, now: float) -> Message | None:
         """Let it wait until it is released. Content that is leaving is not called back."""
         return self._halted(name, Halt.HELD, now)

@@ -64,6 +64,11 @@ def shown(message: Message, events: Iterable[Event]) -> dict[str, Any]:
     }
 
 
+def retried(number: int) -> dict[str, Any]:
+    """How many messages are tried now."""
+    return {"format": "aimx.retried", "format_version": VERSION, "messages": number}
+
+
 def state(recipients: Iterable[Recipient]) -> State:
     found = {each.state for each in recipients}
     return next(each for each in _ORDER if each in found)

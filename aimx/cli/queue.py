@@ -1,0 +1,146 @@
+"""`aimx queue`: what waits to be sent, and what a person wants of it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from aimx.cli import roots, terminal
+from aimx.cli.parsing import Nested, name
+from aimx.doors.exits import Exit
+from aimx.doors.refusal import refused
+from aimx.doors.socket import client
+
+_NO_DAEMON = (
+    "aimx queue: no daemon runs here, and the queue is its own; start `aimx serve`: what waits"
+    " goes on by itself"
+)
+_DONE = {
+    "hold": "Held; `aimx queue release {id}` lets it go on.",
+    "release": "It goes on.",
+    "retry": "It is tried now.",
+    "cancel": "It is tried no more. Whoever has it keeps it.",
+}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    does = Nested.of(parser)
+    listing = does.parser("list", "list the messages that wait, or that nobody knows the fate of")
+    listing.add_argument("--json", action="store_true", help="the same as data")
+    for what, summary in (
+        ("show", "show a message, its recipients, and what was tried"),
+        ("hold", "let a message wait until it is released"),
+        ("release", "let a message that is held go on"),
+        ("retry", "try a message now, also one that its host may have already"),
+        ("cancel", "try a message no more"),
+    ):
+        one = does.parser(what, summary)
+        one.add_argument(
+            "id",
+            metavar="ID",
+            type=name,
+            nargs="?" if what == "retry" else None,
+            help="of a message",
+        )
+        if what == "retry":
+            one.add_argument("--all", action="store_true", help="all that wait for their time")
+        one.add_argument("--json", action="store_true", help="the message as data")
+        one.set_defaults(usage=one.error)
+
+
+def run(options: argparse.Namespace) -> int:
+    asked: str | None = getattr(options, "id", None)
+    if options.does == "retry" and (asked is None) != options.all:
+        options.usage("it takes the ID of a message, or --all")
+    headers = {"Do": options.does, **({"Name": asked} if asked else {})}
+    chosen = roots.chosen(options)
+    headers |= {each.title(): path for each, path in chosen.items()}
+    try:
+        reply = client.call(os.path.join(chosen["runtime-dir"], "aimx.sock"), "QUEUE", headers)
+    except client.UnreachableError:
+        return _refused(options, Exit.NO_DAEMON, _NO_DAEMON)
+    except client.ReplyError as cause:
+        return _refused(options, Exit.ERROR, f"aimx queue: {cause}")
+    if isinstance(reply, client.Err):
+        return _refused(options, Exit.ERROR, f"aimx queue: {reply.reason} [{reply.code}]")
+    terminal.say(_output(options, reply.document))
+    return Exit.DONE
+
+
+def _refused(options: argparse.Namespace, code: Exit, message: str) -> int:
+    answer = refused(code, message, "json" if options.json else "text")
+    (terminal.say if options.json else terminal.tell)(answer.output)
+    return answer.exit
+
+
+def _output(options: argparse.Namespace, document: Mapping[str, Any]) -> str:
+    if options.json:
+        return json.dumps(document, indent=2, ensure_ascii=False)
+    if options.does == "list":
+        return "\n".join(_listed(document))
+    if "recipients" not in document:
+        number = document["messages"]
+        return f"{number} message{'' if number == 1 else 's'} tried now."
+    if options.does == "show":
+        return "\n".join(_shown(document))
+    return f"{_line(document)}\n{_DONE[options.does].format(id=document['id'])}"
+
+
+def _listed(document: Mapping[str, Any]) -> Iterator[str]:
+    if not document["messages"]:
+        yield "Nothing waits to be sent."
+    for message in document["messages"]:
+        more = message["recipients"] - 1
+        to = f"{message['to']}{f' and {more} more' if more else ''}"
+        yield _cut(f"{_line(message)}  {message['from']} to {to}")
+        told = [f"next attempt {message['next_attempt_at']}"] if message["next_attempt_at"] else []
+        told += [message["reason"]] if message["reason"] else []
+        if told:
+            yield _cut(f"    {': '.join(told)}")
+    if document["more"]:
+        yield f"... and {document['more']} more."
+
+
+def _shown(document: Mapping[str, Any]) -> Iterator[str]:
+    yield _line(document)
+    for title, key in (
+        ("from", "from"),
+        ("subject", "subject"),
+        ("message-id", "message_id"),
+        ("queued", "queued_at"),
+        ("done", "closed_at"),
+        ("sent copy", "sent_copy"),
+    ):
+        if document[key]:
+            yield _cut(f"  {title:<11}{document[key]}")
+    yield "recipients:"
+    for each in document["recipients"]:
+        attempts = each["attempts"]
+        tried = f", {attempts} attempt{'' if attempts == 1 else 's'}" if attempts else ""
+        due = f", next {each['next_attempt_at']}" if each["next_attempt_at"] else ""
+        yield _plain(f"  {each['address']}: {each['state']}{tried}{due}")
+        if each["told"]:
+            yield _plain(f"    {each['told']}")
+    if document["history"]:
+        yield "history:"
+    for event in document["history"]:
+        place = f" ({event['destination']})" if event["destination"] else ""
+        yield _plain(f"  {event['at']} {event['status']}{place}: {event['details']}")
+
+
+def _line(message: Mapping[str, Any]) -> str:
+    return f"{message['id']}  {message['state']:<9}"
+
+
+def _cut(text: str) -> str:
+    plain, columns = _plain(text), terminal.columns()
+    fits = len(plain) <= columns or not terminal.is_terminal()
+    return plain if fits else f"{plain[: columns - 1]}…"
+
+
+def _plain(text: str) -> str:
+    """What hosts and authors said, on one line that no terminal obeys."""
+    return "".join(each if each.isprintable() else "?" for each in text).rstrip()
