@@ -27,7 +27,7 @@ from aimx.placing.descriptors import Rule
 from aimx.placing.disk import Disk, Flushing
 from aimx.placing.drafts import Desk, has_unnamed_files, sweep
 from aimx.placing.mailboxes import Mailboxes
-from aimx.placing.rows import NAME, Rows
+from aimx.placing.rows import NAME, Rows, RowsError
 from aimx.placing.settle import settle
 from aimx.placing.spool import Spool
 
@@ -133,7 +133,8 @@ def _all(base: Path, way: Way) -> int:
         print("inodes", json.dumps(inodes(base)), flush=True)
         for name in REWRITTEN:
             _said(placer.rewrite(name))
-        placer.rows.save(NOW)
+        with suppress(RowsError):  # As the placer's loop does.
+            placer.rows.save(NOW)
         leaving.pop_all()  # Neither is a killed one tidy.
     return 0
 

@@ -75,6 +75,39 @@ def test_no_other_end_is_taken_in_however_it_is_cut(end: bytes, serve):
 
 
 @pytest.mark.parametrize("end", NO_ENDS.values(), ids=NO_ENDS)
+def test_no_other_end_is_taken_in_within_tls(end: bytes, serve, client_context):
+    async def run() -> None:
+        async with serve() as server:
+            async with server.client() as client:
+                assert await client.ask(b"STARTTLS") == "220 2.0.0 Ready to start TLS"
+                await client.encrypt(client_context)
+                await client.begin()
+                client.say(b"Subject: a\r\n\r\ntext" + end + SMUGGLED + b"QUIT\r\n")
+                assert await client.rest() == [MALFORMED]
+            assert server.received == []
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("end", NO_ENDS.values(), ids=NO_ENDS)
+def test_no_other_end_is_taken_in_where_commands_and_content_come_at_once(end: bytes, serve):
+    commands = b"HELO c.example\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<info@example.com>\r\n"
+
+    async def run() -> None:
+        async with serve() as server:
+            async with server.client() as client:
+                client.say(commands + b"DATA\r\ntext" + end + SMUGGLED + b"QUIT\r\n")
+                replies = await client.rest()
+                assert replies[-2:] == [
+                    "354 Start mail input; end with <CRLF>.<CRLF>",
+                    MALFORMED,
+                ]
+            assert server.received == []
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("end", NO_ENDS.values(), ids=NO_ENDS)
 def test_a_message_that_is_drained_is_no_cover(end: bytes, serve):
     async def run() -> None:
         async with serve() as server:
