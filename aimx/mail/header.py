@@ -17,7 +17,7 @@ LIMIT = 256 * 1024  # Octets of a header that are read.
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
 _FOLD = re.compile(rb"\n(?=[ \t])")
 # Some agents leave a line of the mbox format on top.
-_FIRST_FIELD = re.compile(rb"(?:From [^\n:]*[^\n]*\n)?[!-9;-~]+[ \t]*:")
+_FIRST_FIELD = re.compile(rb"(?:From [^\n]*\n)?[!-9;-~]+[ \t]*:")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from html_to_markdown import ConversionError, ConversionOptions, convert
 
+from aimx.mail import hidden
+
 # Characters of a message that are converted, at 0.1 to 0.7 microseconds each. Hostile HTML costs
 # more, and more than in proportion; half a second at most with this.
 LIMIT = 256 * 1024
@@ -29,7 +31,7 @@ def markdown(html: str, limit: int = LIMIT) -> Converted:
     if not limit:
         return Converted("", complete=False)
     try:
-        result = convert(html[:limit], _OPTIONS)
+        result = convert(hidden.marked(html[:limit]), _OPTIONS)
     except ConversionError:
         return Converted(html[:limit], complete=False)
     if result.warnings:
