@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import ssl
@@ -17,6 +18,9 @@ from aimx.outbound.sessions import Sessions
 
 # RFC 5321 4.5.3.2.6: who gives up earlier on the reply to the final dot delivers twice.
 FINAL_DOT_SECONDS = 600.0
+# Of a hundred recipients each may take a host as long as it is given for one reply, and it is not
+# given a hundred times as long: so many of the slowest replies are waited for before the content.
+MOST_REPLIES = 5
 _CLOSING = 421  # RFC 5321 3.8: the host ends the session, whatever it was asked.
 _LONGEST_REPLY = 300  # Characters of it that are told on.
 # ValueError: what a host says of itself may be beyond what the library reads.
@@ -77,10 +81,12 @@ async def _within(
     was_kept, has_left = session.messages > 0, False
     outcomes: dict[str, Outcome] = {}
     try:
-        await _begin(session, outgoing)
-        accepted = await _accepted(session, outgoing, recipients, outcomes)
+        async with asyncio.timeout(MOST_REPLIES * session.manners.timeout):
+            await _begin(session, outgoing)
+            accepted = await _accepted(session, outgoing, recipients, outcomes)
+            if accepted:
+                await _invited(session.smtp)
         if accepted:
-            await _invited(session.smtp)
             await outgoing.witness.leaving(accepted)
             has_left = True
             told = dict.fromkeys(accepted, await _content(session, data))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -16,6 +17,8 @@ from aimx.verify.resolver import NoAnswer, Resolver
 
 # A host may have a thousand addresses, and somebody waits for the outcome.
 MOST_PEERS = 10
+# Times as long as one reply may take: after that no other address is tried.
+PATIENCE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +38,13 @@ class Caller:
         `unreached` begins the reason where no host has said anything for good.
         """
         progress = _Progress(unreached, recipients)
-        tried = 0
+        tried, late = 0, _now() + PATIENCE * self.manners.timeout
         async for peer in self._peers(hosts, progress):
             progress.note(
                 await offer(peer, outgoing, progress.pending, self.manners, self.sessions)
             )
             tried += 1
-            if tried == MOST_PEERS or not progress.pending:
+            if tried == MOST_PEERS or not progress.pending or _now() > late:
                 break
         return progress.outcomes
 
@@ -56,6 +59,10 @@ class Caller:
 
     async def _addresses(self, host: str) -> tuple[str, ...] | Nowhere | NoAnswer:
         return await addresses(self.resolver, host, ipv6=self.ipv6)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _is_address(host: str) -> bool:

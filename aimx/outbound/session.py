@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from aiosmtplib import SMTP, SMTPException, SMTPHeloError, SMTPResponseException
 
 _QUIT_SECONDS = 5.0
+_MOST_REPLIES = 3  # As slow as a host may be; to greeting, EHLO twice, STARTTLS and AUTH.
 
 
 def opportunistic() -> ssl.SSLContext:
@@ -93,11 +94,12 @@ async def met(peer: Peer, manners: Manners) -> Session:
         start_tls=False,  # We do it ourselves, to tell what became of it.
         sock=await _socket(peer.address, manners),
     )
-    await smtp.connect()
     try:
-        tls = await _secured(smtp, manners)
-        if manners.credentials is not None:
-            await _introduced(smtp, manners.credentials)
+        async with asyncio.timeout(_MOST_REPLIES * manners.timeout):
+            await smtp.connect()
+            tls = await _secured(smtp, manners)
+            if manners.credentials is not None:
+                await _introduced(smtp, manners.credentials)
     except BaseException:
         smtp.close()
         raise

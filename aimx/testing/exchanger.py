@@ -11,6 +11,7 @@ script goes by command; each answer is used once, in order, and after the last o
     {"CONNECT": ["421 4.3.2 Too busy"]}              what it says to a connection
     {"END": [DISCONNECT]}, {"DATA": [DISCONNECT]}    it hangs up instead of answering
     {"CONNECT": [SILENCE]}                           it never says a word, as a slow banner does
+    {"RCPT": ["AFTER 2.5 250 OK"]}                   it takes its time, in seconds
     {"STARTTLS": [GARBLED]}                          it agrees to TLS, and then speaks nonsense
     {"AUTH": ["535 5.7.8 Who are you?"]}             with "AUTH PLAIN" among the extensions
 
@@ -53,6 +54,7 @@ OK = "OK"  # As without a script.
 DISCONNECT = "DISCONNECT"
 SILENCE = "SILENCE"
 GARBLED = "GARBLED"
+_AFTER = "AFTER "
 
 _USUAL = {
     "CONNECT": "220 exchanger.test ESMTP",
@@ -250,6 +252,9 @@ class _Session:
             case "SILENCE":
                 await self._reader.read()  # Until the client gives up.
                 raise _Gone
+            case _ if answer.startswith(_AFTER):
+                seconds, _, answer = answer.removeprefix(_AFTER).partition(" ")
+                await asyncio.sleep(float(seconds))
             case "GARBLED":
                 self._writer.write(b"220 Ready\r\n")
                 await self._reader.read(1)

@@ -186,6 +186,35 @@ def test_a_host_that_falls_silent_is_left_after_the_timeout(command: str, unreac
     )
 
 
+def test_a_host_that_answers_each_of_many_recipients_late_is_left() -> None:
+    many = to(*(f"{number}@c.example" for number in range(100)))
+    exchanger = Exchanger({"RCPT": repeat("AFTER 0.04 250 OK")})
+
+    attempt = delivered(exchanger, many, timeout=0.1)
+
+    late = Deferred("All MX servers for c.example unreachable: mx.c.example: timed out")
+    assert set(attempt.outcomes.values()) == {late}
+    assert exchanger.received == []
+    assert sum(command.startswith("RCPT") for command in exchanger.commands) < 100
+
+
+def test_a_host_that_takes_its_time_is_waited_for() -> None:
+    slowly = ["AFTER 0.02 250 OK"]
+    exchanger = Exchanger({"CONNECT": ["AFTER 0.02 220 x"], "MAIL": slowly, "RCPT": slowly})
+
+    attempt = delivered(exchanger)
+
+    assert isinstance(attempt.outcomes["bob@c.example"], Delivered)
+
+
+def test_when_much_time_is_gone_no_other_address_is_tried() -> None:
+    outcome = delivered(Exchanger(), to("bob@many.example"), timeout=0.0).outcomes
+
+    assert outcome["bob@many.example"] == Deferred(
+        "All MX servers for many.example unreachable: many.example: timed out", unreached=True
+    )
+
+
 @pytest.mark.parametrize("answer", [DISCONNECT, "nonsense"])
 def test_a_message_that_may_have_been_taken_goes_to_no_other_host(answer: str) -> None:
     async def run() -> tuple[Attempt, int]:
