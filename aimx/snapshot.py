@@ -180,6 +180,11 @@ class Snapshot:
         return "\n".join(map(_JSON.encode, (told, *routes))).encode()
 
     @classmethod
+    def without_routes(cls, raw: bytes) -> Snapshot:
+        """All but the routes, for who only hands it on: the first line, however many follow."""
+        return cls.from_bytes(raw.partition(b"\n")[0])
+
+    @classmethod
     def from_bytes(cls, raw: bytes) -> Snapshot:
         """The inverse of `to_bytes`; for bytes that our own supervisor made."""
         head, *routes = raw.decode().split("\n")

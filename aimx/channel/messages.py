@@ -9,13 +9,14 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from enum import StrEnum
-from types import NoneType, UnionType
+from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from aimx.channel.packets import MalformedError
 
 _TAG = "message"
 _PLAIN = (str, int, float, bool, NoneType)
+_NO_NAMES: Mapping[str, Any] = MappingProxyType({})
 
 
 class Vocabulary:
@@ -26,8 +27,11 @@ class Vocabulary:
     here, at import, and not in a running engine.
     """
 
-    def __init__(self, *messages: type) -> None:
-        self._readers = {message.__name__: _dataclass_reader(message) for message in messages}
+    def __init__(self, *messages: type, names: Mapping[str, Any] = _NO_NAMES) -> None:
+        """`names`: types that a message's module itself does not import."""
+        self._readers = {
+            message.__name__: _dataclass_reader(message, names) for message in messages
+        }
 
     def encode(self, message: object) -> bytes:
         """The payload; a message of another vocabulary is a `TypeError`."""
@@ -62,7 +66,7 @@ def _no_constant(name: str) -> Any:
     raise MalformedError(f"a control message holds {name}")
 
 
-def _reader(kind: Any) -> _Reader:
+def _reader(kind: Any, names: Mapping[str, Any]) -> _Reader:
     """What turns a decoded JSON value into a field of this type."""
     origin, arguments = get_origin(kind), get_args(kind)
     if kind in _PLAIN:
@@ -70,14 +74,14 @@ def _reader(kind: Any) -> _Reader:
     if origin is Literal:
         return _member_reader(arguments)
     if origin in (Union, UnionType):
-        return _union_reader(arguments)
+        return _union_reader(arguments, names)
     if origin is tuple and arguments[1:] == (...,):
-        return _tuple_reader(arguments[0])
+        return _tuple_reader(arguments[0], names)
     if origin is Mapping and arguments[0] is str:
-        return _mapping_reader(arguments[1])
+        return _mapping_reader(arguments[1], names)
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return _enum_reader(kind)
-    return _dataclass_reader(kind)
+    return _dataclass_reader(kind, names)
 
 
 def _plain_reader(kind: type) -> _Reader:
@@ -107,8 +111,8 @@ def _enum_reader(kind: type[StrEnum]) -> _Reader:
     return lambda value: kind(known(value))
 
 
-def _union_reader(kinds: tuple[Any, ...]) -> _Reader:
-    readers = [_reader(kind) for kind in kinds]
+def _union_reader(kinds: tuple[Any, ...], names: Mapping[str, Any]) -> _Reader:
+    readers = [_reader(kind, names) for kind in kinds]
 
     def read(value: Any) -> Any:
         for reader in readers:
@@ -121,8 +125,8 @@ def _union_reader(kinds: tuple[Any, ...]) -> _Reader:
     return read
 
 
-def _tuple_reader(kind: Any) -> _Reader:
-    item = _reader(kind)
+def _tuple_reader(kind: Any, names: Mapping[str, Any]) -> _Reader:
+    item = _reader(kind, names)
 
     def read(value: Any) -> Any:
         if type(value) is not list:
@@ -132,8 +136,8 @@ def _tuple_reader(kind: Any) -> _Reader:
     return read
 
 
-def _mapping_reader(kind: Any) -> _Reader:
-    item = _reader(kind)
+def _mapping_reader(kind: Any, names: Mapping[str, Any]) -> _Reader:
+    item = _reader(kind, names)
 
     def read(value: Any) -> Any:
         if type(value) is not dict:
@@ -143,11 +147,11 @@ def _mapping_reader(kind: Any) -> _Reader:
     return read
 
 
-def _dataclass_reader(kind: Any) -> _Reader:
+def _dataclass_reader(kind: Any, names: Mapping[str, Any]) -> _Reader:
     if not is_dataclass(kind) or not isinstance(kind, type):
         raise TypeError(f"{kind!r} cannot be a part of a control message")
-    hints = get_type_hints(kind)
-    readers = {field.name: _reader(hints[field.name]) for field in fields(kind)}
+    hints = get_type_hints(kind, localns=dict(names))
+    readers = {field.name: _reader(hints[field.name], names) for field in fields(kind)}
 
     def read(value: Any) -> Any:
         if type(value) is not dict or value.keys() != readers.keys():

@@ -39,6 +39,7 @@ class Carrying:
     nudged: asyncio.Event = field(default_factory=asyncio.Event)
     # What was dealt with last: the digest of the sources, and what somebody said about them.
     _seen: tuple[str, Intents] | None = None
+    _doubtful: bool = False  # A job was not done to its end, and an apply may have been one.
 
     def nudge(self) -> None:
         """Look now, whatever was seen before."""
@@ -57,16 +58,18 @@ class Carrying:
     async def carry_out(self, job: Job[R], watched: Watched = UNWATCHED) -> R:
         """Do a job that concerns no engine config, and never beside one that changes anything."""
         async with self.changing:
-            done = await self._done(job, watched)
-        self.nudge()
-        return done
+            try:
+                return await self._done(job, watched)
+            finally:
+                self.nudge()
 
     async def change(self, job: Job[C], watched: Watched = UNWATCHED) -> C:
         """Do a job that may change the instance; the loop looks again after it."""
         async with self.changing:
-            changed = await self._changed(job, watched)
-        self.nudge()
-        return changed
+            try:
+                return await self._changed(job, watched)
+            finally:
+                self.nudge()
 
     async def _changed(self, job: Job[C], watched: Watched = UNWATCHED) -> C:
         changed = await self._done(job, watched)
@@ -98,4 +101,7 @@ class Carrying:
             loop.call_soon_threadsafe(self.pulse.beat)
             watched.progress(receipt, number, steps)
 
-        return await self.planner.do(job, replace(watched, progress=stepped))
+        doubtful, self._doubtful = self._doubtful, True
+        done = await self.planner.do(job, replace(watched, progress=stepped))
+        self._doubtful = doubtful
+        return done

@@ -36,7 +36,7 @@ from reconcilers.roots import Roots
 class Compiled:
     """A generation, ready to be handed to the processes: each gets only its part."""
 
-    snapshot: Snapshot
+    snapshot: Snapshot = field(compare=False)  # Perhaps without routes; `told` has all of it.
     told: bytes = field(repr=False)  # The snapshot as each process gets it, made but once.
     keys: Mapping[str, SigningKeys] = field(repr=False)  # By domain, for outbound alone.
     certificate: bytes | None = field(repr=False)  # PEM chain and key, for inbound; None: no TLS.
@@ -49,6 +49,8 @@ class Compiled:
     troubles: tuple[str, ...] = ()  # Which of our keys and certificates are damaged, and how.
     # Where the relay's password is. It is read when the generation is handed over.
     relay_password: SecretReference | None = None
+    # The mailboxes of each uid, which it may be told of.
+    owned: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @property
     def told_keys(self) -> Mapping[str, Mapping[str, str]]:
@@ -98,11 +100,20 @@ def compiled(
             log=desired.log,
             troubles=tuple(secrets.troubles),
             relay_password=desired.outbound.relay_password,
+            owned=_owned(desired, owners),
         )
     except ManifestError as cause:
         raise StepError(f"the engine config cannot be loaded: {cause}") from cause
     except UnseenError as cause:
         raise StepError(str(cause)) from cause
+
+
+def _owned(desired: Desired, owners: Mapping[str, int | None]) -> Mapping[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for name, mailbox in desired.mailboxes.items():
+        found.setdefault(str(owners[name]), []).append(str(mailbox.address))
+    found.pop(str(None), None)
+    return {uid: tuple(sorted(addresses)) for uid, addresses in found.items()}
 
 
 def snapshot(desired: Desired, generation: int, uids: Mapping[str, int | None]) -> Snapshot:

@@ -39,7 +39,7 @@ from reconcilers.host.host import Host, ReconcileError
 from reconcilers.host.local import LocalHost
 from reconcilers.host.read_only import ReadOnly
 from reconcilers.intents import Intents, Pin, Suspension
-from reconcilers.journal import Journal, is_applied, position
+from reconcilers.journal import Journal, is_applied, position, unfinished
 from reconcilers.locks import LockHeldError, apply_lock, daemon_lock
 from reconcilers.plan import Plan
 from reconcilers.planning import plan
@@ -314,6 +314,10 @@ class Instance:
     def position(self) -> str:
         """How far the journal is, for a plan that is to be saved."""
         return position(self.host, self.roots)
+
+    def is_unfinished(self) -> bool:
+        """Whether an apply may have left something unsynced."""
+        return unfinished(self.host, self.roots)
 
     def load(self, raw: bytes) -> SavedPlan:
         """A saved plan for this instance; raises `SavedPlanError`."""

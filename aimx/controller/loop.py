@@ -100,9 +100,10 @@ class Controller(Carrying):
         self.state.known(found)
         held = self.state.results.held(self.instance.host.now())
         begun = _now()
-        turned = await self._changed(Turn(self._who(), found, held, likely))
+        turned = await self._changed(Turn(self._who(), found, held, likely, self._doubtful))
         applying = turned.account.summary.seconds if turned.account else 0.0
         PLANNING.observe(max(_now() - begun - applying, 0.0))
+        self._doubtful = self._doubtful and (turned.stale or bool(turned.failure))
         self._turned(turned, held)
         self._wait_no_longer(intents)
 

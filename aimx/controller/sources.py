@@ -9,6 +9,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from aimx.controller.whereabouts import Whereabouts, whereabouts
@@ -41,9 +42,22 @@ def digest(sources: Iterable[Source]) -> str:
     return total.hexdigest()
 
 
+def octets(roots: Roots) -> int:
+    """How large the manifest is, or what it was compiled to, as far as anybody can tell."""
+    return max(_size(_paths(roots, [])), _size([Path(roots.engine_config)]))
+
+
 def watched(roots: Roots) -> Whereabouts:
     """Where an event may mean another manifest."""
     return whereabouts(_paths(roots, []), Path(roots.fragments))
+
+
+def _size(paths: Iterable[Path]) -> int:
+    total = 0
+    for path in paths:
+        with suppress(OSError):
+            total += path.stat().st_size
+    return total
 
 
 def _paths(roots: Roots, problems: list[Problem]) -> Iterator[Path]:

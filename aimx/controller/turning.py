@@ -45,6 +45,7 @@ class Turn:
     manifest: str  # The digest of the sources as they were just now; empty: there are none.
     held: Mapping[str, str]  # What waits for its next try, by address, and why its last one failed.
     likely: bool = False  # The manifest is another, so that something is to be applied.
+    doubtful: bool = False  # Whoever did the last one was killed, perhaps within an apply.
 
     def done(self, at: Workplace) -> Turned:
         intents = at.instance.intents()
@@ -114,7 +115,7 @@ class Turn:
             consent = Consent(removals, withheld=kept, held=self.held, reported=drifted)
             allowed = at.instance.review(reading, consent)
         waits = removing and whole.id != allowed.id
-        if not _is_due(reading, allowed):
+        if not self._is_due(at, reading, allowed):
             refused = at.engine.refresh()
             generation = allowed.plan.generation
             findings = settled(allowed, generation=generation, applied=False, waits=waits)
@@ -128,6 +129,12 @@ class Turn:
             return None
         findings = findings.then(_asked(at, reading if waits else None))
         return _found(turned, findings, refused=refused)
+
+    def _is_due(self, at: Workplace, reading: Reading, allowed: Review) -> bool:
+        """Whether to apply; with nothing to do also to see to it that what was done is on disk."""
+        if self.doubtful and not allowed.plan.refused and at.instance.is_unfinished():
+            return True
+        return _is_due(reading, allowed)
 
     def _applied(self, at: Workplace, turned: Turned, allowed: Review) -> tuple[Turned, str]:
         applied = at.instance.carry_out(allowed, at.engine, self.who, at.watched)

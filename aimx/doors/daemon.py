@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
+import structlog
+
 from aimx.controller.loop import Controller
+from aimx.controller.planner import PlannerGoneError, UndoneError
 from aimx.doors.events import Tell
+from aimx.doors.exits import Exit
 from aimx.doors.following import followed
+from aimx.doors.refusal import refused
 from aimx.doors.reports import told
 from aimx.doors.socket.frames import Code, FrameError
 from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
 from aimx.doors.wished import About, Apply, ApplySaved, Look, Standing, Tombstones, Wished
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,10 @@ class Daemon:
             return {**_public(document), **self._own(uid)}
         if wish.brief:
             return document
-        stood = await self._look(wish, Standing())
+        stood = await self._look(replace(wish, view="text"), Standing(wish.every))
+        if stood.exit != Exit.DONE:
+            log.error("resources not looked at", reason=stood.output)
+            return {**document, "resources": [], "unchanged": 0}
         return {**document, **json.loads(stood.output)}
 
     def told(self, document: Mapping[str, Any], wish: Wish) -> Answer:
@@ -70,19 +80,27 @@ class Daemon:
     def _own(self, uid: int) -> dict[str, Any]:
         """The caller's mailboxes; nobody learns of another's."""
         current = self.controller.current()
-        routes = current.snapshot.routes.values() if current else ()
-        mine = sorted({route.mailbox for route in routes if route.uid == uid})
+        mine = list(current.owned.get(str(uid), ())) if current else []
         return {"mailboxes": mine, "resources": [], "unchanged": len(mine)}
 
     async def _look(self, wish: Wish, about: About, uid: int = 0) -> Answer:
         """Beside whatever else is done."""
         self.check(wish)
-        return (await self.controller.look(self._wished(wish, about, uid))).answer
+        try:
+            return (await self.controller.look(self._wished(wish, about, uid))).answer
+        except (PlannerGoneError, UndoneError) as cause:
+            return refused(Exit.ERROR, f"Nobody can tell now: {cause}. Try it again.", wish.view)
 
     async def _change(self, wish: Wish, about: About, uid: int, tell: Tell) -> Answer:
         self.check(wish)
         wished, watched = self._wished(wish, about, uid), followed(tell, wish.parallelism)
-        return (await self.controller.change(wished, watched)).answer
+        try:
+            return (await self.controller.change(wished, watched)).answer
+        except PlannerGoneError as cause:
+            code = Exit.PARTIAL if cause.taken else Exit.ERROR
+            return refused(code, f"Apply INCOMPLETE: {cause}.", wish.view)
+        except UndoneError as cause:
+            return refused(Exit.ERROR, str(cause), wish.view)
 
     def _wished(self, wish: Wish, about: About, uid: int) -> Wished:
         """Who asks: by name where that is who we run as, as it is without a daemon."""

@@ -12,7 +12,9 @@ from reconcilers.receipt import Receipt
 def followed(
     tell: Tell, parallelism: int = 0, stop: Callable[[], bool] = UNWATCHED.stop
 ) -> Watched:
-    """Whoever applies tells each step."""
+    """Whoever applies tells each step, if anybody wants to hear of it."""
+    if tell is unheard:
+        return Watched(stop, parallelism=parallelism)
 
     if tell is unheard:
         return Watched(stop, parallelism=parallelism)

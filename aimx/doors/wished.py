@@ -17,7 +17,6 @@ from aimx.doors.unread import counted
 from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
 from desired.problem import ManifestError
 from reconcilers.generations import Who
-from reconcilers.journal import unfinished
 from reconcilers.report.saved import SavedPlan
 from reconcilers.state import require_ours
 
@@ -54,6 +53,8 @@ class Tombstones:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Tell how the resources stand, as data."""
+
+    every: bool  # Also those that are as they should be.
 
 
 About: TypeAlias = Look | Apply | ApplySaved | Intent | Question | Tombstones | Standing
@@ -189,7 +190,7 @@ class _Carried:
     def _shown(self, review: Review) -> Answer:
         instance, wish = self.at.instance, self.wish
         # A daemon may be in the middle of one.
-        interrupted = not self.at.is_served and unfinished(instance.host, instance.roots)
+        interrupted = not self.at.is_served and instance.is_unfinished()
         position = instance.position()
         shown = planned(review, wish, instance.roots, position, interrupted=interrupted)
         return intents.noticed(shown, instance.intents(), wish)

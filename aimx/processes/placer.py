@@ -13,7 +13,7 @@ import structlog
 
 from aimx.placing import rows as placed
 from aimx.placing.batch import Committer
-from aimx.placing.capabilities import keep_what_placing_needs
+from aimx.placing.capabilities import PLACING, keep
 from aimx.placing.disk import Disk
 from aimx.placing.drafts import Desk, has_unnamed_files, sweep
 from aimx.placing.handing import Handing
@@ -44,7 +44,7 @@ def main() -> None:
 def serve(arrival: Arrival) -> None:
     """Wait for the last placer to be gone, settle what it left, and place until control ends."""
     harden()
-    keep_what_placing_needs()
+    keep(PLACING)
     control, data = arrival.channel("control"), arrival.descriptors["data"]
     with ExitStack() as leaving:
         directory = _opened(data)

@@ -11,11 +11,12 @@ from aimx.controller.activation import Running as RunningActivation
 from aimx.controller.compiled import Compiled
 from aimx.controller.instance import Instance
 from aimx.controller.loop import Controller
-from aimx.controller.planner import OwnThread
+from aimx.controller.planner import BySize, OwnThread
 from aimx.controller.state import State
 from aimx.controller.terms import Watched
 from aimx.doors.exits import Exit
 from aimx.processes.activation import RefusedError
+from aimx.processes.aside import Aside
 from aimx.processes.attending import Watchman, attend
 from aimx.processes.beginning import begun
 from aimx.processes.engine import Running
@@ -57,8 +58,12 @@ async def _served(instance: Instance, desired: Desired | None, watchman: Watchma
         gc.freeze()
         gc.set_threshold(*_COLLECT)
         sys.setswitchinterval(_TURN)
-        controller = _controller(engine, instance, state, watchman)
-        await attend(controller, desired, engine.submissions, watchman)
+        aside = Aside(instance, engine, lambda: engine.current)
+        controller = _controller(engine, instance, state, watchman, aside)
+        try:
+            await attend(controller, desired, engine.submissions, watchman)
+        finally:
+            await aside.close()
     finally:
         systemd.stopping()
         await engine.leave()
@@ -72,7 +77,7 @@ async def _begin(engine: Running, first: Compiled) -> None:
 
 
 def _controller(
-    engine: Running, instance: Instance, state: State, watchman: Watchman
+    engine: Running, instance: Instance, state: State, watchman: Watchman, aside: Aside
 ) -> Controller:
     loop = asyncio.get_running_loop()
     activation = RunningActivation(
@@ -80,5 +85,5 @@ def _controller(
     )
     state.generation = engine.snapshot.id.generation
     state.active(engine.current)
-    planner = OwnThread(instance, activation, count)
+    planner = BySize(OwnThread(instance, activation, count), aside, instance.roots)
     return Controller(instance, planner, lambda: engine.current, state, watchman.pulse(state))

@@ -24,6 +24,7 @@ from aimx.controller.state import State
 from aimx.controller.terms import Consent, Review, Watched
 from aimx.doors.wish import Wish
 from aimx.doors.wished import About, Answered, Wished
+from aimx.snapshot import Snapshot
 from reconcilers.generations import Who
 from reconcilers.host.host import Access, StepError
 from reconcilers.host.local import LocalHost
@@ -142,9 +143,8 @@ class Served:
     @property
     def routes(self) -> list[str]:
         """What the engine takes mail for."""
-        return sorted(
-            address.partition("@")[0] for address in self.engine.committed.snapshot.routes
-        )
+        told = Snapshot.from_bytes(self.engine.committed.told)
+        return sorted(address.partition("@")[0] for address in told.routes)
 
 
 def manifest(base: Path, *names: str, top: str = "") -> None:
