@@ -10,7 +10,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
 
 from aimx.processes.privileges import PrivilegeError, drop, harden
@@ -45,13 +45,14 @@ def serve(arrival: Arrival) -> None:
     data, answer = arrival.descriptors["data"], arrival.descriptors["answer"]
     with os.fdopen(arrival.descriptors["request"], "rb") as request:
         mailboxes = json.loads(request.read())
-    for domain, name in mailboxes:
-        try:
-            with _opened(data, domain, "inbox", name) as inbox:
-                found = count(inbox)
-        except OSError:
-            continue  # That one stays unknown.
-        os.write(answer, json.dumps([domain, name, *found]).encode() + b"\n")
+    with suppress(BrokenPipeError):  # Who asked has left.
+        for domain, name in mailboxes:
+            try:
+                with _opened(data, domain, "inbox", name) as inbox:
+                    found = count(inbox)
+            except OSError:
+                continue  # That one stays unknown.
+            os.write(answer, json.dumps([domain, name, *found]).encode() + b"\n")
 
 
 def count(inbox: int, most: int = _MOST, seconds: float = _SECONDS) -> tuple[int, bool]:

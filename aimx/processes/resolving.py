@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 
 from aimx.processes.start import Arrival, run, settle_in
 from aimx.verify.caching import CachingResolver
@@ -25,8 +26,9 @@ def serve(arrival: Arrival) -> None:
         asked = json.loads(request.read())
     settle_in(arrival)
     found = asyncio.run(_looked_up(asked["questions"], asked["resolvers"], asked["timeout"]))
-    with os.fdopen(arrival.descriptors["answer"], "wb") as answer:
-        answer.writelines(json.dumps(values).encode() + b"\n" for values in found)
+    lines = (json.dumps(values).encode() + b"\n" for values in found)
+    with suppress(BrokenPipeError), os.fdopen(arrival.descriptors["answer"], "wb") as answer:
+        answer.writelines(lines)  # Who asked may have left.
 
 
 async def _looked_up(

@@ -7,6 +7,7 @@ import pytest
 
 from aimx.processes import unread
 from aimx.processes.counting import count
+from aimx.processes.start import Identity, start
 from reconcilers.roots import Roots
 from reconcilers.unread import Inbox, Unread
 
@@ -126,3 +127,31 @@ def test_without_root_only_our_own_is_counted(owned, roots):
     other = Inbox("mailbox/info@a.example", "a.example", "info", owned.uid + 1, owned.gid)
 
     assert unread.count(roots, [other]) == {}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads no message, and is another user's test")
+def test_whoever_counts_for_somebody_who_left_leaves_too(tmp_path):
+    _left(tmp_path, None)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root and another Linux user")
+def test_whoever_root_made_count_and_left_leaves_too(tmp_path):
+    _left(tmp_path, Identity(65534, 65534))
+
+
+def _left(tmp_path, user):
+    tmp_path.chmod(0o755)
+    inbox = tmp_path / "a.example" / "inbox" / "x"
+    inbox.mkdir(parents=True)
+    data = os.open(tmp_path, os.O_RDONLY)
+    request = os.memfd_create("request")
+    os.write(request, b'[["a.example", "x"]]')
+    os.lseek(request, 0, os.SEEK_SET)
+    ours, theirs = os.pipe()
+    os.close(ours)
+
+    counting = start("counting", {"data": data, "request": request, "answer": theirs}, user)
+
+    for descriptor in (data, request, theirs):
+        os.close(descriptor)
+    assert counting.wait(60) == 0
