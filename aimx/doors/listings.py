@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,6 +42,14 @@ class Listing:
         found = self.found
         domains = [domain.name.ascii for domain in found.desired.domains]
         return {(it.domain, it.name): it for it in stores(found.host, found.roots, domains)}
+
+    @cached_property
+    def folders(self) -> Mapping[str, Sequence[str]]:
+        """What the directories of each domain's mailboxes are called."""
+        grouped: dict[str, list[str]] = defaultdict(list)
+        for mailbox in self.found.desired.mailboxes.values():
+            grouped[mailbox.address.domain.ascii].append(mailbox.address.folder)
+        return grouped
 
     @cached_property
     def unread(self) -> Mapping[tuple[str, str], int | None]:
@@ -101,14 +110,14 @@ def _domains(listing: Listing, wish: Wish, question: Question) -> Answer:
 
 def _domain(domain: HostedDomain, listing: Listing) -> Row:
     found, name = listing.found, domain.name.ascii
-    mailboxes = [it for it in found.desired.mailboxes.values() if it.address.domain == domain.name]
-    unread = [listing.unread.get((name, it.address.folder), 0) for it in mailboxes]
+    folders = listing.folders.get(name, ())
+    unread = [listing.unread.get((name, folder), 0) for folder in folders]
     return {
         "domain": name,
         "default": domain.name == found.desired.default_domain,
         "dkim_loaded": name in listing.signing,
         "dkim_selector": str(domain.selector),
-        "mailbox_count": len(mailboxes),
+        "mailbox_count": len(folders),
         "unread": None if None in unread else sum(filter(None, unread)),
         "overrides": ",".join(
             key for file, path in found.overrides(domain.name) for key in _keys(found, file, path)

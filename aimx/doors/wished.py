@@ -15,11 +15,12 @@ from aimx.doors import intents
 from aimx.doors.answers import against, answering, applied, consent, planned
 from aimx.doors.unread import counted
 from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
-from desired.problem import ManifestError
+from desired.problem import ManifestError, printable
 from reconcilers.generations import Who
 from reconcilers.report.saved import SavedPlan
 from reconcilers.state import require_ours
 
+_LINES = 40  # Of a patch; whoever removes hundreds of mailboxes knows which.
 _UNSERVED = "No daemon runs here to take it up; `aimx serve` begins with it.\n"
 
 
@@ -131,6 +132,7 @@ class _Carried:
     wish: Wish
     job: Wished
     applied: Applied | None = field(default=None)
+    patch: str = field(default="")  # What is to be changed in the manifest first.
     shown: Answer | None = field(default=None)  # A plan that is carried out at once.
 
     def answer(self, about: About) -> Answer:
@@ -180,7 +182,8 @@ class _Carried:
         with instance.looking() as host:
             require_ours(host, instance.roots)
         if wish.amendment:
-            _, review = instance.proposing(wish.amendment, consent(wish))
+            proposed, review = instance.proposing(wish.amendment, consent(wish))
+            self.patch = proposed.patch
         else:
             review = instance.review(instance.in_force(), consent(wish))
             # Of an amendment what may not go is left to do.
@@ -193,6 +196,8 @@ class _Carried:
         interrupted = not self.at.is_served and instance.is_unfinished()
         position = instance.position()
         shown = planned(review, wish, instance.roots, position, interrupted=interrupted)
+        if self.patch and wish.view == "text":
+            shown = replace(shown, output=f"{_first_lines(self.patch)}\n{shown.output}")
         return intents.noticed(shown, instance.intents(), wish)
 
     def _saved(self, content: str) -> Answer:
@@ -271,3 +276,14 @@ class _Carried:
         except (ManifestError, PinError):
             return Answer(0, json.dumps({"resources": [], "unchanged": 0}))
         return Answer(0, json.dumps(standing(self.at.instance, review, self.wish)))
+
+
+def _first_lines(patch: str) -> str:
+    lines = patch.splitlines(keepends=True)
+    more = f"... and {len(lines) - _LINES:,} lines more\n" if len(lines) > _LINES else ""
+    return _printable("".join(lines[:_LINES])) + more
+
+
+def _printable(text: str) -> str:
+    """As a terminal may show them: what is in a manifest is shown, and never obeyed."""
+    return "".join(f"{printable(line)}\n" for line in text.splitlines())

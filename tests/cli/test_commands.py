@@ -20,7 +20,7 @@ def told(path: Path) -> set[str]:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     ]
-    return set(re.findall(r"`aimx ([a-z]+)", "\n".join(texts)))
+    return set(re.findall(r"`aimx ([a-z]+(?:-[a-z]+)*)", "\n".join(texts)))
 
 
 @pytest.mark.parametrize("package", OURS)

@@ -77,6 +77,27 @@ def test_a_domain_that_cannot_be_added_is_refused(applied, name, told):
     assert applied.tree() == before
 
 
+def test_what_changes_in_the_manifest_is_shown_before_anybody_says_yes(applied):
+    ended = applied.run("domains", "add", "b.example", "--dry-run")
+
+    shown, plan = ended.out.split("\n\n", 1)
+    assert shown.splitlines()[3:5] == [
+        '-domains = ["example.com"]',
+        '+domains = ["example.com", "b.example"]',
+    ]
+    assert "  + domain/b.example" in plan
+
+
+def test_of_a_long_change_of_the_manifest_the_beginning_is_shown(instance):
+    declare(instance, *(f"box{number}@b.example" for number in range(50)))
+    apply(instance)
+
+    ended = instance.run("domains", "remove", "b.example", "--force", "--dry-run")
+
+    assert "\n... and " in ended.out
+    assert ended.out.index("lines more\n") < ended.out.index("q mailbox/box0@b.example")
+
+
 @pytest.mark.parametrize("words", [("--dry-run",), ()], ids=["dry-run", "nobody-to-ask"])
 def test_what_is_not_confirmed_writes_nothing(applied, words):
     before = applied.tree()

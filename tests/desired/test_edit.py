@@ -380,12 +380,14 @@ def test_what_leads_changes_places_and_nothing_else_is_touched(
     text = data.draw(manifests)
     path = data.draw(st.sampled_from(["domains", "trusted_senders"]))
     items = tomli.loads(text).get(path, [])
-    item = data.draw(st.sampled_from(items)) if items else "a.com"
+    listed = isinstance(items, list) and items and all(isinstance(each, str) for each in items)
+    item = data.draw(st.sampled_from(items)) if listed else "a.com"
 
     result = edit(Source("manifest.toml", text.encode()), Lead((path,), item))
 
     if isinstance(result, Unsafe):
         return
+    assert listed
     edited = result.raw.decode()
     rest = [other for other in items if other != item]
     assert tomli.loads(edited) == {**tomli.loads(text), path: [item, *rest]}
