@@ -97,10 +97,10 @@ def _needs(world: World, pair: KeyPair) -> Iterator[str]:
     """What comes first: where the directory is not there, the key that it is made for."""
     yield "layout"
     domain = world.desired.domain(pair.domain)
-    if domain is not None and world.host.look(world.roots.keys(pair.domain)) is None:
-        first, *others = domain.selectors
-        if pair.algorithm in others:
-            yield f"dkim/{pair.domain}/{domain.selectors[first]}"
+    if domain is None or pair.algorithm == domain.principal:
+        return
+    if world.host.look(world.roots.keys(pair.domain)) is None:
+        yield f"dkim/{pair.domain}/{domain.selectors[domain.principal]}"
 
 
 def _changed(address: str, desired: KeyPair, observed: KeyPair, world: World) -> Change:

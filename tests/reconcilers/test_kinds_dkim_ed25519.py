@@ -60,6 +60,18 @@ def test_its_key_is_there_before_the_engine_hears_of_it(machine):
     assert f"{SECOND}#3" in prepare.after
 
 
+@pytest.mark.parametrize("order", ["rsa-sha256, ed25519-sha256", "ed25519-sha256, rsa-sha256"])
+def test_of_two_new_keys_the_principal_one_makes_the_directory(machine, order):
+    listed = ", ".join(f'"{name}"' for name in order.split(", "))
+    text = ONE + f'[domain."a.com"]\ndkim = {{ algorithms = [{listed}] }}\n'
+
+    plan = machine.apply(text)
+
+    after = {step.id: step.after for step in plan.steps}
+    assert f"{FIRST}#3" in after[f"{SECOND}#1"]
+    assert machine.plan(text).is_empty
+
+
 def test_the_first_key_stays_as_it_was(machine):
     machine.apply(ONE)
     before = files(machine)
