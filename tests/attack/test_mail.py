@@ -113,6 +113,32 @@ def test_a_mailbox_that_is_retired_within_a_transaction_is_away(target):
     assert list(inbox.rglob("*late*")) == []
 
 
+def test_what_was_kept_for_some_is_kept_for_the_others_when_it_comes_again(target):
+    content = b"Message-ID: <partly@example.org>\r\nSubject: partly\r\n\r\nHello.\r\n"
+
+    def sent(mid_transaction=lambda: None):
+        with target.session() as client:
+            client.mail("a@example.org")
+            codes = [client.rcpt(f"{name}@example.com")[0] for name in ("alice", "bob")]
+            assert codes == [250, 250]
+            mid_transaction()
+            return client.data(content)
+
+    inbox = target.mailbox("bob")
+    aside = inbox.with_name("aside")
+
+    code, text = sent(lambda: inbox.rename(aside))
+    aside.rename(inbox)
+    kept = [len(target.with_subject("partly", name)) for name in ("alice", "bob")]
+    again = sent()
+
+    assert code == 451
+    assert text.startswith(b"4.3.0 Temporary failure on partial accept; please retry")
+    assert kept == [1, 0]
+    assert again[0] == 250
+    assert [len(target.with_subject("partly", name)) for name in ("alice", "bob")] == [1, 1]
+
+
 def test_clients_that_read_nothing_leave_room_for_others(target):
     clients = [socket.create_connection(("127.0.0.1", target.port)) for _ in range(10)]
     for client in clients:
