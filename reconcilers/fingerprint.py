@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from desired.itself import once
 from reconcilers.change import Fingerprint
 from reconcilers.difference import Changed, Difference, Missing, Surplus
+from reconcilers.host.host import Access
 from reconcilers.operations import WriteFile
 from reconcilers.plan import Plan
 from reconcilers.reconciler import body
@@ -51,7 +52,10 @@ def _form(kind: type[Any]) -> Form:
         return str
     if issubclass(kind, Mapping):
         return _of_mapping
-    return _of_parts if issubclass(kind, tuple | list) else _of_dataclass(kind)
+    if issubclass(kind, tuple | list):
+        return _of_parts
+    # Each step that makes a directory says whose it is, and few are of different people.
+    return lru_cache(_of_dataclass(kind)) if kind is Access else _of_dataclass(kind)
 
 
 def _as_it_is(value: object) -> object:

@@ -7,7 +7,7 @@ sync what an interrupted apply may have left unsynced, and doubt means to sync.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -22,7 +22,8 @@ from reconcilers.step import Step
 # is at where it leads to no new one. So an interrupted one is in one of the last two.
 _LAST = 2
 
-_JSON = json.JSONEncoder(ensure_ascii=False)
+# Thousands of lines are written, and to set up an encoder for each would take longest.
+_quoted = json.encoder.encode_basestring
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +69,16 @@ class Journal:
             return
         steps = (step, *soon)
         self._intended.update(each.id for each in steps)
-        lines = self._outcomes + b"".join(map(self._intent, steps))
+        at = self._host.now().isoformat()
+        lines = self._outcomes + b"".join(_intent(each, at) for each in steps)
         self._outcomes = b""
         self._append(self._path, lines, durably=False)
 
     def outcome(self, receipt: Receipt) -> None:
         """What became of a step; after a kill some may still look as if under way."""
         reason = {"reason": receipt.reason} if receipt.reason else {}
-        self._outcomes += self._line(
-            {"event": "outcome", "step": receipt.step, "outcome": receipt.outcome.value, **reason}
-        )
+        event = {"step": receipt.step, "outcome": receipt.outcome.value, **reason}
+        self._outcomes += self._line({"event": "outcome", **event})
 
     def note(self, text: str) -> None:
         """Something that is no step's outcome."""
@@ -97,13 +98,8 @@ class Journal:
         lines, self._outcomes = self._outcomes + self._line(event), b""
         self._append(self._path, lines, durably=durably)
 
-    def _intent(self, step: Step) -> bytes:
-        return self._line({"event": "intent", "step": step.id, "does": str(step.operation)})
-
-    def _line(self, event: dict[str, object]) -> bytes:
-        text = _JSON.encode({"at": self._host.now().isoformat(), **event})
-        # A name on the machine need not be text, and is told by its escapes then.
-        return text.encode(errors="backslashreplace") + b"\n"
+    def _line(self, event: Mapping[str, object]) -> bytes:
+        return _written({"at": self._host.now().isoformat(), **event})
 
     def _append(self, path: PurePosixPath, lines: bytes, *, durably: bool) -> None:
         try:
@@ -113,6 +109,20 @@ class Journal:
 
     def _missing(self, why: str) -> None:
         self.trouble = self.trouble or f"the journal is incomplete: {why}"
+
+
+def _intent(step: Step, at: str) -> bytes:
+    does = str(step.operation)
+    return _written({"at": at, "event": "intent", "step": step.id, "does": does})
+
+
+def _written(event: Mapping[str, object]) -> bytes:
+    members = (
+        f"{_quoted(name)}: {_quoted(value) if isinstance(value, str) else json.dumps(value)}"
+        for name, value in event.items()
+    )
+    # A name on the machine need not be text, and is told by its escapes then.
+    return f"{{{', '.join(members)}}}\n".encode(errors="backslashreplace")
 
 
 def position(host: Reading, roots: Roots) -> str:

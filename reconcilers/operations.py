@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from desired.desired import Algorithm
@@ -396,5 +397,6 @@ def _move(host: Host, source: PurePosixPath, target: PurePosixPath) -> None:
         host.move(source, target)
 
 
+@lru_cache
 def _access(access: Access) -> str:
     return f"{access.mode:04o} {access.uid}:{access.gid}"

@@ -33,9 +33,22 @@ FORMS: Mapping[Algorithm, KeyForm] = {
 }
 
 
+# By the private half's digest: of a hundred keys an apply asks three times, and a daemon at each
+# look, and to derive one takes as long as to look at a dozen mailboxes.
+_DERIVED: dict[tuple[bytes, Algorithm], bytes] = {}
+_MOST_DERIVED = 1 << 12
+
+
 def public_pem(private: bytes, algorithm: Algorithm) -> bytes:
     """The public half in PEM; raises `UnusableKeyError`."""
-    return FORMS[algorithm].public_pem(private)
+    asked = sha256(private).digest(), algorithm
+    found = _DERIVED.get(asked)
+    if found is None:
+        found = FORMS[algorithm].public_pem(private)
+        if len(_DERIVED) >= _MOST_DERIVED:
+            _DERIVED.clear()
+        _DERIVED[asked] = found
+    return found
 
 
 def known_by(public: bytes) -> str:

@@ -78,6 +78,6 @@ def _parts(value: object) -> Any:
     if value is None:
         return None
     parts = canonical(value)
-    if isinstance(parts, dict):
-        del parts["is"]
-    return parts
+    if not isinstance(parts, dict):
+        return parts
+    return {name: part for name, part in parts.items() if name != "is"}
