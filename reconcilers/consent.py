@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 
 from reconcilers.host.host import UnseenError
-from reconcilers.operations import WriteFile
+from reconcilers.operations.files import WriteFile
 from reconcilers.reconciler import World
 from reconcilers.records import parsed
 from reconcilers.standing import access

@@ -16,7 +16,8 @@ from reconcilers.applied import what_was_applied
 from reconcilers.change import Action, Blocked, Change, Field
 from reconcilers.host.host import Reading
 from reconcilers.migration import FOLDERS, KEYS
-from reconcilers.operations import Move, WriteFile
+from reconcilers.operations.files import WriteFile
+from reconcilers.operations.mail import Move
 from reconcilers.ordering import Work, order
 from reconcilers.plan import Plan
 from reconcilers.reconciler import World

@@ -16,7 +16,7 @@ from desired.itself import once
 from reconcilers.change import Fingerprint
 from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.host.host import Access
-from reconcilers.operations import WriteFile
+from reconcilers.operations.files import WriteFile
 from reconcilers.plan import Plan
 from reconcilers.reconciler import body
 from reconcilers.step import Phase, Step

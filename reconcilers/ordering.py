@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconcilers.change import Change
-from reconcilers.operations import Commit, MakeDirectory, Prepare, SyncDirectories
+from reconcilers.operations.engine import Commit, Prepare
+from reconcilers.operations.files import MakeDirectory, SyncDirectories
 from reconcilers.step import Operation, Phase, Step
 
 _PREPARE, _COMMIT = "engine#1", "engine#2"

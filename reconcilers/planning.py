@@ -17,7 +17,7 @@ from reconcilers.fingerprint import fingerprint
 from reconcilers.host.host import Reading, UnseenError
 from reconcilers.kinds.table import RECONCILERS
 from reconcilers.lookalikes import lookalikes, told
-from reconcilers.operations import RemoveFile, WriteFile
+from reconcilers.operations.files import RemoveFile, WriteFile
 from reconcilers.ordering import Work, order
 from reconcilers.plan import Plan, Unsettled
 from reconcilers.reconciler import Keys, Reconciler, World

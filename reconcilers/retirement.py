@@ -18,7 +18,8 @@ from reconcilers.blocks import removing
 from reconcilers.change import Blocked
 from reconcilers.host.host import Reading
 from reconcilers.inscription import RECORD, Record, amount
-from reconcilers.operations import MakeDirectory, RemoveTree, SetAside, WriteFile
+from reconcilers.operations.files import MakeDirectory, WriteFile
+from reconcilers.operations.mail import RemoveTree, SetAside
 from reconcilers.reconciler import World
 from reconcilers.roots import FOLDERS, Roots
 from reconcilers.standing import access

@@ -18,7 +18,7 @@ from reconcilers.change import Action, Blocked, Change, Field, Fingerprint
 from reconcilers.fingerprint import digest
 from reconcilers.host.host import Nature, Reading, ReconcileError
 from reconcilers.inscription import RECORD, Record, amount
-from reconcilers.operations import ClearTombstone, Move, Reattach, RemoveTree
+from reconcilers.operations.mail import ClearTombstone, Move, Reattach, RemoveTree
 from reconcilers.ordering import Work, order
 from reconcilers.plan import Plan
 from reconcilers.retirement import DELETING

@@ -27,7 +27,7 @@ from desired.edit import Unsafe, edit
 from desired.manifest import Reading
 from desired.problem import ManifestError, Source, render_problem
 from reconcilers.change import Change
-from reconcilers.operations import WriteFile
+from reconcilers.operations.files import WriteFile
 from reconcilers.plan import Plan
 from reconcilers.roots import Roots
 from reconcilers.step import Hands

@@ -11,7 +11,8 @@ from reconcilers.certificates import belongs_to
 from reconcilers.change import Action, Blocked, Change, Field
 from reconcilers.difference import Changed, Difference, Missing
 from reconcilers.host.host import Access, Nature
-from reconcilers.operations import IssueCertificate, SetAccess
+from reconcilers.operations.files import SetAccess
+from reconcilers.operations.keys import IssueCertificate
 from reconcilers.reconciler import Keys, World
 from reconcilers.standing import Standing, access, fields, file, foreign_nature
 from reconcilers.step import Operation, Phase

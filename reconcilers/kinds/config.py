@@ -15,7 +15,7 @@ from reconcilers.contrast import contrast
 from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.host.host import Access, Nature
 from reconcilers.older import digest_to_be
-from reconcilers.operations import SetAccess, WriteFile
+from reconcilers.operations.files import SetAccess, WriteFile
 from reconcilers.reconciler import Keys, World, body
 from reconcilers.roots import Roots
 from reconcilers.standing import Standing, access, fields, file, foreign_nature

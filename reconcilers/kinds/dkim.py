@@ -11,13 +11,8 @@ from reconcilers.change import Action, Blocked, Change, Field
 from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.host.host import Access, Nature
 from reconcilers.kinds.keypair import KeyPair, files, keys, keys_aside, observed, wanted
-from reconcilers.operations import (
-    DerivePublicKey,
-    GenerateKey,
-    LinkFile,
-    MakeDirectory,
-    SetAccess,
-)
+from reconcilers.operations.files import LinkFile, MakeDirectory, SetAccess
+from reconcilers.operations.keys import DerivePublicKey, GenerateKey
 from reconcilers.reconciler import Keys, World
 from reconcilers.renewing import ReplaceKey
 from reconcilers.signing import KeyFiles

@@ -11,7 +11,7 @@ from desired.names import Domain, InvalidNameError
 from reconcilers.change import Action, Blocked, Change
 from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.host.host import Access, Entry
-from reconcilers.operations import MakeDirectory, RemoveFile, WriteFile
+from reconcilers.operations.files import MakeDirectory, RemoveFile, WriteFile
 from reconcilers.reconciler import Keys, World
 from reconcilers.removing import Prune
 from reconcilers.roots import FOLDERS

@@ -11,7 +11,8 @@ from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.host.host import Access, Nature, UnseenError
 from reconcilers.kinds.account import service_account
 from reconcilers.migration import Rename, fields_of
-from reconcilers.operations import MakeDirectory, Move, WriteFile
+from reconcilers.operations.files import MakeDirectory, WriteFile
+from reconcilers.operations.mail import Move
 from reconcilers.reconciler import Keys, World
 from reconcilers.removing import RemoveEmpty
 from reconcilers.roots import Roots

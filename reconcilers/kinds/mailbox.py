@@ -17,7 +17,8 @@ from reconcilers.blocks import moving, removing
 from reconcilers.change import Action, Blocked, Change, Field
 from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.host.host import Access
-from reconcilers.operations import MakeDirectory, Move, SetAccess
+from reconcilers.operations.files import MakeDirectory, SetAccess
+from reconcilers.operations.mail import Move
 from reconcilers.reconciler import Keys, World
 from reconcilers.retirement import DELETING, Retirement, folder_name, retirement, under_way
 from reconcilers.roots import FOLDERS

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from reconcilers.change import Action, Blocked, Change, Field
 from reconcilers.difference import Changed, Difference
 from reconcilers.older import adopted
-from reconcilers.operations import WriteFile
+from reconcilers.operations.files import WriteFile
 from reconcilers.reconciler import Keys, World
 from reconcilers.standing import access
 from reconcilers.step import Operation, Phase

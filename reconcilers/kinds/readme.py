@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from reconcilers.change import Action, Change, Field
 from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.host.host import Access, Nature
-from reconcilers.operations import SetAccess, WriteFile
+from reconcilers.operations.files import SetAccess, WriteFile
 from reconcilers.reconciler import Keys, World
 from reconcilers.standing import Standing, access, fields, file, foreign_nature
 from reconcilers.step import Operation, Phase

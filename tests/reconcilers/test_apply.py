@@ -11,7 +11,9 @@ from reconcilers.host.faulty import Fault, Faulty
 from reconcilers.host.host import Access, Host, StepError
 from reconcilers.host.memory import MemoryHost
 from reconcilers.journal import Journal, unfinished
-from reconcilers.operations import Commit, MakeDirectory, Move, Prepare, SyncDirectories, WriteFile
+from reconcilers.operations.engine import Commit, Prepare
+from reconcilers.operations.files import MakeDirectory, SyncDirectories, WriteFile
+from reconcilers.operations.mail import Move
 from reconcilers.plan import Plan
 from reconcilers.receipt import Outcome, Receipt, Tally, final
 from reconcilers.roots import Roots

@@ -8,7 +8,7 @@ from reconcilers.foresight import UnsettledPlanError, check, remaining
 from reconcilers.host.host import Access, StepError, UnseenError
 from reconcilers.host.memory import MemoryHost
 from reconcilers.host.predicted import Predicted
-from reconcilers.operations import MakeDirectory
+from reconcilers.operations.files import MakeDirectory
 from reconcilers.rsa import STAND_IN, public_half
 
 TWO = (

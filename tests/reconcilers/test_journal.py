@@ -9,7 +9,7 @@ import pytest
 from reconcilers.host.host import Access, Nature
 from reconcilers.host.memory import MemoryHost
 from reconcilers.journal import Interrupted, Journal, interrupted, unfinished
-from reconcilers.operations import MakeDirectory
+from reconcilers.operations.files import MakeDirectory
 from reconcilers.receipt import Outcome, Receipt
 from reconcilers.roots import Roots
 from reconcilers.step import Phase, Step

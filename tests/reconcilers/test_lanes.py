@@ -16,7 +16,7 @@ from reconcilers.host.memory import MemoryHost
 from reconcilers.host.threads import Threads
 from reconcilers.journal import Journal, interrupted
 from reconcilers.lanes import Lanes, OneLane
-from reconcilers.operations import MakeDirectory
+from reconcilers.operations.files import MakeDirectory
 from reconcilers.plan import Plan
 from reconcilers.receipt import Outcome, Receipt
 from reconcilers.roots import Roots

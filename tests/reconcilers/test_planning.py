@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from reconcilers.fingerprint import plan_id
 from reconcilers.host.host import Access
-from reconcilers.operations import Prepare, SyncDirectories
+from reconcilers.operations.engine import Prepare
+from reconcilers.operations.files import SyncDirectories
 from reconcilers.plan import Unsettled
 from reconcilers.receipt import Outcome
 from reconcilers.report.document import written

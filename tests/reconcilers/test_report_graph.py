@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from desired.problem import printable
 from reconcilers.change import Blocked
 from reconcilers.host.host import Access
-from reconcilers.operations import MakeDirectory
+from reconcilers.operations.files import MakeDirectory
 from reconcilers.plan import Plan
 from reconcilers.report.graph import dot, mermaid
 from reconcilers.step import Phase, Step

@@ -1,0 +1,1 @@
+"""What a step may do: each is plain data, idempotent, and looks whether it holds."""
