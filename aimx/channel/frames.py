@@ -14,6 +14,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from aimx.channel import trace
 from aimx.channel.packets import MalformedError
@@ -101,8 +102,7 @@ class Opening:
     fingerprint: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """Place one message."""
 
     number: int  # Of the request on its channel; the reply repeats it.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import NamedTuple
 
 from aimx.mail import header
 from aimx.mail.header import Header
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
+class Client(NamedTuple):
     """The other end of an SMTP session."""
 
     address: str  # IP address in text form, IPv4-mapped IPv6 reduced to IPv4.
@@ -19,8 +19,7 @@ class Client:
     tls: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """RFC 5321 2.3.1: what MAIL and RCPT said."""
 
     sender: str  # Empty for the null sender.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from aimx.mail import words
 
@@ -20,8 +20,7 @@ _FOLD = re.compile(rb"\n(?=[ \t])")
 _FIRST_FIELD = re.compile(rb"(?:From [^\n]*\n)?[!-9;-~]+[ \t]*:")
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     fields: Mapping[str, Sequence[bytes]]  # By lower-case name: unfolded values, in their order.
     body: int  # Where the body begins in the content.
     complete: bool = True

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from typing import NamedTuple
 
 from aimx.mail import addresses, dates, words
 from aimx.mail.header import Header
@@ -17,8 +17,7 @@ _ID = re.compile(rb"<([^<>]+)>")
 _LIST_ID = re.compile(r"<([^<>]*)>\s*\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
+class Heading(NamedTuple):
     """Empty text: the header does not say."""
 
     message_id: str  # Without brackets, as all ids.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from aimx.mail import header, parameters, transfer
 from aimx.mail.error import MailError
@@ -27,8 +28,7 @@ class TooComplexError(MailError):
     """More structure than a message has that people wrote."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A leaf has octets, a multipart has children."""
 
     content_type: str  # Type and subtype, lower case.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import sha256
+from typing import NamedTuple
 
 from aimx.mail import attachments, filenames, mime, stem
 from aimx.mail.attachments import Attachment
@@ -11,8 +11,7 @@ from aimx.mail.envelope import Incoming
 from aimx.mail.heading import Heading, heading
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What is the same in every mailbox that the message goes to."""
 
     incoming: Incoming

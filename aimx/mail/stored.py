@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
+from typing import NamedTuple
 
 from aimx.mail import attachments, dates, filenames, frontmatter
 from aimx.mail.attachments import Attachment
@@ -13,8 +13,7 @@ from aimx.mail.reading import Reading
 from aimx.snapshot import Route
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """Finished but for its name: the file is `+++`, the line `id = "…"`, then the rest."""
 
     base: str  # The name, but for the number that tells it from others of the same second.
@@ -23,8 +22,7 @@ class Stored:
     fingerprint: bytes | None = None  # 32 octets; equal means the same message again.
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """What the checks found and what was decided from it, in the words that are recorded."""
 
     dkim: str

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from aimx.channel.room import Room
 from aimx.mail.envelope import Incoming
@@ -16,8 +17,7 @@ from aimx.snapshot import Route, Snapshot
 _MEMORY = 32 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """A message that a client has sent whole, and what was decided on the way."""
 
     incoming: Incoming

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from aimx.mail.author import Author, NoAuthor
 
@@ -30,8 +30,7 @@ class Spf:
     domain: str  # The sender's; the HELO name for the null sender.
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(NamedTuple):
     """One DKIM-Signature field (RFC 6376)."""
 
     domain: str  # `d=`; empty if the field could not be read so far.

@@ -1,5 +1,3 @@
-import dataclasses
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +18,11 @@ from aimx.channel.frames import (
     unpack_request,
 )
 from aimx.channel.packets import MalformedError
+
+
+def replace(request: Request, **changes: object) -> Request:
+    return request._replace(**changes)  # type: ignore[arg-type]
+
 
 PLAIN = Request(
     number=1,
@@ -47,7 +50,7 @@ overs = st.builds(
         size=st.integers(0, 2**64 - 1),
     ),
 )
-replacing = dataclasses.replace(PLAIN, fingerprint=b"1" * 32, base="")
+replacing = replace(PLAIN, fingerprint=b"1" * 32, base="")
 requests = st.builds(
     Request,
     number=st.integers(0, 2**32 - 1),
@@ -59,8 +62,11 @@ requests = st.builds(
     rest=st.none() | st.binary(max_size=100),
     fingerprint=st.none() | st.binary(min_size=32, max_size=32),
     attachments=st.lists(names, max_size=5, unique=True).map(tuple),
-) | st.builds(dataclasses.replace, st.just(PLAIN), fingerprint=st.just(b"1" * 32), due=dues)
-requests |= st.builds(dataclasses.replace, st.just(replacing), over=overs, due=st.none() | dues)
+    due=st.none(),
+    over=st.none(),
+    trace=st.just(""),
+) | st.builds(replace, st.just(PLAIN), fingerprint=st.just(b"1" * 32), due=dues)
+requests |= st.builds(replace, st.just(replacing), over=overs, due=st.none() | dues)
 
 
 @given(requests)
@@ -80,7 +86,7 @@ def test_a_request_cut_anywhere_is_malformed_or_lacks_only_content(
     except MalformedError:
         return
     assert isinstance(read, Request)
-    assert dataclasses.replace(read, rest=request.rest) == request
+    assert replace(read, rest=request.rest) == request
 
 
 @given(st.binary(max_size=200), st.integers(0, 3))
@@ -124,7 +130,7 @@ def test_no_bytes_raise_anything_but_malformed(payload: bytes, descriptors: int)
     ],
 )
 def test_a_name_that_could_do_harm_is_neither_written_nor_read(changes: dict[str, object]) -> None:
-    request = dataclasses.replace(PLAIN, **changes)  # type: ignore[arg-type]
+    request = replace(PLAIN, **changes)  # type: ignore[arg-type]
 
     with pytest.raises(MalformedError):
         pack_request(request)
@@ -142,7 +148,7 @@ def test_what_takes_the_place_of_a_file_is_that_file_alone(changes: dict[str, ob
     over = Over(b"2" * 32, Seen(1, 2, 3))
 
     with pytest.raises(MalformedError):
-        pack_request(dataclasses.replace(replacing, over=over, **changes))
+        pack_request(replace(replacing, over=over, **changes))
 
 
 OPENING = Opening(7, Folder.SENT, "a.example", "info", 1000, b"3" * 32)
@@ -174,7 +180,7 @@ def test_a_harmful_name_in_a_frame_is_malformed() -> None:
 
 @pytest.mark.parametrize("descriptors", [0, 2])
 def test_a_request_without_exactly_its_descriptors_is_malformed(descriptors: int) -> None:
-    packed = pack_request(dataclasses.replace(PLAIN, attachments=("a.txt",)))
+    packed = pack_request(replace(PLAIN, attachments=("a.txt",)))
 
     with pytest.raises(MalformedError):
         unpack_request(packed, descriptors)

@@ -73,7 +73,7 @@ def test_a_message_without_an_author_is_not_trusted():
 
 
 def signed(**changes: object) -> Signature:
-    return replace(SIGNED, **changes)
+    return SIGNED._replace(**changes)
 
 
 @pytest.mark.parametrize(
