@@ -17,7 +17,7 @@ _CODES = (
 )
 _ANSWERS = (
     *("sent", "TEMP", "DELIVERY", "SIGN", "MALFORMED", "DOMAIN", "BODY_TOO_LARGE", "MAILBOX"),
-    "IO",
+    *("EACCES", "IO"),
 )
 ROLES = ("inbound", "outbound", "placer")
 
