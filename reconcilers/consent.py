@@ -19,13 +19,19 @@ from reconcilers.standing import access
 
 def agreed(world: World) -> frozenset[str]:
     """The addresses that may go; none where somebody agreed to something else."""
+    of, removals = said(world)
+    return removals if of == _of(world) else frozenset()
+
+
+def said(world: World) -> tuple[str, frozenset[str]]:
+    """Of which desired state somebody agreed, and to what; whether it is this one or not."""
     try:
-        said = parsed(world.host.read(world.roots.consent) or b"{}")
-        if said and said["of"] == _of(world):
-            return frozenset(map(str, said["removals"]))
+        found = parsed(world.host.read(world.roots.consent) or b"{}")
+        if found:
+            return str(found["of"]), frozenset(map(str, found["removals"]))
     except (UnseenError, ValueError, KeyError, TypeError):
         pass  # What cannot be read permits nothing: somebody is asked once more.
-    return frozenset()
+    return "", frozenset()
 
 
 def witness(world: World, addresses: Iterable[str]) -> WriteFile:

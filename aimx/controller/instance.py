@@ -25,14 +25,13 @@ from aimx.controller.terms import (
     StaleError,
     Watched,
 )
-from aimx.controller.withheld import stricter, with_what_is_gone
+from aimx.controller.withheld import stricter, withheld
 from desired.desired import AutoApply, Desired
 from desired.engine_config import header
 from desired.manifest import Reading
 from desired.problem import ManifestError, Source
 from reconcilers import intents
 from reconcilers.applied import last_applied, what_was_applied
-from reconcilers.consent import agreed
 from reconcilers.fingerprint import plan_id
 from reconcilers.generations import Who, leads_to
 from reconcilers.host.host import Host, ReconcileError
@@ -175,7 +174,7 @@ class Instance:
             require_known(consent.renewal, desired)
         if consent.withheld:
             world = what_was_applied(desired, host, self.roots)
-            desired = with_what_is_gone(desired, world.applied, agreed(world) | consent.named)
+            desired = withheld(desired, world, consent.named)
         made = plan(
             desired,
             host,

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Set
 from dataclasses import replace
 
 from desired.desired import AutoApply, Desired, Mailbox
+from reconcilers.applied import what_was_applied
+from reconcilers.consent import agreed, said
+from reconcilers.reconciler import World
 
 # From the strictest to the laxest.
 _LAXITY: tuple[AutoApply, ...] = ("none", "safe", "all")
@@ -17,6 +20,20 @@ def stricter(desired: Desired, applied: Desired | None) -> AutoApply:
     if applied is None:
         return asked
     return min(asked, applied.controller.auto_apply, key=_LAXITY.index)
+
+
+def withheld(desired: Desired, world: World, named: Set[str]) -> Desired:
+    """The desired state, with all that is gone but for what somebody let go, now or before.
+
+    What was agreed to while something else was withheld is of the state with that.
+    """
+    kept = with_what_is_gone(desired, world.applied, agreed(world) | named)
+    _, removals = said(world)
+    if not removals - named:
+        return kept
+    without = with_what_is_gone(desired, world.applied, removals | named)
+    meant = what_was_applied(without, world.host, world.roots)
+    return without if agreed(meant) else kept
 
 
 def with_what_is_gone(

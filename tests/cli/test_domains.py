@@ -2,7 +2,13 @@ import os
 
 import pytest
 
+from aimx.controller.alone import Alone
+from aimx.controller.amendments import RemoveDomain
+from aimx.controller.instance import Instance
+from aimx.controller.terms import Consent
 from aimx.doors.exits import Exit
+from reconcilers.safety import removes
+from reconcilers.step import Hands
 
 LAST = (
     "cannot remove 'example.com': it is the last configured domain. An AIMX install must have at"
@@ -357,3 +363,19 @@ def test_while_a_generation_is_pinned_the_lines_to_write_are_told(applied):
     ended = applied.run("domains", "add", "b.example", "--yes")
 
     assert '-domains = ["example.com"]\n+domains = ["example.com", "b.example"]\n' in ended.err
+
+
+def test_a_removal_that_was_killed_is_finished_though_something_else_waits(instance):
+    declare(instance, "postmaster@example.com", "old@example.com", "x@b.example")
+    apply(instance)
+    declare(instance, "postmaster@example.com", "x@b.example")
+    ours = Instance.of(instance.roots)
+    proposed, shown = ours.proposing(RemoveDomain("b.example", force=True), Consent(withheld=True))
+    hands = Hands(ours.host, Alone(ours.host, ours.roots))
+
+    proposed.written(shown.plan, hands, ours.roots)  # After which it is killed.
+    review = ours.review(ours.in_force(), Consent(withheld=True))
+
+    going = {change.address for change in review.plan.changes if removes(change)}
+    assert going == {"dkim/b.example/aimx", "domain/b.example", "mailbox/x@b.example"}
+    assert review.plan.blocked == ()
