@@ -154,6 +154,9 @@ def test_the_alignment_of_a_column_is_kept() -> None:
         "<javascript:alert(1)>",
         '[a](https://x.example "\\" onclick=alert(1) x=\\"")',
         "<style>body{background:url(https://x.example)}</style>",
+        'https://x.example/"onclick=alert(1)',
+        "https://x.example/'\"><script>alert(1)</script>",
+        "javascript:https://x.example",
     ],
 )
 def test_nothing_in_the_source_becomes_active(source: str) -> None:
