@@ -41,7 +41,8 @@ class Running:
     current: Callable[[], Compiled | None] = lambda: None  # What the engine runs on.
 
     def prepare(self, config: bytes) -> None:
-        self._wait(self.engine.prepare(compiled(config, self.host, self.roots, self.current())))
+        made = compiled(config, self.host, self.roots, self.current(), lately=True)
+        self._wait(self.engine.prepare(made))
 
     def commit(self) -> None:
         self._wait(self.engine.commit())

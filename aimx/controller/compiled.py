@@ -68,12 +68,14 @@ def compiled(
     known: Compiled | None = None,
     *,
     without_tls: str = "",
+    lately: bool = False,
 ) -> Compiled:
     """Load an engine config and the keys that it names; raises `StepError`.
 
     A domain whose key is gone is served without one: it receives, and cannot send. What is damaged
     is taken from what the engine runs on, if it has it: nothing else waits until it is mended.
-    `without_tls`: why no certificate is even looked for.
+    `without_tls`: why no certificate is even looked for. `lately`: of what the engine runs on
+    it was seen a moment ago which mailboxes have a directory, so that the rest is looked at alone.
     """
     head = header(config)
     try:
@@ -85,7 +87,7 @@ def compiled(
             secrets.troubles.append(without_tls)
         else:
             certificate = secrets.certificate(known.certificate if known else None)
-        owners = uids(desired, host, roots)
+        owners = uids(desired, host, roots, _housed(known) if known and lately else {})
         made = snapshot(desired, head.generation if head else 0, owners)
         return Compiled(
             snapshot=made,
@@ -106,6 +108,14 @@ def compiled(
         raise StepError(f"the engine config cannot be loaded: {cause}") from cause
     except UnseenError as cause:
         raise StepError(str(cause)) from cause
+
+
+def _housed(known: Compiled) -> Mapping[str, int | None]:
+    return {
+        address: route.uid
+        for address, route in known.snapshot.routes.items()
+        if route.mailbox == address
+    }
 
 
 def _owned(desired: Desired, owners: Mapping[str, int | None]) -> Mapping[str, tuple[str, ...]]:

@@ -4,28 +4,41 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from desired.desired import Desired
 from desired.names import Address
 from reconcilers.host.host import Nature, Reading, UnseenError
 from reconcilers.roots import Roots
 
+_NOTHING: Mapping[str, int | None] = MappingProxyType({})
 
-def uids(desired: Desired, host: Reading, roots: Roots) -> Mapping[str, int | None]:
+
+def uids(
+    desired: Desired,
+    host: Reading,
+    roots: Roots,
+    before: Mapping[str, int | None] = _NOTHING,
+) -> Mapping[str, int | None]:
     """The owner's uid by the mailbox's address; None where mail would find no place yet.
 
-    With it a recipient would be accepted whose message nobody can place.
+    With it a recipient would be accepted whose message nobody can place. `before`: what was found
+    when this was asked last; whose directory was there then is not looked for again.
     """
     mailboxes = desired.mailboxes
     accounts = {owner: host.account(owner) for owner in {m.owner for m in mailboxes.values()}}
     # One that is being renamed has its directory where it was until every process is ready.
     former = {moved.target: moved.source for moved in desired.moved}
-    addresses = [mailbox.address for mailbox in mailboxes.values()]
-    there = set(_there([*addresses, *former.values()], host, roots))
+    new = [mailbox.address for name, mailbox in mailboxes.items() if before.get(name) is None]
+    there = set(_there([*new, *former.values()], host, roots))
     found: dict[str, int | None] = {}
     for name, mailbox in mailboxes.items():
         account = accounts[mailbox.owner]
-        is_housed = mailbox.address in there or former.get(mailbox.address) in there
+        is_housed = (
+            before.get(name) is not None
+            or mailbox.address in there
+            or former.get(mailbox.address) in there
+        )
         found[name] = account.uid if account and is_housed else None
     return found
 

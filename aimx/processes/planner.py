@@ -183,7 +183,8 @@ class _Engine:
         logs.change(current.log.level, current.log.format)
 
     def prepare(self, config: bytes) -> None:
-        self._prepare(compiled(config, self._host, self._roots, self.current))
+        # A plan has just looked; what vanished unnoticed is found by the next look at all.
+        self._prepare(compiled(config, self._host, self._roots, self.current, lately=True))
 
     def commit(self) -> None:
         self._ask(Commit())

@@ -54,3 +54,26 @@ def test_a_domain_that_cannot_be_seen_has_no_uids(host: MemoryHost) -> None:
     host.plant_blindness(INFO.parent)
 
     assert uids(desired(), host, ROOTS) == {"info@a.example": None}
+
+
+MORE = '[mailboxes."more@a.example"]\nowner = "alice"\n'
+
+
+def test_what_was_there_a_moment_ago_is_not_looked_for_again(host: MemoryHost) -> None:
+    host.plant_directory(ROOTS.mailbox("a.example", "inbox", "more"))
+
+    found = uids(desired(MORE), host, ROOTS, {"info@a.example": 1000})
+
+    assert found == {"info@a.example": 1000, "more@a.example": 1000}
+
+
+def test_what_was_not_there_a_moment_ago_is_looked_for_again(host: MemoryHost) -> None:
+    host.plant_directory(INFO)
+
+    assert uids(desired(), host, ROOTS, {"info@a.example": None}) == {"info@a.example": 1000}
+
+
+def test_an_owner_is_asked_for_however_lately_the_directory_was_there(host: MemoryHost) -> None:
+    found = uids(desired(owner="bob"), host, ROOTS, {"info@a.example": 1000})
+
+    assert found == {"info@a.example": None}
