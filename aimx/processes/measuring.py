@@ -30,8 +30,8 @@ class Measuring:
         self._answered = asyncio.Event()
         self._asking = asyncio.Lock()
 
-    async def silent(self) -> list[str]:
-        """Ask, and give the role of everybody who has not answered in time."""
+    async def silent(self) -> dict[str, str]:
+        """Ask, and give who has not answered in time: roles by name."""
         async with self._asking:
             asked = {worker.name: worker.role for worker in self._crew.workers}
             if placer := self._station.placer:
@@ -41,7 +41,7 @@ class Measuring:
                 async with asyncio.timeout(_PATIENCE):
                     await self._ask()
                     await self._everybody()
-            return sorted(asked[name] for name in self._awaited)
+            return {name: asked[name] for name in sorted(self._awaited)}
 
     def sums(self) -> Mapping[str, tuple[Number, ...]]:
         """As of the last answers."""

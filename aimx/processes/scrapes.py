@@ -9,7 +9,7 @@ import asyncio
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from contextlib import suppress
 from importlib.metadata import version
 
@@ -111,20 +111,24 @@ class Scrapes:
         while True:
             connection, _ = await accepted(listener)
             try:
-                await self._hand(connection, await self._pages())
+                silent = await self._measuring.silent()
+                await self._hand(connection, self._pages(silent.values()), silent.keys())
             finally:
                 connection.close()
 
-    async def _hand(self, connection: socket.socket, pages: tuple[Page, ...]) -> None:
-        worker = next_to_serve(self._crew.of("inbound"))
+    async def _hand(
+        self, connection: socket.socket, pages: tuple[Page, ...], silent: Container[str]
+    ) -> None:
+        """To somebody who has just answered us; who asks about a dead loop must not wait for it."""
+        answering = [it for it in self._crew.of("inbound") if it.name not in silent]
+        worker = next_to_serve(answering)
         if worker is not None:
             with suppress(WorkerGoneError):
                 await worker.tell(Scrape(pages), (connection.fileno(),))
                 return
         say(connection, encoded(BUSY))
 
-    async def _pages(self) -> tuple[Page, ...]:
-        silent = await self._measuring.silent()
+    def _pages(self, silent: Iterable[str]) -> tuple[Page, ...]:
         self._look(silent)
         text = exposed(metrics.METRICS, self._measuring.sums())
         return (

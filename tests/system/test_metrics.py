@@ -5,7 +5,8 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -136,17 +137,78 @@ def test_no_counter_goes_back_when_a_process_dies(served: Served, role: str) -> 
     assert [name for name in counted if after[name] < before[name]] == []
 
 
-def test_a_process_that_does_not_turn_is_named_by_the_health_page(served: Served) -> None:
-    (placer,) = served.instance.pids("placer")
-    os.kill(placer, signal.SIGSTOP)
+@contextmanager
+def stopped(pids: list[int]) -> Iterator[None]:
+    """They are there, and do nothing."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
     try:
-        code, text = served.get("/healthz")
-        silent = served.numbers()["aimx_processes_silent{'role': 'placer'}"]
+        yield
     finally:
-        os.kill(placer, signal.SIGCONT)
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
-    assert (code, text, silent) == (503, "placer does not answer\n", 1)
+
+@pytest.mark.parametrize("role", ["placer", "outbound", "inbound"])
+def test_a_process_that_does_not_turn_is_named_by_the_health_page(served: Served, role) -> None:
+    with stopped(served.instance.pids(role)[:1]):
+        code, text = served.get("/healthz")
+        silent = served.numbers()[f"aimx_processes_silent{{'role': '{role}'}}"]
+
+    assert (code, text, silent) == (503, f"{role} does not answer\n", 1)
     assert served.get("/healthz") == (200, "ok\n")
+
+
+def test_where_nobody_may_read_the_request_root_refuses_it_unread(served: Served) -> None:
+    with stopped(served.instance.pids("inbound")):
+        found = {served.get(path)[0] for path in ("/healthz", "/readyz", "/metrics", "/x")}
+
+    assert found == {503}
+
+
+def connection(client: socket.socket) -> tuple[int, int] | None:
+    """The other end of it, as proc_net_tcp(5) shows it: octets that nobody has read, and inode.
+
+    None while nobody has accepted it, for it has no inode then.
+    """
+    ours = client.getsockname()[1]
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        words = line.split()
+        if int(words[2].partition(":")[2], 16) == ours and words[9] != "0":
+            return int(words[4].partition(":")[2], 16), int(words[9])
+    return None
+
+
+def holds(pid: int, inode: int) -> bool:
+    found = []
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            found.append(os.readlink(each))
+    return f"socket:[{inode}]" in found
+
+
+def handed_on(served: Served, request: bytes) -> tuple[int, int] | None:
+    """A connection once the supervisor has let go of it, and before anybody else reads from it.
+
+    Who is stopped keeps the supervisor waiting. None: it had to refuse, since the one that is to be
+    handed the connection was stopped before it could say that it is there.
+    """
+    one, *others = served.instance.pids("inbound")
+    with stopped([one]), socket.create_connection(("127.0.0.1", served.port), 30) as client:
+        client.sendall(request)
+        _, inode = until(lambda: connection(client), "the connection to be accepted")
+        with stopped(others):
+            until(lambda: not holds(served.instance.daemon.pid, inode), "it to be handed on")
+            found = connection(client)
+        return found if client.recv(15) == b"HTTP/1.1 200 OK" else None
+
+
+def test_root_hands_a_request_on_without_reading_a_byte_of_it(served: Served) -> None:
+    request = b"GET /metrics HTTP/1.1\r\nHost: mx\r\n\r\n"
+
+    unread, _ = until(lambda: handed_on(served, request), "a connection that is handed on")
+
+    assert unread == len(request)
 
 
 def test_an_engine_that_cannot_send_is_not_ready_and_says_why(served: Served) -> None:
