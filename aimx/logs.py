@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TextIO, cast
@@ -26,7 +26,7 @@ class _Manner:
     """From which level on a line is written, and how."""
 
     level: int
-    rendering: Sequence[Any]
+    rendering: Callable[[WrappedLogger, str, EventDict], str]
 
 
 class _StandardError:
@@ -73,17 +73,15 @@ def _heeded(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
 
 
 def _rendered(logger: WrappedLogger, method: str, event: EventDict) -> Any:
-    rendered: Any = event
-    for step in _manner.rendering:
-        rendered = step(logger, method, rendered)
-    return rendered
+    return _manner.rendering(logger, method, event)
 
 
-def _rendering(form: str) -> list[Any]:
-    if form == "text":
-        colors = os.isatty(_DESCRIPTOR) and not os.environ.get("NO_COLOR")
-        return [_tamed, structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=32)]
-    return [_json]
+def _rendering(form: str) -> Callable[[WrappedLogger, str, EventDict], str]:
+    if form != "text":
+        return _json
+    colors = os.isatty(_DESCRIPTOR) and not os.environ.get("NO_COLOR")
+    console = structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=32)
+    return lambda logger, method, event: console(logger, method, _tamed(event))
 
 
 def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
@@ -95,7 +93,7 @@ def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
 _ENCODER = json.JSONEncoder(ensure_ascii=False, default=repr)
 
 
-def _tamed(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+def _tamed(event: EventDict) -> EventDict:
     """The renderer shows text as it is, unless it has a space in it."""
     return {
         name: _escaped(value) if isinstance(value, str) else value for name, value in event.items()

@@ -51,12 +51,16 @@ PLANNING = Histogram("aimx_plan_seconds", "How long it took to make the controll
 
 # The processes.
 
-PROCESSES = Gauge("aimx_processes", "Processes that run, beside the supervisor.", role=ROLES)
+PROCESSES = Gauge(
+    "aimx_processes", "Processes that run, beside the supervisor.", role=(*ROLES, "planner")
+)
 SILENT = Gauge(
     "aimx_processes_silent", "Processes that did not answer when they were asked.", role=ROLES
 )
 DEATHS = Counter(
-    "aimx_process_deaths_total", "Processes that ended unasked, and were replaced.", role=ROLES
+    "aimx_process_deaths_total",
+    "Processes that ended unasked, and were replaced.",
+    role=(*ROLES, "planner"),
 )
 
 # Who connects.

@@ -26,6 +26,7 @@ from aimx.controller.packed import Packed, packed, unpacked
 from aimx.controller.planner import PlannerGoneError, UndoneError
 from aimx.controller.terms import UNWATCHED, Begun, Watched
 from aimx.controller.workplace import Job
+from aimx.metrics import table as metrics
 from aimx.processes.planning import (
     FROM_PLANNER,
     JOBS,
@@ -156,6 +157,7 @@ async def _line(
     finally:
         theirs.close()
         close_all([named])
+    metrics.PROCESSES.set(1, "planner")
     log.info("process started", role="planner", pid=process.pid)
     line = _Line(process, engine, current, silent)
     line.attach(Attached(ours, line.received, line.ended))
@@ -270,7 +272,9 @@ class _Line:
         self.is_open = False
         self.process.kill()
         code = await asyncio.to_thread(self.process.wait)
+        metrics.PROCESSES.set(0, "planner")
         if self._jobs:
+            metrics.DEATHS.count("planner")
             log.error("process died", role="planner", pid=self.process.pid, code=code)
         async with self._engaging:
             if self._prepared:

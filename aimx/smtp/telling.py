@@ -10,7 +10,7 @@ import structlog
 
 from aimx.hooks.choice import Quiet
 from aimx.metrics import table as metrics
-from aimx.placing.client import NotPlaced, Placed, Placement, Placing
+from aimx.placing.client import Placed, Placement, Placing
 from aimx.smtp.replies import Reply
 from aimx.smtp.service import Received
 from aimx.verify.verdict import Verdicts
@@ -37,12 +37,10 @@ class Kept:
     outcome: Placing
 
     def told(self) -> dict[str, object]:
-        told: dict[str, object] = {"mailbox": self.mailbox, "trusted": self.trusted}
-        match self.outcome:
-            case Placed(stem, duplicate):
-                return told | {"id": stem, "duplicate": duplicate}
-            case NotPlaced(reason):
-                return told | {"reason": reason}
+        who, outcome = {"mailbox": self.mailbox, "trusted": self.trusted}, self.outcome
+        if isinstance(outcome, Placed):
+            return {**who, "id": outcome.stem, "duplicate": outcome.duplicate}
+        return {**who, "reason": outcome.reason}
 
 
 class Course:
