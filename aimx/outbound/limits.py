@@ -1,7 +1,7 @@
 """What a mailbox may send in a day (`[limits]`), and what somebody is told who would send more.
 
 Counted are messages, however many recipients each has, and recipients to whom the mailbox has not
-written before. What was refused, or given back since nothing went out, never tally.
+written before. What was refused, or given back since nothing went out, never counts.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Share(Protocol):
 
 
 class _Unlimited:
-    """For whom nobody tally."""
+    """For whom nobody counts."""
 
     def take(self) -> None:
         pass

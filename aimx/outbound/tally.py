@@ -119,7 +119,7 @@ class Tally:
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / NAME
-        self._lock = threading.Lock()  # Whoever queues tally in a thread of its own.
+        self._lock = threading.Lock()  # Whoever queues counts in a thread of its own.
         self._database: sqlite3.Connection | None = None
         self._tidied: set[str] = set()  # Mailboxes, since the start.
 
@@ -164,9 +164,9 @@ class Tally:
                     yield database
             except sqlite3.DatabaseError as cause:
                 if _is_corrupt(cause):
-                    # Whoever tally next opens it anew, which sets it aside.
                     self._database.close()
                     self._database = None
+                    self._set_aside(str(cause))
                 raise
 
     def _opened(self) -> sqlite3.Connection:
@@ -180,9 +180,12 @@ class Tally:
 
     def _set_aside(self, reason: str) -> None:
         aside = f"{self._path}.set-aside-{datetime.now(UTC):%Y-%m-%dT%H%M%S%fZ}"
-        for suffix in ("", "-wal", "-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                os.rename(f"{self._path}{suffix}", f"{aside}{suffix}")
+        try:
+            for suffix in ("", "-wal", "-shm"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.rename(f"{self._path}{suffix}", f"{aside}{suffix}")
+        except OSError as cause:
+            raise sqlite3.OperationalError(f"{self._path} is damaged and stays: {cause}") from cause
         log.critical(
             "what was sent today cannot be read: the limits of all mailboxes begin anew",
             path=str(self._path),
@@ -201,19 +204,10 @@ def _connected(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         database.executescript(_SCHEMA)
-        verdict: str = database.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if verdict != "ok":
-            raise _damaged(verdict)
     except sqlite3.Error:
         database.close()
         raise
     return database
-
-
-def _damaged(verdict: str) -> sqlite3.DatabaseError:
-    found = sqlite3.DatabaseError(verdict)
-    found.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-    return found
 
 
 def _pass_on(database: sqlite3.Connection, now: datetime, mailbox: str) -> None:

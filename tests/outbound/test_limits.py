@@ -287,6 +287,26 @@ def test_a_database_that_is_damaged_is_set_aside_and_begun_anew(tmp_path: Path) 
     tally.close()
 
 
+def test_a_database_whose_damage_is_found_late_is_set_aside_then(tmp_path: Path) -> None:
+    tally, snapshot = Tally(tmp_path), house()
+    for number in range(30):
+        many = [f"{number}-{each}@b.example" for each in range(20)]
+        assert ask(tally, snapshot, *many) is None
+    tally.close()
+    content = bytearray((tmp_path / "tally.db").read_bytes())
+    content[8192:] = b"\xff" * (len(content) - 8192)
+    (tmp_path / "tally.db").write_bytes(content)
+
+    told = [ask(tally, snapshot), ask(tally, snapshot)]
+
+    assert told == [
+        NotSent(Code.TEMP, "what was sent today cannot be counted; nothing was sent"),
+        None,
+    ]
+    assert len(list(tmp_path.glob("tally.db.set-aside-*"))) == 1
+    tally.close()
+
+
 def test_where_nobody_can_count_nothing_is_sent_until_it_can_be_again(tmp_path: Path) -> None:
     tally = Tally(tmp_path / "away")
 
