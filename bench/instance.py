@@ -54,9 +54,9 @@ def surroundings() -> dict[str, str]:
 
 
 @contextmanager
-def ground() -> Iterator[Path]:
+def ground(where: str = GROUND) -> Iterator[Path]:
     """A fresh directory that service users can reach, gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="aimx-bench-", dir=GROUND) as name:
+    with tempfile.TemporaryDirectory(prefix="aimx-bench-", dir=where) as name:
         path = Path(name)
         path.chmod(0o755)
         yield path

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from contest import Contender, Shape, contest, tell
 from figures import CELLS, Series, number, ratio, table
-from instance import ground
+from instance import GROUND, ground
 from large import largest
 from load import RECIPIENT, SENDER, Load, Messages, send
 from machine import machine
@@ -76,7 +76,7 @@ def main() -> None:
     count = DOMAINS * options.rounds if "strangers" in options.only else 0
     strangers = Strangers.of(count, options.size)
     with machine(), ExitStack() as running:
-        base = running.enter_context(ground())
+        base = running.enter_context(ground(options.ground))
         resolver = running.enter_context(name_server(records | strangers.zone))
         for each in options.only:
             with ExitStack() as alone:
@@ -95,6 +95,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only", nargs="+", choices=list(CASES), default=list(CASES), help="cases, not all"
     )
+    parser.add_argument("--ground", default=GROUND, help=f"a directory on a disk ({GROUND})")
     return parser.parse_args()
 
 

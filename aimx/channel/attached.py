@@ -49,6 +49,10 @@ class Attached:
         while not self._closed and self._queued >= self._room:
             self._has_room.clear()
             await self._has_room.wait()
+        self.post(payload, descriptors)
+
+    def post(self, payload: bytes, descriptors: Sequence[int] = ()) -> None:
+        """`send`, without waiting for room: for what is small and must be said."""
         if self._closed:
             raise ConnectionResetError("the channel has ended")
         if self._queue or not self._sent(Packet(payload, tuple(descriptors))):

@@ -32,13 +32,21 @@ class Vocabulary:
         self._readers = {
             message.__name__: _dataclass_reader(message, names) for message in messages
         }
+        # Of those that hold nothing that holds something: `asdict` would look into each field.
+        self._flat = {
+            message: tuple(field.name for field in fields(message))
+            for message in messages
+            if all(kind in _PLAIN for kind in get_type_hints(message, localns=names).values())
+        }
 
     def encode(self, message: object) -> bytes:
         """The payload; a message of another vocabulary is a `TypeError`."""
         name = type(message).__name__
         if not is_dataclass(message) or isinstance(message, type) or name not in self._readers:
             raise TypeError(f"{name} is no message of this vocabulary")
-        return json.dumps({_TAG: name, **asdict(message)}, separators=(",", ":")).encode()
+        flat = self._flat.get(type(message))
+        told = asdict(message) if flat is None else {each: getattr(message, each) for each in flat}
+        return _ENCODER.encode({_TAG: name, **told}).encode()
 
     def decode(self, payload: bytes) -> Any:
         """The message, for a `match`; `MalformedError` for anything else."""
@@ -57,13 +65,18 @@ _Reader = Callable[[Any], Any]
 
 def _json(payload: bytes) -> Any:
     try:
-        return json.loads(payload, parse_constant=_no_constant)
+        return _DECODER.decode(payload.decode())
     except (ValueError, RecursionError) as cause:
         raise MalformedError("a control message is no JSON") from cause
 
 
 def _no_constant(name: str) -> Any:
     raise MalformedError(f"a control message holds {name}")
+
+
+# Made once: `json.dumps` and `json.loads` would make them for each message.
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _reader(kind: Any, names: Mapping[str, Any]) -> _Reader:

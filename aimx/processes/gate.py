@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
+_REMEMBERED = 4096  # Addresses: to read one takes longer than all the rest of letting it in.
 
+
+@lru_cache(_REMEMBERED)
 def reduced(peer: str) -> str:
     """The address as it is logged and looked up: without zone, IPv4-mapped IPv6 as IPv4."""
     address = ip_address(peer.partition("%")[0])
@@ -16,6 +20,7 @@ def reduced(peer: str) -> str:
     return str(address)
 
 
+@lru_cache(_REMEMBERED)
 def client(peer: str) -> str:
     """Who counts as one client: an IPv4 address, or the /64 that an IPv6 host picks from."""
     address = ip_address(peer)

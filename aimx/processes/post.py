@@ -99,7 +99,10 @@ class Post(Generic[T]):
 
     def post(self, message: object) -> None:
         """`say`, without waiting."""
-        self._spawn(self.say(message))
+        try:
+            self._control.post(self._speaks.encode(message))
+        except ConnectionError:
+            self.gone.set()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
