@@ -7,7 +7,7 @@ sync what an interrupted apply may have left unsynced, and doubt means to sync.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -21,6 +21,10 @@ from reconcilers.step import Step
 # An apply journals in the file of the generation that it leads to, or of the one that the machine
 # is at where it leads to no new one. So an interrupted one is in one of the last two.
 _LAST = 2
+
+_LAST_LINE = 1 << 12  # Octets that an end has room in; all else that is longer is none.
+_CLOSE = 1 << 22  # Octets that what is begun at a time has room in, many times over.
+_PART = 1 << 20
 
 # Thousands of lines are written, and to set up an encoder for each would take longest.
 _quoted = json.encoder.encode_basestring
@@ -140,7 +144,7 @@ def is_applied(host: Reading, roots: Roots, mark: str, generation: int) -> bool:
     return any(
         event.get("event") == "begin" and event.get("saved_plan") == mark
         for number in (generation, generation + 1)
-        for event in _events((host.read(_path(roots, number)) or b"").splitlines())
+        for event in _events(filter(_names_a_plan, _lines(host, _path(roots, number))))
     )
 
 
@@ -154,9 +158,9 @@ def interrupted(host: Reading, roots: Roots) -> Interrupted | None:
     generation = None
     try:
         for generation in _generations(host, roots)[-_LAST:]:
-            lines = (host.read(_path(roots, generation)) or b"").splitlines()
-            if not _ended(lines):
-                return Interrupted(generation, tuple(_under_way(_events(lines))))
+            path = _path(roots, generation)
+            if not _ended(host.read_part(path, -_LAST_LINE, _LAST_LINE) or b""):
+                return Interrupted(generation, tuple(_under_way(_events(_end(host, path)))))
     except ReconcileError as failure:
         return Interrupted(generation, trouble=str(failure))
     return None
@@ -167,9 +171,30 @@ def _generations(host: Reading, roots: Roots) -> list[int]:
     return sorted(int(stem) for stem, _, ending in names if ending == "jsonl" and stem.isdecimal())
 
 
-def _ended(lines: Sequence[bytes]) -> bool:
+def _lines(host: Reading, path: PurePosixPath) -> Iterator[bytes]:
+    """All lines, of which a plan of a hundred thousand mailboxes has more than fit a file that is
+    read at once."""
+    rest, start = b"", 0
+    while part := host.read_part(path, start, _PART):
+        start += len(part)
+        *whole, rest = (rest + part).split(b"\n")
+        yield from whole
+    yield rest
+
+
+def _names_a_plan(line: bytes) -> bool:
+    """A look at the octets, which takes no time, where most lines are of steps."""
+    return b'"saved_plan"' in line
+
+
+def _end(host: Reading, path: PurePosixPath) -> list[bytes]:
+    """The last lines. What an apply was about when it was killed stands close to its end."""
+    return (host.read_part(path, -_CLOSE, _CLOSE) or b"").splitlines()
+
+
+def _ended(end: bytes) -> bool:
     """Two applies never write at once, so whatever follows an end belongs to another."""
-    match list(_events(lines[-1:])):
+    match list(_events(end.splitlines()[-1:])):
         case [{"event": "end", "synced": True}]:
             return True
         case _:

@@ -73,6 +73,10 @@ class Relocated:
         origin = self._origin(path)
         return None if origin is None else self._host.read(origin)
 
+    def read_part(self, path: PurePosixPath, start: int, octets: int) -> bytes | None:
+        origin = self._origin(path)
+        return None if origin is None else self._host.read_part(origin, start, octets)
+
     def _origin(self, path: PurePosixPath) -> PurePosixPath | None:
         """Where it stands now; None where nothing will be."""
         for shift in reversed(self._shifts):

@@ -32,6 +32,16 @@ def read_all(descriptor: int) -> bytes:
     return content
 
 
+def read_part(descriptor: int, start: int, octets: int) -> bytes:
+    """So many octets of a regular file, fewer at its end; a start below zero counts from there."""
+    require_file(descriptor)
+    if start < 0:
+        start = max(os.fstat(descriptor).st_size + start, 0)
+    with open(descriptor, "rb", closefd=False) as file:
+        file.seek(start)
+        return file.read(octets)
+
+
 def write_all(descriptor: int, content: bytes) -> None:
     """All of it: the kernel may take less at a time."""
     rest = memoryview(content)

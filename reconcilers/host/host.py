@@ -118,6 +118,10 @@ class Reading(Protocol):
     def read(self, path: PurePosixPath) -> bytes | None:
         """The regular file's bytes (`LARGEST_FILE` at most), or None where there is nothing."""
 
+    def read_part(self, path: PurePosixPath, start: int, octets: int) -> bytes | None:
+        """So many octets of a regular file of any size, from there on; from its end for a start
+        below zero. None where there is nothing."""
+
 
 class Host(Reading, Protocol):
     """The machine: every change that reconcilers make goes through here.

@@ -15,7 +15,7 @@ from typing import Self
 from desired.desired import Algorithm
 from reconcilers.host import removal
 from reconcilers.host.anchors import Anchors, Kept
-from reconcilers.host.descriptors import opened, read_all, require_file, write_all
+from reconcilers.host.descriptors import opened, read_all, read_part, require_file, write_all
 from reconcilers.host.host import (
     Access,
     Account,
@@ -82,16 +82,27 @@ class LocalHost:
         return None
 
     def read(self, path: PurePosixPath) -> bytes | None:
-        with looking(path):
-            if not self._anchors.holds(path):
-                with opened(str(path), None, _READING) as descriptor:
-                    return read_all(descriptor)
-            with (
-                self._anchors.parent(path) as (parent, name),
-                opened(name, parent, _READING | os.O_NOFOLLOW) as descriptor,
-            ):
-                return read_all(descriptor)
+        with looking(path), self._opened(path) as descriptor:
+            return read_all(descriptor)
         return None
+
+    def read_part(self, path: PurePosixPath, start: int, octets: int) -> bytes | None:
+        with looking(path), self._opened(path) as descriptor:
+            return read_part(descriptor, start, octets)
+        return None
+
+    @contextmanager
+    def _opened(self, path: PurePosixPath) -> Iterator[int]:
+        """The file for reading; `OSError` where it cannot be opened."""
+        if not self._anchors.holds(path):
+            with opened(str(path), None, _READING) as descriptor:
+                yield descriptor
+            return
+        with (
+            self._anchors.parent(path) as (parent, name),
+            opened(name, parent, _READING | os.O_NOFOLLOW) as descriptor,
+        ):
+            yield descriptor
 
     @contextmanager
     def keeping(self) -> Iterator[Self]:

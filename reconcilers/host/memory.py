@@ -146,6 +146,12 @@ class MemoryHost:
     def keeping(self) -> AbstractContextManager[Self]:
         return nullcontext(self)
 
+    def read_part(self, path: PurePosixPath, start: int, octets: int) -> bytes | None:
+        with looking(path):
+            content = self._file(path).content
+            return content[start if start >= 0 else max(len(content) + start, 0) :][:octets]
+        return None
+
     def make_directory(self, path: PurePosixPath, access: Access) -> None:
         if path in self._roots and not self._is_there(path.parent):
             self.plant_directory(path.parent)

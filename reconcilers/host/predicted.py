@@ -80,6 +80,14 @@ class Predicted(ReadOnly):
             return self._seen.read(found.origin) if found.origin else found.content
         return self._seen.read(found) if found else None
 
+    def read_part(self, path: PurePosixPath, start: int, octets: int) -> bytes | None:
+        found = self._find(path)
+        if isinstance(found, _Node) and not found.origin:
+            content = found.content
+            return content[start if start >= 0 else max(len(content) + start, 0) :][:octets]
+        now = found.origin if isinstance(found, _Node) else found
+        return self._seen.read_part(now, start, octets) if now else None
+
     def make_directory(self, path: PurePosixPath, access: Access) -> None:
         if self.look(path) is None:
             self._put(path, _Node(self._entry(path, Nature.DIRECTORY, access, 0)))

@@ -50,6 +50,9 @@ class ReadOnly:
     def read(self, path: PurePosixPath) -> bytes | None:
         return self._seen.read(path)
 
+    def read_part(self, path: PurePosixPath, start: int, octets: int) -> bytes | None:
+        return self._seen.read_part(path, start, octets)
+
     def keeping(self) -> AbstractContextManager[Self]:
         return nullcontext(self)
 

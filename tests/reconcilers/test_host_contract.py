@@ -372,3 +372,25 @@ class TestMakingUp:
 
 def _ids(host: Host) -> tuple[int, int]:
     return host.user().uid, host.user().gid
+
+
+@pytest.mark.parametrize(
+    ("start", "octets", "part"),
+    [(0, 3, b"abc"), (2, 9, b"cdef"), (6, 9, b""), (9, 1, b""), (-2, 9, b"ef"), (-9, 2, b"ab")],
+)
+def test_a_part_of_a_file_is_read(
+    host: Local | Memory, roots: Roots, start: int, octets: int, part: bytes
+) -> None:
+    host.replace(roots.data / "f", b"abcdef", ours(0o600))
+
+    assert host.read_part(roots.data / "f", start, octets) == part
+    assert host.read_part(roots.data / "g", start, octets) is None
+
+
+def test_a_part_of_what_is_no_file_is_unseen(host: Local | Memory, roots: Roots) -> None:
+    host.plant_link(roots.data / "link")
+    host.make_directory(roots.data / "d", ours(0o700))
+
+    for name in ("link", "d"):
+        with pytest.raises(UnseenError):
+            host.read_part(roots.data / name, 0, 1)

@@ -6,9 +6,9 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from reconcilers.host.host import Access, Nature
+from reconcilers.host.host import LARGEST_FILE, Access, Nature
 from reconcilers.host.memory import MemoryHost
-from reconcilers.journal import Interrupted, Journal, interrupted, unfinished
+from reconcilers.journal import Interrupted, Journal, interrupted, is_applied, unfinished
 from reconcilers.operations.files import MakeDirectory
 from reconcilers.receipt import Outcome, Receipt
 from reconcilers.roots import Roots
@@ -185,3 +185,29 @@ def test_what_follows_soon_is_intended_with_the_first_and_not_again(host: Memory
         ("outcome", other.id),
         ("note", None),
     ]
+
+
+# Of a plan of a hundred thousand mailboxes: more than any file that is read at once.
+LONG = b'{"event": "outcome", "step": "x", "outcome": "done"}\n' * (LARGEST_FILE // 50)
+BEGUN = b'{"event": "begin", "generation": 7, "saved_plan": "sha256:f@6:9"}\n'
+INTENT = b'{"event": "intent", "step": "y", "does": "make directory /y"}\n'
+END = b'{"event": "end", "synced": true}\n'
+
+
+def test_a_journal_of_any_length_tells_that_its_apply_came_to_its_end(host: MemoryHost) -> None:
+    host.plant_file(ROOTS.journal / "7.jsonl", BEGUN + INTENT + LONG + END)
+
+    assert not unfinished(host, ROOTS)
+
+
+def test_a_journal_of_any_length_tells_what_was_under_way(host: MemoryHost) -> None:
+    host.plant_file(ROOTS.journal / "7.jsonl", BEGUN + LONG + INTENT)
+
+    assert interrupted(host, ROOTS) == Interrupted(7, ("make directory /y",))
+
+
+def test_a_journal_of_any_length_tells_which_saved_plan_was_applied(host: MemoryHost) -> None:
+    host.plant_file(ROOTS.journal / "7.jsonl", BEGUN + LONG + END)
+
+    assert is_applied(host, ROOTS, "sha256:f@6:9", 6)
+    assert not is_applied(host, ROOTS, "sha256:e@6:9", 6)
