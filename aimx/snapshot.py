@@ -52,6 +52,9 @@ class Limits:
     """What one SMTP client may ask for. Sizes in octets, times in seconds."""
 
     message_size: int = 25 * 1024 * 1024
+    text_line: int = 64 * 1024
+    command_line: int = 1024  # Four times that with SMTPUTF8.
+    errors: int = 20  # Refusals in one session.
     recipients: int = 100
     connections: int = 100
     connections_per_address: int = 10

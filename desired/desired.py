@@ -120,6 +120,9 @@ class Smtp:
     bind: tuple[Endpoint, ...] = (Endpoint("0.0.0.0", 25), Endpoint("::", 25))  # noqa: S104
     workers: int | None = None  # None: as many as there are CPUs, at least 2, at most 4.
     max_message_size: int = 25 << 20  # Octets.
+    max_text_line: int = 64 << 10  # Octets, as the next.
+    max_command_line: int = 1 << 10
+    max_errors: int = 20
     max_recipients: int = 100
     max_connections: int = 100
     max_connections_per_ip: int = 10

@@ -224,6 +224,9 @@ def _limits(desired: Desired) -> Limits:
     smtp = desired.smtp
     return Limits(
         message_size=smtp.max_message_size,
+        text_line=smtp.max_text_line,
+        command_line=smtp.max_command_line,
+        errors=smtp.max_errors,
         recipients=smtp.max_recipients,
         connections=smtp.max_connections,
         connections_per_address=smtp.max_connections_per_ip,

@@ -11,10 +11,6 @@ from dataclasses import dataclass
 
 from aimx.smtp.replies import TEXT_LINE_TOO_LONG, TOO_LARGE, Reply
 
-# Octets of a line with its CRLF. RFC 5321 4.5.3.1.6 asks for 1000 at least, and generators of
-# HTML mail do not keep to it.
-LONGEST_TEXT_LINE = 64 * 1024
-
 _END = b"\r\n.\r\n"
 _STUFFED = b"\r\n."
 # What the beginning of `_END` looks like where the rest is yet to come; the longest first.
@@ -38,13 +34,17 @@ MALFORMED = Malformed()
 
 
 class Content:
-    """Reads one content, up to `most` octets of it. After the end it is not fed again."""
+    """Reads one content, up to `most` octets of it, in lines of up to `longest` with their CRLF.
 
-    __slots__ = ("_begun", "_held", "_line", "_most", "_size", "refusal")
+    After the end it is not fed again.
+    """
 
-    def __init__(self, most: int) -> None:
+    __slots__ = ("_begun", "_held", "_line", "_longest", "_most", "_size", "refusal")
+
+    def __init__(self, most: int, longest: int) -> None:
         self.refusal: Reply | None = None  # What is to be said at the end, unless all is well.
         self._most = most
+        self._longest = longest
         self._size = 0
         self._line = 0  # Octets of the line that has not ended.
         # DATA's own CRLF, so that a first line of "." is found like any other.
@@ -86,8 +86,8 @@ class Content:
 
     def _exceeds_line(self, text: bytes) -> bool:
         start = 0
-        while self._line + len(text) - start > LONGEST_TEXT_LINE:
-            end = text.rfind(b"\n", start, start + LONGEST_TEXT_LINE - self._line)
+        while self._line + len(text) - start > self._longest:
+            end = text.rfind(b"\n", start, start + self._longest - self._line)
             if end < 0:
                 return True
             start, self._line = end + 1, 0

@@ -19,14 +19,12 @@ from aimx.metrics import table as metrics
 from aimx.smtp import replies
 from aimx.smtp.connection import Connection
 from aimx.smtp.content import Malformed
-from aimx.smtp.lines import CommandLines, Unusable, fits
+from aimx.smtp.lines import CommandLines, Unusable
 from aimx.smtp.replies import Reply
 from aimx.smtp.service import Received, Service
 from aimx.smtp.states import State, follow
 from aimx.smtp.transaction import Arrival, Transaction
 
-# After so many refusals a client learns nothing from more of them.
-_MOST_ERRORS = 20
 # Octets that hold the header of nearly every message.
 _HEADER = 64 * 1024
 # Octets of a message that is read in its turn: of such, few at a time would fill the memory.
@@ -67,7 +65,7 @@ class Dialogue(Connection):
         self._state = State.GREETED
         self._said = replies.OK
         self._errors = 0
-        self._lines = CommandLines()
+        self._lines = CommandLines(service.current().limits.command_line)
         self._arrival: Arrival | None = None  # None outside DATA.
         self._draining = False
         self._task: asyncio.Task[None] | None = None  # Kept, since the loop does not keep it.
@@ -99,7 +97,7 @@ class Dialogue(Connection):
     def say(self, reply: Reply) -> None:
         if reply.code >= 500:
             self._errors += 1
-            if self._errors > _MOST_ERRORS:
+            if self._errors > self.service.current().limits.errors:
                 self._cut_off(replies.TOO_MANY_ERRORS)
                 return
         if reply.code >= 400:
@@ -142,7 +140,7 @@ class Dialogue(Connection):
     def _take_command(self, line: bytes) -> None:
         verb, _, rest = line.partition(b" ")
         verb = verb.upper()
-        if not fits(line, utf8=self.envelope is not None and self.envelope.smtp_utf8):
+        if not self._lines.fits(line, utf8=bool(self.envelope and self.envelope.smtp_utf8)):
             self.say(replies.COMMAND_TOO_LONG)
         elif verb in _HTTP:
             self._cut_off(replies.NOT_HTTP)
@@ -198,7 +196,7 @@ class Dialogue(Connection):
         """After the reply that invites to it."""
         assert self.envelope is not None
         limits = self.envelope.snapshot.limits
-        self._arrival = Arrival(limits.message_size, self.service.spool)
+        self._arrival = Arrival(limits, self.service.spool)
         self.watch_deadline(limits.data_timeout)
 
     def _take_content(self, arrival: Arrival) -> None:

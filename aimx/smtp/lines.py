@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-# Octets of a command line with its CRLF, as the product promises them; RFC 5321 4.5.3.1.4 asks
-# for 512 at least, RFC 6531 3.4 for more where addresses are UTF-8.
-LONGEST = 1024
-LONGEST_UTF8 = 4096
+# How many times as long a line may be with SMTPUTF8 (RFC 6531 3.4).
+_UTF8 = 4
 
 
 class Unusable(Enum):
@@ -18,11 +16,15 @@ class Unusable(Enum):
 
 
 class CommandLines:
-    """Takes lines from the front of a buffer; keeps no more of a line than its limit."""
+    """Takes lines from the front of a buffer; keeps no more of a line than its limit.
 
-    __slots__ = ("_skipping",)
+    `longest`: octets with the CRLF; RFC 5321 4.5.3.1.4 asks for 512 at least.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_longest", "_skipping")
+
+    def __init__(self, longest: int) -> None:
+        self._longest = longest
         self._skipping = False
 
     def take(self, arrived: bytearray) -> bytes | Unusable | None:
@@ -34,7 +36,7 @@ class CommandLines:
         del arrived[: end + 1]
         if line.find(b"\r") != end - 1 or end == 0 or b"\0" in line:
             return Unusable.MALFORMED
-        if self._skipping or len(line) > LONGEST_UTF8:
+        if self._skipping or len(line) > self._longest * _UTF8:
             self._skipping = False
             return Unusable.TOO_LONG
         return line[:-2]
@@ -43,16 +45,17 @@ class CommandLines:
         # A CR that came last may yet get its LF.
         if b"\0" in arrived or arrived.find(b"\r", 0, -1) >= 0:
             return Unusable.MALFORMED
-        if len(arrived) > LONGEST_UTF8:
+        if len(arrived) > self._longest * _UTF8:
             self._skipping = True
             del arrived[:-1]
         return None
 
-
-def fits(line: bytes, *, utf8: bool) -> bool:
-    """Whether the line is short enough; `utf8`: the transaction is one with SMTPUTF8."""
-    length = len(line) + 2
-    return length <= LONGEST or (length <= LONGEST_UTF8 and (utf8 or _asks_for_utf8(line)))
+    def fits(self, line: bytes, *, utf8: bool) -> bool:
+        """Whether the line is short enough; `utf8`: the transaction is one with SMTPUTF8."""
+        length = len(line) + 2
+        if length <= self._longest:
+            return True
+        return length <= self._longest * _UTF8 and (utf8 or _asks_for_utf8(line))
 
 
 def _asks_for_utf8(line: bytes) -> bool:

@@ -11,7 +11,7 @@ from aimx.smtp.arguments import Sender
 from aimx.smtp.content import Content, Malformed
 from aimx.smtp.replies import Reply
 from aimx.smtp.spool import Spool
-from aimx.snapshot import Route, Snapshot, Unrouted
+from aimx.snapshot import Limits, Route, Snapshot, Unrouted
 
 log = structlog.get_logger()
 
@@ -50,8 +50,8 @@ class Arrival:
 
     __slots__ = ("_content", "_failed", "_spool")
 
-    def __init__(self, most: int, directory: int) -> None:
-        self._content = Content(most)
+    def __init__(self, limits: Limits, directory: int) -> None:
+        self._content = Content(limits.message_size, limits.text_line)
         self._spool = Spool(directory)
         self._failed = False
 

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aimx.smtp.content import LONGEST_TEXT_LINE, Content, Malformed
+from aimx.smtp.content import Content, Malformed
 from aimx.smtp.replies import TEXT_LINE_TOO_LONG, TOO_LARGE
 
+LONGEST = 64 * 1024
 PLENTY = 10_000_000
 # What content is made of where it matters.
 fragments = st.sampled_from(
@@ -19,7 +20,7 @@ harmless = st.lists(st.sampled_from([b"\r\n", b".", b"a", b"\xff"]), max_size=40
 
 def fed(blocks, most=PLENTY):
     """All that came of the blocks: text, rest (None: no end), whether malformed, refusal."""
-    content, text = Content(most), b""
+    content, text = Content(most, LONGEST), b""
     for number, block in enumerate(blocks):
         match content.feed(block):
             case Malformed():
@@ -86,12 +87,10 @@ def test_cut_anywhere_the_size_is_the_same(text, most, places):
 @pytest.mark.parametrize(
     ("lengths", "fits"),
     [
-        pytest.param([LONGEST_TEXT_LINE], True, id="longest"),
-        pytest.param([LONGEST_TEXT_LINE + 1], False, id="one-more"),
-        pytest.param(
-            [2, LONGEST_TEXT_LINE, 3, LONGEST_TEXT_LINE, 2], True, id="longest-among-others"
-        ),
-        pytest.param([80] * 2000 + [LONGEST_TEXT_LINE + 1, 80], False, id="one-more-among-others"),
+        pytest.param([LONGEST], True, id="longest"),
+        pytest.param([LONGEST + 1], False, id="one-more"),
+        pytest.param([2, LONGEST, 3, LONGEST, 2], True, id="longest-among-others"),
+        pytest.param([80] * 2000 + [LONGEST + 1, 80], False, id="one-more-among-others"),
         pytest.param([80] * 4000, True, id="many"),
         pytest.param([200_000], False, id="enormous"),
     ],
@@ -105,13 +104,13 @@ def test_a_text_line_is_measured_with_its_end(lengths, fits, block):
 
 
 def test_a_stuffed_dot_is_no_part_of_the_line():
-    text = b"." * (LONGEST_TEXT_LINE - 2) + b"\r\n"
+    text = b"." * (LONGEST - 2) + b"\r\n"
 
     assert fed([b"." + text + b".\r\n"]) == (text, b"")
 
 
 def test_a_refused_content_is_not_kept():
-    content = Content(100)
+    content = Content(100, LONGEST)
 
     kept = [content.feed(b"x" * 60 + b"\r\n").text for _ in range(10)]
 
@@ -120,7 +119,7 @@ def test_a_refused_content_is_not_kept():
 
 
 def test_too_large_outweighs_a_line_too_long():
-    sent = b"x" * (LONGEST_TEXT_LINE + 10) + b"\r\n.\r\n"
+    sent = b"x" * (LONGEST + 10) + b"\r\n.\r\n"
 
     assert fed([sent[:1000], sent[1000:]], most=100) == (TOO_LARGE, b"")
     assert fed([sent], most=100) == (TOO_LARGE, b"")

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aimx.smtp.lines import CommandLines, Unusable, fits
+from aimx.smtp.lines import CommandLines, Unusable
 
 fragments = st.sampled_from([b"\r\n", b"\r", b"\n", b"\0", b"NOOP", b" ", b"x" * 2500])
 streams = st.lists(fragments, max_size=10).map(b"".join)
@@ -10,7 +10,7 @@ streams = st.lists(fragments, max_size=10).map(b"".join)
 
 def taken(blocks):
     """What is taken, up to the first line that ends a session, and how much stays at most."""
-    lines, arrived, found = CommandLines(), bytearray(), []
+    lines, arrived, found = CommandLines(1024), bytearray(), []
     for block in blocks:
         arrived += block
         while (line := lines.take(arrived)) is not None:
@@ -62,4 +62,4 @@ def test_only_crlf_ends_a_line(sent, found):
     ],
 )
 def test_a_line_may_be_longer_with_smtputf8(line, utf8, short_enough):
-    assert fits(line, utf8=utf8) is short_enough
+    assert CommandLines(1024).fits(line, utf8=utf8) is short_enough

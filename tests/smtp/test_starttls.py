@@ -3,6 +3,8 @@ import ssl
 
 import pytest
 
+from aimx.smtp.certificate import context
+
 EHLO = (
     "250-mx.example.com Hello c.example\n250-SIZE 26214400\n250-8BITMIME\n250-SMTPUTF8\n"
     "250-PIPELINING\n{}250 ENHANCEDSTATUSCODES"
@@ -74,6 +76,13 @@ def test_what_was_injected_before_tls_is_never_answered_within(split, serve, cli
             )
 
     asyncio.run(run())
+
+
+def test_tls_is_1_2_or_newer(certificate):
+    made = context(certificate.read_bytes())
+
+    assert made.minimum_version == ssl.TLSVersion.TLSv1_2
+    assert made.maximum_version == ssl.TLSVersion.MAXIMUM_SUPPORTED
 
 
 def test_a_message_within_tls_says_so(serve, client_context):
