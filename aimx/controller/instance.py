@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -165,8 +165,11 @@ class Instance:
                 intents.end(self.host, self.roots.pin, self.roots.suspension)
         return held
 
-    def review(self, reading: Reading, consent: Consent) -> Review:
-        """What it would change. The host that it looks at cannot be written to."""
+    def review(self, reading: Reading, consent: Consent, only: Set[str] | None = None) -> Review:
+        """What it would change. The host that it looks at cannot be written to.
+
+        `only`: the addresses that are looked at, where the rest is known to be as it should be.
+        """
         host, desired = ReadOnly(self.host), reading.desired
         if consent.renewal != NO_RENEWAL:
             from aimx.controller.edits.keys import require_known  # Hardly any plan makes one.
@@ -185,6 +188,7 @@ class Instance:
             held=consent.held,
             reported=consent.reported,
             renewal=consent.renewal,
+            only=only,
         )
         return Review(reading, made, plan_id(made))
 

@@ -35,6 +35,7 @@ class Turned:
     complaint: str = ""  # What is wrong with the manifest on disk.
     problems: int = 0
     stale: bool = False  # The sources were other ones by then; nothing was done.
+    is_whole: bool = False  # Nothing is left to do, or waits.
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,12 @@ class Turn:
     doubtful: bool = False  # Whoever did the last one was killed, perhaps within an apply.
 
     def done(self, at: Workplace) -> Turned:
+        turned = self._done(at)
+        if at.memory is not None and not turned.is_whole:
+            at.memory.forget()
+        return turned
+
+    def _done(self, at: Workplace) -> Turned:
         intents = at.instance.intents()
         turned = self._understood(at, intents)
         if turned.stale:
@@ -99,7 +106,8 @@ class Turn:
             return _STALE
         resync = desired.controller.resync.total_seconds()
         turned = replace(turned, attempted=desired.digest, resync=resync)
-        whole = at.instance.review(reading, Consent(EVERY, held=self.held))
+        only = self._looked_at(at, reading, intents)
+        whole = at.instance.review(reading, Consent(EVERY, held=self.held), only)
         automatic = at.instance.automatic(desired)
         removing = any(map(removes, whole.plan.changes))
         if intents.suspension is not None or automatic == "none":
@@ -113,7 +121,7 @@ class Turn:
             kept = removing and automatic == "safe"
             removals = 0 if removing else EVERY
             consent = Consent(removals, withheld=kept, held=self.held, reported=drifted)
-            allowed = at.instance.review(reading, consent)
+            allowed = at.instance.review(reading, consent, only)
         waits = removing and whole.id != allowed.id
         if not self._is_due(at, reading, allowed):
             refused = at.engine.refresh()
@@ -128,7 +136,19 @@ class Turn:
         else:
             return None
         findings = findings.then(_asked(at, reading if waits else None))
+        left = allowed.plan.unsettled or allowed.plan.blocked or waits or refused
+        turned = replace(turned, is_whole=not left and intents.pin is None)
+        if at.memory is not None and turned.is_whole:
+            at.memory.settled(desired)
         return _found(turned, findings, refused=refused)
+
+    def _looked_at(self, at: Workplace, reading: Reading, intents: Intents) -> Set[str] | None:
+        """What an edit changed, where all else is remembered as it should be; else all."""
+        if at.memory is None:
+            return None
+        if not self.likely or self.doubtful or self.held or intents.pin is not None:
+            at.memory.forget()
+        return at.memory.recalled(reading.desired)
 
     def _is_due(self, at: Workplace, reading: Reading, allowed: Review) -> bool:
         """Whether to apply; with nothing to do also to see to it that what was done is on disk."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from aimx.controller.instance import Instance
+from aimx.controller.memory import Memory
 from aimx.controller.terms import UNWATCHED, Account, Count, Watched, uncounted
 from reconcilers.step import Activation
 
@@ -35,6 +36,7 @@ class Workplace:
     watched: Watched = UNWATCHED
     count: Count = uncounted
     is_served: bool = True  # By a daemon, which takes up what is applied.
+    memory: Memory | None = None  # None: all is looked at each time.
 
 
 class Job(Protocol[R_co]):

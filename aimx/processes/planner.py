@@ -27,6 +27,7 @@ from aimx.channel.sealed import sealed, unseal
 from aimx.controller.compiled import Compiled, compiled
 from aimx.controller.good import last_good
 from aimx.controller.instance import Instance
+from aimx.controller.memory import Memory
 from aimx.controller.packed import Packed, packed, unpacked
 from aimx.controller.terms import Begun, Watched
 from aimx.controller.workplace import Workplace
@@ -94,6 +95,7 @@ class _Planning:
         self._control = control
         self._instance = instance
         self._engine = _Engine(self.say, instance)
+        self._memory = Memory(instance.host, instance.roots)
         self._leaving = threading.Event()
 
     def say(self, message: object, descriptors: Sequence[int] = ()) -> None:
@@ -118,7 +120,7 @@ class _Planning:
             close_all(descriptors)
             telling = _Telling(asked, self.say)
             watched = Watched(self._leaving.is_set, telling.ended, telling.begun, asked.parallelism)
-            at = Workplace(self._instance, self._engine, watched, count)
+            at = Workplace(self._instance, self._engine, watched, count, memory=self._memory)
             outcome = OUTCOMES.encode(job.done(at))
             telling.flush()
         except ReconcileError as cause:

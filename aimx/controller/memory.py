@@ -1,0 +1,52 @@
+"""What whoever plans remembers of an instance: that all of it was as desired, when it was seen.
+
+An edit of a few mailboxes is then planned by looking at those. All is looked at again at the start,
+on the timer, whenever somebody asks, and after anything that another did or that did not go well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+from hashlib import sha256
+
+from desired.desired import Desired
+from reconcilers.host.host import Reading, UnseenError
+from reconcilers.roots import Roots
+
+
+@dataclass(slots=True)
+class Memory:
+    """Of one planner; two jobs that change anything never run at a time."""
+
+    host: Reading
+    roots: Roots
+    _desired: Desired | None = None  # What was wanted, and found or made so.
+    _config: str = ""  # Digest of the engine config as it was then.
+
+    def recalled(self, desired: Desired) -> Set[str] | None:
+        """The addresses that are to be looked at; None: all are."""
+        before = self._desired
+        if before is None or desired.moved or desired.removed:
+            return None
+        if desired.domains != before.domains or self._digest() != self._config:
+            return None
+        known = before.mailboxes
+        return {
+            f"mailbox/{name}"
+            for name, mailbox in desired.mailboxes.items()
+            if known.get(name) is not mailbox and known.get(name) != mailbox
+        }
+
+    def settled(self, desired: Desired) -> None:
+        """All of it is as it should be."""
+        self._desired, self._config = desired, self._digest()
+
+    def forget(self) -> None:
+        self._desired = None
+
+    def _digest(self) -> str:
+        try:
+            return sha256(self.host.read(self.roots.engine_config) or b"").hexdigest()
+        except UnseenError:
+            return ""

@@ -1,0 +1,186 @@
+"""After a whole look an edit looks at what it changed, and at no more, until there is a reason."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from aimx.controller.alone import Alone
+from aimx.controller.instance import Instance
+from aimx.controller.memory import Memory
+from aimx.controller.sources import digest
+from aimx.controller.terms import Consent, Watched
+from aimx.controller.turning import Turn, Turned
+from aimx.controller.workplace import Workplace
+from reconcilers.generations import Who
+from reconcilers.host.host import Access, Entry, StepError
+from reconcilers.host.local import LocalHost
+from reconcilers.roots import Roots
+
+ME = Who(0, "root", "test")
+OWNER = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+NAMES = [f"box{number}" for number in range(5)]
+
+
+class Looking(LocalHost):
+    """A machine that remembers which names of many it was asked for."""
+
+    def __init__(self, roots: Roots) -> None:
+        super().__init__(roots)
+        self.asked: set[str] = set()
+        self.full = False  # No directory can be made.
+
+    @contextmanager
+    def keeping(self) -> Iterator[Looking]:
+        yield self
+
+    def look_within(
+        self, directory: PurePosixPath, names: Sequence[str]
+    ) -> dict[str, Entry | None] | None:
+        self.asked.update(names)
+        return super().look_within(directory, names)
+
+    def make_directory(self, path: PurePosixPath, access: Access) -> None:
+        if self.full:
+            raise StepError(f"{path}: no space is left on the device")
+        super().make_directory(path, access)
+
+
+@dataclass(frozen=True)
+class Idle(Alone):
+    """In the place of the engine, which has looked for each directory before."""
+
+    def prepare(self, config: bytes) -> None:
+        pass
+
+
+@dataclass
+class Planned:
+    """An instance, and whoever plans for it."""
+
+    base: Path
+    instance: Instance
+    host: Looking
+    memory: Memory
+    names: list[str] = field(default_factory=lambda: list(NAMES))
+    domains: str = '"a.example"'
+
+    def declare(self) -> None:
+        tables = "".join(f'[mailboxes."{it}@a.example"]\nowner = "{OWNER}"\n' for it in self.names)
+        Path(self.instance.roots.manifest).write_text(f"domains = [{self.domains}]\n{tables}")
+
+    def turn(self, *, likely: bool) -> Turned:
+        self.host.asked.clear()
+        engine = Idle(self.host, self.instance.roots)
+        manifest = digest(self.instance.sources())
+        at = Workplace(self.instance, engine, memory=self.memory)
+        return Turn(ME, manifest, {}, likely).done(at)
+
+    def edit(self, name: str) -> Turned:
+        self.names.append(name)
+        self.declare()
+        return self.turn(likely=True)
+
+    @property
+    def looked_at(self) -> set[str]:
+        """Which of the mailboxes that there are."""
+        return self.host.asked & set(self.names)
+
+    def box(self, name: str) -> Path:
+        return self.base / "data/a.example/inbox" / name
+
+
+@pytest.fixture
+def planned(tmp_path: Path) -> Planned:
+    """All of it was looked at."""
+    config, data, run = (PurePosixPath(tmp_path / name) for name in ("config", "data", "run"))
+    (tmp_path / "config").mkdir()
+    roots = Roots(config, data, run, config / "manifest.toml")
+    host = Looking(roots)
+    made = Planned(tmp_path, Instance(roots, host, data), host, Memory(host, roots))
+    made.declare()
+    assert made.turn(likely=True).is_whole
+    assert made.turn(likely=False).is_whole
+    assert made.looked_at == set(NAMES)
+    return made
+
+
+def test_an_edit_looks_at_what_it_changed_alone(planned):
+    turned = planned.edit("new")
+
+    assert turned.is_whole
+    assert planned.looked_at == {"new"}
+    assert planned.box("new").is_dir()
+    left = planned.instance.review(planned.instance.in_force(), Consent())
+    assert left.plan.is_empty
+
+
+def test_edit_after_edit_looks_at_what_each_changed(planned):
+    for name in ("one", "two", "three"):
+        assert planned.edit(name).is_whole
+
+        assert planned.looked_at == {name}
+
+
+def test_a_look_that_follows_no_edit_is_at_all(planned):
+    planned.edit("new")
+    planned.box("box0").chmod(0o777)
+
+    turned = planned.turn(likely=False)
+
+    assert planned.looked_at == set(planned.names)
+    assert turned.account is not None
+    assert planned.box("box0").stat().st_mode & 0o777 == 0o700
+
+
+def test_after_an_apply_of_somebody_else_all_is_looked_at(planned):
+    planned.names.append("theirs")
+    planned.declare()
+    other = Instance(planned.instance.roots, planned.host, planned.instance.roots.data)
+    other.apply(None, Alone(planned.host, other.roots), ME, Consent(), Watched())
+
+    planned.edit("ours")
+
+    assert planned.looked_at == set(planned.names)
+
+
+def test_after_an_apply_that_failed_all_is_looked_at(planned):
+    planned.host.full = True
+    assert planned.edit("new").failure
+    planned.host.full = False
+
+    assert planned.edit("newer").is_whole
+    assert planned.looked_at == set(planned.names)
+    assert planned.box("new").is_dir()
+
+
+def test_what_is_withheld_is_looked_at_each_time(planned):
+    planned.names.remove("box0")
+    planned.declare()
+    assert not planned.turn(likely=True).is_whole
+
+    assert not planned.edit("new").is_whole
+    assert planned.looked_at == set(planned.names)
+
+
+def test_where_domains_change_all_is_looked_at(planned):
+    planned.domains = '"a.example", "b.example"'
+
+    assert planned.edit("new").is_whole
+    assert planned.looked_at == set(planned.names)
+
+
+def test_a_mailbox_that_changes_is_looked_at(planned):
+    planned.declare()
+    path = Path(planned.instance.roots.manifest)
+    head, _, rest = path.read_text().rpartition(f'"{OWNER}"')
+    path.write_text(f'{head}"{OWNER}"\ntrust = "verified"{rest}')
+
+    assert planned.turn(likely=True).is_whole
+    assert planned.looked_at == {"box4"}
