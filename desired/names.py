@@ -28,7 +28,7 @@ _DOMAIN = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})+")
 # RFC 5322 3.2.3's dot-atom in lower case, without the slash that a file name cannot hold.
 _ATOM = r"[a-z0-9!#$%&'*+=?^_`{|}~-]+"
 _LOCAL_PART = re.compile(rf"(?=.{{1,64}}\Z){_ATOM}(?:\.{_ATOM})*")
-_COMMANDED_LOCAL_PART = re.compile(r"[a-z0-9._-]+")
+_STRANGE_TO_COMMANDS = re.compile(r"[^a-z0-9._-]")
 
 
 class InvalidNameError(ValueError):
@@ -106,8 +106,10 @@ class LocalPart:
             raise InvalidNameError(
                 f"Mailbox name '{text}' is reserved for the wildcard catchall slot"
             )
-        if not _COMMANDED_LOCAL_PART.fullmatch(text):
-            raise InvalidNameError(f"local part {text!r} may hold [a-z0-9._-] only")
+        strange = _STRANGE_TO_COMMANDS.search(text)
+        if strange:
+            told = f"Mailbox name contains invalid character {strange[0]!r}; allowed: [a-z0-9._-]"
+            raise InvalidNameError(told)
         return cls.parse(text)
 
     def __str__(self) -> str:

@@ -8,7 +8,7 @@ import shlex
 import pytest
 
 # Imported by us: who cannot read our interpreter could not import anything.
-from aimx.cli import domains, hooks, mailboxes  # noqa: F401
+from aimx.cli import dkim_keygen, domains, hooks, mailboxes  # noqa: F401
 from aimx.cli.main import main
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root and another Linux user")
@@ -44,6 +44,12 @@ ADMINISTRATOR = {
     f"hooks create {HOOK} --dry-run": (0, 0),
     f"hooks create {HOOK}": (4, 4),
     "hooks delete none --yes": (1, 1),
+    "domains rotate-dkim two.example --dry-run": (0, 0),
+    "domains rotate-dkim two.example": (4, 4),
+    "domains rotate-dkim none.example --yes": (1, 1),
+    "dkim-keygen --yes": (0, 0),
+    "dkim-keygen --force": (4, 4),
+    "dkim-keygen --domain none.example --yes": (1, 1),
     "domains": (64, 64),
     "mailboxes create": (64, 64),
     "hooks create --mailbox info": (64, 64),
@@ -53,6 +59,8 @@ OTHERS = {
     "domains add new.example --yes": ("domain", 1, 2),
     "domains set-default two.example --yes": ("domain", 1, 2),
     "domains remove two.example --force --yes": ("domain", 1, 2),
+    "domains rotate-dkim two.example --yes": ("domain", 1, 2),
+    "dkim-keygen --force --yes": ("domain", 1, 2),
     "mailboxes list": ("mailbox", 1, 2),
     "mailboxes show info": ("mailbox", 1, 2),
     "mailboxes create new --yes": ("mailbox", 1, 2),
@@ -117,7 +125,7 @@ def test_everybody_else_needs_a_daemon_and_its_word(instances, command, said, ca
 
     ended = [ended_for_nobody(each, typed(command), capsys) for each in instances]
 
-    words = " ".join(command.split()[:2])
+    words = " ".join(word for word in command.split()[:2] if not word.startswith("-"))
     assert ended == [
         (served, "", f"not authorized: {words} requires root (run with sudo)\n"),
         (
