@@ -275,7 +275,7 @@ class Instance:
         try:
             with apply_lock(self.host, self.roots, who.origin):
                 yield
-        except LockHeldError:
+        except (LockHeldError, MachineError):
             raise
         except ReconcileError as cause:
             raise MachineError(str(cause)) from cause

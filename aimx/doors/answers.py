@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from aimx.controller.pinned import PinError
 from aimx.controller.terms import (
     Applied,
     Consent,
+    EditError,
     HinderedError,
     MachineError,
     Review,
@@ -125,7 +126,9 @@ def applied(done: Applied, wish: Wish) -> Answer:
         told = "Nothing was applied: all of it is blocked.\n" if code == Exit.REFUSED else told
         held = [line for each in _blocked(plan) for line in _held_back(each, wish.columns)]
         output = told + "".join(f"{line}\n" for line in (*held, done.trouble) if line)
-    return Answer(exit=code, output=output, generation=done.summary.generation)
+    summary = done.summary
+    failed = summary.failed + summary.skipped + summary.not_started
+    return Answer(exit=code, output=output, generation=summary.generation, failed=failed)
 
 
 def _ended(done: Applied) -> Exit:
@@ -173,7 +176,9 @@ def answering(wish: Wish) -> Iterator[list[Answer]]:
         answers.append(refused(Exit.ERROR, told, wish.view))
     except (MachineError, PinError, UnsettledPlanError) as cause:
         code = Exit.REFUSED if isinstance(cause, HinderedError) else Exit.ERROR
-        answers.append(refused(code, str(cause), wish.view))
+        answer = refused(code, str(cause), wish.view)
+        said = cause.code if isinstance(cause, EditError) else ""
+        answers.append(replace(answer, code=said))
 
 
 @contextmanager

@@ -122,6 +122,8 @@ def _domain(domain: HostedDomain, listing: Listing) -> Row:
         "overrides": ",".join(
             key for file, path in found.overrides(domain.name) for key in _keys(found, file, path)
         ),
+        "storage_tree": str(found.roots.domain(name)),
+        "dkim_dir": str(found.roots.keys(name)),
     }
 
 

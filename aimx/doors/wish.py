@@ -98,6 +98,8 @@ class Answer:
     interrupted: bool = False
     saved: str = ""  # The plan as a file, where it is to be saved.
     generation: int = 0  # What the machine is at.
+    failed: int = 0  # Steps of an apply that were not done.
+    code: str = ""  # Of the socket's, where the manifest cannot be changed so.
     typed: str = ""  # What a person has to type for it to be carried out; empty: yes.
 
     def document(self) -> dict[str, Any]:

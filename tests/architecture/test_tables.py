@@ -81,7 +81,7 @@ def test_the_requests_that_are_shown_can_be_read() -> None:
         assert head.body_length == len(body)
         read += 1
 
-    assert read == 4
+    assert read == 6
 
 
 def test_the_tree_on_disk() -> None:

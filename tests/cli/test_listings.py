@@ -73,6 +73,8 @@ def test_domains_are_told_as_data(full):
             "mailbox_count": 2,
             "unread": 1,
             "overrides": "",
+            "storage_tree": str(full.data / "example.com"),
+            "dkim_dir": str(full.base / "config" / "dkim" / "example.com"),
         },
         {
             "domain": "b.example",
@@ -82,6 +84,8 @@ def test_domains_are_told_as_data(full):
             "mailbox_count": 1,
             "unread": 0,
             "overrides": "trust,dkim_selector",
+            "storage_tree": str(full.data / "b.example"),
+            "dkim_dir": str(full.base / "config" / "dkim" / "b.example"),
         },
     ]
 

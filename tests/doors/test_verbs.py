@@ -32,7 +32,9 @@ def test_a_send_without_a_message_is_malformed():
 ADMINISTRATIVE = (
     *(b"PLAN", b"APPLY", b"GRAPH", b"DIFF", b"HISTORY", b"EXPLAIN\nAddress: layout"),
     *(b"ROLLBACK", b"SUSPEND\nFor: 2h", b"RESUME", b"APPROVE\nPlan: 0123456789abcdef"),
-    b"TOMBSTONES\nDo: list",
+    *(b"TOMBSTONES\nDo: list", b"LIST\nOf: domains", b"MAILBOX-CREATE\nName: x\nOwner: y"),
+    *(b"DOMAIN-ADD\nDomain: b.example", b"DOMAIN-REMOVE\nDomain: b.example\nForce: true"),
+    *(b"MAILBOX-DELETE\nName: x", b"HOOK-DELETE\nHook-Name: x"),
 )
 
 
@@ -126,3 +128,8 @@ def test_the_queue_of_another_instance_is_not_asked():
 
 def test_anybody_may_ask_for_the_version():
     assert answer(b"AIMX/1 VERSION\n") == frames.ok_json({"tag": "1.2.3"})
+
+
+@pytest.mark.parametrize("verb", [b"DOMAIN-LIST", b"MAILBOX-LIST", b"HOOK-LIST"])
+def test_who_may_not_administer_is_told_of_no_list(verb):
+    assert answer(b"AIMX/1 " + verb + b"\n") == frames.error(Code.EACCES, "not authorized")

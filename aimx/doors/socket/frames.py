@@ -76,6 +76,17 @@ VERBS: Mapping[str, Shape] = {
     ),
     "QUEUE": Shape(required=_names("do"), optional=ROOTS | _names("name")),
     "VERSION": Shape(bare=True),
+    "DOMAIN-LIST": Shape(bare=True),
+    "DOMAIN-ADD": Shape(required=_names("domain"), optional=_names("selector")),
+    "DOMAIN-REMOVE": Shape(required=_names("domain", "force")),
+    "MAILBOX-LIST": Shape(bare=True),
+    "MAILBOX-CREATE": Shape(required=_names("name"), optional=_names("owner")),
+    "MAILBOX-DELETE": Shape(required=_names("name"), optional=_names("force")),
+    "HOOK-LIST": Shape(bare=True),
+    "HOOK-CREATE": Shape(
+        required=_names("mailbox", "event", "content-length"), optional=_names("name"), body=True
+    ),
+    "HOOK-DELETE": Shape(required=_names("hook-name")),
     "STATUS": Shape(optional=ROOTS | VIEW | _names("every", "brief")),
     "PLAN": Shape(optional=ROOTS | VIEW | _names("purge", "amend", "replace")),
     "APPLY": Shape(

@@ -14,6 +14,7 @@ from aimx.controller.amendments import Amendment, from_text
 from aimx.doors.authorize import Action, Caller, Decision, authorize
 from aimx.doors.events import Tell, unheard
 from aimx.doors.socket import frames
+from aimx.doors.socket.crud import ACTIONS, Crud
 from aimx.doors.socket.frames import Code, Request
 from aimx.doors.wish import (
     LASTING,
@@ -110,6 +111,8 @@ class Verbs:
                 return await self._queue(request, caller)
             case "STATUS":
                 return await self._status(request, caller)
+            case verb if verb in ACTIONS:
+                return await self._crud(request, caller, body)
             case _:
                 told = tell if request.flag("events") else unheard
                 return await self._administer(request, caller, body, told)
@@ -134,6 +137,12 @@ class Verbs:
             plan_id = request.headers.get("plan")
             answer = await self.administration.apply(wish, plan_id, caller.uid, tell)
         return frames.ok_json(answer.document())
+
+    async def _crud(self, request: Request, caller: Caller, body: int) -> bytes:
+        if not self._permits(request, caller, ACTIONS[request.verb]):
+            return frames.error(Code.EACCES, "not authorized")
+        content = os.pread(body, request.content_length, 0) if body >= 0 else b""
+        return await Crud(self.administration, request, caller, content).answer()
 
     async def _status(self, request: Request, caller: Caller) -> bytes:
         self._permits(request, caller, Action.STATUS)
