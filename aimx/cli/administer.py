@@ -157,7 +157,7 @@ def tell(options: argparse.Namespace, answer: Answer) -> int:
     Whoever asked for data gets it in one place, however it ended.
     """
     is_report = answer.exit == Exit.DONE or getattr(options, "json", False)
-    (terminal.say if is_report else terminal.tell)(answer.output)
+    (terminal.report if is_report else terminal.tell)(answer.output)
     return answer.exit
 
 

@@ -196,9 +196,9 @@ def _ended(options: argparse.Namespace, answer: Answer, wait: Wait | None) -> in
     if options.json:
         waited = wait.until(answer.generation)
         document = {**json.loads(answer.output), "wait": waited.document()}
-        terminal.say(json.dumps(document, indent=2))
+        terminal.report(json.dumps(document, indent=2))
         return _waited(options, waited, answer)
-    terminal.say(answer.output)
+    terminal.report(answer.output)
     return _waited(options, wait.until(answer.generation), answer)
 
 

@@ -18,6 +18,16 @@ def say(text: str) -> None:
     _write(sys.stdout, text)
 
 
+def report(text: str) -> None:
+    """What has happened, which nobody could ask for again: where standard output does not take it,
+    on standard error."""
+    try:
+        say(text)
+    except SystemExit:
+        tell(text)
+        raise
+
+
 def tell(text: str) -> None:
     """About what was asked for, on standard error."""
     _write(sys.stderr, text)

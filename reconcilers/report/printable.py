@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator
 
 from desired.problem import printable
 
 _NARROWEST = 20
+# Of one that is long, the last two names say which it is.
+_PATH = re.compile(r"(?<!\S)/(?:[^\s/]+/){2,}([^\s/]+/[^\s/]+)")
 
 
 def wrapped(text: str, columns: int, indent: str, first: str | None = None) -> Iterator[str]:
@@ -24,6 +27,13 @@ def wrapped(text: str, columns: int, indent: str, first: str | None = None) -> I
         subsequent_indent=indent,
         break_on_hyphens=False,
     )
+
+
+def fitted(text: str, columns: int) -> str:
+    """The text on one line: where it is too long, paths lose their beginnings, and it its end."""
+    if len(text) > columns:
+        text = _PATH.sub(r".../\1", text)
+    return shortened(text, columns)
 
 
 def shortened(text: str, columns: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from desired.problem import printable
 from reconcilers.change import BLOCKED_SYMBOL
 from reconcilers.report.colour import painted
-from reconcilers.report.printable import shortened, wrapped
+from reconcilers.report.printable import fitted, wrapped
 from reconcilers.report.view import MEANINGS, UNSEEN_SYMBOL
 
 # More would push the rest off any screen, and `aimx status --all` has them.
@@ -69,7 +69,7 @@ def _row(
     head = f"  {row['drift'] or ' '}{row['apply'] or ' '} {printable(row['address']):<{width}}"
     told = ": ".join(filter(None, (_last(last, settled=not row["apply"]), row["why"])))
     left = columns - len(head) - 2
-    return head, f"  {shortened(printable(told), left)}" if left >= _NARROWEST_WHY else ""
+    return head, f"  {fitted(printable(told), left)}" if left >= _NARROWEST_WHY else ""
 
 
 def _last(last: Mapping[str, Any], *, settled: bool) -> str:

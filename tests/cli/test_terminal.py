@@ -1,5 +1,7 @@
 import io
+import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +56,25 @@ def test_output_that_cannot_be_written_is_an_error():
 
     assert ended.returncode == 1
     assert ended.stderr == "aimx: cannot write to standard output: no space left on device.\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_how_an_apply_ended_is_said_where_it_can_be(instance):
+    ended = aimx(f"$AIMX apply --yes --json {shlex.join(instance.flags)} > /dev/full")
+
+    assert ended.returncode == 1
+    first, _, outcome = ended.stderr.partition("\n")
+    assert first == "aimx: cannot write to standard output: no space left on device."
+    assert json.loads(outcome)["generation"] == 1
+    assert (instance.base / "config/config.toml").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_what_cannot_be_shown_is_not_applied(instance):
+    ended = aimx(f"$AIMX apply --yes {shlex.join(instance.flags)} > /dev/full")
+
+    assert ended.returncode == 1
+    assert not (instance.base / "config/config.toml").exists()
 
 
 def test_what_a_terminal_cannot_show_is_escaped(monkeypatch):

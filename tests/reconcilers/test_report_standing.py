@@ -185,3 +185,14 @@ def test_colour_adds_nothing_but_colour():
     assert "\x1b" not in plain
     assert "\x1b[1;31m  #! mailbox/late@example.com" in coloured
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == plain
+
+
+def test_a_path_that_is_too_long_for_the_line_loses_its_beginning():
+    why = "/srv/mail-of-agents/etc/aimx/dkim/example.com/private.key is of no use: it is cut off"
+
+    wide = status_text(document(row("info", "!", why=why)), columns=200)
+    narrow = status_text(document(row("info", "!", why=why)), columns=100)
+
+    assert f"  {why}\n" in wide
+    told = ".../example.com/private.key is of no use: it is cut off"
+    assert f"  ! mailbox/info@example.com  {told}\n" in narrow
