@@ -126,7 +126,7 @@ def main() -> int:
             daemon.end()
         if problems:
             kept = Path(f"/tmp/aimx-kill-mail-{seed}.log")
-            shutil.copyfile(base / "serve.log", kept)
+            shutil.copyfile(daemon.instance.log_file, kept)
             print(f"The daemon's log is kept as {kept}.")
     print(f"{options.rounds} rounds, {problems} problems")
     return 1 if problems else 0

@@ -14,7 +14,7 @@ import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from math import inf
@@ -193,11 +193,14 @@ class Placer:
             return {}
         message = MESSAGES[name]
         over = Over(message.fingerprint, Seen.of(found[0].stat()))
-        request = replace(
-            self._request(message), base="", rest=b"read = true\n" + message.rest, over=over
+        request = self._request(message)._replace(
+            base="",
+            rest=b"read = true\n" + message.rest,
+            fingerprint=sha256(f"{name} rewritten".encode()).digest(),
+            attachments=(),
+            due=None,
+            over=over,
         )
-        mark = sha256(f"{name} rewritten".encode()).digest()
-        request = replace(request, fingerprint=mark, attachments=(), due=None)
         return self._commit([(f"{name} rewritten", Job(request, (), self._rights))])
 
     def _commit(self, jobs: list[tuple[str, Job]]) -> dict[str, str]:

@@ -52,7 +52,7 @@ class Daemon:
         return self.instance.mailbox(f"{name}@{DOMAIN}")
 
     def start(self) -> None:
-        with (self.instance.base / "serve.log").open("ab") as log:
+        with self.instance.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [AIMX, "serve"], env=self.instance.environment, stdout=log, stderr=log
             )
