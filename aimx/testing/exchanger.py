@@ -15,6 +15,11 @@ script goes by command; each answer is used once, in order, and after the last o
     {"STARTTLS": [GARBLED]}                          it agrees to TLS, and then speaks nonsense
     {"AUTH": ["535 5.7.8 Who are you?"]}             with "AUTH PLAIN" among the extensions
 
+A first host that is broken is one whose address nobody listens on, before a good one in the zone:
+
+    {"c.example": {"MX": ["10 mx1.c.example", "20 mx2.c.example"]},
+     "mx1.c.example": {"A": "127.0.0.9"}, "mx2.c.example": {"A": "127.0.0.1"}}
+
     async with Exchanger({"RCPT": ["450 4.2.0 Later"]}, tls=throwaway_tls()) as exchanger:
         ...                                          # deliver to 127.0.0.1, port exchanger.port
         exchanger.received[0].content

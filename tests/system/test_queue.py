@@ -237,6 +237,42 @@ def test_a_manifest_that_sends_at_once_again_lets_nothing_wait_for_ever(waiting,
     assert refused.code == "TEMP"
 
 
+def test_a_damaged_queue_is_set_aside_and_its_messages_are_a_persons_to_decide(waiting, until):
+    (row,) = waiting.listed()
+    waiting.instance.stop()
+    database = waiting.instance.state / "out" / "queue.db"
+    database.write_bytes(b"\xff" * database.stat().st_size)
+    # Its log would have all of it.
+    database.with_name("queue.db-wal").unlink(missing_ok=True)
+
+    waiting.instance.serve()
+
+    until(lambda: waiting.status("hello") == "unknown", "the copy to say so")
+    assert len(list(database.parent.glob("queue.db.set-aside-*Z"))) == 1
+    assert "the queue cannot be read and is begun anew" in waiting.instance.log
+    assert [(each["id"], each["state"]) for each in waiting.listed()] == [(row["id"], "unknown")]
+    waiting.queue("retry", row["id"])
+    until(lambda: waiting.shown(row["id"])["recipients"][0]["attempts"], "an attempt")
+    assert isinstance(waiting.send("as before"), Ok)
+
+
+def test_what_waits_goes_to_a_relay_that_is_named_later(queued, until):
+    queued.declare()
+    queued.instance.serve()
+    # Nobody listens on the port of the hosts that the DNS names.
+    queued.send("hello", "bob@gone.example", "eve@c.example")
+    until(lambda: queued.status("hello") == "deferred", "the message to be deferred")
+    with in_thread(Exchanger()) as relay:
+        queued.declare(rest=f'relay = "127.0.0.1:{relay.port}"\n')
+        until(lambda: queued.instance.status()["generation"] == 2, "the relay to be used")
+
+        queued.queue("retry", "--all")
+
+        until(lambda: queued.status("hello") == "delivered", "the copy to say so")
+    (received,) = relay.received
+    assert received.recipients == ("bob@gone.example", "eve@c.example")
+
+
 @dataclass
 class Load:
     """Somebody who hands in one message after another, and remembers which were taken."""

@@ -216,7 +216,8 @@ def _exchange(message: Message, event: Event, route: Route, rewriting: Rewriting
         uid=route.uid or 0,
         base="",
         rest=rewriting.rest,
-        fingerprint=sha256(message.origin + event.number.to_bytes(8)).digest(),
+        # With its time: a queue that was begun anew counts from one again.
+        fingerprint=sha256(message.origin + f"{event.number} {event.at!r}".encode()).digest(),
         over=Over(message.origin, rewriting.seen),
         trace=message.id,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, islice
 from random import Random, SystemRandom
 from typing import TypeAlias
 
@@ -84,25 +84,27 @@ class Ledger:
     ) -> list[Trip]:
         """Trips that are due, the longest waiting first, a few to each destination in turn."""
         with self._database.reading() as connection:
-            places = connection.execute(
-                f"SELECT destination, min(due) FROM recipients WHERE {_WAITING} AND due <= ?"
-                " GROUP BY destination ORDER BY 2",
-                (now,),
-            ).fetchall()
-            free = [place for place, _ in places if place not in full][:most]
-            each = [list(self._due(connection, to, now, flying)) for to in free]
-        turns = max(map(len, each), default=0)
-        return [trips[turn] for turn in range(turns) for trips in each if turn < len(trips)]
+            places = sorted(_places(connection, now))
+            free = [place for _, place in places if place not in full][:most]
+            turns = [self._due(connection, to, now, flying) for to in free]
+            return list(islice(_in_turn(turns), most))
 
     def _due(
         self, connection: sqlite3.Connection, to: str, now: float, flying: frozenset[InFlight]
     ) -> Iterator[Trip]:
-        found = connection.execute(
-            f"SELECT message FROM recipients WHERE destination = ? AND {_WAITING} AND due <= ?"
-            " GROUP BY message ORDER BY min(due) LIMIT ?",
-            (to, now, _EACH + len(flying)),
-        ).fetchall()
-        for (name,) in found:
+        waiting = connection.execute(
+            f"SELECT message, address FROM recipients WHERE destination = ? AND {_WAITING}"
+            " AND due <= ? ORDER BY due",
+            (to, now),
+        )
+        # Read no further than is needed: a hundred thousand may wait behind them.
+        names: dict[str, None] = {}
+        for name, address in waiting:
+            if (name, address) not in flying:
+                names[name] = None
+            if len(names) == _EACH:
+                break
+        for name in names:
             message = rows.message(connection, name)
             assert message is not None
             due = tuple(
@@ -111,8 +113,7 @@ class Ledger:
                 if each.destination == to and each.state in WAITING and each.due <= now
                 if (name, each.address) not in flying
             )
-            if due:
-                yield Trip(message, to, due)
+            yield Trip(message, to, due)
 
     def next_due(self, now: float) -> float | None:
         """When something becomes due that is not yet."""
@@ -202,15 +203,44 @@ class Ledger:
         return Halt(found.fetchone()[0])
 
 
+def _in_turn(several: Sequence[Iterator[Trip]]) -> Iterator[Trip]:
+    """One of each, then a second of each that has one, and so on."""
+    left = list(several)
+    while left:
+        for each in tuple(left):
+            trip = next(each, None)
+            if trip is None:
+                left.remove(each)
+            else:
+                yield trip
+
+
+def _places(connection: sqlite3.Connection, now: float) -> Iterator[tuple[float, str]]:
+    """Since when something is due for each destination.
+
+    By one look into the index for each, and not by reading all that waits.
+    """
+    place = ""
+    while found := connection.execute(
+        f"SELECT due, destination FROM recipients WHERE {_WAITING} AND destination > ?"
+        " ORDER BY destination, due LIMIT 1",
+        (place,),
+    ).fetchone():
+        place = found[1]
+        if found[0] <= now:
+            yield found
+
+
 def adopt(connection: sqlite3.Connection, labels: Iterable[Label], now: float) -> None:
     """Take up, for a queue that is begun anew, letters whose past nobody knows any more."""
     for label in labels:
         found = [
             replace(each, told=_FROM_SPOOL, changed=now)
-            for each in _recipients(label, lambda _: "", State.UNKNOWN)
+            for each in _recipients(label, lambda to: to.rpartition("@")[2], State.UNKNOWN)
         ]
         rows.add(connection, label, found)
-        _note_each(connection, label.id, now, found)
+        # No attempt, as far as anybody knows.
+        rows.note(connection, label.id, now, "", (steps.word(found), steps.sentence(found)))
 
 
 def _recipients(label: Label, to: Callable[[str], str], state: State) -> list[Recipient]:

@@ -50,6 +50,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX recipients_due ON recipients (destination, due)"
         " WHERE state IN ('queued', 'deferred')",
+        "CREATE INDEX recipients_next ON recipients (due) WHERE state IN ('queued', 'deferred')",
         "CREATE INDEX recipients_open ON recipients (message) WHERE open = 1",
         """
         CREATE TABLE history (
