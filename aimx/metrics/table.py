@@ -173,6 +173,7 @@ SUBMISSIONS = Counter(
     "Messages that somebody here wanted sent, by the answer they got.",
     answer=_ANSWERS,
 )
+QUEUED = Gauge("aimx_queue_messages", "Messages in the queue of which not all is settled.")
 ATTEMPTS = Counter(
     "aimx_outbound_attempts_total",
     "Attempts to deliver a message, by the worst that became of it.",

@@ -9,6 +9,7 @@ import asyncio
 import os
 import uuid
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +32,7 @@ from aimx.channel.control import (
     Submission,
 )
 from aimx.channel.packets import Channel, MalformedError, close_all
+from aimx.metrics.table import QUEUED
 from aimx.outbound.compose import Submitted
 from aimx.outbound.counted import Counted
 from aimx.outbound.deliver import Direct
@@ -67,6 +69,7 @@ _REHEARSAL = "AIMX_TEST_MAIL_DROP"
 # Seconds that a host has to answer a message that has left: where somebody waits for us to leave,
 # and where nobody does but whoever comes next.
 _ANSWERED, _LATE = 20.0, 2.0
+_LOOK = 0.5  # Seconds to count what waits in.
 
 log = structlog.get_logger()
 
@@ -104,6 +107,7 @@ class Outbound:
             placements=self._placements,
             heard=self._heard,
             swapped=self._swapped,
+            looked=self._looked,
         )
 
     def _made(self, directory: int) -> Queue:
@@ -130,6 +134,12 @@ class Outbound:
         if not self._post.gone.is_set():
             await self._sessions.close()
             await self._post.part()
+
+    async def _looked(self) -> None:
+        """How much waits; where the disk does not say so in time, what it said last is told."""
+        with suppress(QueueError, TimeoutError):
+            async with asyncio.timeout(_LOOK):
+                QUEUED.set(await self._queue.steer(lambda steering: steering.count(None)))
 
     def _tell(self, attempted: Attempted) -> None:
         self._post.post(attempted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -48,7 +48,8 @@ class Post(Generic[T]):
 
     It runs in a thread, one at a time: a large generation takes seconds, in which mail goes on.
     `heard` gets every other message with its descriptors, which are its to close; `swapped` is
-    called when another generation is current.
+    called when another generation is current, and `looked` sets what is so now before this process
+    says what it has counted.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Post(Generic[T]):
         placements: PlacingClient,
         heard: Callable[[Any, tuple[int, ...]], None],
         swapped: Callable[[], None] = lambda: None,
+        looked: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._speaks = speaks
         self._understands = understands
@@ -68,6 +70,7 @@ class Post(Generic[T]):
         self._placements = placements
         self._heard = heard
         self._swapped = swapped
+        self._looked = looked
         self._loading = asyncio.Lock()
         self._wanted = 0  # The number of the last preparation that is still wanted.
         self._prepared: T | None = None
@@ -123,11 +126,16 @@ class Post(Generic[T]):
             case Placements():
                 self._connect(packet.descriptors)
             case Measure():
-                self.post(Measured(readings(METRICS)))
+                self._spawn(self._measured())
             case Leave():
                 self.leaving.set()
             case _:
                 self._heard(message, packet.descriptors)
+
+    async def _measured(self) -> None:
+        if self._looked is not None:
+            await self._looked()
+        await self.say(Measured(readings(METRICS)))
 
     async def _prepare(self, descriptors: tuple[int, ...], number: int) -> None:
         """Load it aside, and say how that went, if anybody still wants to know."""

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import pwd
 import signal
 import socket
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from aimx.metrics.kinds import Histogram
 from aimx.metrics.table import METRICS
 from aimx.testing.ports import ReservedPort
 
-from .conftest import until
+from .conftest import owner, until
 
 
 class Served:
@@ -224,6 +225,23 @@ def test_an_engine_that_cannot_send_is_not_ready_and_says_why(served: Served) ->
     assert code == 503
     assert text.startswith("Ready: ")
     assert served.get("/healthz") == (200, "ok\n")
+
+
+def test_what_goes_out_is_counted_and_what_waits_is_shown(served: Served) -> None:
+    nowhere = f'[outbound]\nmode = "queue"\nrelay = "smtp://127.0.0.1:{served.reserve()}"\n'
+    served.declare(nowhere)
+    until(lambda: served.instance.status()["engine_generation"] == 2, "generation 2")
+    body = b"From: info@example.com\nTo: bob@example.net, eve@example.net\nSubject: hi\n\nHi\n"
+    uid = pwd.getpwnam(owner()).pw_uid if os.geteuid() == 0 else -1
+
+    served.instance.ask("SEND", {"Content-Length": str(len(body))}, body, uid=uid)
+
+    deferred = "aimx_outbound_recipients_total{'outcome': 'deferred'}"
+    found = until(lambda: (it := served.numbers())[deferred] >= 2 and it, "an attempt")
+    assert found["aimx_submissions_total{'answer': 'sent'}"] == 1
+    assert found["aimx_outbound_attempts_total{'outcome': 'deferred'}"] >= 1
+    assert found["aimx_outbound_signing_seconds_count"] == 1
+    assert found["aimx_queue_messages"] == 1
 
 
 def test_where_the_numbers_are_is_edited_while_it_runs(served: Served) -> None:
