@@ -96,7 +96,7 @@ def _with_domains(base: Path) -> Instance:
 def _like(domains: Instance, base: Path) -> Instance:
     """Another instance with the same domains, keys and port: what is declared next is the edit."""
     shutil.copytree(domains.base, base)
-    return Instance(base, domains.reserved)
+    return Instance(base, reserved=domains.reserved)
 
 
 def _nothing_to_do(
@@ -115,7 +115,14 @@ def _nothing_to_do(
     asking = Whole("aimx plan, a daemon runs", [AIMX, "plan"], instance.environment)
     with instance.serving():
         _in_turn([asking, again], rounds)
-    return [*rows, *(each.row(again) for each in (asking, again))]
+    rows += [each.row(again) for each in (asking, again)]
+    kept = instance.base / "before.toml"
+    shutil.copyfile(instance.manifest, kept)
+    before = _bare("parse and look, before the edit", LEAST, instance, kept)
+    instance.declare([*mailboxes, f"more@{DOMAINS[0]}"], DOMAINS)
+    more = Whole("aimx plan, one mailbox more", [AIMX, "plan"], instance.environment)
+    _in_turn([more, before], rounds)
+    return [*rows, *(each.row(before) for each in (more, before))]
 
 
 def _to_make(base: Path, domains: Instance, rounds: int) -> list[list[str]]:
@@ -178,9 +185,9 @@ def _together(runs: Sequence[Whole]) -> Whole:
     return first
 
 
-def _bare(name: str, program: str, instance: Instance) -> Whole:
-    command = [sys.executable, "-c", program, str(instance.manifest), str(instance.base / "data")]
-    return Whole(name, command)
+def _bare(name: str, program: str, instance: Instance, manifest: Path | None = None) -> Whole:
+    read, data = manifest or instance.manifest, instance.base / "data"
+    return Whole(name, [sys.executable, "-c", program, read, data])
 
 
 def _tmpfiles(mailboxes: Sequence[str], data: Path) -> list[Whole]:
