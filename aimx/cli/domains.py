@@ -16,20 +16,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     does = Nested.of(parser)
     listing = does.parser("list", "list domains, with their keys and mailboxes")
     listing.add_argument("--json", action="store_true", help="the same as data")
-    add = does.parser("add", "a domain comes, with a DKIM key of its own")
+    add = does.parser("add", "add a domain, with a DKIM key of its own")
     add.add_argument("domain", metavar="DOMAIN", type=name)
     add.add_argument("--selector", type=name, help="of its DKIM key (as for the others)")
     add.add_argument(
         "--no-dns-check", action="store_true", help="tell the DNS records, and look none up"
     )
-    remove = does.parser("remove", "a domain goes; its DKIM key stays")
+    remove = does.parser("remove", "remove a domain; its DKIM key stays")
     remove.add_argument("domain", metavar="DOMAIN", type=name)
     remove.add_argument(
         "--force", action="store_true", help="its mailboxes go too, and their mail is set aside"
     )
-    default = does.parser("set-default", "bare names mean this domain from now on")
+    default = does.parser("set-default", "make a domain the default one, which bare names mean")
     default.add_argument("domain", metavar="DOMAIN", type=name)
-    rotate = does.parser("rotate-dkim", "a domain signs with a new key, once that is published")
+    rotate = does.parser("rotate-dkim", "sign with a new key of the domain, once it is published")
     rotate.add_argument("domain", metavar="DOMAIN", type=name)
     rotate.add_argument("--selector", type=name, help="of the new key (the old one's, counted on)")
     rotate.add_argument(

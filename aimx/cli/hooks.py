@@ -17,7 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     listing = does.parser("list", "list the commands of all mailboxes, or of one")
     listing.add_argument("--mailbox", type=name, metavar="NAME", help="of this one alone")
     listing.add_argument("--json", action="store_true", help="the same as data")
-    create = does.parser("create", "a mailbox gets a command")
+    create = does.parser("create", "run a command on the mail of a mailbox")
     create.add_argument("--mailbox", required=True, type=name, metavar="NAME")
     create.add_argument("--event", required=True, choices=("on_receive", "after_send"))
     create.add_argument(
@@ -30,7 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     create.add_argument("--name", type=name, help="(derived from what it does)")
     create.add_argument("--timeout-secs", type=int, default=60, metavar="N", help="(60)")
     create.add_argument("--fire-on-untrusted", action="store_true", help="also for untrusted mail")
-    delete = does.parser("delete", "a command goes")
+    delete = does.parser("delete", "delete a hook")
     delete.add_argument("name", metavar="NAME", type=name)
     for each in (create, delete):
         amend.arguments(each)

@@ -21,11 +21,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("name", metavar="NAME", type=name, help="an address, or its local part")
     for each in (listing, show):
         each.add_argument("--json", action="store_true", help="the same as data")
-    create = does.parser("create", "a mailbox comes")
+    create = does.parser("create", "create a mailbox")
     create.add_argument("name", metavar="NAME", type=name, help="an address, or its local part")
     create.set_defaults(usage=create.error)
     create.add_argument("--owner", type=name, help="the Linux user whose mail it is")
-    delete = does.parser("delete", "a mailbox goes, and its mail is set aside")
+    delete = does.parser("delete", "delete a mailbox; its mail is set aside")
     delete.add_argument("name", metavar="NAME", type=name, help="an address, or its local part")
     delete.add_argument("--force", action="store_true", help="also one that holds mail")
     for each in (create, delete):

@@ -60,9 +60,9 @@ COMMANDS: dict[str, Listed] = {
     "watch": Listed(
         "desired state", "keep the machine at the manifest, without the mail engine", "watch"
     ),
-    "domains": Listed("domains", "list domains; add, remove or make one the default", "domains"),
-    "mailboxes": Listed("mailboxes", "list, create, show or delete mailboxes", "mailboxes"),
-    "hooks": Listed("mailboxes", "list, create or delete the commands of mailboxes", "hooks"),
+    "domains": Listed("domains", "list, add and remove domains, and rotate their keys", "domains"),
+    "mailboxes": Listed("mailboxes", "list, show, create and delete mailboxes", "mailboxes"),
+    "hooks": Listed("mailboxes", "list, create and delete the commands that run on mail", "hooks"),
     "send": Listed("mail", "send a message from a mailbox of yours", "send"),
     "queue": Listed("mail", "list, show and steer what waits to be sent", "queue"),
     "serve": Listed("server", "run the mail engine and watch the manifest", "serve"),
