@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from aimx.doors.socket.client import Ok
+from aimx.testing.exchanger import Exchanger, in_thread
+from aimx.testing.zone import Zone, serve_in_thread
+
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
 
 SIZE = "8m"
@@ -145,3 +149,37 @@ def test_an_apply_on_a_full_disk_says_so_and_can_be_done_again(cramped):
     assert again.returncode == 0, again.stderr
     assert cramped.aimx("plan", "--detailed-exitcode").returncode == 0
     assert cramped.mailbox("a@two.example").is_dir()
+
+
+def test_what_is_to_be_queued_is_refused_for_now_and_nothing_of_it_stays(cramped, until):
+    table = {"c.example": {"A": "127.0.0.1"}}
+    with serve_in_thread(Zone(table)) as resolver, in_thread(Exchanger()) as exchanger:
+        cramped.resolver = resolver
+        queue = f'[outbound]\nmode = "queue"\nport = {exchanger.port}\n'
+        cramped.declare("info@example.com", rest=queue)
+        cramped.serve()
+        # Room for the books, and not for a message.
+        ballast = fill(cramped.data, but=200_000)
+
+        refused = [send(cramped, f"full-{number}") for number in range(3)]
+        spool = list((cramped.state / "out" / "spool").iterdir())
+        ballast.unlink()
+        taken = send(cramped, "room")
+
+        until(lambda: exchanger.received, "the message to arrive")
+    assert {reply.code for reply in refused} == {"TEMP"}
+    assert all(reply.reason.endswith("nothing was sent") for reply in refused)
+    assert "the queue cannot be written; nothing was sent" in {reply.reason for reply in refused}
+    assert spool == []
+    assert isinstance(taken, Ok)
+    (received,) = exchanger.received
+    assert b"Subject: room" in received.content
+    assert [each.fields["subject"] for each in cramped.letters("info@example.com", "sent")] == [
+        "room"
+    ]
+
+
+def send(instance, key: str):
+    content = f"From: info\nTo: bob@c.example\nSubject: {key}\n\n".encode() + b"Hello.\n" * 50_000
+    headers = {"Content-Length": str(len(content)), "Idempotency-Key": key}
+    return instance.ask("SEND", headers, content)
