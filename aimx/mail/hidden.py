@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Iterator
+from functools import cache, partial
 
 # Alternatives that begin with different characters, so that nothing is read twice.
 _TAG = re.compile(r"""<([a-z][a-z0-9]*)((?:[^<>"']|"[^"]*"|'[^']*')*)>""", re.IGNORECASE)
@@ -36,32 +37,43 @@ def marked(source: str) -> str:
         return source
     hiding = frozenset(_hiding_names(lowered))
 
+    # For this message alone: a style stands at many of its elements.
+    known = cache(_hides_as_written)
+
     def mark(tag: re.Match[str]) -> str:
         # What stands alone in an element has no style but that.
         below = source.find("<", tag.end())
         alone = below < 0 or source.startswith("/", below + 1)
-        unseen = _is_unseen(tag) or _is_hidden(tag[2], hiding, alone=alone)
+        unseen = _is_unseen(tag) or _is_hidden(tag[2], hiding, partial(known, alone))
         return f"<{tag[1]} hidden{tag[2]}>" if unseen else tag[0]
 
     return _TAG.sub(mark, source)
 
 
 def _is_unseen(tag: re.Match[str]) -> bool:
-    name, attributes = tag[1].lower(), tag[2].lower().split()
-    return f"<{name}" in _UNSEEN and "open" not in attributes
+    return f"<{tag[1].lower()}" in _UNSEEN and "open" not in tag[2].lower().split()
 
 
-def _is_hidden(attributes: str, hiding: frozenset[str], *, alone: bool) -> bool:
+def _is_hidden(attributes: str, hiding: frozenset[str], style_hides: Callable[[str], bool]) -> bool:
     for found in _ATTRIBUTE.finditer(attributes):
-        name, value = found[1].lower(), html.unescape(found[2].strip("\"'")).lower()
+        name = found[1].lower()
         if name == "style":
-            if hides(value, alone=alone):
+            if style_hides(found[2]):
                 return True
         elif hiding:
             mark = "." if name == "class" else "#"
-            if not hiding.isdisjoint(mark + word for word in value.split()):
+            if not hiding.isdisjoint(mark + word for word in _plain(found[2]).split()):
                 return True
     return False
+
+
+def _hides_as_written(alone: bool, value: str) -> bool:  # noqa: FBT001 - the one that is bound
+    return hides(_plain(value), alone=alone)
+
+
+def _plain(value: str) -> str:
+    """An attribute's value, in lower case."""
+    return html.unescape(value.strip("\"'")).lower()
 
 
 def _hiding_names(lowered: str) -> Iterator[str]:
