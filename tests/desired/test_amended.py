@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from desired.amended import amended
 from desired.manifest import Reading, read
 from desired.problem import ManifestError, Source
+from desired.schema import json_schema
 
 TOP = 'domains = ["a.com", "b.com"]\ntrust = "none"\n'
 USERS = {"alice", "bob"}
@@ -224,3 +225,18 @@ def test_no_edit_is_understood_otherwise_than_by_reading_all(kept, left, come):
     found = amended(known, sources(after), exists)
 
     assert found is None or same(found, whole(after))
+
+
+def test_every_table_of_a_manifest_may_stand_below_the_edit():
+    tried = []
+    for name in json_schema()["properties"]:
+        table = f"[{name}]\n"
+        try:
+            whole(TOP + MANY + table)
+        except ManifestError:
+            continue  # It is no table, or needs more than its header.
+        tried.append(name)
+
+        assert changed(TOP + MANY + table, TOP + MANY + box("new@a.com") + table), name
+
+    assert {"smtp", "policy", "identities"} <= set(tried)
