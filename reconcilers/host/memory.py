@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import PurePosixPath
@@ -23,6 +22,7 @@ from reconcilers.host.host import (
     StepError,
     is_provisional,
 )
+from reconcilers.host.nodes import NO_FILE, Node
 from reconcilers.host.sentences import changing, looking, moving, removing, told, why_not_given
 from reconcilers.roots import Roots
 
@@ -31,27 +31,6 @@ ROOT = Account("root", 0, 0)
 _EPOCH = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 _DIFFERENT_KEYS = 3
 _SYSTEM = Access(0o755, 0, 0)
-_NOT_ENTERED = {Nature.SYMLINK: errno.ELOOP}
-_NO_FILE = {Nature.SYMLINK: errno.ELOOP, Nature.DIRECTORY: errno.EISDIR}
-
-
-@dataclass(slots=True)
-class _Node:
-    """A file, a directory or something else; the names of a linked file share one."""
-
-    nature: Nature
-    access: Access
-    inode: int
-    device: int
-    content: bytes = b""
-    names: dict[str, _Node] = field(default_factory=dict)
-
-    def entry(self) -> Entry:
-        access = self.access
-        size = len(self.content)
-        return Entry(
-            self.nature, access.mode, access.uid, access.gid, size, self.inode, self.device
-        )
 
 
 class MemoryHost:
@@ -65,7 +44,7 @@ class MemoryHost:
         self._user = user
         self._accounts = {account.name: account for account in (user, *accounts)}
         self._made_so_far = 1
-        self._top = _Node(Nature.DIRECTORY, _SYSTEM, 1, 1)
+        self._top = Node(Nature.DIRECTORY, _SYSTEM, 1, 1)
         self._blind: set[PurePosixPath] = set()
         self._keys_made = 0
         self.time = _EPOCH
@@ -96,7 +75,7 @@ class MemoryHost:
         """From here on down it is another file system."""
         self.plant_directory(path)
         device = self._at(path).inode
-        for _, node in _walk(path, self._at(path)):
+        for _, node in self._at(path).walk(path):
             node.device = device
 
     def plant_blindness(self, path: PurePosixPath) -> None:
@@ -107,7 +86,7 @@ class MemoryHost:
         """All that is there, to be compared; without inodes, which a second try changes."""
         return {
             path: (node.nature, node.access, node.content)
-            for path, node in _walk(PurePosixPath("/"), self._top)
+            for path, node in self._top.walk(PurePosixPath("/"))
         }
 
     def user(self) -> Account:
@@ -174,8 +153,8 @@ class MemoryHost:
         with changing(path):
             above = self._above(path)
             there = above.names.get(path.name)
-            if there is not None and there.nature in _NO_FILE:
-                raise told(_NO_FILE[there.nature])
+            if there is not None and there.nature in NO_FILE:
+                raise told(NO_FILE[there.nature])
             node = self._made(path, Nature.FILE, access, above)
             node.content = content
             above.names[path.name] = node
@@ -259,19 +238,11 @@ class MemoryHost:
     def now(self) -> datetime:
         return self.time
 
-    def _at(self, path: PurePosixPath) -> _Node:
+    def _at(self, path: PurePosixPath) -> Node:
         """What is at the path; raises what the kernel would."""
         if any(path.is_relative_to(place) for place in self._blind):
             raise told(errno.EACCES)
-        node = self._top
-        for depth, name in enumerate(path.parts[1:], start=1):
-            if node.nature is not Nature.DIRECTORY:
-                number = _NOT_ENTERED.get(node.nature, errno.ENOTDIR)
-                raise told(number, PurePosixPath(*path.parts[:depth]))
-            if name not in node.names:
-                raise told(errno.ENOENT, PurePosixPath(*path.parts[: depth + 1]))
-            node = node.names[name]
-        return node
+        return self._top.at(path)
 
     def _is_there(self, path: PurePosixPath) -> bool:
         try:
@@ -280,51 +251,35 @@ class MemoryHost:
             return False
         return True
 
-    def _directory(self, path: PurePosixPath) -> _Node:
-        node = self._at(path)
-        if node.nature is not Nature.DIRECTORY:
-            raise told(_NOT_ENTERED.get(node.nature, errno.ENOTDIR), path)
-        return node
+    def _directory(self, path: PurePosixPath) -> Node:
+        return self._at(path).as_directory(path)
 
-    def _file(self, path: PurePosixPath) -> _Node:
-        node = self._at(path)
-        if node.nature is not Nature.FILE:
-            raise told(_NO_FILE.get(node.nature, errno.ENXIO))
-        return node
+    def _file(self, path: PurePosixPath) -> Node:
+        return self._at(path).as_file()
 
-    def _above(self, path: PurePosixPath) -> _Node:
+    def _above(self, path: PurePosixPath) -> Node:
         """The directory in which the path is to be changed."""
         if not any(path.parts[: len(place)] == place for place in self._places):
             raise OutsideError(path)
         return self._directory(path.parent)
 
-    def _made(self, path: PurePosixPath, nature: Nature, access: Access, above: _Node) -> _Node:
+    def _made(self, path: PurePosixPath, nature: Nature, access: Access, above: Node) -> Node:
         node = self._new(nature, self._ours(0o700), above)
         self._give(path, node, access)
         return node
 
-    def _give(self, path: PurePosixPath, node: _Node, access: Access) -> None:
+    def _give(self, path: PurePosixPath, node: Node, access: Access) -> None:
         given = (access.uid, access.gid)
-        if self._user.uid and given not in {(self._user.uid, self._user.gid), _owner(node)}:
+        if self._user.uid and given not in {(self._user.uid, self._user.gid), node.owner}:
             raise StepError(why_not_given(path, access, self._user))
         node.access = access
 
-    def _new(self, nature: Nature, access: Access, above: _Node) -> _Node:
+    def _new(self, nature: Nature, access: Access, above: Node) -> Node:
         self._made_so_far += 1
-        return _Node(nature, access, self._made_so_far, above.device)
+        return Node(nature, access, self._made_so_far, above.device)
 
     def _ours(self, mode: int) -> Access:
         return Access(mode, self._user.uid, self._user.gid)
-
-
-def _owner(node: _Node) -> tuple[int, int]:
-    return node.access.uid, node.access.gid
-
-
-def _walk(path: PurePosixPath, node: _Node) -> Iterator[tuple[PurePosixPath, _Node]]:
-    yield path, node
-    for name in sorted(node.names):
-        yield from _walk(path / name, node.names[name])
 
 
 @cache
