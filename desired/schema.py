@@ -127,8 +127,8 @@ class SmtpTable(Table):
     hostname: DomainText | None = None
     workers: Annotated[int, Field(ge=1, le=256)] | None = None
     max_message_size: Size | None = None
-    max_text_line: Annotated[Size, Field(ge=1000)] | None = None
-    max_command_line: Annotated[Size, Field(ge=512)] | None = None
+    max_text_line: Size | None = None
+    max_command_line: Size | None = None
     max_errors: Count | None = None
     max_recipients: Count | None = None
     max_connections: Count | None = None

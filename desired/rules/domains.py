@@ -163,6 +163,19 @@ def an_endpoint_is_listened_at_once(draft: Draft) -> Iterator[Finding]:
                 yield Finding(draft.source, (name, "bind", index), "duplicate", text, "remove it")
 
 
+# RFC 5321 4.5.3.1.4 and 4.5.3.1.6: what everybody must take, in octets with the line's end.
+_LINES = (("max_command_line", 512), ("max_text_line", 1000))
+
+
+def lines_have_the_room_that_the_protocol_asks_for(draft: Draft) -> Iterator[Finding]:
+    """A size may be written in two ways, and a JSON Schema bounds but one of them."""
+    for key, least in _LINES:
+        said = getattr(draft.top.smtp, key)
+        if said is not None and said < least:
+            text = f"`smtp.{key}` must be {least} at least, not {said}"
+            yield Finding(draft.source, ("smtp", key), "line-limit", text)
+
+
 def the_postmaster_is_reachable(draft: Draft) -> Iterator[Finding]:
     """RFC 5321 4.5.1: whoever receives mail has a postmaster."""
     default = draft.default
@@ -198,6 +211,7 @@ RULES = (
     a_certificate_has_its_files,
     a_relay_has_user_and_password,
     an_endpoint_is_listened_at_once,
+    lines_have_the_room_that_the_protocol_asks_for,
     the_postmaster_is_reachable,
     retired_tables_are_ignored,
 )
