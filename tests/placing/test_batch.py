@@ -82,10 +82,13 @@ def test_thousands_with_one_stem_take_no_longer_one_by_one(ground):
 
 def test_a_message_that_comes_again_within_a_day_is_not_kept_again(ground):
     ground.place(ground.job(fingerprint=ONE))
-    ground.later(timedelta(hours=23))
+    ground.later(timedelta(hours=24) - timedelta(seconds=1))
 
     assert outcomes(ground.place(ground.job(fingerprint=ONE))) == [Outcome.DUPLICATE]
     assert names(ground.inbox) == [f"{BASE}.md"]
+
+    ground.later(timedelta(hours=24))
+    assert outcomes(ground.place(ground.job(fingerprint=ONE))) == [Outcome.PLACED]
 
 
 def test_a_hit_counts_the_day_anew(ground):

@@ -222,6 +222,18 @@ def test_there_is_news_when_a_firing_becomes_due(ground, handed):
     assert [ground.rows.news() for _ in range(2)] == [True, False]
 
 
+def test_firings_of_what_was_not_placed_take_no_room(bare, faulty, monkeypatch):
+    monkeypatch.setattr(firings, "MOST_WAITING", 2)
+    bare.begin(faulty("link", 5, times=5))
+
+    for _ in range(6):
+        bare.place(bare.job(fingerprint=ONE, due=Due(("tell",), b"")))
+
+    answer, opened = Handing(bare.rows, bare.mailboxes).answer(NEXT)
+    assert isinstance(answer, Firing)
+    os.close(opened[0])
+
+
 def test_a_full_queue_drops_firings_and_keeps_mail(ground, handed, monkeypatch, capsys):
     monkeypatch.setattr(firings, "MOST_WAITING", 2)
     placed(ground)
