@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from aimx.channel.packets import Channel, MalformedError, Packet, close_all
+from aimx.channel.packets import Channel, MalformedError, Packet, close_all, require_fits
 
 _ROOM = 4 * 1024 * 1024  # Octets that may queue here before `send` waits.
 _PACKET_COST = 1024  # What a packet counts beside its payload.
@@ -52,9 +52,13 @@ class Attached:
         self.post(payload, descriptors)
 
     def post(self, payload: bytes, descriptors: Sequence[int] = ()) -> None:
-        """`send`, without waiting for room: for what is small and must be said."""
+        """`send`, without waiting for room: for what is small and must be said.
+
+        A `ValueError` says that it fits into no packet.
+        """
         if self._closed:
             raise ConnectionResetError("the channel has ended")
+        require_fits(payload, descriptors)
         if self._queue or not self._sent(Packet(payload, tuple(descriptors))):
             self._enqueue(payload, descriptors)
 

@@ -92,10 +92,7 @@ class Channel:
         self._socket.close()
 
     def _send(self, payload: bytes, descriptors: Sequence[int], flags: int) -> None:
-        if len(payload) > LARGEST or len(descriptors) > MOST_DESCRIPTORS:
-            raise ValueError(
-                f"{len(payload)} octets with {len(descriptors)} descriptors fit into no packet"
-            )
+        require_fits(payload, descriptors)
         header = _HEADER.pack(VERSION, self._kind, len(payload))
         ancillary = [_rights(descriptors)] if descriptors else []
         self._socket.sendmsg([header, payload], ancillary, flags | _QUIETLY)
@@ -143,6 +140,14 @@ def pair(kind: Kind) -> tuple[Channel, Channel]:
     for end in ends:
         _enlarge(end)
     return Channel(ends[0], kind), Channel(ends[1], kind)
+
+
+def require_fits(payload: bytes, descriptors: Sequence[int]) -> None:
+    """Raises `ValueError` for what no packet holds."""
+    if len(payload) > LARGEST or len(descriptors) > MOST_DESCRIPTORS:
+        raise ValueError(
+            f"{len(payload)} octets with {len(descriptors)} descriptors fit into no packet"
+        )
 
 
 def close_all(descriptors: Iterable[int]) -> None:

@@ -9,6 +9,9 @@ from typing import TypeAlias
 
 from aimx.outbound.refusal import Code, NotSent
 
+# Characters: a hundred hosts may have had much to say, and an answer travels in one packet.
+_LONGEST_ANSWER = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
@@ -111,4 +114,5 @@ def answer(attempt: Attempt, message_id: str) -> Sent | NotSent:
     """
     if attempt.status is Status.DELIVERED:
         return Sent(f"<{message_id}>")
-    return NotSent(Code.TEMP if attempt.may_repeat else Code.DELIVERY, attempt.details)
+    code = Code.TEMP if attempt.may_repeat else Code.DELIVERY
+    return NotSent(code, attempt.details[:_LONGEST_ANSWER])

@@ -10,7 +10,7 @@ import os
 import uuid
 from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -243,7 +243,7 @@ class Outbound:
             outcome = Outcome(wish.number, "IO", f"internal error; the log has it under {mark}")
         finally:
             self._permissions.pop(wish.number, None)
-        await self._post.say(outcome)
+        await self._answer(outcome)
 
     async def _permitted(self, number: int, author: str, owner: int | None) -> bool:
         """Ask the supervisor, who knows who asks."""
@@ -263,7 +263,15 @@ class Outbound:
             outcome = Outcome(number, "IO", told)
         finally:
             self._permissions.pop(number, None)
-        await self._post.say(outcome)
+        await self._answer(outcome)
+
+    async def _answer(self, outcome: Outcome) -> None:
+        """Whatever it is, somebody waits for it."""
+        try:
+            await self._post.say(outcome)
+        except ValueError as cause:
+            log.error("an answer fits into no packet", reason=str(cause))
+            await self._post.say(replace(outcome, code="IO", text="the answer is too large"))
 
     async def _sent(self, submission: Submission, content: bytes) -> Outcome:
         number, generation = submission.number, self._post.current

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from aimx.channel.attached import Attached
-from aimx.channel.packets import Channel, Kind, MalformedError, Packet, pair
+from aimx.channel.packets import LARGEST, Channel, Kind, MalformedError, Packet, pair
 
 
 class Listener:
@@ -96,6 +96,27 @@ def test_whoever_sends_waits_while_too_much_is_queued_and_nothing_is_lost() -> N
 
         assert heard == payloads
         await sending
+        attached.close()
+        theirs.close()
+
+    run(scenario)
+
+
+def test_what_fits_into_no_packet_is_refused_also_behind_others_and_holds_up_none() -> None:
+    async def scenario() -> None:
+        ours, theirs = pair(Kind.CONTROL)
+        attached = Listener().attach(ours, room=1 << 30)
+        payload, sent = bytes(200_000), 100
+        for _ in range(sent):
+            await attached.send(payload)
+
+        with pytest.raises(ValueError, match="no packet"):
+            await attached.send(bytes(LARGEST + 1))
+
+        await attached.send(b"last")
+        for _ in range(sent):
+            assert await asyncio.to_thread(theirs.receive) == Packet(payload)
+        assert await asyncio.to_thread(theirs.receive) == Packet(b"last")
         attached.close()
         theirs.close()
 

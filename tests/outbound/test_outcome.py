@@ -1,5 +1,8 @@
 import pytest
 
+from aimx.channel.control import FROM_OUTBOUND
+from aimx.channel.control import Outcome as Answered
+from aimx.channel.packets import LARGEST
 from aimx.outbound.outcome import (
     Attempt,
     Deferred,
@@ -51,3 +54,14 @@ def test_the_details_name_everybody() -> None:
         " d@c.example: deferred, and perhaps delivered:"
         " mx.c.example: timed out after the message was sent"
     )
+
+
+def test_however_much_hosts_have_said_the_author_gets_an_answer() -> None:
+    told = Deferred("mx.c.example: 451 " + "\N{GRINNING FACE}" * 3000)
+    attempt = Attempt({f"{n}@c.example": told for n in range(100)})
+
+    refused = answer(attempt, "a@b")
+
+    assert isinstance(refused, NotSent)
+    assert refused.reason.startswith("0@c.example: deferred: mx.c.example: 451 ")
+    assert len(FROM_OUTBOUND.encode(Answered(1, refused.code.value, refused.reason))) <= LARGEST

@@ -14,8 +14,10 @@ from aimx.outbound.queue.rows import Event, Message
 from aimx.outbound.queue.states import WAITING, State
 
 VERSION = "1.0"
-_ROOM = 192 * 1024  # Octets of a list: it travels in one packet.
+_ROOM = 224 * 1024  # Octets of a document: it travels in one packet.
 _LONGEST = 400  # Characters of a reason.
+_SHORTER = (_LONGEST, 100, 25)  # For a message whose hosts had much to say: what fits.
+_MOST_EVENTS = 50  # The last ones.
 # Each message of a list is as the first of these that a recipient of it is.
 _ORDER = (
     State.LEAVING,
@@ -35,7 +37,7 @@ def listed(messages: Sequence[Message], more: int = 0) -> dict[str, Any]:
     room = _ROOM
     for message in messages:
         row = _row(message)
-        room -= len(json.dumps(row, ensure_ascii=False).encode())
+        room -= _octets(row)
         if room < 0:
             break
         rows.append(row)
@@ -45,21 +47,27 @@ def listed(messages: Sequence[Message], more: int = 0) -> dict[str, Any]:
 
 def shown(message: Message, events: Iterable[Event]) -> dict[str, Any]:
     """One message with its recipients, and what was tried."""
+    last = list(events)[-_MOST_EVENTS:]
+    versions = (_shown(message, last, longest) for longest in _SHORTER)
+    return next(it for it in versions if _octets(it) <= _ROOM)
+
+
+def _shown(message: Message, events: Sequence[Event], longest: int) -> dict[str, Any]:
     return {
         "format": "aimx.queued",
         "format_version": VERSION,
         **_head(message),
         "closed_at": _time(message.closed),
         "sent_copy": message.stem.removeprefix("-"),
-        "recipients": [_recipient(each) for each in message.recipients],
+        "recipients": [_recipient(each, longest) for each in message.recipients],
         "history": [
             {
                 "at": _time(event.at),
                 "destination": event.destination,
                 "status": event.status,
-                "details": event.details[:_LONGEST],
+                "details": event.details[:longest],
             }
-            for event in list(events)[-50:]
+            for event in events
         ],
     }
 
@@ -100,7 +108,7 @@ def _row(message: Message) -> dict[str, Any]:
     }
 
 
-def _recipient(each: Recipient) -> dict[str, Any]:
+def _recipient(each: Recipient, longest: int) -> dict[str, Any]:
     return {
         "address": each.address,
         "destination": each.destination,
@@ -108,8 +116,13 @@ def _recipient(each: Recipient) -> dict[str, Any]:
         "attempts": each.attempts,
         "changed_at": _time(each.changed),
         "next_attempt_at": _next((each,)),
-        "told": each.told[:_LONGEST],
+        "told": each.told[:longest],
     }
+
+
+def _octets(document: Any) -> int:
+    """As it travels: JSON within JSON, of which all is ASCII."""
+    return len(json.dumps(json.dumps(document, ensure_ascii=False)))
 
 
 def _next(recipients: Iterable[Recipient]) -> str:
