@@ -59,7 +59,7 @@ class _Counting:
                 break
         # Who reads mail is not to be believed any more than the mail.
         for line in said.splitlines():
-            with suppress(ValueError, TypeError, RecursionError):
+            with suppress(ValueError, TypeError, OverflowError, RecursionError):
                 domain, name, messages, at_least = json.loads(line)
                 yield (str(domain), str(name)), Unread(max(int(messages), 0), at_least is True)
 

@@ -1,7 +1,9 @@
 """Unread messages are counted by their owner, in bounded time, and by nobody else."""
 
 import os
+import subprocess
 from pathlib import PurePosixPath
+from time import monotonic
 
 import pytest
 
@@ -103,6 +105,29 @@ def test_what_the_owner_cannot_open_stays_unknown(owned, roots):
     gone = Inbox("mailbox/gone@a.example", "a.example", "gone", owned.uid, owned.gid)
 
     assert unread.count(roots, [gone, owned]).keys() == {"mailbox/info@a.example"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(b'["a.example", "info", 1e999, false]', id="more-than-there-are-numbers"),
+        pytest.param(b'["a.example", "info", NaN, false]', id="no-number"),
+        pytest.param(b'["a.example", "info", null, false]', id="nothing"),
+        pytest.param(b'["a.example", "info", ' + b"9" * 5000 + b", false]", id="too-many-digits"),
+        pytest.param(b"[" * 20_000, id="deep"),
+        pytest.param(b"\xff", id="no-text"),
+    ],
+)
+def test_nonsense_from_whoever_counts_is_passed_over(said):
+    ours, theirs = os.pipe()
+    os.write(theirs, said + b'\n["a.example", "other", 2, false]\n')
+    os.close(theirs)
+
+    with subprocess.Popen(["/bin/true"]) as process:
+        answers = list(unread._Counting(process, ours).answers(monotonic() + 60))
+
+    os.close(ours)
+    assert answers == [(("a.example", "other"), Unread(2))]
 
 
 @pytest.mark.parametrize(
