@@ -22,6 +22,7 @@ MOST_RUNNING = 16
 MOST_OF_AN_OWNER = 4
 # Firings without a message, which wait in memory: an attempt to send that left no copy.
 MOST_OFFERED = 1000
+MOST_OFFERED_OF_AN_OWNER = 100
 _AGAIN_SECONDS = 5.0  # After the placer could not write, since its disk is full.
 _LAST_WORD_SECONDS = 5.0  # For the placer to hear what is finished.
 
@@ -29,6 +30,7 @@ _LAST_WORD_SECONDS = 5.0  # For the placer to hear what is finished.
 Fire: TypeAlias = Callable[[Firing, int | None, asyncio.Event], Awaitable[None]]
 
 _FULL = f"{MOST_OFFERED} firings wait already"
+_OWNERS_FULL = f"{MOST_OFFERED_OF_AN_OWNER} firings of its owner's wait already"
 
 log = structlog.get_logger()
 
@@ -62,8 +64,8 @@ class Dispatch:
     def offer(self, attempted: Attempted) -> None:
         """Fire these as well. They wait in memory, and a crash loses them with the attempt."""
         for hook in attempted.hooks:
-            if len(self._offered) >= MOST_OFFERED:
-                _tell_quiet(hook, attempted.facts, _FULL)
+            if reason := self._full(attempted.uid):
+                _tell_quiet(hook, attempted.facts, reason)
                 continue
             self._offered.append(_firing(next(self._numbers), hook, attempted))
         self.stir()
@@ -120,6 +122,13 @@ class Dispatch:
         self._owners[firing.uid] += 1
         task = asyncio.get_running_loop().create_task(self._fired(firing, descriptors))
         self._running[firing.number] = task
+
+    def _full(self, uid: int) -> str:
+        """Why nothing more of the owner's may wait; one who sends a lot leaves room for others."""
+        if len(self._offered) >= MOST_OFFERED:
+            return _FULL
+        theirs = sum(firing.uid == uid for firing in self._offered)
+        return _OWNERS_FULL if theirs >= MOST_OFFERED_OF_AN_OWNER else ""
 
     def _next_offered(self) -> Firing | None:
         for place, firing in enumerate(self._offered):

@@ -5,7 +5,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from aimx.channel.control import Attempted
-from aimx.hooks.dispatch import MOST_OF_AN_OWNER, MOST_RUNNING, Dispatch
+from aimx.hooks.dispatch import (
+    MOST_OF_AN_OWNER,
+    MOST_OFFERED,
+    MOST_OFFERED_OF_AN_OWNER,
+    MOST_RUNNING,
+    Dispatch,
+)
 from aimx.hooks.queue import Queue
 from aimx.placing.control import Firing, Idle, Take
 
@@ -212,3 +218,21 @@ def test_an_attempt_without_a_copy_fires_and_is_none_of_the_placers() -> None:
     served(placer, play)
     assert placer.finished == set()
     assert {take.running for take in placer.asked} == {()}
+
+
+def test_who_sends_without_end_leaves_room_for_the_firings_of_others() -> None:
+    placer = Placer()
+
+    async def play(dispatch: Dispatch, hooks: Hooks) -> None:
+        for _ in range(MOST_OFFERED + 1):
+            dispatch.offer(Attempted(("tell",), 1, "a.com", "info", "facts"))
+        dispatch.offer(Attempted(("tell",), 2, "a.com", "other", "facts"))
+        await quiet()
+        hooks.go.set()
+        await quiet()
+        await quiet()
+        theirs = [each.uid for each in hooks.began]
+        assert theirs.count(1) == MOST_OFFERED_OF_AN_OWNER
+        assert theirs.count(2) == 1
+
+    served(placer, play)
