@@ -13,7 +13,7 @@ from aimx.doors.authorize import Caller
 from aimx.doors.events import LINE, Event, Tell, event
 from aimx.doors.socket import frames
 from aimx.doors.socket.frames import Request
-from aimx.doors.socket.server import MAX_CONNECTIONS_PER_UID, Door
+from aimx.doors.socket.server import MAX_CONNECTIONS, MAX_CONNECTIONS_PER_UID, Door
 
 Talk = Callable[[PurePosixPath], Awaitable[bytes]]
 
@@ -155,6 +155,30 @@ def test_one_user_cannot_take_every_connection(tmp_path: Path) -> None:
 
     assert one_too_many.startswith(b"AIMX/1 ERR TEMP too many connections")
     assert afterwards.startswith(b"AIMX/1 OK")
+
+
+@pytest.mark.parametrize(
+    ("administrators", "reply"),
+    [
+        pytest.param(frozenset({os.geteuid()}), b"AIMX/1 OK", id="administrator"),
+        pytest.param(frozenset(), b"AIMX/1 ERR TEMP too many connections", id="anybody-else"),
+    ],
+)
+def test_where_every_place_is_taken_an_administrator_still_gets_in(
+    tmp_path: Path, administrators: frozenset[int], reply: bytes
+) -> None:
+    async def session() -> bytes:
+        others = Counter(
+            {70_000 + n: MAX_CONNECTIONS_PER_UID for n in range(MAX_CONNECTIONS // 16)}
+        )
+        door = Door(repeat, inside=others, administrators=administrators)
+        path = PurePosixPath(tmp_path / "s")
+        await door.open(path)
+        replied = await saying(b"AIMX/1 VERSION\n\n")(path)
+        await door.close()
+        return replied
+
+    assert asyncio.run(session()).startswith(reply)
 
 
 async def everybody_is_gone(door: Door) -> None:

@@ -23,7 +23,7 @@ from aimx.doors.socket import frames
 from aimx.doors.socket.frames import Code, FrameError, Request
 from aimx.doors.socket.telling import Telling
 
-MAX_CONNECTIONS = 64
+MAX_CONNECTIONS = 64  # Of all who do not administer the server.
 MAX_CONNECTIONS_PER_UID = 16
 MAX_HELD_PER_UID = 64 * 1024 * 1024  # Octets of requests in memory.
 REQUEST_SECONDS = 30.0
@@ -46,6 +46,8 @@ class Door:
     answer: Answer
     most_held: int = MAX_HELD_PER_UID
     patience: float = REQUEST_SECONDS  # For sending a request, and for reading the reply.
+    # Their places are beside those of all others: whoever is to end a siege gets in.
+    administrators: frozenset[int] = field(default_factory=lambda: frozenset({0, os.geteuid()}))
     inside: Counter[int] = field(default_factory=Counter)  # Connections by uid.
     held: Counter[int] = field(default_factory=Counter)  # Octets of requests by uid.
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -111,7 +113,9 @@ class Door:
             self.inside -= Counter({caller.uid: 1})  # Forgets who has none left.
 
     def _admits(self, uid: int) -> bool:
-        full = self.inside.total() >= MAX_CONNECTIONS or self.inside[uid] >= MAX_CONNECTIONS_PER_UID
+        others = sum(n for each, n in self.inside.items() if each not in self.administrators)
+        crowded = others >= MAX_CONNECTIONS and uid not in self.administrators
+        full = crowded or self.inside[uid] >= MAX_CONNECTIONS_PER_UID
         if full:
             log.warning("socket connection refused", uid=uid, connections=self.inside.total())
         return not full
