@@ -171,6 +171,9 @@ def test_a_hook_is_created_and_deleted(served):
             b'{"cmd": ["/a"], "type": "http"}', "info", "VALIDATION unsupported type", id="type"
         ),
         pytest.param(b'{"cmd": ["a"]}', "info", "VALIDATION the manifest would be", id="relative"),
+        pytest.param(
+            b'{"cmd": ["/a", "\\ud800"]}', "info", "VALIDATION `cmd` holds", id="half-a-character"
+        ),
         pytest.param(b'{"cmd": ["/a"]}', "none", "ENOENT mailbox 'none' does not exist", id="none"),
     ],
 )

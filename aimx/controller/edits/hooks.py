@@ -35,6 +35,8 @@ def _mailbox(text: str, found: Found) -> tuple[str, KeyPath, Address]:
 
 def _table(it: CreateHook) -> dict[str, Any]:
     """As a person would write it: without what holds anyway."""
+    if not all(map(_is_text, it.cmd)):
+        raise EditError("`cmd` holds octets that are no text in UTF-8", "VALIDATION")
     told: dict[str, Any] = {"event": it.event, "cmd": list(it.cmd)}
     if it.name:
         told["name"] = it.name
@@ -43,6 +45,11 @@ def _table(it: CreateHook) -> dict[str, Any]:
     if it.fire_on_untrusted:
         told["fire_on_untrusted"] = True
     return told
+
+
+def _is_text(word: str) -> bool:
+    """Not so for what a shell was given that is none, or for half a character in JSON."""
+    return not any("\ud800" <= each <= "\udfff" for each in word)
 
 
 def deleted(it: DeleteHook, found: Found) -> Edits:
