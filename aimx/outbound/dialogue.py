@@ -110,9 +110,13 @@ def _is_stale(session: Session, trouble: Exception) -> bool:
 
 
 def _is_reply(trouble: Exception) -> bool:
-    """Whether the host and we still agree on who speaks next."""
+    """Whether the host and we still agree on who speaks next.
+
+    Who neither agrees nor refuses may answer something else, and be a reply behind, or take for
+    content what is said next.
+    """
     if isinstance(trouble, SMTPResponseException):
-        return trouble.code > 0
+        return 400 <= trouble.code <= 599
     return isinstance(trouble, _RefusedError)
 
 
@@ -140,6 +144,8 @@ async def _accepted(
             await session.smtp.rcpt(recipient, encoding=_encoding(outgoing))
             accepted.append(recipient)
         except SMTPResponseException as refused:
+            if not _is_reply(refused):
+                raise
             outcomes[recipient] = _outcome(session.peer, refused)
     return accepted
 
@@ -187,8 +193,16 @@ async def _content(session: Session, data: bytes) -> Outcome:
     if reply.code == _CLOSING:
         session.hang_up()
     if not 200 <= reply.code <= 299:
-        return _outcome(peer, SMTPResponseException(reply.code, reply.message))
+        return _refused(session, SMTPResponseException(reply.code, reply.message))
     return Delivered(peer.host, session.tls, f"{reply.code} {_line(reply.message)}")
+
+
+def _refused(session: Session, reply: SMTPResponseException) -> Outcome:
+    if _is_reply(reply):
+        return _outcome(session.peer, reply)
+    session.hang_up()
+    reason = f"{session.peer.host}: {_said(reply)} after the message was sent"
+    return Deferred(reason, unanswered=True)
 
 
 def transparent(content: bytes) -> bytes:

@@ -356,3 +356,31 @@ def test_nobody_sends_in_a_session_of_somebody_else():
             return made.exchanger.connections
 
     assert asyncio.run(run()) == 4
+
+
+@pytest.mark.parametrize(
+    ("command", "reply", "unanswered"),
+    [
+        pytest.param("MAIL", "354 Go ahead", False, id="sender"),
+        pytest.param("RCPT", "354 Go ahead", False, id="recipient"),
+        pytest.param("RCPT", "nonsense", False, id="nonsense"),
+        pytest.param("DATA", "250 2.1.5 Ok", False, id="invitation"),
+        pytest.param("END", "354 Go ahead", True, id="content"),
+        pytest.param("END", "99 Bottles", True, id="no-reply"),
+    ],
+)
+def test_a_host_that_answers_something_else_hears_no_other_message(command, reply, unanswered):
+    """It may be a reply behind, or take for content what is said next: another one's envelope."""
+    told: list[Outcome] = []
+
+    async def scene(rehearsal: Rehearsal) -> None:
+        for _ in range(2):
+            told.extend(await rehearsal.send())
+
+    rehearsal = rehearse(scene, {command: [reply]})
+
+    assert isinstance(told[0], Deferred)
+    assert told[0].unanswered is unanswered
+    assert told[1] == KEPT
+    assert rehearsal.exchanger.connections == 2
+    assert "RSET" not in rehearsal.said("RSET")
