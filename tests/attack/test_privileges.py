@@ -10,7 +10,10 @@ PLACING = {0, 1, 3, 28}
 ROLES = {
     "placer": {"placing", "lock", "placed.db", "placed.db-wal", "placed.db-shm", "data"},
     "inbound": {"spool"},
-    "outbound": {"out", "lock", "keys.db", "keys.db-wal", "keys.db-shm"},
+    "outbound": {
+        *("out", "spool", "lock"),
+        *(f"{name}.db{suffix}" for name in ("queue", "tally") for suffix in ("", "-wal", "-shm")),
+    },
 }
 
 as_root = pytest.mark.skipif(
