@@ -16,6 +16,7 @@ from cryptography import x509
 from reconcilers.host.host import Access, Nature, StepError, UnseenError
 from reconcilers.host.keys import new_certificate, new_private_key
 from reconcilers.host.local import LocalHost
+from reconcilers.host.removal import remove_tree
 from reconcilers.host.renaming import rename_after_looking
 from reconcilers.host.sentences import sentence, told
 from reconcilers.roots import Roots
@@ -241,10 +242,10 @@ def test_a_move_is_refused_as_well_where_the_kernel_cannot(host: LocalHost, root
     assert tree(roots.data) == ["b", "c"]
 
 
-def test_a_very_deep_tree_is_removed_with_few_descriptors(host: LocalHost, roots: Roots) -> None:
-    depth = sys.getrecursionlimit() + 100
-    Path(roots.data / "a").mkdir()
-    directory = os.open(roots.data / "a", os.O_RDONLY)
+def dug(top: Path, depth: int) -> None:
+    """A directory in a directory, and so on, with mail in each."""
+    top.mkdir()
+    directory = os.open(top, os.O_RDONLY)
     for _ in range(depth):
         os.mkdir("d", dir_fd=directory)
         below = os.open("d", os.O_RDONLY, dir_fd=directory)
@@ -253,9 +254,39 @@ def test_a_very_deep_tree_is_removed_with_few_descriptors(host: LocalHost, roots
         directory = below
     os.close(directory)
 
+
+def test_a_very_deep_tree_is_removed_with_few_descriptors(host: LocalHost, roots: Roots) -> None:
+    dug(Path(roots.data / "a"), sys.getrecursionlimit() + 100)
+
     host.remove_tree(roots.data / "a")
 
     assert tree(roots.data) == []
+
+
+def test_a_removal_follows_nobody_who_digs_without_end_and_goes_on_where_it_was(
+    tmp_path: Path,
+) -> None:
+    dug(tmp_path / "a", 25)
+    parent = os.open(tmp_path, os.O_RDONLY)
+
+    for _ in range(2):
+        with pytest.raises(StepError, match="a: is deeper"):
+            remove_tree("a", parent, deepest=10)
+    remove_tree("a", parent, deepest=10)
+
+    os.close(parent)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_removal_of_a_wide_tree_is_no_deep_one(tmp_path: Path) -> None:
+    for number in range(30):
+        (tmp_path / f"a/inbox/{number}").mkdir(parents=True)
+    parent = os.open(tmp_path, os.O_RDONLY)
+
+    remove_tree("a", parent, deepest=2)
+
+    os.close(parent)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_tree_is_removed_and_not_what_its_links_lead_to(
