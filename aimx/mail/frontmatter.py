@@ -34,6 +34,7 @@ ORDER = {
 }
 
 _MARK = b"+++\n"
+_MOST_BITS = 8192  # Of a number that Python writes as a decimal one.
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 # What TOML wants escaped, and what changes how the text around it looks.
 _ESCAPED = re.compile(
@@ -109,6 +110,8 @@ def value(found: Any) -> str:
             return text(found)
         case bool():
             return "true" if found else "false"
+        case int() if found.bit_length() > _MOST_BITS:
+            return hex(found)  # As it was read: of decimal ones that many digits are none.
         case int() | float():
             return str(found)
         case datetime() | date() | time():

@@ -103,6 +103,12 @@ def test_only_lines_that_are_the_mark_divide_a_file(
     assert frontmatter.split(raw) == found
 
 
+def test_a_number_that_is_too_long_for_decimals_is_kept() -> None:
+    raw = b"+++\nlabels = 0x" + b"f" * 5000 + b"\n+++\n\nbody"
+
+    assert frontmatter.join(*frontmatter.split(raw)) == raw
+
+
 @pytest.mark.parametrize(
     "raw",
     [

@@ -35,6 +35,7 @@ from aimx.placing.client import NotPlaced, Placed, Placement, PlacingClient
 from aimx.snapshot import Route, Snapshot
 
 NO_COPY = "-"  # In the place of a stem: there is no copy, and none will be made.
+_LARGEST_COPY = 64 * 1024 * 1024  # Octets; none of ours comes near, but its owner may write there.
 _TRIES = 5  # At a copy that its owner changes while it is rewritten.
 _UNTRUSTED = "it is a bounce that was made here, and nobody signed it"
 
@@ -189,7 +190,9 @@ def _rewriting(descriptor: int, message: Message) -> Rewriting | None:
     """
     with os.fdopen(descriptor, "rb") as file:
         seen = Seen.of(os.fstat(descriptor))
-        raw = file.read()
+        if seen.size > _LARGEST_COPY:
+            return None
+        raw = file.read(_LARGEST_COPY)
     try:
         keys, body = frontmatter.split(raw)
     except FrontmatterError:

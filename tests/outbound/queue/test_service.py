@@ -606,6 +606,23 @@ def test_without_a_copy_hooks_are_told_all_the_same(house):
     assert Facts.unpack(told.facts).send_status == "delivered"
 
 
+def test_a_copy_that_its_owner_made_huge_is_read_by_nobody(house):
+    async def run() -> None:
+        async with Exchanger({"RCPT": ["450 Later"]}) as exchanger, house.queue() as queue:
+            house.port = exchanger.port
+            await queue.dispatch(house.message(), None)
+            await until(lambda: house.status == "deferred")
+            os.truncate(next(house.sent.glob("*.md")), 1 << 40)
+
+            await house.later(queue, 90)
+
+            await until(lambda: house.spool == [])
+
+    asyncio.run(run())
+    (told,) = house.told
+    assert Facts.unpack(told.facts).send_status == "delivered"
+
+
 def test_a_mailbox_that_is_gone_keeps_no_message_from_its_recipients(house):
     async def run() -> None:
         async with Exchanger() as exchanger, house.queue() as queue:
