@@ -119,9 +119,42 @@ def test_status_tells_a_user_of_his_own_mailboxes_alone(target):
     assert {condition["message"] for condition in document["conditions"]} == {""}
 
 
+# What only an administrator may want: of what is there, of what is not, and of what makes no sense.
+FORBIDDEN = [
+    b"PLAN\nManifest: /etc/shadow\n\n",
+    b"APPLY\nManifest: /etc/shadow\n\n",
+    b"APPLY\nAmend: nonsense\n\n",
+    b"DOMAIN-LIST\n\n",
+    b"DOMAIN-ADD\nDomain: example.com\n\n",
+    b"DOMAIN-ADD\nDomain: example.net\n\n",
+    b"DOMAIN-REMOVE\nDomain: example.com\nForce: true\n\n",
+    b"DOMAIN-REMOVE\nDomain: example.net\nForce: maybe\n\n",
+    b"MAILBOX-LIST\n\n",
+    b"MAILBOX-CREATE\nName: alice\n\n",
+    b"MAILBOX-CREATE\nName: nobody\nOwner: root\n\n",
+    b"MAILBOX-DELETE\nName: alice\nForce: true\n\n",
+    b"MAILBOX-DELETE\nName: nobody\nForce: maybe\n\n",
+    b"HOOK-LIST\n\n",
+    b"HOOK-CREATE\nMailbox: alice\nEvent: on_receive\nContent-Length: 2\n\n{}",
+    b"HOOK-CREATE\nMailbox: nobody\nEvent: never\nContent-Length: 2\n\n[[",
+    b"HOOK-DELETE\nHook-Name: none\n\n",
+    b"LIST\nOf: mailboxes\n\n",
+    b"LIST\nOf: nonsense\n\n",
+    b"EXPLAIN\nAddress: mailbox/alice@example.com\n\n",
+    b"GRAPH\n\n",
+    b"DIFF\n\n",
+    b"HISTORY\n\n",
+    b"TOMBSTONES\nDo: list\n\n",
+    b"ROLLBACK\n\n",
+    b"SUSPEND\nFor: 1h\n\n",
+    b"RESUME\n\n",
+    b"APPROVE\nPlan: none\n\n",
+]
+
+
 @as_root
-@pytest.mark.parametrize("verb", ["PLAN", "APPLY"])
-def test_only_root_plans_and_applies(target, verb):
-    reply = asked(target, f"AIMX/1 {verb}\nManifest: /etc/shadow\n\n".encode())
+@pytest.mark.parametrize("frame", FORBIDDEN, ids=lambda it: it[:40].replace(b"\n", b" ").decode())
+def test_who_administers_nothing_learns_nothing_by_any_verb(target, frame):
+    reply = asked(target, b"AIMX/1 " + frame)
 
     assert reply == b"AIMX/1 ERR EACCES not authorized\nCode: EACCES\n\n"
