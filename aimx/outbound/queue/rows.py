@@ -11,6 +11,10 @@ from aimx.outbound.queue.letters import Label
 from aimx.outbound.queue.recipient import Recipient
 from aimx.outbound.queue.states import Halt, State
 
+# Of a message, beside what its sent copy does not say yet. Somebody may have it tried all day.
+MOST_EVENTS = 50
+LONGEST_DETAILS = 400  # Characters, of the history and of whatever is shown.
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -173,8 +177,14 @@ def note(
     connection: sqlite3.Connection, name: str, at: float, destination: str, said: tuple[str, str]
 ) -> None:
     """Add to the history what the sent copy has to be told: a status, and details."""
+    status, details = said
     connection.execute(
         "INSERT INTO history SELECT ?, coalesce(max(number), 0) + 1, ?, ?, ?, ?, 1 FROM history"
         " WHERE message = ?",
-        (name, at, destination, *said, name),
+        (name, at, destination, status, details[:LONGEST_DETAILS], name),
+    )
+    connection.execute(
+        "DELETE FROM history WHERE message = ? AND pending = 0 AND number <="
+        " (SELECT max(number) FROM history WHERE message = ?) - ?",
+        (name, name, MOST_EVENTS),
     )

@@ -10,14 +10,12 @@ from typing import Any
 
 from aimx.mail.dates import rfc3339
 from aimx.outbound.queue.recipient import Recipient
-from aimx.outbound.queue.rows import Event, Message
+from aimx.outbound.queue.rows import LONGEST_DETAILS, MOST_EVENTS, Event, Message
 from aimx.outbound.queue.states import WAITING, State
 
 VERSION = "1.0"
 _ROOM = 224 * 1024  # Octets of a document: it travels in one packet.
-_LONGEST = 400  # Characters of a reason.
-_SHORTER = (_LONGEST, 100, 25)  # For a message whose hosts had much to say: what fits.
-_MOST_EVENTS = 50  # The last ones.
+_SHORTER = (LONGEST_DETAILS, 100, 25)  # For a message whose hosts had much to say: what fits.
 # Each message of a list is as the first of these that a recipient of it is.
 _ORDER = (
     State.LEAVING,
@@ -47,7 +45,7 @@ def listed(messages: Sequence[Message], more: int = 0) -> dict[str, Any]:
 
 def shown(message: Message, events: Iterable[Event]) -> dict[str, Any]:
     """One message with its recipients, and what was tried."""
-    last = list(events)[-_MOST_EVENTS:]
+    last = list(events)[-MOST_EVENTS:]
     versions = (_shown(message, last, longest) for longest in _SHORTER)
     return next(it for it in versions if _octets(it) <= _ROOM)
 
@@ -88,7 +86,7 @@ def _head(message: Message) -> dict[str, Any]:
         "state": state(message.recipients).value,
         "from": message.author,
         "message_id": message.message_id,
-        "subject": message.subject[:_LONGEST],
+        "subject": message.subject[:LONGEST_DETAILS],
         "size_bytes": message.size,
         "queued_at": _time(message.queued),
         "next_attempt_at": _next(message.recipients),
@@ -104,7 +102,7 @@ def _row(message: Message) -> dict[str, Any]:
         "recipients": len(message.recipients),
         "states": dict(states),
         "to": (left or message.recipients)[0].address,
-        "reason": told[0].told[:_LONGEST] if told else "",
+        "reason": told[0].told[:LONGEST_DETAILS] if told else "",
     }
 
 

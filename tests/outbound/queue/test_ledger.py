@@ -7,6 +7,7 @@ from aimx.outbound.outcome import Deferred, Delivered, Failed
 from aimx.outbound.queue.database import QueueError
 from aimx.outbound.queue.ledger import HeldBackError
 from aimx.outbound.queue.recipient import Span
+from aimx.outbound.queue.rows import LONGEST_DETAILS, MOST_EVENTS
 
 KEY = CallersKey(1000, "k")
 DAY = 86400.0
@@ -198,3 +199,29 @@ def test_what_waits_is_taken_where_it_is_taken_now(books):
         (waiting, "relay", ("a@c.example", "b@d.example"))
     ]
     assert books.message(done).recipients[0].destination == "c.example"
+
+
+def test_of_what_is_tried_all_day_the_last_attempts_are_remembered(books):
+    name = books.queue()
+
+    for _ in range(MOST_EVENTS + 10):
+        books.steering.retry(name, books.now)
+        (trip,) = books.due()
+        conclude(books, trip, Deferred("450 Later " * 1000))
+        for event in books.upkeep.pending(name):
+            books.upkeep.told(name, event.number)
+
+    events = books.steering.events(name)
+    assert [event.number for event in events] == list(range(11, MOST_EVENTS + 11))
+    assert max(len(event.details) for event in events) == LONGEST_DETAILS
+
+
+def test_what_the_sent_copy_does_not_say_yet_is_remembered_however_much_it_is(books):
+    name = books.queue()
+
+    for _ in range(MOST_EVENTS + 10):
+        books.steering.retry(name, books.now)
+        (trip,) = books.due()
+        conclude(books, trip, Deferred("450 Later"))
+
+    assert len(books.upkeep.pending(name)) == MOST_EVENTS + 10
