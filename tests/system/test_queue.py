@@ -221,7 +221,7 @@ def test_a_refusal_is_in_the_senders_inbox(queued, until):
     (letter,) = queued.instance.letters(AGENT)
     assert letter.fields["subject"] == "Undelivered: nobody there"
     assert "550 5.1.1 No such user" in letter.body
-    assert queued.status("nobody there") == "failed"
+    until(lambda: queued.status("nobody there") == "failed", "the copy to say so")
 
 
 def test_a_manifest_that_sends_at_once_again_lets_nothing_wait_for_ever(waiting, until):
@@ -314,7 +314,7 @@ def test_whoever_is_killed_each_message_arrives_once_or_is_told_as_unknown(queue
     # Some answers to the content never come, so that somebody is always between it and them.
     silence = [0.1]
     ends = (SILENCE if random.random() < silence[0] else OK for _ in repeat(None))
-    queued.declare()
+    queued.declare(rest="[limits]\nsends_per_day = 100000\nnew_recipients_per_day = 100000\n")
     queued.instance.serve()
     with ExitStack() as leaving:
         exchanger = leaving.enter_context(in_thread(Exchanger({"END": ends}, port=queued.port)))
