@@ -65,18 +65,35 @@ class Listening:
 
 
 async def accepted(listener: socket.socket) -> tuple[socket.socket, str]:
-    """The next connection, and the address at its other end."""
-    loop = asyncio.get_running_loop()
+    """The next connection, and the address at its other end.
+
+    Who is cancelled meanwhile has taken none. The loop's own `sock_accept` may take one just then,
+    and has nobody to give it to.
+    """
     while True:
         try:
-            connection, address = await loop.sock_accept(listener)
+            connection, address = listener.accept()
+        except BlockingIOError:
+            await _readable(listener)
         except OSError as failure:
             # ECONNABORTED and the like are that client's; without descriptors we must wait.
             if failure.errno in _EXHAUSTED:
                 log.error("cannot accept connections", reason=failure.strerror)
                 await asyncio.sleep(_PAUSE)
         else:
+            connection.setblocking(False)  # noqa: FBT003 - it has no other name
             return connection, address[0]
+
+
+async def _readable(listener: socket.socket) -> None:
+    """Somebody is there, or was a moment ago."""
+    loop = asyncio.get_running_loop()
+    there = asyncio.Event()
+    loop.add_reader(listener, there.set)
+    try:
+        await there.wait()
+    finally:
+        loop.remove_reader(listener)
 
 
 def say(connection: socket.socket, last: bytes) -> None:

@@ -1,10 +1,11 @@
+import asyncio
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
 
-from aimx.processes.listening import BindError, Listening
+from aimx.processes.listening import BindError, Listening, accepted
 from aimx.testing.ports import ReservedPort
 from desired.quantities import Endpoint
 
@@ -67,3 +68,28 @@ def test_what_is_dropped_is_free_again(listening: Listening, endpoint: Reserve) 
     listening.prepare([wanted])
 
     assert set(listening.prepared) == {wanted}
+
+
+def test_who_comes_as_somebody_stops_to_wait_is_there_for_the_next(
+    listening: Listening, endpoint: Reserve
+) -> None:
+    at = endpoint()
+    listening.prepare([at])
+    listening.commit()
+    listener = listening.bound[at]
+
+    async def scene() -> str:
+        loop = asyncio.get_running_loop()
+        waiting = asyncio.create_task(accepted(listener))
+        await asyncio.sleep(0)
+        client.connect((at.host, at.port))
+        # Before the loop is at what it hears of the client, in the same turn.
+        loop.call_soon(waiting.cancel)
+        await asyncio.gather(waiting, return_exceptions=True)
+        async with asyncio.timeout(10):
+            connection, peer = await accepted(listener)
+        connection.close()
+        return peer
+
+    with socket.socket() as client:
+        assert asyncio.run(scene()) == "127.0.0.1"
