@@ -1,4 +1,4 @@
-"""One run of a hook: started, watched, ended in time, and nothing of it left behind."""
+"""One run of a hook: started, watched, ended in time, and its process group with it."""
 
 from __future__ import annotations
 
