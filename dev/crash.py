@@ -152,7 +152,7 @@ def report(all_batches: Iterator[Batch], jobs: int, deadline: float, *, aloud: b
         for fault, row in rows.items():
             share = f"{row.tried:4} of {batch.there_are[fault]} points"
             name = batch.chosen[0].trial.name
-            print(f"{name:11}{fault:10}{share}, {row.failed} failed", flush=True)
+            print(f"{name:15}{fault:10}{share}, {row.failed} failed", flush=True)
         if time.monotonic() > deadline:
             break
     print(f"{total.tried} points tried, {total.failed} failed")
