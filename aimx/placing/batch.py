@@ -23,7 +23,7 @@ from aimx.placing.failure import PlacingError, translated
 from aimx.placing.firings import Wanted
 from aimx.placing.mailboxes import Mailbox, Mailboxes, Place
 from aimx.placing.rewriting import Rewrite
-from aimx.placing.rows import Row, Rows, RowsError
+from aimx.placing.rows import Before, Row, Rows, RowsError
 
 _LONGEST_REASON = 200
 _OUTCOMES = {outcome: outcome.name.lower() for outcome in Outcome}  # As they are counted.
@@ -116,18 +116,20 @@ class Committer:
         if jobs:
             _count(jobs, time.perf_counter() - begun)
 
-    def _known(self, jobs: Sequence[Job]) -> Mapping[bytes | None, str]:
-        """The stems of those that were placed before, by fingerprint."""
+    def _known(self, jobs: Sequence[Job]) -> Mapping[bytes | None, Before]:
+        """Those that were placed before, by fingerprint."""
         asked = [job.request.fingerprint for job in jobs if job.request.fingerprint is not None]
         try:
-            return dict(self._rows.stems(asked, self._now()).items())
+            return dict(self._rows.before(asked, self._now()).items())
         except RowsError as failure:
             for job in jobs:
                 if job.request.fingerprint is not None:
                     job.fail(PlacingError(str(failure)))
             return {}
 
-    def _staged(self, jobs: Iterable[Job], known: Mapping[bytes | None, str]) -> Iterator[Staged]:
+    def _staged(
+        self, jobs: Iterable[Job], known: Mapping[bytes | None, Before]
+    ) -> Iterator[Staged]:
         # Each mailbox is looked at once a batch, and again before anything is published there.
         seen: dict[tuple[Place, int], Mailbox] = {}
         for job in jobs:
@@ -148,7 +150,7 @@ class Committer:
     def _stage(
         self,
         job: Job,
-        known: Mapping[bytes | None, str],
+        known: Mapping[bytes | None, Before],
         seen: dict[tuple[Place, int], Mailbox],
     ) -> Staged | None:
         """Make the file, and name its stem; None where the message was placed before."""
@@ -159,8 +161,9 @@ class Committer:
         if mailbox is None:
             mailbox = self._mailboxes.get(job.place, request.uid)
             seen[job.place, request.uid] = mailbox
-        if request.fingerprint in known:
-            job.answer(Outcome.DUPLICATE, known[request.fingerprint])
+        before = known.get(request.fingerprint)
+        if before is not None and before.is_in(mailbox.mark):
+            job.answer(Outcome.DUPLICATE, before.stem)
             return None
         if request.over is not None:
             return self._restaged(job, mailbox, request.over)
@@ -221,7 +224,13 @@ class Committer:
 
     def _record(self, jobs: Sequence[Job], staged: Sequence[Staged]) -> None:
         rows = [
-            Row(each.job.request.fingerprint, each.job.place, each.stem, each.draft.inode)
+            Row(
+                each.job.request.fingerprint,
+                each.job.place,
+                each.stem,
+                each.draft.inode,
+                each.mailbox.mark,
+            )
             for each in _unanswered(staged)
             if each.job.request.fingerprint is not None
         ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import sys
 from collections import OrderedDict
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from aimx.channel.frames import Folder, Outcome
@@ -15,6 +17,7 @@ _KEPT = 1000
 _STEP = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _WRITABLE_BY_OTHERS = 0o022
+_GETVERSION = 0x8008_7601  # FS_IOC_GETVERSION of linux/fs.h: which of all that had this inode.
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class Mailbox:
     place: Place
     descriptor: int
     identity: tuple[int, int]  # Device and inode.
+    mark: str  # Tells it from others that had its name before, also after a restart.
     uid: int
     gid: int
     stems: Stems
@@ -110,6 +114,7 @@ class Mailboxes:
             place=place,
             descriptor=descriptor,
             identity=(found.st_dev, found.st_ino),
+            mark=mark(descriptor),
             uid=found.st_uid,
             gid=found.st_gid,
             stems=Stems(descriptor),
@@ -139,3 +144,16 @@ def _check_ours(directory: int, place: Place) -> None:
     found = os.fstat(directory)
     if found.st_uid != os.geteuid() or found.st_mode & _WRITABLE_BY_OTHERS:
         raise PlacingError(f"somebody else may write above {place.path}; `aimx apply` repairs it")
+
+
+def mark(directory: int) -> str:
+    """Its inode, and which of all that had this number it is.
+
+    The next directory may have the number of one that is removed. A file system that counts no
+    versions says 0.
+    """
+    version = 0
+    with suppress(OSError):
+        told = fcntl.ioctl(directory, _GETVERSION, bytes(8))
+        version = int.from_bytes(told[:4], sys.byteorder)
+    return f"{os.fstat(directory).st_ino}.{version}"

@@ -41,11 +41,17 @@ CREATE TABLE IF NOT EXISTS placed (
     stem TEXT NOT NULL,
     inode TEXT NOT NULL,  -- Some file systems use all 64 bits, and SQLite's integers are signed.
     placed INTEGER NOT NULL,
-    hit REAL NOT NULL
+    hit REAL NOT NULL,
+    mailbox TEXT NOT NULL DEFAULT ''
 );
 DROP INDEX IF EXISTS placed_open;
 """
-_INSERT = "INSERT OR REPLACE INTO placed VALUES (?, ?, ?, ?, ?, ?, 0, ?)"
+_LATER = "ALTER TABLE placed ADD COLUMN mailbox TEXT NOT NULL DEFAULT ''"
+_INSERT = (
+    "INSERT OR REPLACE INTO placed"
+    " (fingerprint, domain, folder, name, stem, inode, placed, hit, mailbox)"
+    " VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?)"
+)
 
 log = structlog.get_logger()
 
@@ -62,6 +68,20 @@ class Row:
     place: Place
     stem: str
     inode: int
+    mailbox: str = ""  # The mark of its directory.
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """A message as it was placed before."""
+
+    place: Place
+    stem: str
+    mailbox: str  # The mark of the directory; empty where an older aimx placed it.
+
+    def is_in(self, mark: str) -> bool:
+        """Whether it came into this directory, and not into one that had its name before."""
+        return self.mailbox in ("", mark)
 
 
 class Rows:
@@ -103,35 +123,31 @@ class Rows:
 
     def stem(self, fingerprint: bytes, now: datetime) -> str | None:
         """Under which stem this message was placed; None where it was not, or too long ago."""
-        return self.stems((fingerprint,), now).get(fingerprint)
-
-    def stems(self, fingerprints: Sequence[bytes], now: datetime) -> dict[bytes, str]:
-        """The same of several, by fingerprint; who is not placed is not there."""
-        return {each: stem for each, (_, stem) in self._found(fingerprints, now).items()}
+        found = self.before((fingerprint,), now).get(fingerprint)
+        return None if found is None else found.stem
 
     def origin(self, fingerprint: bytes, place: Place, now: datetime) -> str:
         """The stem of what was placed there under this fingerprint; raises `PlacingError`."""
-        found = self._found((fingerprint,), now).get(fingerprint)
-        if found is None or found[0] != place:
+        found = self.before((fingerprint,), now).get(fingerprint)
+        if found is None or found.place != place:
             unknown = f"nothing is known to be placed in {place.path} under this fingerprint"
             raise PlacingError(unknown, Outcome.AWAY)
-        return found[1]
+        return found.stem
 
-    def _found(
-        self, fingerprints: Sequence[bytes], now: datetime
-    ) -> dict[bytes, tuple[Place, str]]:
+    def before(self, fingerprints: Sequence[bytes], now: datetime) -> dict[bytes, Before]:
+        """Several of them, by fingerprint; who was not placed, or too long ago, is not there."""
         if not fingerprints:
             return {}
         marks = ", ".join("?" * len(fingerprints))
         with self._guarded():
             found = self._database.execute(
-                "SELECT fingerprint, domain, folder, name, stem, hit FROM placed"  # noqa: S608
+                "SELECT fingerprint, domain, folder, name, stem, hit, mailbox FROM placed"  # noqa: S608
                 f" WHERE fingerprint IN ({marks})",
                 fingerprints,
             ).fetchall()
         return {
-            each: (Place(domain, Folder(folder), name), stem)
-            for each, domain, folder, name, stem, hit in found
+            each: Before(Place(domain, Folder(folder), name), stem, mailbox)
+            for each, domain, folder, name, stem, hit, mailbox in found
             if each not in self._withdrawn and hit > (now - _REMEMBERED[Folder(folder)]).timestamp()
         }
 
@@ -264,6 +280,7 @@ def _values(row: Row, moment: float) -> tuple[object, ...]:
         row.stem,
         str(row.inode),
         moment,
+        row.mailbox,
     )
 
 
@@ -289,6 +306,9 @@ def _connected(path: Path) -> sqlite3.Connection:
         # A row must survive a power cut that its message survives.
         database.execute("PRAGMA synchronous = FULL")
         database.executescript(_SCHEMA + firings.SCHEMA)
+        columns = database.execute("SELECT name FROM pragma_table_info('placed')").fetchall()
+        if ("mailbox",) not in columns:
+            database.execute(_LATER)
     except sqlite3.Error:
         database.close()
         raise

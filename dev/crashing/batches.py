@@ -26,7 +26,7 @@ from aimx.placing.control import Take
 from aimx.placing.descriptors import Rule
 from aimx.placing.disk import Disk, Flushing
 from aimx.placing.drafts import Desk, has_unnamed_files, sweep
-from aimx.placing.mailboxes import Mailboxes
+from aimx.placing.mailboxes import Mailboxes, mark
 from aimx.placing.rows import NAME, Rows, RowsError
 from aimx.placing.settle import settle
 from aimx.placing.spool import Spool
@@ -347,7 +347,7 @@ def _fired(rows: Rows) -> Iterator[str]:
 
 
 def renumber(tree: Tree, real: dict[int, int], base: Path) -> None:
-    """Let the rows know the inodes that what they speak of has now, in a copy of the machine.
+    """Let the rows know what they speak of by what it is now, in a copy of the machine.
 
     `real`: of the machine that was, by inode the number in the model.
     """
@@ -362,4 +362,7 @@ def renumber(tree: Tree, real: dict[int, int], base: Path) -> None:
             connection.execute(
                 "UPDATE placed SET inode = ? WHERE fingerprint = ?", (str(there), fingerprint)
             )
+        with ExitStack() as leaving:
+            inbox = mark(_opened(base / INBOX, leaving))
+        connection.execute("UPDATE placed SET mailbox = ?", (inbox,))
     connection.close()

@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import stat
 import time
 import tomllib
@@ -105,6 +106,36 @@ def test_a_message_counts_as_placed_though_its_owner_removed_it(ground):
     ground.place(ground.job(fingerprint=ONE))
     ground.rows.save(ground.clock)
     (ground.inbox / f"{BASE}.md").unlink()
+
+    assert outcomes(ground.place(ground.job(fingerprint=ONE))) == [Outcome.DUPLICATE]
+
+
+@pytest.mark.parametrize("restarts", [False, True], ids=["at-once", "after-a-restart"])
+@pytest.mark.parametrize("goes", ["aside", "for-good"])
+def test_what_an_earlier_mailbox_of_that_name_has_is_kept_again(ground, goes, restarts):
+    ground.place(ground.job(fingerprint=ONE))
+    ground.rows.save(ground.clock)
+    if goes == "aside":
+        ground.inbox.rename(ground.root / "tombstone")
+    else:
+        shutil.rmtree(ground.inbox)
+    ground.add("a.example/inbox/info")
+    if restarts:
+        ground.restart()
+
+    first, again = (outcomes(ground.place(ground.job(fingerprint=ONE))) for _ in range(2))
+
+    assert (first, again) == ([Outcome.PLACED], [Outcome.DUPLICATE])
+    assert names(ground.inbox) == [f"{BASE}.md"]
+
+
+def test_what_a_mailbox_has_that_came_back_is_known(ground):
+    ground.place(ground.job(fingerprint=ONE))
+    ground.inbox.rename(ground.root / "tombstone")
+    ground.add("a.example/inbox/info")
+    ground.place(ground.job(fingerprint=TWO))
+    ground.inbox.rename(ground.root / "other")
+    (ground.root / "tombstone").rename(ground.inbox)
 
     assert outcomes(ground.place(ground.job(fingerprint=ONE))) == [Outcome.DUPLICATE]
 

@@ -78,3 +78,18 @@ def test_a_mailbox_is_told_as_moved_when_its_name_means_something_else(ground):
 
     ground.add("a.example/inbox/info")
     assert ground.mailboxes.is_moved(mailbox)
+
+
+def test_a_directory_is_told_from_one_that_had_its_inode(ground):
+    """File systems give the number of what was removed to what comes next."""
+    known = ground.inbox
+    for number in range(50):
+        before = ground.mailboxes.get(INFO, os.getuid()).mark
+        inode = known.stat().st_ino
+        ground.mailboxes.close()
+        known.rmdir()
+        ground.add("a.example/inbox/info")
+        if known.stat().st_ino == inode:
+            assert ground.mailboxes.get(INFO, os.getuid()).mark != before, number
+            return
+    pytest.skip("this file system gives no number twice")

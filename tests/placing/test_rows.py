@@ -1,6 +1,7 @@
 import os
 import sqlite3
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -120,6 +121,30 @@ def test_a_database_that_turns_out_corrupt_at_work_is_begun_anew(path):
     assert rows.stem(ROW.fingerprint, NOW) == "stem"
     assert list(path.parent.glob("placed.db.corrupt-*"))
     rows.close()
+
+
+@pytest.mark.parametrize("form", ["", " WITHOUT ROWID"])
+def test_what_an_older_aimx_placed_counts_in_whatever_directory(path, form):
+    with sqlite3.connect(path) as database:
+        database.execute(
+            "CREATE TABLE placed (fingerprint BLOB PRIMARY KEY, domain TEXT NOT NULL, folder"
+            " INTEGER NOT NULL, name TEXT NOT NULL, stem TEXT NOT NULL, inode TEXT NOT NULL, placed"
+            f" INTEGER NOT NULL, hit REAL NOT NULL){form}"
+        )
+        row = (ROW.fingerprint, "a.example", Folder.INBOX, "info", "stem", "7", 1, NOW.timestamp())
+        database.execute("INSERT INTO placed VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    database.close()
+    other = replace(ROW, fingerprint=b"2" * 32, mailbox="7.1")
+
+    for _ in range(2):
+        rows = Rows(path)
+        rows.record([other], (), NOW)
+        before = rows.before([ROW.fingerprint, other.fingerprint], NOW)
+        rows.close()
+
+    assert before[ROW.fingerprint].is_in("9.1")
+    assert not before[other.fingerprint].is_in("9.1")
+    assert before[other.fingerprint].is_in("7.1")
 
 
 def test_a_place_that_is_no_file_is_told(tmp_path):
