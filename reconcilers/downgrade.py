@@ -16,12 +16,12 @@ from reconcilers.applied import what_was_applied
 from reconcilers.change import Action, Blocked, Change, Field
 from reconcilers.host.host import Reading
 from reconcilers.migration import FOLDERS, KEYS
-from reconcilers.operations.files import WriteFile
+from reconcilers.operations.files import RemoveFile, WriteFile
 from reconcilers.operations.mail import Move
 from reconcilers.ordering import Work, order
 from reconcilers.plan import Plan
 from reconcilers.reconciler import World
-from reconcilers.removing import RemoveEmpty, RemoveFile
+from reconcilers.removing import RemoveEmpty
 from reconcilers.roots import Roots
 from reconcilers.standing import access
 from reconcilers.step import Operation, Phase

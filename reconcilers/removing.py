@@ -72,19 +72,3 @@ class Prune:
 
     def __str__(self) -> str:
         return f"remove what is empty of {self.path}"
-
-
-@dataclass(frozen=True, slots=True)
-class RemoveFile:
-    """A file goes."""
-
-    path: PurePosixPath
-
-    def take(self, hands: Hands) -> None:
-        hands.host.remove_file(self.path)
-
-    def holds(self, hands: Hands) -> bool:
-        return hands.host.look(self.path) is None
-
-    def __str__(self) -> str:
-        return f"remove {self.path}"
