@@ -67,6 +67,7 @@ class Lacking:
     address: str
     reason: str  # What is not there, in one sentence.
     remedy: str  # What to do, in one sentence.
+    concerns: str  # The kind of what would be otherwise if it were there.
 
     def __str__(self) -> str:
         return f"{self.address}: {self.reason}; {self.remedy}."

@@ -42,11 +42,6 @@ class Plan:
         return tuple(change for change in self.changes if change.blocked is not None)
 
     @property
-    def told(self) -> tuple[str, ...]:
-        """What the operator should know beside the changes, a sentence each."""
-        return (*map(str, self.lacking), *self.notes)
-
-    @property
     def is_empty(self) -> bool:
         return not self.changes and not self.unsettled
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aimx.cli import administer, saved, terminal, waiting
@@ -39,7 +40,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wait",
         nargs="?",
-        type=_seconds,
         const=waiting.USUAL,
         metavar="SECONDS",
         help="wait until the running engine has taken it up and all is converged, for so long at"
@@ -48,6 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     removals(parser)
     purging(parser)
     replacing(parser)
+    parser.set_defaults(usage=parser.error)
 
 
 def parallelism(parser: argparse.ArgumentParser) -> None:
@@ -60,12 +61,20 @@ def parallelism(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _seconds(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= waiting.LONGEST):
-        raise argparse.ArgumentTypeError(
-            f"'{text}' is no number of seconds from 1 to {waiting.LONGEST}; a FILE stands before it"
+def _untangle(options: argparse.Namespace) -> None:
+    """What stands behind --wait may be the FILE, since SECONDS may be left out."""
+    text = options.wait
+    if not isinstance(text, str):
+        return
+    if text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= waiting.LONGEST:
+        options.wait = int(text)
+    elif options.plan is None and Path(text).is_file():
+        options.plan, options.wait = text, waiting.USUAL
+    else:
+        options.usage(
+            f"argument --wait: '{text}' is no number of seconds from 1 to {waiting.LONGEST}"
+            f"{'' if options.plan else ', and no FILE'}"
         )
-    return int(text)
 
 
 def _lanes(text: str) -> int:
@@ -75,6 +84,7 @@ def _lanes(text: str) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
+    _untangle(options)
     wait = Wait.before(options) if options.wait is not None else None
     if options.events:
         return _streamed(options, wait)

@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass
 from textwrap import wrap
 from typing import Any
 
-_LINES = 6  # Of a condition's message; the status has them all.
-
 Status = Mapping[str, Any]
 
 
@@ -76,8 +74,6 @@ def told(waited: Waited, generation: int, columns: int) -> str:
     for each in waited.missing:
         reason = f" ({each.reason})" if each.reason else ""
         head, *more = (each.message or "no more is known").split("\n")
-        if len(more) >= _LINES:
-            more = [*more[: _LINES - 1], f"and {len(more) - _LINES + 1:,} more lines"]
         lines += _wrapped(f"{each.type} is {each.status}{reason}: {head}", columns, 2)
         lines += [line for text in more for line in _wrapped(text, columns, 6)]
         lines += _wrapped(each.remedy, columns, 6)
@@ -93,6 +89,8 @@ _REMEDIES = {
     "Blocked": "`aimx plan` tells what lifts it.",
     "DriftReported": "`aimx apply` repairs it.",
     "ApplyFailed": "Correct it; the daemon tries again by itself, and `aimx apply` at once.",
+    "LockHeld": "The daemon goes on when that one has ended.",
+    "CannotApply": "Correct it; the daemon tries again by itself, and `aimx apply` at once.",
     "Refused": "The engine goes on as before. Correct it, then run `aimx apply` again.",
 }
 _ANY_REMEDY = "`aimx status` tells how it stands."

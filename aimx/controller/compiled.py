@@ -105,7 +105,8 @@ def compiled(
             owned=_owned(desired, owners),
         )
     except ManifestError as cause:
-        raise StepError(f"the engine config cannot be loaded: {cause}") from cause
+        first = str(cause).partition("\n")[0]
+        raise StepError(f"the engine config cannot be loaded: {first}") from cause
     except UnseenError as cause:
         raise StepError(str(cause)) from cause
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, get_args
@@ -18,6 +18,8 @@ Type = Literal[
     "PendingApproval",
 ]
 ORDER: tuple[Type, ...] = get_args(Type)
+# Of what may be as long as a manifest. A message is read on a screen, and kept with each status.
+_LISTED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Condition:
     type: Type
     status: Status
     reason: str = ""  # One CamelCase word, stable; empty where the status says all.
-    message: str = ""  # For a person. No times and no counters, so that equal facts are equal.
+    message: str = ""  # For a person. No times in it, so that equal facts are equal.
     since: str = ""  # RFC 3339, of the last change of status.
 
 
@@ -73,6 +75,14 @@ def remembered(documents: Any) -> Conditions:
         if told.type in ORDER:
             found[told.type] = told
     return Conditions(before=found)
+
+
+def listed(told: Sequence[str], elsewhere: str, between: str = "\n") -> str:
+    """The first of what there is to tell, and how many more there are, which are `elsewhere`."""
+    first = list(told[:_LISTED])
+    if len(told) > _LISTED:
+        first.append(f"and {len(told) - _LISTED:,} more, which {elsewhere}")
+    return between.join(first)
 
 
 def written(now: datetime) -> str:

@@ -5,14 +5,19 @@ Whoever looks makes them; whoever keeps the state of the instance takes them ove
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aimx.controller.conditions import Status, Type
+from aimx.controller.conditions import Status, Type, listed
 from aimx.controller.terms import Review, short
 from desired.manifest import Reading
-from desired.problem import ManifestError, render_problem
+from desired.problem import ManifestError, Problem, render_problem
 from reconcilers.change import Change
 from reconcilers.generations import leads_to
+
+# Where all of what a message lists in part is told.
+_LEFT = "`aimx status --all` lists"
+_PLANNED = "`aimx plan` shows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +55,13 @@ class Findings:
 
 def valid(reading: Reading) -> Findings:
     """The manifest on disk can be understood."""
-    warnings = [render_problem(problem) for problem in reading.warnings]
-    told = Finding("ManifestValid", "True", "Warnings" if warnings else "", "\n\n".join(warnings))
-    return Findings((told,))
+    reason = "Warnings" if reading.warnings else ""
+    return Findings((Finding("ManifestValid", "True", reason, _problems(reading.warnings)),))
 
 
 def invalid(cause: ManifestError, *, pinned: bool) -> Findings:
     """The manifest on disk cannot be understood; `pinned`: another one is in force."""
-    problems = "\n\n".join(render_problem(problem) for problem in cause.problems)
-    told = Finding("ManifestValid", "False", "LastGoodGenerationKept", problems)
+    told = Finding("ManifestValid", "False", "LastGoodGenerationKept", _problems(cause.problems))
     if pinned:
         return Findings((told,))
     return Findings((told, Finding("Converged", "False", "ManifestInvalid")))
@@ -86,7 +89,7 @@ def settled(done: Review, *, generation: int, applied: bool, waits: bool = False
     if reasons:
         reported = not plan.unsettled and all(it.drifted and not it.blocked for it in left)
         kind = "DriftReported" if reported else "Blocked"
-        converged = Finding("Converged", "False", kind, "\n".join(reasons))
+        converged = Finding("Converged", "False", kind, listed(reasons, _LEFT))
     elif waits:
         told = "what the manifest no longer declares waits for approval"
         converged = Finding("Converged", "False", "AwaitsApproval", told)
@@ -99,14 +102,20 @@ def waiting(whole: Review | None) -> Findings:
     if whole is None or not whole.plan.pending:
         return Findings((Finding("PendingApproval", "False"),), pending_plan="")
     changes = [f"{change.action} {change.address}" for change in whole.plan.changes]
-    how = f"`aimx approve {short(whole.id)}` applies:"
-    told = Finding("PendingApproval", "True", "RunApprove", "\n".join([how, *changes]))
+    how = f"`aimx approve {short(whole.id)}` applies:\n{listed(changes, _PLANNED)}"
+    told = Finding("PendingApproval", "True", "RunApprove", how)
     return Findings((told,), desired_generation=leads_to(whole.plan), pending_plan=whole.id)
 
 
 def _drifted(changes: tuple[Change, ...]) -> Finding:
-    drifted = "\n".join(change.address for change in changes if change.drifted)
-    return Finding("Drifted", "True" if drifted else "False", "", drifted)
+    drifted = [change.address for change in changes if change.drifted]
+    told = listed(drifted, "`aimx diff` shows")
+    return Finding("Drifted", "True" if drifted else "False", "", told)
+
+
+def _problems(problems: Sequence[Problem]) -> str:
+    told = [render_problem(problem) for problem in problems]
+    return listed(told, "`aimx validate` tells", "\n\n")
 
 
 def _reason(change: Change) -> str:

@@ -16,7 +16,7 @@ from aimx.controller.backoff import backoff
 from aimx.controller.carrying import Carrying
 from aimx.controller.retention import Retention
 from aimx.controller.sources import digest, watched
-from aimx.controller.turning import Turn, Turned
+from aimx.controller.turning import Hindrance, Turn, Turned
 from aimx.controller.watch import Watch
 from aimx.controller.whereabouts import Whereabouts
 from aimx.metrics.table import PLANNING
@@ -134,7 +134,7 @@ class Controller(Carrying):
             self.nudge()
             self.state.failed(turned.failure)
         else:
-            self._failed(turned.failure)
+            self._failed(turned.failure, turned.hindrance)
 
     def _held_back(self, before: Mapping[str, str]) -> bool:
         """Whether what failed waits alone: what does not stand on it is tried without it."""
@@ -153,13 +153,13 @@ class Controller(Carrying):
         user = self.instance.host.user()
         return Who(user.uid, user.name, "watch")
 
-    def _failed(self, reason: str) -> None:
+    def _failed(self, reason: str, hindrance: Hindrance = "ApplyFailed") -> None:
         """Try again later, each time later, unless something changes before."""
         self._failures += 1
         wait = backoff(self._failures)
         self._due = _now() + wait
         log.error("not converged", reason=reason, retry_seconds=round(wait, 1))
-        self.state.failed(reason)
+        self.state.failed(reason, hindrance)
 
     def _watched(self) -> Whereabouts:
         return watched(self.instance.roots)

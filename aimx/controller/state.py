@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from aimx.controller.compiled import Compiled
-from aimx.controller.conditions import Conditions, Status, Type, remembered, written
+from aimx.controller.conditions import Conditions, Status, Type, listed, remembered, written
 from aimx.controller.findings import Findings
 from aimx.controller.instance import Instance
 from aimx.controller.results import Results
@@ -103,8 +103,8 @@ class State:
         if findings.pending_plan is not None:
             self.pending_plan = findings.pending_plan
 
-    def failed(self, reason: str) -> None:
-        self._tell("Converged", "False", "ApplyFailed", reason)
+    def failed(self, why: str, reason: str = "ApplyFailed") -> None:
+        self._tell("Converged", "False", reason, why)
 
     def unmanned(self) -> None:
         """No mail engine runs, and none should."""
@@ -119,7 +119,8 @@ class State:
             return
         self.engine_generation = current.snapshot.id.generation
         self._tell("EngineActive", "True")
-        domain, troubles = current.snapshot.default_domain, "\n".join(current.troubles)
+        domain = current.snapshot.default_domain
+        troubles = listed(current.troubles, "`aimx plan` shows")
         if domain not in current.keys:
             told = f"{domain} has no DKIM key and cannot send"
             if self._tell("Ready", "False", "NoKey", "\n".join(filter(None, (told, troubles)))):

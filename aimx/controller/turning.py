@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
 from aimx.controller.findings import Findings, invalid, pending, settled, valid, waiting
 from aimx.controller.results import account
@@ -19,7 +20,12 @@ from desired.problem import ManifestError
 from reconcilers.generations import Who
 from reconcilers.host.host import ReconcileError
 from reconcilers.intents import Intents, Pin
+from reconcilers.locks import LockHeldError
 from reconcilers.safety import removes
+
+# Whether an apply was begun and not ended, or none was begun, since somebody else's runs or since
+# the machine lets nobody.
+Hindrance: TypeAlias = Literal["ApplyFailed", "LockHeld", "CannotApply"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,7 @@ class Turned:
     resync: float = 0.0  # In how many seconds to look again, though nothing changes.
     account: Account | None = None  # Of the apply, where there was one.
     failure: str = ""  # Why it did not get to its end.
+    hindrance: Hindrance = "ApplyFailed"  # What sort of failure that is, where there is one.
     refused: str = ""  # Why the engine does not run on what it could run on.
     complaint: str = ""  # What is wrong with the manifest on disk.
     problems: int = 0
@@ -66,8 +73,10 @@ class Turn:
             return self._converged(at, turned, intents)
         except ManifestError:
             return _STALE
+        except LockHeldError as cause:
+            return replace(turned, failure=str(cause), hindrance="LockHeld")
         except ReconcileError as cause:
-            return replace(turned, failure=str(cause))
+            return replace(turned, failure=str(cause), hindrance="CannotApply")
 
     def _understood(self, at: Workplace, intents: Intents) -> Turned:
         """What the manifest on disk is, whether it is in force or not."""

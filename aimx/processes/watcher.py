@@ -137,5 +137,7 @@ _ENDS = {
     "LastGoodGenerationKept": Exit.INVALID,
     "ManifestInvalid": Exit.INVALID,
     "ApplyFailed": Exit.PARTIAL,
+    "LockHeld": Exit.LOCKED,
+    "CannotApply": Exit.ERROR,
     "Blocked": Exit.REFUSED,
 }

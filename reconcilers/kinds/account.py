@@ -47,6 +47,7 @@ class AccountReconciler:
             f"there is no user {name}, so {service_account(world, name).name} stands in for it",
             f"make it with `useradd --system --no-create-home --shell /usr/sbin/nologin {name}`,"
             " apply again, and restart the daemon",
+            "layout",
         )
 
     def asked_by(self, name: str, world: World) -> Keys:

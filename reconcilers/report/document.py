@@ -29,7 +29,7 @@ def document(plan: Plan) -> dict[str, Any]:
         "config": None
         if plan.config is None
         else {"octets": len(plan.config), "sha256": digest(plan.config)},
-        "notes": list(plan.told),
+        "notes": [*map(str, plan.lacking), *plan.notes],
         "steps": [_step(step) for step in plan.steps],
     }
 

@@ -14,7 +14,7 @@ from desired.problem import printable
 from reconcilers.change import Change
 from reconcilers.fingerprint import plan_id
 from reconcilers.plan import Plan
-from reconcilers.report.view import UNSEEN_SYMBOL, advice, counts, summary, symbol
+from reconcilers.report.view import UNSEEN_SYMBOL, advice, counts, remarks, summary, symbol
 
 # By which whoever posts it finds the comment of last time, to write over it.
 MARKER = "<!-- aimx plan -->"
@@ -32,7 +32,7 @@ def plan_markdown(plan: Plan, *, saved: str = "") -> str:
     if plan.refused:
         lines += [f"**Refused:** {_code(plan.refused.reason)}", ""]
     lines += _table(rows)
-    lines += [*_counted(plan), *(f"\n{_code(note)}" for note in plan.told)]
+    lines += [*_counted(plan), *(f"\n{_code(note)}" for note in remarks(plan))]
     lines += _copied(plan)
     for each in advice(plan, saved):
         lines += ["", _code(each.text)]

@@ -16,7 +16,7 @@ from reconcilers.report.printable import fitted, wrapped
 from reconcilers.report.view import MEANINGS, UNSEEN_SYMBOL
 
 # More would push the rest off any screen, and `aimx status --all` has them.
-_ROWS, _LINES = 40, 6
+_ROWS = 40
 # A line of a manifest that is shown, or what points into it.
 _QUOTED = re.compile(r" *[0-9]* \|")
 _STUCK = (BLOCKED_SYMBOL, UNSEEN_SYMBOL)
@@ -109,11 +109,8 @@ def _message(condition: Mapping[str, str], columns: int) -> Iterator[str]:
             else:
                 yield from wrapped(line, columns, " " * 8, " " * 6)
         return
-    for line in lines[:_LINES]:
+    for line in lines:
         yield from wrapped(line, columns, " " * 8, " " * 6)
-    if len(lines) > _LINES:
-        more = f"and {len(lines) - _LINES:,} more lines, which `--json` has"
-        yield from wrapped(more, columns, " " * 6)
 
 
 def _summary(document: Mapping[str, Any], columns: int) -> Iterator[str]:

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from desired.problem import printable
 from reconcilers.change import Change, Field
 from reconcilers.plan import Plan
 from reconcilers.report.colour import painted
-from reconcilers.report.printable import noted, wrapped
-from reconcilers.report.view import UNSEEN_SYMBOL, Advice, advice, legend, summary, symbol
+from reconcilers.report.printable import fitted, noted, wrapped
+from reconcilers.report.view import (
+    UNSEEN_SYMBOL,
+    Advice,
+    advice,
+    legend,
+    remarks,
+    summary,
+    symbol,
+)
 
 _INDENT = " " * 6
 _DEEPER = " " * 8
+_IN_FULL = 3  # Of those that are blocked for one reason.
+_MORE_OF_EACH = (
+    f"Of what is blocked alike the first {_IN_FULL} are told in full; `aimx explain ADDRESS`"
+    " tells each."
+)
 
 
 def plan_text(
@@ -23,13 +37,18 @@ def plan_text(
     Not `advised` is a reader who is about to be asked whether to apply it.
     """
     lines: list[str] = []
+    alike: Counter[str] = Counter()
     for change in plan.changes:
         lines.append(_head(symbol(change), _named(change), colour=colour))
-        lines += _told(change, plan, columns)
+        code = _own(change, plan)
+        alike[code] += bool(code)
+        lines += (_briefly if alike[code] > _IN_FULL else _told)(change, plan, columns)
+    if any(number > _IN_FULL for number in alike.values()):
+        lines += wrapped(_MORE_OF_EACH, columns, " " * 2)
     for unsettled in plan.unsettled:
         lines.append(_head(UNSEEN_SYMBOL, unsettled.address, colour=colour))
         lines += wrapped(f"could not be looked at: {unsettled.reason}", columns, _INDENT)
-    for note in plan.told:
+    for note in remarks(plan):
         lines += wrapped(note, columns, " " * 2)
     if plan.changes or plan.unsettled:
         signs = ", ".join(f"{sign} {meaning}" for sign, meaning in legend(plan).items())
@@ -46,6 +65,19 @@ def _named(change: Change) -> str:
     """The resource, and the line of the manifest that asks for it."""
     where = change.where
     return f"{change.address} ({where.file}:{where.line})" if where else change.address
+
+
+def _own(change: Change, plan: Plan) -> str:
+    """The code of what blocks it, unless that stops the whole plan."""
+    blocked = change.blocked
+    return blocked.code if blocked and blocked != plan.refused else ""
+
+
+def _briefly(change: Change, plan: Plan, columns: int) -> Iterator[str]:
+    """That it is blocked, on one line, since others are for the same reason."""
+    if blocked := change.blocked:
+        told = printable(f"blocked ({blocked.code}): {blocked.reason}")
+        yield f"{_INDENT}{fitted(told, columns - len(_INDENT))}"
 
 
 def _told(change: Change, plan: Plan, columns: int) -> Iterator[str]:

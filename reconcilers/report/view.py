@@ -57,6 +57,16 @@ def summary(plan: Plan) -> str:
     return f"Plan: {', '.join(told)}."
 
 
+def remarks(plan: Plan) -> tuple[str, ...]:
+    """What a reader should know beside the changes, a sentence each.
+
+    What is lacking is told where what it concerns changes; the status has it as long as it is so.
+    """
+    changing = {change.kind for change in plan.changes}
+    lacking = (str(each) for each in plan.lacking if each.concerns in changing)
+    return (*lacking, *plan.notes)
+
+
 def legend(plan: Plan) -> dict[str, str]:
     """The symbols that this plan uses, and what they mean."""
     used = {symbol(change) for change in plan.changes}

@@ -114,6 +114,17 @@ def test_seconds_are_a_number(instance, given):
     assert f"'{given}' is no number of seconds" in ended.err
 
 
+def test_a_saved_plan_may_stand_behind_it(instance):
+    file = instance.base / "next.plan"
+    assert instance.run("plan", "--out", str(file)).exit == 0
+
+    ended = instance.run("apply", "--wait", str(file))
+    again = instance.run("apply", str(file), "--wait", str(file))
+
+    assert (ended.exit, again.exit) == (Exit.NOT_CONVERGED, Exit.USAGE)
+    assert "Apply complete" in ended.out
+
+
 def test_the_data_say_it_too(instance):
     ended = instance.run("apply", "--yes", "--json", "--wait")
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aimx.controller.backoff import FIRST, LONGEST, backoff
-from aimx.controller.conditions import Conditions
+from aimx.controller.conditions import Conditions, listed
 
 BEGIN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LATER = BEGIN + timedelta(hours=1)
@@ -27,6 +27,16 @@ def test_conditions_are_told_in_an_order_that_does_not_vary() -> None:
     conditions = Conditions().told("Drifted", "False", BEGIN).told("Ready", "True", BEGIN)
 
     assert [document["type"] for document in conditions.documents()] == ["Ready", "Drifted"]
+
+
+def test_of_what_is_as_long_as_a_manifest_the_first_are_told_and_where_the_rest_is() -> None:
+    lines = [f"mailbox/{number}@a.com" for number in range(5_000)]
+
+    assert listed(lines, "`aimx plan` shows").split("\n") == [
+        *lines[:5],
+        "and 4,995 more, which `aimx plan` shows",
+    ]
+    assert listed(lines[:5], "`aimx plan` shows").split("\n") == lines[:5]
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1))

@@ -98,6 +98,52 @@ def test_a_removal_that_somebody_asked_for_is_carried_out(serving):
     serving(scene)
 
 
+MANY = [f"box{number}" for number in range(20)]
+BROKEN = "".join(f"nonsense{number} = 1\n" for number in range(20))
+
+
+@pytest.mark.parametrize(
+    ("names", "top", "kind", "told"),
+    [
+        pytest.param(["postmaster"], "", "PendingApproval", "which `aimx plan` shows", id="waits"),
+        pytest.param(
+            [*MANY, "postmaster"],
+            BROKEN,
+            "ManifestValid",
+            "which `aimx validate` tells",
+            id="wrong",
+        ),
+        pytest.param(
+            [*MANY, "postmaster"],
+            '[policy]\ndrift = "report"\n',
+            "Drifted",
+            "which `aimx diff` shows",
+            id="drifted",
+        ),
+        pytest.param(
+            [*MANY, "postmaster"],
+            '[policy]\ndrift = "report"\n',
+            "Converged",
+            "which `aimx status --all` lists",
+            id="left",
+        ),
+    ],
+)
+def test_a_condition_of_thousands_has_a_message_of_some_lines(serving, names, top, kind, told):
+    async def scene(served) -> None:
+        served.declare("postmaster", *MANY)
+        await served.controller.turn()
+        for name in MANY:
+            (served.base / "data/example.com/inbox" / name).chmod(0o755)
+
+        served.declare(*names, top=top)
+        await served.controller.turn()
+
+        assert told in served.controller.state.conditions.by_type[kind].message
+
+    serving(scene)
+
+
 def test_a_plan_that_no_longer_fits_is_not_carried_out(serving):
     async def scene(served) -> None:
         served.declare("postmaster", "info")

@@ -1,5 +1,9 @@
+import pytest
+
 from reconcilers.change import Lacking
 from reconcilers.inspection import explained
+from reconcilers.report.document import document
+from reconcilers.report.markdown import plan_markdown
 from reconcilers.report.status import status_rows
 from reconcilers.report.text import plan_text
 
@@ -10,6 +14,7 @@ TOLD = Lacking(
     "there is no user not-yet, so nobody stands in for it",
     "make it with `useradd --system --no-create-home --shell /usr/sbin/nologin not-yet`, apply"
     " again, and restart the daemon",
+    "layout",
 )
 
 
@@ -27,12 +32,21 @@ def test_a_missing_service_user_keeps_nothing_from_being_applied(machine):
     assert machine.host.look(machine.roots.spool).uid == 65534
 
 
-def test_the_plan_of_a_settled_machine_tells_of_it_above_its_last_line(machine):
+@pytest.mark.parametrize("form", [lambda plan: plan_text(plan, columns=300), plan_markdown])
+def test_a_plan_tells_of_it_where_what_it_would_own_changes(machine, form):
+    first = form(machine.plan(MISSING))
+    machine.apply(MISSING)
+    settled = form(machine.plan(MISSING))
+    more = form(machine.plan(MISSING + '[mailboxes."a@a.com"]\nowner = "alice"\n'))
+
+    told = ["useradd" in text for text in (first, settled, more)]
+    assert told == [True, False, False]
+
+
+def test_a_plan_as_data_always_tells_of_it(machine):
     machine.apply(MISSING)
 
-    told = plan_text(machine.plan(MISSING), columns=300)
-
-    assert told == (f"  {TOLD}\n\nNo changes. The machine matches the manifest (generation 1).\n")
+    assert document(machine.plan(MISSING))["notes"] == [str(TOLD)]
 
 
 def test_the_status_has_a_row_for_it(machine):

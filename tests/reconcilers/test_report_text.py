@@ -61,6 +61,14 @@ def lost_key(machine):
     return machine.plan(HEAD)
 
 
+def many_lost_keys(machine):
+    head = 'domains = ["a.com", "b.com", "c.com", "d.com", "e.com"]\n'
+    machine.apply(head)
+    for name in ("a.com", "b.com", "c.com", "d.com", "e.com"):
+        machine.host.remove_tree(machine.roots.keys(name))
+    return machine.plan(head)
+
+
 def corrupt_marker(machine):
     machine.host.plant_file(machine.roots.marker, b"3\n")
     return machine.plan(HEAD)
@@ -82,6 +90,7 @@ def in_the_way(machine):
         renamed,
         too_many_removals,
         lost_key,
+        many_lost_keys,
         corrupt_marker,
         in_the_way,
     ],

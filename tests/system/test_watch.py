@@ -3,11 +3,15 @@
 import json
 import signal
 import socket
+from pathlib import PurePosixPath
 
 import pytest
 
 from aimx.doors.exits import Exit
 from aimx.doors.socket import client
+from reconcilers.host.local import LocalHost
+from reconcilers.locks import apply_lock
+from reconcilers.roots import Roots
 
 POSTMASTER, INFO = "postmaster@example.com", "info@example.com"
 
@@ -159,6 +163,33 @@ def test_once_ends_in_what_is_wrong(instance, manifest, code):
 
     assert ended.returncode == code, ended.stderr
     assert ended.stderr
+
+
+def test_once_while_somebody_else_applies_ends_as_any_command_does(instance):
+    instance.declare(POSTMASTER)
+    assert instance.aimx("watch", "--once").returncode == 0
+    instance.declare(POSTMASTER, INFO)
+
+    config, data, run = (PurePosixPath(instance.base / name) for name in ("config", "data", "run"))
+    roots = Roots(config, data, run, config / "manifest.toml")
+    with apply_lock(LocalHost(roots), roots, "a test"):
+        ended = instance.aimx("watch", "--once")
+
+    assert ended.returncode == Exit.LOCKED, ended.stderr
+    assert "is held by" in ended.stderr
+    assert not instance.mailbox(INFO).exists()
+
+
+def test_once_where_nobody_can_tell_what_is_in_force_applies_nothing(instance):
+    instance.declare(POSTMASTER)
+    assert instance.aimx("watch", "--once").returncode == 0
+    (instance.base / "data" / ".aimx" / "pin.json").write_text("{")
+    instance.declare(POSTMASTER, INFO)
+
+    ended = instance.aimx("watch", "--once")
+
+    assert ended.returncode == Exit.ERROR, ended.stderr
+    assert not instance.mailbox(INFO).exists()
 
 
 def test_without_anything_to_go_on_with_it_says_what_is_wrong(instance):
