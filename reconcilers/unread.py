@@ -6,8 +6,9 @@ owner's; nothing of a plan stands on it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from desired.names import Address
 from reconcilers.change import Action, Change
@@ -40,6 +41,15 @@ class Unread:
 
     def __str__(self) -> str:
         return f"{'at least ' if self.at_least else ''}{self.messages:,} unread"
+
+
+# Counts unread messages, by the changes' addresses; what could not be counted is left out.
+Count: TypeAlias = Callable[[Roots, Sequence[Inbox]], Mapping[str, Unread]]
+
+
+def uncounted(roots: Roots, inboxes: Sequence[Inbox]) -> Mapping[str, Unread]:
+    """Nobody is there to count."""
+    return {}
 
 
 def inboxes(plan: Plan, host: Reading, roots: Roots) -> tuple[Inbox, ...]:

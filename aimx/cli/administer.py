@@ -21,7 +21,7 @@ from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
 
 if TYPE_CHECKING:
     from aimx.cli.events import Events
-    from aimx.controller.terms import Watched
+    from aimx.controller.watched import Watched
     from aimx.doors.direct import Direct
     from reconcilers.roots import Roots
     from reconcilers.unread import Inbox, Unread

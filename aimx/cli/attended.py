@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from aimx.controller.terms import Watched
+from aimx.controller.watched import Watched
 from aimx.doors.events import Tell, unheard
 from aimx.doors.following import followed
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aimx.controller.compiled import Compiled, compiled
-from aimx.controller.good import last_good
+from aimx.controller.last_good import last_good
 from reconcilers.host.host import Reading, StepError
 from reconcilers.roots import Roots
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
-from aimx.controller.housed import uids
+from aimx.controller.owners import uids
 from aimx.controller.secrets import Secrets, SigningKeys
 from aimx.hooks.command import Command
 from aimx.snapshot import (

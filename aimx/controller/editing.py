@@ -21,8 +21,8 @@ from aimx.controller.amendments import (
 )
 from aimx.controller.edits import domains, hooks, keys, mailboxes
 from aimx.controller.edits.found import Edits, Found
+from aimx.controller.refusal import EditError, HinderedError
 from aimx.controller.rewrite import rewrite
-from aimx.controller.terms import EditError, HinderedError
 from desired.edit import Unsafe, edit
 from desired.manifest import Reading
 from desired.problem import ManifestError, Source, render_problem

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aimx.controller.conditions import Status, Type, listed
-from aimx.controller.terms import Review, short
+from aimx.controller.review import Review, short
 from desired.manifest import Reading
 from desired.problem import ManifestError, Problem, render_problem
 from reconcilers.change import Change

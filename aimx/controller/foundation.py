@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from aimx.controller.good import last_good
+from aimx.controller.consent import Consent
 from aimx.controller.instance import Instance
-from aimx.controller.terms import Consent
+from aimx.controller.last_good import last_good
 from desired.engine_config import header
 from desired.problem import ManifestError
 from reconcilers.host.host import UnseenError

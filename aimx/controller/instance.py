@@ -8,23 +8,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from aimx.controller.account import Applied, Errand
+from aimx.controller.consent import Consent
 from aimx.controller.pinned import Back, in_force, pinned
 from aimx.controller.pinning import Pinning, pinning
 from aimx.controller.reader import Reader
 from aimx.controller.recall import recalled
+from aimx.controller.refusal import EditError, MachineError, SpentError, StaleError
+from aimx.controller.review import Review
 from aimx.controller.sources import digest, gather
-from aimx.controller.taking import taken
-from aimx.controller.terms import (
-    Applied,
-    Consent,
-    EditError,
-    Errand,
-    MachineError,
-    Review,
-    SpentError,
-    StaleError,
-    Watched,
-)
+from aimx.controller.steps import taken
+from aimx.controller.watched import Watched
 from aimx.controller.withheld import stricter, withheld
 from desired.desired import AutoApply, Desired
 from desired.engine_config import header

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import structlog
 
 from aimx.controller.backoff import backoff
-from aimx.controller.carrying import Carrying
+from aimx.controller.foreman import Foreman
 from aimx.controller.retention import Retention
-from aimx.controller.sources import digest, watched
-from aimx.controller.turning import Hindrance, Turn, Turned
+from aimx.controller.sources import digest, places
+from aimx.controller.turn import Hindrance, Turn, Turned
 from aimx.controller.watch import Watch
 from aimx.controller.whereabouts import Whereabouts
 from aimx.metrics.table import PLANNING
@@ -33,7 +33,7 @@ _UNTIL_IT_IS_MENDED = 3600.0  # Seconds; whoever mends a manifest changes it.
 
 
 @dataclass(slots=True)
-class Controller(Carrying):
+class Controller(Foreman):
     """What is done about an instance by itself, and what somebody asks for."""
 
     _manifest: str = ""  # The digest of the sources as they were last.
@@ -43,7 +43,7 @@ class Controller(Carrying):
 
     async def run(self, debounce: float) -> None:
         """Turn at every hint, until cancelled; then an apply under way ends with its step."""
-        watch = Watch(self._watched, debounce, self.nudged)
+        watch = Watch(self._places, debounce, self.nudged)
         retention = Retention(self.instance, self.carry_out)
         beside = [asyncio.create_task(job.run()) for job in (watch, retention)]
         try:
@@ -161,8 +161,8 @@ class Controller(Carrying):
         log.error("not converged", reason=reason, retry_seconds=round(wait, 1))
         self.state.failed(reason, hindrance)
 
-    def _watched(self) -> Whereabouts:
-        return watched(self.instance.roots)
+    def _places(self) -> Whereabouts:
+        return places(self.instance.roots)
 
 
 def _now() -> float:

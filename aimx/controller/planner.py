@@ -9,10 +9,11 @@ from typing import Protocol, TypeVar
 
 from aimx.controller.instance import Instance
 from aimx.controller.sources import octets
-from aimx.controller.terms import UNWATCHED, Count, Watched, uncounted
+from aimx.controller.watched import UNWATCHED, Watched
 from aimx.controller.workplace import Engagement, Job, Workplace
 from reconcilers.host.host import ReconcileError
 from reconcilers.roots import Roots
+from reconcilers.unread import Count, uncounted
 
 R = TypeVar("R")
 

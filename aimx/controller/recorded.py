@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from aimx.controller.recall import understood
-from aimx.controller.terms import Review
+from aimx.controller.review import Review
 from reconcilers import generations, intents
 from reconcilers.generations import Rollback, Who, leads_to
 from reconcilers.host.host import Host, ReconcileError

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from aimx.controller.account import Account, Applied
 from aimx.controller.backoff import LONGEST, backoff
 from aimx.controller.conditions import written
-from aimx.controller.terms import Account, Applied
 from reconcilers.receipt import Outcome, Receipt
 
 # How many are remembered; those that failed always are.

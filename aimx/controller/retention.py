@@ -15,7 +15,7 @@ from typing import TypeAlias
 import structlog
 
 from aimx.controller.instance import Instance
-from aimx.controller.terms import StaleError
+from aimx.controller.refusal import StaleError
 from aimx.controller.workplace import Job, Workplace
 from reconcilers.applied import last_applied
 from reconcilers.fingerprint import plan_id

@@ -47,7 +47,7 @@ def octets(roots: Roots) -> int:
     return max(_size(_paths(roots, [])), _size([Path(roots.engine_config)]))
 
 
-def watched(roots: Roots) -> Whereabouts:
+def places(roots: Roots) -> Whereabouts:
     """Where an event may mean another manifest."""
     return whereabouts(_paths(roots, []), Path(roots.fragments))
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import structlog
 
+from aimx.controller.account import Account
 from aimx.controller.compiled import Compiled
 from aimx.controller.conditions import Conditions, Status, Type, listed, remembered, written
 from aimx.controller.findings import Findings
 from aimx.controller.instance import Instance
 from aimx.controller.results import Results
-from aimx.controller.terms import Account
 from desired import engine_config
 from reconcilers.host.host import Access, ReconcileError
 from reconcilers.intents import Damaged, Intents, Pin, Suspension

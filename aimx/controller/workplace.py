@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from aimx.controller.account import Account
 from aimx.controller.instance import Instance
 from aimx.controller.memory import Memory
-from aimx.controller.terms import UNWATCHED, Account, Count, Watched, uncounted
+from aimx.controller.watched import UNWATCHED, Watched
 from reconcilers.step import Activation
+from reconcilers.unread import Count, uncounted
 
 R_co = TypeVar("R_co", covariant=True)
 

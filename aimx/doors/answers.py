@@ -8,17 +8,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any
 
+from aimx.controller.account import Applied
+from aimx.controller.consent import Consent
 from aimx.controller.pinned import PinError
-from aimx.controller.terms import (
-    Applied,
-    Consent,
-    EditError,
-    HinderedError,
-    MachineError,
-    Review,
-    SpentError,
-    StaleError,
-)
+from aimx.controller.refusal import EditError, HinderedError, MachineError, SpentError, StaleError
+from aimx.controller.review import Review
 from aimx.doors.exits import Exit
 from aimx.doors.refusal import refused
 from aimx.doors.wish import Answer, Wish

@@ -9,10 +9,11 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from aimx.controller.alone import Alone
+from aimx.controller.consent import Consent
 from aimx.controller.instance import Instance
 from aimx.controller.pinned import PinError
 from aimx.controller.sources import digest
-from aimx.controller.terms import UNWATCHED, Consent, Count, Watched, uncounted
+from aimx.controller.watched import UNWATCHED, Watched
 from aimx.controller.workplace import Workplace
 from aimx.doors.answers import answering, invalid, valid
 from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
@@ -21,6 +22,7 @@ from desired.problem import ManifestError
 from reconcilers.generations import Who
 from reconcilers.intents import Pin
 from reconcilers.roots import Roots
+from reconcilers.unread import Count, uncounted
 
 
 def named(roots: Mapping[str, str]) -> Roots:

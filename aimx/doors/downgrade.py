@@ -6,7 +6,7 @@ from functools import partial
 
 from aimx.controller.alone import Alone
 from aimx.controller.instance import Instance
-from aimx.controller.terms import Watched
+from aimx.controller.watched import Watched
 from aimx.doors.exits import Exit
 from aimx.doors.tombstones import finished
 from aimx.doors.wish import Answer, Wish

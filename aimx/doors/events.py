@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from aimx.controller.terms import Begun
+    from aimx.controller.watched import Begun
     from reconcilers.receipt import Receipt
 
 FORMAT, FORMAT_VERSION = "aimx.event", "1.0"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aimx.controller.terms import UNWATCHED, Begun, Watched
+from aimx.controller.watched import UNWATCHED, Begun, Watched
 from aimx.doors.events import Tell, finished, started, unheard
 from reconcilers.receipt import Receipt
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from aimx.controller.instance import Instance
 from aimx.controller.pinned import USUALLY, Back
-from aimx.controller.terms import Review, short
+from aimx.controller.review import Review, short
 from aimx.doors.answers import planned
 from aimx.doors.exits import Exit
 from aimx.doors.refusal import refused

@@ -11,7 +11,7 @@ from typing import Any
 
 from aimx.controller.edits.found import Found
 from aimx.controller.instance import Instance
-from aimx.controller.terms import Count, EditError
+from aimx.controller.refusal import EditError
 from aimx.doors.exits import Exit
 from aimx.doors.records import records
 from aimx.doors.wish import Answer, Question, Wish
@@ -22,6 +22,7 @@ from reconcilers.applied import what_was_applied
 from reconcilers.kinds.dkim import DkimReconciler
 from reconcilers.report.rows import aligned
 from reconcilers.stores import Store, stores
+from reconcilers.unread import Count
 
 Row = dict[str, Any]
 

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from aimx.controller.consent import Consent
 from aimx.controller.instance import Instance
-from aimx.controller.terms import Consent, MachineError, Review
+from aimx.controller.refusal import MachineError
+from aimx.controller.review import Review
 from aimx.doors.answers import answering, resources
 from aimx.doors.exits import Exit
 from aimx.doors.intents import noticed

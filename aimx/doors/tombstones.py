@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
+from aimx.controller.account import Errand as Done
 from aimx.controller.instance import Instance
-from aimx.controller.terms import Errand as Done
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Answer, Errand, Wish
 from desired.problem import printable

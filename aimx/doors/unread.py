@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from aimx.controller.instance import Instance
-from aimx.controller.terms import Count, Review
-from reconcilers.unread import inboxes, with_unread
+from aimx.controller.review import Review
+from reconcilers.unread import Count, inboxes, with_unread
 
 
 def counted(review: Review, instance: Instance, count: Count) -> Review:

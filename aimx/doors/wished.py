@@ -8,8 +8,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
 
+from aimx.controller.account import Account, Applied
+from aimx.controller.consent import EVERY, Consent
 from aimx.controller.pinned import PinError
-from aimx.controller.terms import EVERY, Account, Applied, Consent, Review, StaleError, is_meant
+from aimx.controller.refusal import StaleError
+from aimx.controller.review import Review, is_meant
 from aimx.controller.workplace import Workplace
 from aimx.doors import intents
 from aimx.doors.answers import against, answering, applied, consent, planned

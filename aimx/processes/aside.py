@@ -24,7 +24,7 @@ from aimx.controller.compiled import Compiled
 from aimx.controller.instance import Instance
 from aimx.controller.packed import Packed, packed, unpacked
 from aimx.controller.planner import PlannerGoneError, UndoneError
-from aimx.controller.terms import UNWATCHED, Begun, Watched
+from aimx.controller.watched import UNWATCHED, Begun, Watched
 from aimx.controller.workplace import Job
 from aimx.metrics import table as metrics
 from aimx.processes.planning import (

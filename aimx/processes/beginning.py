@@ -7,11 +7,12 @@ import structlog
 from aimx.controller import foundation
 from aimx.controller.alone import Alone
 from aimx.controller.compiled import Compiled, compiled
-from aimx.controller.good import last_good
+from aimx.controller.consent import Consent
 from aimx.controller.instance import Instance
+from aimx.controller.last_good import last_good
 from aimx.controller.results import account
 from aimx.controller.state import State
-from aimx.controller.terms import Consent, Watched
+from aimx.controller.watched import Watched
 from aimx.doors.exits import Exit
 from aimx.processes.opening import UnservableError
 from aimx.smtp.certificate import CertificateError, context

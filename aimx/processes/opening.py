@@ -11,8 +11,8 @@ from typing import Any
 import structlog
 
 from aimx import logs
-from aimx.controller.good import last_good
 from aimx.controller.instance import Instance
+from aimx.controller.last_good import last_good
 from aimx.doors.direct import named
 from aimx.doors.exits import Exit
 from desired.desired import Desired

@@ -25,11 +25,11 @@ from aimx.channel.control import Commit, Drop, Leave, Prepare, Ready
 from aimx.channel.packets import Channel, MalformedError, Packet, close_all
 from aimx.channel.sealed import sealed, unseal
 from aimx.controller.compiled import Compiled, compiled
-from aimx.controller.good import last_good
 from aimx.controller.instance import Instance
+from aimx.controller.last_good import last_good
 from aimx.controller.memory import Memory
 from aimx.controller.packed import Packed, packed, unpacked
-from aimx.controller.terms import Begun, Watched
+from aimx.controller.watched import Begun, Watched
 from aimx.controller.workplace import Workplace
 from aimx.placing.capabilities import PLANNING, keep
 from aimx.processes.planning import (

@@ -12,8 +12,8 @@ from aimx.channel.control import Commit, Drop, Leave, Prepare, Ready
 from aimx.channel.messages import Vocabulary
 from aimx.controller.amendments import Amendment
 from aimx.controller.retention import Purge, Purged
-from aimx.controller.terms import Begun
-from aimx.controller.turning import Turn, Turned
+from aimx.controller.turn import Turn, Turned
+from aimx.controller.watched import Begun
 from aimx.doors.wished import Answered, Wished
 from reconcilers.receipt import Receipt
 

@@ -13,7 +13,7 @@ from aimx.controller.instance import Instance
 from aimx.controller.loop import Controller
 from aimx.controller.planner import BySize, OwnThread
 from aimx.controller.state import State
-from aimx.controller.terms import Watched
+from aimx.controller.watched import Watched
 from aimx.doors.exits import Exit
 from aimx.processes.activation import RefusedError
 from aimx.processes.aside import Aside

@@ -4,8 +4,8 @@ import pytest
 
 from aimx.controller.alone import Alone
 from aimx.controller.amendments import RemoveDomain
+from aimx.controller.consent import Consent
 from aimx.controller.instance import Instance
-from aimx.controller.terms import Consent
 from aimx.doors.exits import Exit
 from reconcilers.safety import removes
 from reconcilers.step import Hands

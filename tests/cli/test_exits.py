@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from aimx.cli.attended import attended
-from aimx.controller.terms import Watched
+from aimx.controller.watched import Watched
 from aimx.doors.exits import Exit
 from reconcilers.host.local import LocalHost
 from reconcilers.journal import Journal, unfinished

@@ -6,13 +6,13 @@ import asyncio
 import sys
 from pathlib import Path, PurePosixPath
 
-from aimx.controller.sources import gather, watched
+from aimx.controller.sources import gather, places
 from aimx.controller.watch import Watch
 from reconcilers.roots import Roots
 
 
 async def see(roots: Roots) -> None:
-    watch = Watch(lambda: watched(roots), 0.1, every=0.05)
+    watch = Watch(lambda: places(roots), 0.1, every=0.05)
     running = asyncio.create_task(watch.run())
     await watch.changed.wait()
     new = Path(roots.manifest).with_suffix(".new")

@@ -16,12 +16,14 @@ import structlog
 from aimx.controller.activation import EngineError, Running
 from aimx.controller.alone import Alone
 from aimx.controller.compiled import Compiled, compiled
+from aimx.controller.consent import Consent
 from aimx.controller.instance import Instance
 from aimx.controller.loop import Controller
 from aimx.controller.planner import OwnThread
 from aimx.controller.pulse import Pulse
+from aimx.controller.review import Review
 from aimx.controller.state import State
-from aimx.controller.terms import Consent, Review, Watched
+from aimx.controller.watched import Watched
 from aimx.doors.wish import Wish
 from aimx.doors.wished import About, Answered, Wished
 from aimx.snapshot import Snapshot

@@ -17,7 +17,7 @@ from aimx.controller.amendments import (
 )
 from aimx.controller.editing import proposal
 from aimx.controller.edits.found import Found
-from aimx.controller.terms import EditError
+from aimx.controller.refusal import EditError
 from desired.manifest import read
 from desired.problem import Source
 from reconcilers.host.host import Account

@@ -30,8 +30,8 @@ from aimx.controller.loop import Controller
 from aimx.controller.packed import Outline, packed, unpacked
 from aimx.controller.planner import BySize, PlannerGoneError
 from aimx.controller.retention import Purge, Purged
-from aimx.controller.terms import Watched
-from aimx.controller.turning import Turn
+from aimx.controller.turn import Turn
+from aimx.controller.watched import Watched
 from aimx.controller.workplace import Job
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Errand, Intent, Question, Wish

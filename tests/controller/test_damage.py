@@ -30,7 +30,7 @@ from aimx.controller.instance import Instance
 from aimx.controller.loop import Controller
 from aimx.controller.planner import OwnThread
 from aimx.controller.state import State
-from aimx.controller.terms import Watched
+from aimx.controller.watched import Watched
 from aimx.doors.exits import Exit
 from aimx.processes.beginning import begun
 from aimx.processes.opening import UnservableError, require_our_layout, said

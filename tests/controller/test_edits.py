@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from aimx.controller.terms import Consent
+from aimx.controller.consent import Consent
 from desired import engine_config
 
 EDITS = 500

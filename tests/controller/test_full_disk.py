@@ -9,10 +9,13 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from aimx.controller.account import Applied
 from aimx.controller.alone import Alone
+from aimx.controller.consent import Consent
 from aimx.controller.instance import Instance
 from aimx.controller.pinned import Back
-from aimx.controller.terms import Applied, Consent, MachineError, Watched
+from aimx.controller.refusal import MachineError
+from aimx.controller.watched import Watched
 from reconcilers.generations import Who
 from reconcilers.host.faulty import Fault, Faulty
 from reconcilers.host.local import LocalHost

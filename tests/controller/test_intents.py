@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from aimx.controller.consent import Consent
 from aimx.controller.pinned import Back, PinError
 from aimx.controller.state import State
-from aimx.controller.terms import Consent
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Intent
 from aimx.doors.wished import Apply

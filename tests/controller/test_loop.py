@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import watchfiles
 
-from aimx.controller.terms import Consent
+from aimx.controller.consent import Consent
 from aimx.doors.exits import Exit
 from aimx.doors.wished import Apply
 

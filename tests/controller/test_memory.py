@@ -12,11 +12,12 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from aimx.controller.alone import Alone
+from aimx.controller.consent import Consent
 from aimx.controller.instance import Instance
 from aimx.controller.memory import Memory
 from aimx.controller.sources import digest
-from aimx.controller.terms import Consent, Watched
-from aimx.controller.turning import Turn, Turned
+from aimx.controller.turn import Turn, Turned
+from aimx.controller.watched import Watched
 from aimx.controller.workplace import Workplace
 from reconcilers.generations import Who
 from reconcilers.host.host import Access, Entry, StepError

@@ -10,9 +10,10 @@ import pytest
 
 from aimx.controller import recall
 from aimx.controller.alone import Alone
+from aimx.controller.consent import Consent
 from aimx.controller.instance import Instance
 from aimx.controller.recall import recalled
-from aimx.controller.terms import Consent, Watched
+from aimx.controller.watched import Watched
 from desired.manifest import Reading, read
 from reconcilers.generations import Who
 from reconcilers.report.document import written

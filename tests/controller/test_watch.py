@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import watchfiles
 
-from aimx.controller.sources import gather, watched
+from aimx.controller.sources import gather, places
 from aimx.controller.watch import Watch
 from aimx.controller.whereabouts import Whereabouts
 from desired.problem import ManifestError
@@ -385,7 +385,7 @@ def test_a_change_is_seen_by_its_events(place: Place, change: Change) -> None:
     steps = change(place)
     next(steps)
 
-    see(Watch(lambda: watched(place.roots), 0.1, every=NEVER), place, steps, [NEW])
+    see(Watch(lambda: places(place.roots), 0.1, every=NEVER), place, steps, [NEW])
 
 
 @pytest.mark.parametrize("change", FILE)
@@ -401,7 +401,7 @@ def test_a_change_of_fragments_is_seen_by_its_events(place: Place, change: Chang
     steps = change(place)
     assert next(steps) == place.read()
 
-    see(Watch(lambda: watched(place.roots), 0.1, every=NEVER), place, steps)
+    see(Watch(lambda: places(place.roots), 0.1, every=NEVER), place, steps)
 
 
 @pytest.mark.parametrize("change", FRAGMENTS)
@@ -439,7 +439,7 @@ def test_change_after_change_is_seen(place: Place) -> None:
     ways = [by_rename, by_another_directory, while_it_was_away, by_a_new_directory, in_place] * 2
 
     async def seen() -> None:
-        watch = Watch(lambda: watched(place.roots), 0.1, every=NEVER)
+        watch = Watch(lambda: places(place.roots), 0.1, every=NEVER)
         running = asyncio.create_task(watch.run())
         for way in ways:
             place.manifest.write_bytes(OLD)
@@ -457,7 +457,7 @@ def test_change_after_change_is_seen(place: Place) -> None:
 
 def test_a_directory_that_is_made_again_under_its_number_is_watched(place: Place) -> None:
     """File systems give away the number of a directory that is gone to the next one."""
-    alike = watched(place.roots)
+    alike = places(place.roots)
 
     async def seen() -> None:
         watch = Watch(lambda: alike, 0.1, every=NEVER)
@@ -488,7 +488,7 @@ async def read(watch: Watch, place: Place, wanted: list[bytes]) -> None:
 
 def test_what_does_not_concern_the_manifest_is_no_hint(place: Place) -> None:
     async def seen() -> None:
-        watch = Watch(lambda: watched(place.roots), 0.05, every=NEVER)
+        watch = Watch(lambda: places(place.roots), 0.05, every=NEVER)
         running = asyncio.create_task(watch.run())
         await asyncio.wait_for(watch.changed.wait(), PATIENCE)
         watch.changed.clear()
@@ -510,13 +510,13 @@ def test_what_does_not_concern_the_manifest_is_no_hint(place: Place) -> None:
 def test_a_watch_is_armed_anew_though_nothing_changed(place: Place) -> None:
     asked = 0
 
-    def places() -> Whereabouts:
+    def another() -> Whereabouts:
         nonlocal asked
         asked += 1
-        return watched(place.roots)
+        return places(place.roots)
 
     async def looked() -> None:
-        watch = Watch(places, 0.05, every=0.02)
+        watch = Watch(another, 0.05, every=0.02)
         running = asyncio.create_task(watch.run())
         async with asyncio.timeout(PATIENCE):
             while asked < 5:
@@ -549,7 +549,7 @@ def test_a_watch_that_is_refused_costs_the_events_alone(
     steps = by_rename(place)
     next(steps)
 
-    see(Watch(lambda: watched(place.roots), 0.1, every=0.05), place, steps, [NEW])
+    see(Watch(lambda: places(place.roots), 0.1, every=0.05), place, steps, [NEW])
 
 
 def test_a_directory_that_was_away_while_it_was_to_be_watched_is_watched(
@@ -568,7 +568,7 @@ def test_a_directory_that_was_away_while_it_was_to_be_watched_is_watched(
     steps = by_rename(place)
     next(steps)
 
-    see(Watch(lambda: watched(place.roots), 0.1, every=NEVER), place, steps, [NEW])
+    see(Watch(lambda: places(place.roots), 0.1, every=NEVER), place, steps, [NEW])
 
 
 # In a user namespace the limit is our own: nobody else on the machine is left without.
@@ -606,6 +606,6 @@ def test_a_directory_that_nobody_may_read_is_passed_by(place: Place) -> None:
     steps = in_place(place)
     next(steps)
     try:
-        see(Watch(lambda: watched(place.roots), 0.1, every=NEVER), place, steps, [NEW])
+        see(Watch(lambda: places(place.roots), 0.1, every=NEVER), place, steps, [NEW])
     finally:
         closed.chmod(0o755)

@@ -10,11 +10,12 @@ import pytest
 
 from aimx.controller.activation import Running
 from aimx.controller.alone import Alone
+from aimx.controller.consent import Consent
 from aimx.controller.instance import Instance
 from aimx.controller.loop import Controller
 from aimx.controller.planner import OwnThread
 from aimx.controller.state import State
-from aimx.controller.terms import Consent, Watched
+from aimx.controller.watched import Watched
 from aimx.doors.authorize import Caller
 from aimx.doors.daemon import Daemon
 from aimx.doors.direct import Direct

@@ -8,7 +8,7 @@ from typing import Any
 from aimx.controller.amendments import AddDomain, RemoveDomain, SetDefault
 from aimx.controller.edits.found import Edits, Found
 from aimx.controller.edits.keys import parsed
-from aimx.controller.terms import EditError
+from aimx.controller.refusal import EditError
 from desired.edit import Append, Delete, Edit, Lead, Put, Remove
 from desired.names import Domain
 from desired.problem import KeyPath

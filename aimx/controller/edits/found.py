@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from aimx.controller.terms import EditError
+from aimx.controller.refusal import EditError
 from desired.desired import Desired
 from desired.edit import Edit, Remove
 from desired.legacy import address

@@ -7,7 +7,7 @@ from typing import Any
 
 from aimx.controller.amendments import CreateHook, DeleteHook
 from aimx.controller.edits.found import Edits, Found
-from aimx.controller.terms import EditError
+from aimx.controller.refusal import EditError
 from desired.edit import Append, Remove
 from desired.names import Address, InvalidNameError
 from desired.problem import KeyPath

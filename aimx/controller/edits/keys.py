@@ -6,7 +6,7 @@ import re
 
 from aimx.controller.amendments import MakeKey, SetSelector
 from aimx.controller.edits.found import Edits, Found
-from aimx.controller.terms import EditError
+from aimx.controller.refusal import EditError
 from desired.desired import Desired, HostedDomain, published
 from desired.edit import Put
 from desired.names import InvalidNameError, Selector

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from aimx.controller.amendments import CreateMailbox, DeleteMailbox
 from aimx.controller.edits.found import Edits, Found
-from aimx.controller.terms import EditError
+from aimx.controller.refusal import EditError
 from desired.edit import Delete, Edit, Put
 from desired.names import Address, InvalidNameError, LocalPart, Owner
 from reconcilers.roots import FOLDERS

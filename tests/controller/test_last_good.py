@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from aimx.controller.good import Good, last_good
+from aimx.controller.last_good import Good, last_good
 from desired.engine_config import render
 from desired.manifest import read
 from desired.problem import Source

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 
-from aimx.controller.terms import UNWATCHED, Begun, Watched
+from aimx.controller.watched import UNWATCHED, Begun, Watched
 from reconcilers.apply import apply, gains_by_lanes
 from reconcilers.journal import Journal
 from reconcilers.lanes import Lanes, OneLane

@@ -1,4 +1,4 @@
-"""An instance and its running engine, and the one way to change both."""
+"""Who gives out jobs about an instance and its engine: one at a time that changes anything."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aimx.controller.instance import Instance
 from aimx.controller.planner import Planner
 from aimx.controller.pulse import Pulse
 from aimx.controller.state import State
-from aimx.controller.terms import UNWATCHED, Watched
+from aimx.controller.watched import UNWATCHED, Watched
 from aimx.controller.workplace import Changed, Job
 from aimx.metrics import table as metrics
 from reconcilers.intents import Intents
@@ -27,7 +27,7 @@ C = TypeVar("C", bound=Changed)
 
 
 @dataclass(slots=True)
-class Carrying:
+class Foreman:
     """One instance and its running engine; every change of either goes through `changing`."""
 
     instance: Instance

@@ -2,7 +2,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from aimx.controller.housed import uids
+from aimx.controller.owners import uids
 from desired.desired import Desired
 from desired.manifest import read
 from desired.problem import Source

@@ -10,10 +10,12 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from aimx.controller.account import Account
+from aimx.controller.consent import EVERY, Consent
 from aimx.controller.findings import Findings, invalid, pending, settled, valid, waiting
 from aimx.controller.results import account
+from aimx.controller.review import Review
 from aimx.controller.sources import digest
-from aimx.controller.terms import EVERY, Account, Consent, Review
 from aimx.controller.workplace import Workplace
 from desired.manifest import Reading
 from desired.problem import ManifestError
