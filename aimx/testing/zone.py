@@ -150,6 +150,10 @@ class ZoneResolver:
     def __init__(self, zone: Zone) -> None:
         self._zone = zone
         self.asked: list[tuple[str, str]] = []  # Every look-up, in order.
+        self.foreseen: list[tuple[str, str]] = []
+
+    def foresee(self, name: str, record: str) -> None:
+        self.foreseen.append((name, record))
 
     async def lookup(self, name: str, record: str) -> Answer:
         self.asked.append((name, record))
@@ -160,7 +164,7 @@ class ZoneResolver:
         reply = self._zone.reply(query, datagram=False)
         if reply is None:
             return NoAnswer("silent")
-        reading = answers.read(dns.message.from_wire(reply.to_wire()))
+        reading = answers.read(reply.to_wire())
         return NoAnswer("endless") if isinstance(reading, Elsewhere) else reading
 
 

@@ -18,6 +18,7 @@ from dns.rdtypes.ANY.TXT import TXT
 from dns.rdtypes.IN.A import A
 from dns.rdtypes.IN.AAAA import AAAA
 
+from aimx.verify import texts
 from aimx.verify.resolver import Answer, NoAnswer, NoRecord, Records, Value
 
 LONGEST_TTL = 86400  # Seconds. RFC 2181 8 lets a cache hold less than a record offers.
@@ -33,17 +34,24 @@ class Elsewhere:
 Reading: TypeAlias = Answer | Elsewhere
 
 
-def read(message: dns.message.Message) -> Reading:
-    """What `message`, which answers our question, says. Any failing server is a `NoAnswer`."""
+def read(wire: bytes) -> Reading:
+    """What the message, which answers our question, says. Any failing server is a `NoAnswer`."""
+    found = texts.read(wire)
+    if found is not None:
+        return Records(found.values, min(found.ttl, LONGEST_TTL))
+    try:
+        return _read(dns.message.from_wire(wire))
+    except dns.exception.DNSException as trouble:
+        return NoAnswer(f"the answer cannot be read: {trouble}")
+
+
+def _read(message: dns.message.Message) -> Reading:
     rcode = message.rcode()
     if rcode not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
         return NoAnswer(dns.rcode.to_text(rcode))
     if not isinstance(message, dns.message.QueryMessage):
         return NoAnswer("the answer is not to a query")
-    try:
-        return _chain(message)
-    except dns.exception.DNSException as trouble:
-        return NoAnswer(f"the answer cannot be read: {trouble}")
+    return _chain(message)
 
 
 def _chain(message: dns.message.QueryMessage) -> Reading:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TypeAlias
 
 import dns.exception
 import dns.resolver
@@ -14,6 +16,7 @@ from aimx.verify import answers
 from aimx.verify.answers import Elsewhere, Reading
 from aimx.verify.exchange import Lines, MismatchError, question
 from aimx.verify.expiring import Expiring
+from aimx.verify.patience import Patience
 from aimx.verify.resolver import Answer, NoAnswer, NoRecord, Records
 from desired.quantities import Endpoint
 
@@ -26,6 +29,13 @@ LONGEST_CHAIN = 8  # CNAMEs that lead out of one message into the next.
 # each signature of a message, and are over when the sender tries again.
 NO_ANSWER_SECONDS = 5
 IMPOSSIBLE_SECONDS = 3600  # A name that cannot be asked for will not turn up.
+# RFC 1035 3.2.1: with a lifetime of zero it is good for what goes on just now, and that first
+# foresees it and then looks it up.
+AT_LEAST = 1
+# Times the timeout: a look-up may have to wait for its turn, and CNAMEs may lead on.
+LONGEST = 2
+
+Key: TypeAlias = tuple[str, str]  # Name and record.
 
 _OUTCOMES = {Records: "records", NoRecord: "no_record", NoAnswer: "no_answer"}
 
@@ -44,24 +54,31 @@ class CachingResolver:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._servers = tuple(map(Endpoint.parse, resolvers)) or _system_servers()
-        self._patience = timeout / (ROUNDS * len(self._servers))
-        self._kept: Expiring[tuple[str, str], Answer] = Expiring(KEPT, clock)
-        self._asking: dict[tuple[str, str], asyncio.Task[Answer]] = {}
+        self._kept: Expiring[Key, Answer] = Expiring(KEPT, clock)
+        self._asking: dict[Key, asyncio.Task[Answer]] = {}
         self._at_once = asyncio.Semaphore(AT_ONCE)
-        self._lines = Lines()
+        self._lines = Lines(timeout / (ROUNDS * len(self._servers)))
+        self._patience = Patience(timeout * LONGEST)
+
+    def foresee(self, name: str, record: str) -> None:
+        key = _key(name, record)
+        if key not in self._asking and self._kept.get(key) is None:
+            self._begin(key)
 
     async def lookup(self, name: str, record: str) -> Answer:
-        key = name.lower().removesuffix("."), record
+        key = _key(name, record)
         if found := self._kept.get(key):
             CACHED.count()
             return _aged(*found)
-        task = self._asking.get(key)
-        if task is None:
-            task = self._asking[key] = asyncio.create_task(self._find(*key))
-            task.add_done_callback(lambda _: self._asking.pop(key, None))
-        # One caller who is cancelled does not take the answer from the others.
-        await asyncio.wait((task,))
-        return NoAnswer("the resolver was closed") if task.cancelled() else task.result()
+        task = self._asking.get(key) or self._begin(key)
+        # Of one's own: a caller who is cancelled does not take the answer from the others.
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        task.add_done_callback(partial(_tell, answer))
+        self._patience.watch(answer)
+        try:
+            return await answer
+        except TimeoutError:
+            return NoAnswer(f"{record} of {name}: it took more than {self._patience.seconds:g} s")
 
     def release(self) -> None:
         """Hold no socket but those of open questions. From any thread."""
@@ -69,18 +86,23 @@ class CachingResolver:
 
     async def close(self) -> None:
         """Give up what is still being asked: it gets no answer."""
-        self.release()
+        self._lines.close()
         asking = tuple(self._asking.values())
         for task in asking:
             task.cancel()
         await asyncio.gather(*asking, return_exceptions=True)
+
+    def _begin(self, key: Key) -> asyncio.Task[Answer]:
+        task = self._asking[key] = asyncio.create_task(self._find(*key))
+        task.add_done_callback(lambda _: self._asking.pop(key, None))
+        return task
 
     async def _find(self, name: str, record: str) -> Answer:
         begun = time.monotonic()
         answer = await self._follow(name, record)
         ASKING.observe(time.monotonic() - begun)
         QUERIES.count(_OUTCOMES[type(answer)])
-        seconds = NO_ANSWER_SECONDS if isinstance(answer, NoAnswer) else answer.ttl
+        seconds = NO_ANSWER_SECONDS if isinstance(answer, NoAnswer) else max(answer.ttl, AT_LEAST)
         self._kept.put((name, record), answer, seconds, _weight(answer))
         return answer
 
@@ -104,11 +126,11 @@ class CachingResolver:
         for server in self._servers * ROUNDS:
             try:
                 async with self._at_once:
-                    message = await self._lines.ask(server, asked, self._patience)
+                    message = await self._lines.ask(server, asked)
             except TimeoutError:
-                reason = f"{server} did not answer in {self._patience:g} s"
+                reason = f"{server} did not answer in {self._lines.seconds:g} s"
                 continue
-            except (OSError, MismatchError, dns.exception.DNSException) as trouble:
+            except (OSError, MismatchError) as trouble:
                 reason = f"{server}: {trouble}"
                 continue
             reading = answers.read(message)
@@ -116,6 +138,21 @@ class CachingResolver:
                 return reading
             reason = f"{server}: {reading.reason}"
         return NoAnswer(reason)
+
+
+def _tell(answer: asyncio.Future[Answer], task: asyncio.Task[Answer]) -> None:
+    if answer.done():
+        return
+    if task.cancelled():
+        answer.set_result(NoAnswer("the resolver was closed"))
+    elif fault := task.exception():
+        answer.set_exception(fault)
+    else:
+        answer.set_result(task.result())
+
+
+def _key(name: str, record: str) -> Key:
+    return name.lower().removesuffix("."), record
 
 
 def _weight(answer: Answer) -> int:

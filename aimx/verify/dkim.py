@@ -25,23 +25,37 @@ async def signatures(content: bytes, now: datetime, resolver: Resolver) -> tuple
     if message is None:
         return ()
     fields = message.signatures()[:MOST_SIGNATURES]
-    judging = [_signature(message, field, now, resolver) for field in fields]
-    # Most have one, and a task for it would cost as much as reading it.
-    return (await judging[0],) if len(judging) == 1 else tuple(await asyncio.gather(*judging))
+    claims = [_claim(field, now) for field in fields]
+    for claim in claims:
+        if isinstance(claim, Claim):
+            resolver.foresee(claim.key_name, "TXT")
+    found = zip(fields, claims, strict=True)
+    return tuple([await _signature(message, *each, resolver) for each in found])
 
 
-async def _signature(message: Signed, field: Field, now: datetime, resolver: Resolver) -> Signature:
+def _claim(field: Field, now: datetime) -> Claim | Signature:
+    """What the field claims, or the verdict on one that can claim nothing."""
     domain = selector = ""
     try:
         tags = signature.tags_of(field[1])
         domain, selector = signature.signer(tags)
-        claim = signature.read(tags, domain, selector, now)
-        await _verify(message, field, claim, resolver)
+        return signature.read(tags, domain, selector, now)
     except SignatureError as trouble:
         return Signature(domain, selector, trouble.verdict, trouble.reason)
+
+
+async def _signature(
+    message: Signed, field: Field, claim: Claim | Signature, resolver: Resolver
+) -> Signature:
+    if isinstance(claim, Signature):
+        return claim
+    try:
+        await _verify(message, field, claim, resolver)
+    except SignatureError as trouble:
+        return Signature(claim.domain, claim.selector, trouble.verdict, trouble.reason)
     return Signature(
-        domain,
-        selector,
+        claim.domain,
+        claim.selector,
         "pass",
         "",
         signed_at=claim.signed_at or message.date(claim),

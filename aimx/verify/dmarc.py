@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from aimx.verify.domain import canonical
-from aimx.verify.organization import Walk, walk
+from aimx.verify.organization import Walk, Walks
 from aimx.verify.policy import PolicyRecord
 from aimx.verify.resolver import NoRecord, Resolver
 from aimx.verify.verdict import Dmarc, DmarcVerdict, Policy, Signature, Spf
@@ -22,9 +22,9 @@ class Identifier:
     check: str
 
 
-async def judge(domain: str, spf: Spf, dkim: Sequence[Signature], resolver: Resolver) -> Dmarc:
+async def judge(domain: str, spf: Spf, dkim: Sequence[Signature], walks: Walks) -> Dmarc:
     """The verdict for a message whose author is in `domain`."""
-    home = await walk(canonical(domain) or domain, resolver)
+    home = await walks.of(canonical(domain) or domain)
     organization = home.organization or ""
     if home.own is None and home.trouble:
         reason = f"the DMARC record could not be looked up: {home.trouble}"
@@ -32,10 +32,10 @@ async def judge(domain: str, spf: Spf, dkim: Sequence[Signature], resolver: Reso
     if home.applied is None:
         return Dmarc("none", "", f"{home.domain} has no DMARC record", organization)
     name, record = home.applied
-    policy = await _policy(home, name, record, resolver)
+    policy = await _policy(home, name, record, walks.resolver)
     if not policy:
         return Dmarc("none", "", f"the DMARC record of {name} asks for nothing", organization)
-    verdict, reason = await _verdict(home, list(_identifiers(record, spf, dkim)), resolver)
+    verdict, reason = await _verdict(home, list(_identifiers(record, spf, dkim)), walks)
     return Dmarc(verdict, policy, reason, organization)
 
 
@@ -61,12 +61,12 @@ def _identifiers(record: PolicyRecord, spf: Spf, dkim: Iterable[Signature]) -> I
 
 
 async def _verdict(
-    home: Walk, identifiers: Iterable[Identifier], resolver: Resolver
+    home: Walk, identifiers: Iterable[Identifier], walks: Walks
 ) -> tuple[DmarcVerdict, str]:
     """One that passes and is aligned is enough; one that might have been leaves it open."""
     open_question = ""
     for identifier in identifiers:
-        aligned = await _is_aligned(home, identifier, resolver)
+        aligned = await _is_aligned(home, identifier, walks)
         if aligned and identifier.passes:
             return "pass", f"{identifier.check} passes for {identifier.domain}"
         if aligned is not False:
@@ -76,7 +76,7 @@ async def _verdict(
     return "fail", f"neither SPF nor DKIM passes for {home.domain}"
 
 
-async def _is_aligned(home: Walk, identifier: Identifier, resolver: Resolver) -> bool | None:
+async def _is_aligned(home: Walk, identifier: Identifier, walks: Walks) -> bool | None:
     """RFC 9989 4.4. None: could not be found out."""
     if identifier.domain == home.domain:
         return True
@@ -84,7 +84,7 @@ async def _is_aligned(home: Walk, identifier: Identifier, resolver: Resolver) ->
     is_far = identifier.domain.rpartition(".")[2] != home.domain.rpartition(".")[2]
     if identifier.is_strict or is_far:
         return False
-    other = await walk(identifier.domain, resolver)
+    other = await walks.of(identifier.domain)
     if home.organization is None or other.organization is None:
         return None
     return home.organization == other.organization

@@ -4,7 +4,7 @@ RFC 5452 9.2: each question has a random id and, while it is open, a socket of i
 port that is connected to the server. Only what arrives there with the same id and question is an
 answer; anything else on that socket looks like a guess at one, so the question is put again over
 TCP. A socket that has brought its answer serves the next question, for a while: making one anew
-costs more than all the rest.
+costs more than all the rest. One on which something arrives that nobody waits for serves no more.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import socket
 import struct
 from collections import deque
 
-import dns.message
 import dns.name
 import dns.rdataclass
 import dns.rdatatype
 
+from aimx.verify.patience import Patience
 from desired.quantities import Endpoint
 
 HEADER = 12  # Octets: RFC 1035 4.1.1.
@@ -57,46 +57,57 @@ def _usual(name: str) -> bytes:
 
 
 class Lines:
-    """The sockets of one event loop to all its servers."""
+    """The sockets of one event loop to all its servers, each of which has so many seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._patience = Patience(seconds)
         self._idle: dict[Endpoint, deque[_Line]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None  # None until something is asked.
         self._released = False
 
-    async def ask(self, server: Endpoint, asked: bytes, timeout: float) -> dns.message.Message:
-        """What the server says.
-
-        Raises TimeoutError, OSError, MismatchError or DNSException.
-        """
+    async def ask(self, server: Endpoint, asked: bytes) -> bytes:
+        """The message that answers. Raises TimeoutError, OSError or MismatchError."""
+        self._loop = loop = asyncio.get_running_loop()
+        until = loop.time() + self.seconds
         query = secrets.token_bytes(ID) + _REST_OF_HEADER + asked + _OPT
-        async with asyncio.timeout(timeout):
-            data = await self._by_datagram(server, query)
-            if not _answers(data, query) or data[ID] & _IS_TRUNCATED:
-                data = await _by_stream(server, query)
+        data = await self._by_datagram(server, query)
+        if data is not None and not data[ID] & _IS_TRUNCATED:
+            return data
+        async with asyncio.timeout_at(until):
+            data = await _by_stream(server, query)
         if not _answers(data, query):
             raise MismatchError("the answer is to another question")
-        return dns.message.from_wire(data)
+        return data
 
     def release(self) -> None:
         """Keep no socket any more but those whose question is open. From any thread."""
         self._released = True
-        for idle in tuple(self._idle.values()):
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.close)
+
+    def close(self) -> None:
+        """The same, at once."""
+        self._released = True
+        for idle in self._idle.values():
             while idle:
                 idle.popleft().close()
 
-    async def _by_datagram(self, server: Endpoint, query: bytes) -> bytes:
+    async def _by_datagram(self, server: Endpoint, query: bytes) -> bytes | None:
+        """None: what came is no answer to that."""
         line = self._taken(server)
         try:
-            data = await line.exchange(query)
+            data = await line.exchange(query, self._patience)
         except BaseException:
             # What comes late must not be taken for the answer to the next question.
             line.close()
             raise
-        if self._released or line.is_spent or not _answers(data, query):
+        matches = _answers(data, query)
+        if self._released or line.is_spent or not matches:
             line.close()
         else:
             self._idle.setdefault(server, deque()).append(line)
-        return data
+        return data if matches else None
 
     def _taken(self, server: Endpoint) -> _Line:
         idle = self._idle.get(server)
@@ -118,10 +129,14 @@ class _Line:
         self._loop = asyncio.get_running_loop()
         self._left = QUESTIONS
         self._until = self._loop.time() + SECONDS
+        self._answer: asyncio.Future[bytes] | None = None  # None: nobody waits.
         self._socket = socket.socket(family, kind, protocol)
         try:
             self._socket.setblocking(False)  # noqa: FBT003 - it has no other name
             self._socket.connect(address)
+            # Once for all of its questions. By its number: where the loop does not know a socket,
+            # it first writes down which one.
+            self._loop.add_reader(self._socket.fileno(), self._read)
         except BaseException:
             self._socket.close()
             raise
@@ -131,32 +146,34 @@ class _Line:
         """Whether its port has been in use for so long that it may be guessed at."""
         return self._left <= 0 or self._loop.time() > self._until
 
-    async def exchange(self, query: bytes) -> bytes:
+    async def exchange(self, query: bytes, patience: Patience) -> bytes:
         """Ask, and take the first datagram that comes; whose it is, is for who asks to see."""
         self._left -= 1
-        arrived: asyncio.Future[bytes] = self._loop.create_future()
-        # By its number: where the loop does not know a socket, it first writes down which one.
-        self._loop.add_reader(self._socket.fileno(), self._read, arrived)
-        try:
-            self._socket.send(query)
-            return await arrived
-        finally:
-            self._loop.remove_reader(self._socket.fileno())
+        self._answer = self._loop.create_future()
+        self._socket.send(query)
+        patience.watch(self._answer)
+        return await self._answer
 
     def close(self) -> None:
-        self._socket.close()
+        self._left = 0
+        if self._socket.fileno() >= 0:
+            self._loop.remove_reader(self._socket.fileno())
+            self._socket.close()
 
-    def _read(self, arrived: asyncio.Future[bytes]) -> None:
+    def _read(self) -> None:
         try:
-            data = self._socket.recv(LARGEST)
+            heard: bytes | OSError = self._socket.recv(LARGEST)
         except BlockingIOError:
             return
         except OSError as failure:
-            if not arrived.done():
-                arrived.set_exception(failure)
+            heard = failure
+        answer, self._answer = self._answer, None
+        if answer is None or answer.done():
+            self.close()  # Nobody asked for that: it may be a guess, and others may follow.
+        elif isinstance(heard, bytes):
+            answer.set_result(heard)
         else:
-            if not arrived.done():
-                arrived.set_result(data)
+            answer.set_exception(heard)
 
 
 def _answers(data: bytes, query: bytes) -> bool:

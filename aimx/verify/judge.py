@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 
 import structlog
 
@@ -11,66 +10,55 @@ from aimx.mail.author import Author, NoAuthor, author
 from aimx.mail.envelope import Envelope, Incoming
 from aimx.verify import dkim, dmarc
 from aimx.verify.domain import canonical
-from aimx.verify.organization import walk
+from aimx.verify.organization import Walks
 from aimx.verify.resolver import Resolver
-from aimx.verify.spf import SenderPolicy
+from aimx.verify.spf import Check, SenderPolicy
 from aimx.verify.verdict import Dmarc, Signature, Spf, Verdicts
 
 log = structlog.get_logger()
 
-# Seconds for a tree walk: eight names, each of them a stranger's, each as slow as we allow.
-LONGEST = 30.0
 FAULT = "the check broke off; the log says why"
 
 
 class Judge:
     """Never raises: a fault of ours is a `temperror`, and the message is judged by the rest."""
 
-    def __init__(self, resolver: Resolver, longest: float = LONGEST) -> None:
+    def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
-        self._longest = longest
         self._sender_policy = SenderPolicy(resolver)
+        self._walks = Walks(resolver)
 
     async def verdicts(self, incoming: Incoming) -> Verdicts:
+        """All questions that can be known by then are asked before the first answer is waited for.
+
+        So the checks come one after the other, and take no longer than side by side.
+        """
         found = author(incoming.header)
-        spf, signatures = await self._checks(incoming)
-        verdict, organizations = await self._walks(found, spf, signatures)
+        home = (canonical(found.domain) or found.domain) if isinstance(found, Author) else ""
+        begun = self._begun(incoming.envelope, home)
+        signatures = await self._dkim(incoming)
+        spf = begun if isinstance(begun, Spf) else await self._spf(begun)
+        if isinstance(found, NoAuthor):
+            return Verdicts(spf, signatures, Dmarc("permerror", "", found.reason), {}, found)
+        verdict, organizations = await self._dmarc(home, spf, signatures)
         return Verdicts(spf, signatures, verdict, organizations, found)
 
-    async def _checks(self, incoming: Incoming) -> tuple[Spf, tuple[Signature, ...]]:
-        """Side by side, where both have to wait for the DNS."""
-        spf = self._known_spf(incoming.envelope)
-        if spf is not None:
-            return spf, await self._dkim(incoming)
-        return await asyncio.gather(self._spf(incoming.envelope), self._dkim(incoming))
+    def _begun(self, envelope: Envelope, home: str) -> Spf | Check:
+        """SPF's verdict, or what it has asked for; `home` is the author's domain, if there is one.
 
-    async def _walks(
-        self, found: Author | NoAuthor, spf: Spf, signatures: tuple[Signature, ...]
-    ) -> tuple[Dmarc, dict[str, str]]:
-        """DMARC, and the organizations of those who signed: for the author's domain it is one."""
-        home = canonical(found.domain) if isinstance(found, Author) else None
-        signers = {s.domain for s in signatures if s.verdict == "pass"}
-        if others := signers - {home}:
-            verdict, organizations = await asyncio.gather(
-                self._dmarc(found, spf, signatures), self._organizations(others)
-            )
-        else:
-            verdict, organizations = await self._dmarc(found, spf, signatures), {}
-        if home in signers and verdict.organizational_domain:
-            organizations[home] = verdict.organizational_domain
-        return verdict, organizations
-
-    def _known_spf(self, envelope: Envelope) -> Spf | None:
+        Both ask for DNS records that the message itself does not name.
+        """
         try:
-            known = self._sender_policy.known(envelope)
+            if home:
+                self._walks.foresee(home)
+            return self._sender_policy.begin(envelope)
         except Exception:
             log.exception("spf not checked")
             return Spf("temperror", FAULT, "")
-        return known if isinstance(known, Spf) else None
 
-    async def _spf(self, envelope: Envelope) -> Spf:
+    async def _spf(self, check: Check) -> Spf:
         try:
-            return await self._sender_policy.check(envelope)
+            return await self._sender_policy.find(check)
         except Exception:
             log.exception("spf not checked")
             return Spf("temperror", FAULT, "")
@@ -83,26 +71,20 @@ class Judge:
             return (Signature("", "", "temperror", FAULT),)
 
     async def _dmarc(
-        self, found: Author | NoAuthor, spf: Spf, signatures: tuple[Signature, ...]
-    ) -> Dmarc:
-        if isinstance(found, NoAuthor):
-            return Dmarc("permerror", "", found.reason)
+        self, home: str, spf: Spf, signatures: Sequence[Signature]
+    ) -> tuple[Dmarc, Mapping[str, str]]:
+        """With the organizations of those who signed: the author's domain has its own."""
+        signers = {signature.domain for signature in signatures if signature.verdict == "pass"}
+        others = sorted(signers - {home})
         try:
-            async with asyncio.timeout(self._longest):
-                return await dmarc.judge(found.domain, spf, signatures, self._resolver)
-        except TimeoutError:
-            return Dmarc("temperror", "", f"the look-ups took more than {self._longest:g} s")
+            for domain in others:
+                self._walks.foresee(domain)
+            verdict = await dmarc.judge(home, spf, signatures, self._walks)
+            walks = [await self._walks.of(domain) for domain in others]
         except Exception:
             log.exception("dmarc not checked")
-            return Dmarc("temperror", "", FAULT)
-
-    async def _organizations(self, domains: Iterable[str]) -> dict[str, str]:
-        try:
-            async with asyncio.timeout(self._longest):
-                walks = await asyncio.gather(*(walk(d, self._resolver) for d in sorted(domains)))
-        except TimeoutError:
-            return {}  # As where a walk finds no end.
-        except Exception:
-            log.exception("organizations not found out")
-            return {}
-        return {found.domain: found.organization for found in walks if found.organization}
+            return Dmarc("temperror", "", FAULT), {}
+        organizations = {found.domain: found.organization or "" for found in walks}
+        if home in signers:
+            organizations[home] = verdict.organizational_domain
+        return verdict, {name: found for name, found in organizations.items() if found}

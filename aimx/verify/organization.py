@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aimx.verify import policy
+from aimx.verify.expiring import Expiring
 from aimx.verify.policy import PolicyRecord
 from aimx.verify.resolver import NoAnswer, Records, Resolver
 
+KEPT = 10_000  # Walks in memory.
+LONGEST = 86400  # Seconds for which one is kept.
 MOST_LABELS = 7  # Of a parent that is asked: with the domain itself eight questions at most.
 
 
@@ -63,15 +68,39 @@ def targets(domain: str) -> tuple[str, ...]:
     return domain, *(".".join(parents[at:]) for at in range(len(parents)))
 
 
-async def walk(domain: str, resolver: Resolver) -> Walk:
-    found: list[tuple[str, PolicyRecord]] = []
-    for name in targets(domain):
-        answer = await resolver.lookup(f"_dmarc.{name}", "TXT")
-        if isinstance(answer, NoAnswer):
-            return Walk(domain, tuple(found), answer.reason)
-        record = policy.read(answer.texts) if isinstance(answer, Records) else None
-        if record is not None:
-            found.append((name, record))
-            if record.psd != "u":
-                break
-    return Walk(domain, tuple(found))
+class Walks:
+    """Walks, and remembers a walk for as long as all the answers on its way last."""
+
+    def __init__(self, resolver: Resolver, clock: Callable[[], float] = time.monotonic) -> None:
+        self.resolver = resolver
+        self._kept: Expiring[str, Walk] = Expiring(KEPT, clock)
+
+    def foresee(self, domain: str) -> None:
+        """Have asked what a walk will ask."""
+        if self._kept.get(domain) is None:
+            # Hardly a walk ends before the top, and one after the other they would take their time.
+            for name in targets(domain):
+                self.resolver.foresee(f"_dmarc.{name}", "TXT")
+
+    async def of(self, domain: str) -> Walk:
+        if kept := self._kept.get(domain):
+            return kept[0]
+        self.foresee(domain)
+        found, lifetime = await self._walked(domain)
+        self._kept.put(domain, found, lifetime)
+        return found
+
+    async def _walked(self, domain: str) -> tuple[Walk, int]:
+        found: list[tuple[str, PolicyRecord]] = []
+        lifetime = LONGEST
+        for name in targets(domain):
+            answer = await self.resolver.lookup(f"_dmarc.{name}", "TXT")
+            if isinstance(answer, NoAnswer):
+                return Walk(domain, tuple(found), answer.reason), 0
+            lifetime = min(lifetime, answer.ttl)
+            record = policy.read(answer.texts) if isinstance(answer, Records) else None
+            if record is not None:
+                found.append((name, record))
+                if record.psd != "u":
+                    break
+        return Walk(domain, tuple(found)), lifetime

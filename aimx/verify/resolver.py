@@ -55,5 +55,14 @@ Answer: TypeAlias = Records | NoRecord | NoAnswer
 class Resolver(Protocol):
     """Whoever looks things up. Never raises for what a name or a server does."""
 
+    def foresee(self, name: str, record: str) -> None:
+        """Begin to look up what `lookup` will be asked for soon, so that it waits for less.
+
+        Whoever needs several answers foresees them all, and then looks up one after the other.
+        """
+
     async def lookup(self, name: str, record: str) -> Answer:
-        """Follow CNAMEs and return what stands at their end. `record` is "TXT", "MX", ..."""
+        """Follow CNAMEs and return what stands at their end. `record` is "TXT", "MX", ...
+
+        It comes to an end, whatever strangers do, within a small multiple of `[dns] timeout`.
+        """

@@ -6,7 +6,6 @@ so far: where one is missing it breaks off, the answer is fetched, and it starts
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -68,35 +67,33 @@ class SenderPolicy:
 
     def __init__(self, resolver: Resolver, clock: Callable[[], float] = time.monotonic) -> None:
         self._resolver = resolver
+        self._clock = clock
         self._kept: Expiring[tuple[str, str, str], Spf] = Expiring(KEPT, clock)
 
-    def known(self, envelope: Envelope) -> Spf | Check:
-        """The verdict, or what must be looked up for it."""
+    def begin(self, envelope: Envelope) -> Spf | Check:
+        """The verdict if it is known; else what to `find`, and its first answer is on its way."""
         check = _check(envelope)
         if isinstance(check, Spf):
             return check
-        found = self._kept.get(check.key)
-        return found[0] if found else check
+        if found := self._kept.get(check.key):
+            return found[0]
+        # RFC 7208 4.4: whatever the record says, this is what is asked first.
+        self._resolver.foresee(check.domain, "TXT")
+        return check
 
-    async def check(self, envelope: Envelope) -> Spf:
-        known = self.known(envelope)
-        return known if isinstance(known, Spf) else await self._find(known)
-
-    async def _find(self, check: Check) -> Spf:
+    async def find(self, check: Check) -> Spf:
         answers: dict[Question, Answer] = {}
-        try:
-            async with asyncio.timeout(LONGEST):
-                verdict = await self._evaluate(check, answers)
-        except TimeoutError:
-            return Spf("temperror", f"the look-ups took more than {LONGEST:g} s", check.domain)
+        verdict = await self._evaluate(check, answers)
         if verdict.verdict != "temperror":
             self._kept.put(check.key, verdict, _lifetime(answers))
         return verdict
 
     async def _evaluate(self, check: Check, answers: dict[Question, Answer]) -> Spf:
-        # RFC 7208 4.4: whatever the record says, this is what is asked first.
+        until = self._clock() + LONGEST
         await self._look_up([(check.domain, "TXT")], answers)
         while len(answers) < MOST_LOOKUPS:
+            if self._clock() > until:
+                return Spf("temperror", f"the look-ups took more than {LONGEST:g} s", check.domain)
             outcome = evaluate(check, answers)
             if isinstance(outcome, Spf):
                 return outcome
@@ -106,8 +103,10 @@ class SenderPolicy:
 
     async def _look_up(self, questions: list[Question], answers: dict[Question, Answer]) -> None:
         missing = [question for question in questions if question not in answers]
-        found = await asyncio.gather(*(self._resolver.lookup(*each) for each in missing))
-        answers.update(zip(missing, found, strict=True))
+        for question in missing:
+            self._resolver.foresee(*question)
+        for question in missing:
+            answers[question] = await self._resolver.lookup(*question)
 
 
 def _check(envelope: Envelope) -> Check | Spf:

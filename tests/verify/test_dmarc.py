@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from aimx.testing.zone import Zone, ZoneResolver
 from aimx.verify import dmarc, policy
-from aimx.verify.organization import targets, walk
+from aimx.verify.organization import Walk, Walks, targets
 from aimx.verify.policy import PolicyRecord
 from aimx.verify.verdict import Dmarc, Signature, Spf
 
@@ -23,11 +23,15 @@ def resolver(table: dict) -> ZoneResolver:
     return ZoneResolver(Zone(table))
 
 
+def walked(domain: str, asked: ZoneResolver) -> Walk:
+    return asyncio.run(Walks(asked).of(domain))
+
+
 def judged(
     table: dict, domain: str, *signers: str, spf: Spf = NO_SPF, verdict: str = "pass"
 ) -> Dmarc:
     dkim = [Signature(signer, "s", verdict, "") for signer in signers]
-    return asyncio.run(dmarc.judge(domain, spf, dkim, resolver(table)))
+    return asyncio.run(dmarc.judge(domain, spf, dkim, Walks(resolver(table))))
 
 
 @pytest.mark.parametrize(
@@ -144,11 +148,11 @@ def test_a_walk_visits_eight_names_at_most(domain, names):
     ],
 )
 def test_a_walk_finds_the_organization(table, domain, organization):
-    assert asyncio.run(walk(domain, resolver(table))).organization == organization
+    assert walked(domain, resolver(table)).organization == organization
 
 
 def test_a_walk_that_could_not_look_does_not_know_the_organization():
-    found = asyncio.run(walk("a.example.com", resolver({"_dmarc.example.com": BROKEN})))
+    found = walked("a.example.com", resolver({"_dmarc.example.com": BROKEN}))
 
     assert found.organization is None
 
@@ -156,9 +160,32 @@ def test_a_walk_that_could_not_look_does_not_know_the_organization():
 def test_a_walk_ends_at_a_domain_that_says_it_is_the_organization():
     asked = resolver({**zone(example__com="v=DMARC1; psd=n"), "_dmarc.com": BROKEN})
 
-    found = asyncio.run(walk("example.com", asked))
+    found = walked("example.com", asked)
 
     assert (found.organization, len(asked.asked)) == ("example.com", 1)
+
+
+@pytest.mark.parametrize(
+    ("table", "counts"),
+    [
+        pytest.param({"_dmarc.example.com": {"TXT": "v=DMARC1", "ttl": 60}}, [2, 0, 2], id="found"),
+        pytest.param({"_dmarc.com": BROKEN}, [2, 2, 2], id="could not look"),
+    ],
+)
+def test_a_walk_is_remembered_no_longer_than_the_shortest_of_its_answers(table, counts):
+    asked = resolver(table)
+
+    async def work() -> list[int]:
+        now = [0.0]
+        walks = Walks(asked, lambda: now[0])
+        found = []
+        for now[0] in (0, 59, 118):
+            before = len(asked.asked)
+            await walks.of("example.com")
+            found.append(len(asked.asked) - before)
+        return found
+
+    assert asyncio.run(work()) == counts
 
 
 REJECT = zone(example__com="v=DMARC1; p=reject")

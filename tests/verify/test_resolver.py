@@ -192,6 +192,43 @@ def test_many_who_wait_for_one_answer_ask_once():
     assert set(answers) == {Records(("192.0.2.1",), 300)}
 
 
+@pytest.mark.parametrize("ttl", [0, 60])
+def test_what_was_foreseen_is_not_asked_again(ttl):
+    async def work() -> tuple[Answer, int]:
+        asked = []
+
+        class Recorder(asyncio.DatagramProtocol):
+            def connection_made(self, transport):
+                self.transport = transport
+
+            def datagram_received(self, data, addr):
+                asked.append(data)
+                zone = Zone({"example.com": {"A": "192.0.2.1", "ttl": ttl}})
+                reply = zone.reply(dns.message.from_wire(data), datagram=True)
+                self.transport.sendto(reply.to_wire(), addr)
+                there.set()
+
+        there = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(Recorder, local_addr=("127.0.0.1", 0))
+        resolver = CachingResolver([f"127.0.0.1:{transport.get_extra_info('sockname')[1]}"])
+        resolver.foresee("example.com", "A")
+        resolver.foresee("Example.com.", "A")
+        await there.wait()
+        await resolver.lookup("example.com", "A")
+        resolver.foresee("example.com", "A")
+        answer = await resolver.lookup("example.com", "A")
+        await resolver.close()
+        transport.close()
+        return answer, len(asked)
+
+    answer, asked = asyncio.run(work())
+
+    assert asked == 1
+    assert answer.names == ("192.0.2.1",)
+    assert answer.ttl <= max(ttl, 1)
+
+
 def test_a_caller_who_gives_up_does_not_take_the_answer_from_the_others():
     table = {"example.com": {"A": "192.0.2.1"}}
 
@@ -378,6 +415,34 @@ def test_one_question_after_the_other_shares_a_port_for_a_while():
     assert ports[QUESTIONS] != ports[0]
 
 
+def test_a_port_where_something_came_unasked_is_not_used_again():
+    ports: list[int] = []
+
+    async def work() -> None:
+        class Twice(asyncio.DatagramProtocol):
+            def connection_made(self, transport):
+                self.transport = transport
+
+            def datagram_received(self, data, addr):
+                ports.append(addr[1])
+                for _ in range(2):
+                    self.transport.sendto(forged(data), addr)
+
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(Twice, local_addr=("127.0.0.1", 0))
+        resolver = CachingResolver([f"127.0.0.1:{transport.get_extra_info('sockname')[1]}"])
+        for name in ("a.example", "b.example"):
+            assert isinstance(await resolver.lookup(name, "A"), Records)
+            for _ in range(5):  # What has arrived is read.
+                await asyncio.sleep(0)
+        await resolver.close()
+        transport.close()
+
+    asyncio.run(work())
+
+    assert ports[0] != ports[1]
+
+
 def test_a_late_answer_is_not_taken_for_the_next_one():
     late: list[tuple[bytes, object]] = []
 
@@ -415,6 +480,7 @@ def test_a_resolver_that_is_released_keeps_no_socket():
         await resolver.lookup("example.com", "A")
         before = len(os.listdir("/proc/self/fd"))
         resolver.release()
+        await asyncio.sleep(0)
         return before, len(os.listdir("/proc/self/fd"))
 
     before, after = with_resolver({"example.com": {"A": "192.0.2.1"}}, work)
