@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from random import Random
 
 from aimx.outbound.outcome import Deferred, Delivered, Failed, Outcome
@@ -118,3 +119,8 @@ def _told(outcome: Outcome) -> str:
 def _lasting(span: Span) -> str:
     hours = (span.now - span.queued) / 3600
     return f"{hours / 24:.0f} days" if hours >= 48 else f"{hours:.0f} hours"
+
+
+def time(moment: float) -> datetime:
+    """Of what is on record, for people."""
+    return datetime.fromtimestamp(moment, UTC)

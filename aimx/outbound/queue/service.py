@@ -17,16 +17,17 @@ from aimx.channel.control import Attempted
 from aimx.outbound.keys import LONGEST_KEY, CallersKey, Found, Keys, Standing
 from aimx.outbound.once import TOO_LONG, known
 from aimx.outbound.outcome import Sent
-from aimx.outbound.queue.aftercare import Aftercare, NotNowError
+from aimx.outbound.queue.aftercare.care import Aftercare
+from aimx.outbound.queue.aftercare.debts import Debts
+from aimx.outbound.queue.aftercare.mailbox import NotNowError
+from aimx.outbound.queue.aftercare.tending import Tending
 from aimx.outbound.queue.database import Database, QueueError
 from aimx.outbound.queue.ledger import Ledger, adopt
 from aimx.outbound.queue.letters import Copy, Label, LetterError, Letters
 from aimx.outbound.queue.packing import packed
 from aimx.outbound.queue.postman import Postman, Rules
 from aimx.outbound.queue.steering import Steering
-from aimx.outbound.queue.tending import Tending
 from aimx.outbound.queue.thread import Turns
-from aimx.outbound.queue.upkeep import Upkeep
 from aimx.outbound.refusal import Code, NotSent
 from aimx.outbound.submit import Signed
 from aimx.placing.client import PlacingClient
@@ -63,7 +64,7 @@ class _Books:
     database: Database
     ledger: Ledger
     steering: Steering
-    upkeep: Upkeep
+    debts: Debts
 
 
 class Queue:
@@ -90,7 +91,7 @@ class Queue:
             database,
             Ledger(database, self._run, self._around.random),
             Steering(database),
-            Upkeep(database),
+            Debts(database),
         )
 
     def keys(self) -> Keys:
@@ -102,7 +103,7 @@ class Queue:
         books = await self._books_at_last()
         around = self._around
         care = Aftercare(
-            books.upkeep,
+            books.debts,
             self._letters,
             self._turns,
             around.placements,
@@ -120,7 +121,7 @@ class Queue:
             random=around.random,
         )
         await self._take_up(books)
-        for name in await self._turns.take(books.upkeep.owed):
+        for name in await self._turns.take(books.debts.owed):
             tending.owe(name)
         forgetting = asyncio.get_running_loop().create_task(self._forget(books))
         try:
@@ -279,7 +280,7 @@ class Queue:
     async def _forget(self, books: _Books) -> None:
         while True:
             with contextlib.suppress(QueueError):
-                for name in await self._turns.take(books.upkeep.forget, self._around.clock()):
+                for name in await self._turns.take(books.debts.forget, self._around.clock()):
                     log.warning("mail given up", trace=name, reason="nobody has decided on it")
                     await self._turns.take(self._letters.remove, name)
             await asyncio.sleep(_DAILY)

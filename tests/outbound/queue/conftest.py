@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from aimx.outbound.queue.aftercare.debts import Debts
 from aimx.outbound.queue.database import Database
 from aimx.outbound.queue.ledger import Ledger, Trip, adopt
 from aimx.outbound.queue.letters import Label, Letters
 from aimx.outbound.queue.rows import Message
 from aimx.outbound.queue.steering import Steering
-from aimx.outbound.queue.upkeep import Upkeep
 
 
 def by_domain(address: str) -> str:
@@ -29,7 +29,7 @@ class Books:
     numbers: int = 0
     ledger: Ledger = field(init=False)
     steering: Steering = field(init=False)
-    upkeep: Upkeep = field(init=False)
+    debts: Debts = field(init=False)
 
     def open(self) -> None:
         """Also once more, as after a crash: nothing is closed before."""
@@ -44,7 +44,7 @@ class Books:
         self.leaving.callback(self.database.close)
         self.ledger = Ledger(self.database, "run", Random(1))
         self.steering = Steering(self.database)
-        self.upkeep = Upkeep(self.database)
+        self.debts = Debts(self.database)
 
     def label(self, *recipients: str, **changes: Any) -> Label:
         self.numbers += 1

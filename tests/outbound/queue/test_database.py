@@ -78,7 +78,7 @@ def test_what_lies_in_the_spool_of_a_lost_queue_is_taken_up_and_not_sent(books):
     assert books.states(label.id) == ["unknown", "unknown"]
     assert books.due() == []
     assert (message.author, message.message_id) == (label.author, label.message_id)
-    assert books.upkeep.owed() == [label.id]
+    assert books.debts.owed() == [label.id]
     books.steering.retry(label.id, books.now)
     assert [trip.destination for trip in books.due()] == ["c.example", "d.example"]
 

@@ -208,8 +208,8 @@ def test_of_what_is_tried_all_day_the_last_attempts_are_remembered(books):
         books.steering.retry(name, books.now)
         (trip,) = books.due()
         conclude(books, trip, Deferred("450 Later " * 1000))
-        for event in books.upkeep.pending(name):
-            books.upkeep.told(name, event.number)
+        for event in books.debts.pending(name):
+            books.debts.told(name, event.number)
 
     events = books.steering.events(name)
     assert [event.number for event in events] == list(range(11, MOST_EVENTS + 11))
@@ -224,4 +224,4 @@ def test_what_the_sent_copy_does_not_say_yet_is_remembered_however_much_it_is(bo
         (trip,) = books.due()
         conclude(books, trip, Deferred("450 Later"))
 
-    assert len(books.upkeep.pending(name)) == MOST_EVENTS + 10
+    assert len(books.debts.pending(name)) == MOST_EVENTS + 10

@@ -88,7 +88,7 @@ def test_what_is_cancelled_is_never_tried_again_and_its_copy_will_say_so(books):
 
     assert books.states(name) == ["cancelled"]
     assert books.due() == []
-    assert [event.status for event in books.upkeep.pending(name)] == ["cancelled"]
+    assert [event.status for event in books.debts.pending(name)] == ["cancelled"]
 
 
 def test_a_message_in_doubt_is_tried_again_only_when_it_is_named(books):

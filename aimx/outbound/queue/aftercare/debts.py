@@ -16,7 +16,7 @@ _REMEMBERED = timedelta(days=7)
 _DOUBTED = timedelta(days=30)
 
 
-class Upkeep:
+class Debts:
     """Which messages are owed something. All calls come from one thread at a time."""
 
     def __init__(self, database: Database) -> None:

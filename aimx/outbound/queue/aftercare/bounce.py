@@ -9,11 +9,11 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from email.utils import format_datetime
 
 from aimx.outbound import header
-from aimx.outbound.queue.recipient import Recipient
+from aimx.outbound.queue.recipient import Recipient, time
 from aimx.outbound.queue.rows import Message
 
 _REPLY = re.compile(r"(?:^|: )([45][0-9]{2}) (?:([245]\.[0-9]{1,3}\.[0-9]{1,3}) )?")
@@ -32,7 +32,7 @@ class Undelivered:
 
     @property
     def at(self) -> datetime:
-        return _time(max(each.changed for each in self.recipients))
+        return time(max(each.changed for each in self.recipients))
 
 
 def bounce(undelivered: Undelivered, hostname: str) -> bytes:
@@ -78,7 +78,7 @@ def _part(content_type: str, text: str) -> bytes:
 def _sentences(undelivered: Undelivered) -> str:
     message = undelivered.message
     lines = [
-        f"This message of {_time(message.queued):%Y-%m-%d %H:%M} UTC was not delivered to:",
+        f"This message of {time(message.queued):%Y-%m-%d %H:%M} UTC was not delivered to:",
         "",
         *(f"* {each.address}: {_line(each.told)}" for each in undelivered.recipients),
         "",
@@ -92,7 +92,7 @@ def _sentences(undelivered: Undelivered) -> str:
 
 def _groups(undelivered: Undelivered, hostname: str) -> Iterator[str]:
     """RFC 3464 2.2 and 2.3: of the message, and of each recipient."""
-    arrived = format_datetime(_time(undelivered.message.queued))
+    arrived = format_datetime(time(undelivered.message.queued))
     yield f"Reporting-MTA: dns; {hostname}\r\nArrival-Date: {arrived}"
     kind = "utf-8" if undelivered.message.international else "rfc822"
     for each in undelivered.recipients:
@@ -102,7 +102,7 @@ def _groups(undelivered: Undelivered, hostname: str) -> Iterator[str]:
                 "Action: failed",
                 f"Status: {_status(each.told)}",
                 *_diagnosis(each.told),
-                f"Last-Attempt-Date: {format_datetime(_time(each.changed))}",
+                f"Last-Attempt-Date: {format_datetime(time(each.changed))}",
             ]
         )
 
@@ -126,7 +126,3 @@ def _diagnosis(told: str) -> Iterator[str]:
 def _line(text: str) -> str:
     """Text that cannot begin a field, or end a part."""
     return "".join(each if each.isprintable() else " " for each in text)
-
-
-def _time(moment: float) -> datetime:
-    return datetime.fromtimestamp(moment, UTC)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from aimx.outbound.queue.bounce import Undelivered, bounce
+from aimx.outbound.queue.aftercare.bounce import Undelivered, bounce
 from aimx.outbound.queue.recipient import Recipient
 from aimx.outbound.queue.rows import Message
 from aimx.outbound.queue.states import Halt, State
