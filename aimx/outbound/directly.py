@@ -11,8 +11,8 @@ import structlog
 
 from aimx.outbound.compose import Composed
 from aimx.outbound.delivery import Deliverer
-from aimx.outbound.keys import CallersKey, Keys
-from aimx.outbound.once import once
+from aimx.outbound.keys import CallersKey, KeyBook
+from aimx.outbound.once import UNWRITABLE, once
 from aimx.outbound.outcome import Attempt, Sent, answer, told
 from aimx.outbound.refusal import NotSent
 from aimx.outbound.submit import Signed
@@ -41,22 +41,26 @@ class Directly:
 
     deliverer: Deliverer
     keep: Keep
-    keys: Keys | None = None  # None: no key can be recorded.
+    keys: KeyBook | None = None  # None: no key can be recorded.
     unkept: Callable[[Mailed], None] = lambda _: None  # Told of what was tried and leaves no copy.
 
     async def dispatch(self, signed: Signed, key: CallersKey | None) -> Sent | NotSent:
         async def send() -> Sent | NotSent:
             return await self._sent(signed)
 
-        return await (once(self.keys, key, signed.signed_at, send) if key else send())
+        if key is None:
+            return await send()
+        if self.keys is None:
+            return UNWRITABLE
+        return await once(self.keys, key, signed.signed_at, send)
 
     async def _sent(self, signed: Signed) -> Sent | NotSent:
-        refused = signed.share.take()
+        refused = await signed.share.take()
         if refused is not None:
             return refused
         attempt = await self.deliverer.deliver(signed.outgoing)
         if attempt.may_repeat:
-            signed.share.give_back()
+            await signed.share.give_back()
         await self._settle(
             Mailed(signed.composed, signed.content, attempt, signed.signed_at, signed.trace)
         )

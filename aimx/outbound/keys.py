@@ -10,7 +10,7 @@ import sqlite3
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 LONGEST_KEY = 255
 KEPT = timedelta(days=30)
@@ -30,6 +30,7 @@ class Settled:
 
     code: str
     text: str
+    queued: str = ""  # The message's name in the queue; empty: it was sent at once.
 
 
 class Standing(Enum):
@@ -43,22 +44,35 @@ class Standing(Enum):
 Found: TypeAlias = Settled | Standing
 
 
+class UnrecordedError(Exception):
+    """A key cannot be read or written now; says why."""
+
+
+class KeyBook(Protocol):
+    """Where keys are on record, as whoever sends at once uses it."""
+
+    async def begin(self, key: CallersKey, now: datetime) -> Found:
+        """Claim the key, or tell what stands in the way; raises `UnrecordedError`."""
+
+    async def settle(self, key: CallersKey, outcome: Settled) -> None:
+        """This is what became of it. What cannot be recorded now is remembered."""
+
+    async def doubt(self, key: CallersKey) -> None:
+        """Nobody can say any more what became of it; likewise."""
+
+    async def release(self, key: CallersKey) -> None:
+        """Nothing went out: the key may be used again; likewise."""
+
+
 class Keys:
-    """The keys of all callers, in `queue.db`. Outside of a transaction each change is durable."""
+    """The keys of all callers, in `queue.db`. Each call is in a transaction of the caller's."""
 
     def __init__(self, connection: sqlite3.Connection, run: str) -> None:
-        """The connection is in autocommit mode, and the caller's."""
         self._run = run
         self._database = connection
 
-    def begin(self, uid: int, key: str, now: datetime) -> Found:
-        """Claim the key, or tell what stands in the way."""
-        with self._database:
-            self._database.execute("BEGIN IMMEDIATE")
-            return self.claim(uid, key, now.timestamp())
-
     def claim(self, uid: int, key: str, now: float) -> Found:
-        """`begin`, in a transaction of the caller's.
+        """Claim the key, or tell what stands in the way.
 
         That the same message is handed in is not checked: a retry has another date and id.
         """
@@ -66,22 +80,26 @@ class Keys:
         found = self.look(uid, key)
         if found is Standing.FRESH:
             self._database.execute(
-                "INSERT INTO keys VALUES (?, ?, ?, 0, '', '', ?)", (uid, key, self._run, now)
+                "INSERT INTO keys (uid, key, run, settled, code, text, began)"
+                " VALUES (?, ?, ?, 0, '', '', ?)",
+                (uid, key, self._run, now),
             )
         return found
 
     def look(self, uid: int, key: str) -> Found:
         """How it stands, without claiming it."""
         row = self._database.execute(
-            "SELECT run, settled, code, text FROM keys WHERE uid = ? AND key = ?", (uid, key)
+            "SELECT run, settled, code, text, message FROM keys WHERE uid = ? AND key = ?",
+            (uid, key),
         ).fetchone()
         return Standing.FRESH if row is None else self._found(*row)
 
     def settle(self, uid: int, key: str, outcome: Settled) -> None:
         """This is what became of it, and what the next one who asks is told."""
         self._database.execute(
-            "UPDATE keys SET settled = 1, code = ?, text = ? WHERE uid = ? AND key = ?",
-            (outcome.code, outcome.text, uid, key),
+            "UPDATE keys SET settled = 1, code = ?, text = ?, message = ?"
+            " WHERE uid = ? AND key = ?",
+            (outcome.code, outcome.text, outcome.queued, uid, key),
         )
 
     def doubt(self, uid: int, key: str) -> None:
@@ -94,7 +112,7 @@ class Keys:
         """Nothing went out: the key may be used again."""
         self._database.execute("DELETE FROM keys WHERE uid = ? AND key = ?", (uid, key))
 
-    def _found(self, run: str, settled: int, code: str, text: str) -> Found:
+    def _found(self, run: str, settled: int, code: str, text: str, queued: str) -> Found:
         if settled:
-            return Settled(code, text)
+            return Settled(code, text, queued)
         return Standing.UNDER_WAY if run == self._run else Standing.UNKNOWN

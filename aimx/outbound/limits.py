@@ -34,20 +34,20 @@ class Share(Protocol):
     Whoever is handed the same message again, by its idempotency key, takes none for it.
     """
 
-    def take(self) -> NotSent | None:
+    async def take(self) -> NotSent | None:
         """Count the message; or why it must not be sent now, and then it is not counted."""
 
-    def give_back(self) -> None:
+    async def give_back(self) -> None:
         """Nothing of it went out, and it may be handed in again."""
 
 
 class _Unlimited:
     """For whom nobody counts."""
 
-    def take(self) -> None:
+    async def take(self) -> None:
         pass
 
-    def give_back(self) -> None:
+    async def give_back(self) -> None:
         pass
 
 
@@ -65,7 +65,7 @@ class Limited:
     now: datetime
     _number: int | None = None  # Under which it was counted.
 
-    def take(self) -> NotSent | None:
+    async def take(self) -> NotSent | None:
         refused: NotSent | None = None
 
         def admits(spent: Spent) -> bool:
@@ -74,7 +74,9 @@ class Limited:
             return refused is None
 
         try:
-            self._number = self.tally.count(self.mailbox, self.recipients, self.now, admits)
+            self._number = await self.tally.turns.take(
+                self.tally.count, self.mailbox, self.recipients, self.now, admits
+            )
         except sqlite3.Error as cause:
             log.error("sending not counted", mailbox=self.mailbox, reason=str(cause))
             return _UNCOUNTED
@@ -82,11 +84,11 @@ class Limited:
             log.info("limit reached", mailbox=self.mailbox, reason=refused.reason)
         return refused
 
-    def give_back(self) -> None:
+    async def give_back(self) -> None:
         if self._number is None:
             return
         try:
-            self.tally.give_back(self._number)
+            await self.tally.turns.take(self.tally.give_back, self._number)
         except sqlite3.Error as cause:
             log.error("what was not sent stays counted", mailbox=self.mailbox, reason=str(cause))
         self._number = None
@@ -103,7 +105,8 @@ class Limits:
         """For a message of this author; an alias sends for its mailbox."""
         route = self.snapshot.routes.get(author)
         mailbox = route.mailbox if route else author
-        return Limited(self.tally, mailbox, self.snapshot.allowance_of(mailbox), recipients, now)
+        allowance = self.snapshot.allowance_of(mailbox)
+        return Limited(self.tally, mailbox, allowance, recipients, now)
 
 
 def refusal(mailbox: str, allowance: Allowance, spent: Spent) -> NotSent | None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 import structlog
 
-from aimx.outbound.keys import LONGEST_KEY, CallersKey, Found, Keys, Settled, Standing
+from aimx.outbound.keys import (
+    LONGEST_KEY,
+    CallersKey,
+    Found,
+    KeyBook,
+    Settled,
+    Standing,
+    UnrecordedError,
+)
 from aimx.outbound.outcome import Sent
 from aimx.outbound.refusal import Code, NotSent
 
@@ -21,35 +28,33 @@ _STANDING = {
     ),
 }
 TOO_LONG = NotSent(Code.MALFORMED, f"an Idempotency-Key has at most {LONGEST_KEY} characters")
-_UNWRITABLE = NotSent(Code.TEMP, "the Idempotency-Key cannot be recorded; nothing was sent")
+UNWRITABLE = NotSent(Code.TEMP, "the Idempotency-Key cannot be recorded; nothing was sent")
 
 log = structlog.get_logger()
 
 
 async def once(
-    keys: Keys | None, key: CallersKey, now: datetime, send: Callable[[], Awaitable[Sent | NotSent]]
+    keys: KeyBook, key: CallersKey, now: datetime, send: Callable[[], Awaitable[Sent | NotSent]]
 ) -> Sent | NotSent:
     """Send, unless that was done, or may have been done, under this key before.
 
-    Without `keys` nothing can be recorded, and nothing is sent.
+    Where the key cannot be recorded nothing is sent.
     """
     if len(key.text) > LONGEST_KEY:
         return TOO_LONG
-    if keys is None:
-        return _UNWRITABLE
     try:
-        found = keys.begin(key.uid, key.text, now)
-    except sqlite3.Error as cause:
+        found = await keys.begin(key, now)
+    except UnrecordedError as cause:
         log.error("idempotency key not recorded", reason=str(cause))
-        return _UNWRITABLE
+        return UNWRITABLE
     return await _fresh(keys, key, send) if found is Standing.FRESH else known(found)
 
 
 def known(found: Found) -> Sent | NotSent:
     """What whoever hands in a key again is told."""
     match found:
-        case Settled("", message_id):
-            return Sent(message_id)
+        case Settled("", message_id, queued):
+            return Sent(message_id, queued)
         case Settled(code, reason):
             return NotSent(Code(code), reason)
         case standing:
@@ -57,18 +62,18 @@ def known(found: Found) -> Sent | NotSent:
 
 
 async def _fresh(
-    keys: Keys, key: CallersKey, send: Callable[[], Awaitable[Sent | NotSent]]
+    keys: KeyBook, key: CallersKey, send: Callable[[], Awaitable[Sent | NotSent]]
 ) -> Sent | NotSent:
     try:
         outcome = await send()
         match outcome:
             case Sent(message_id):
-                keys.settle(key.uid, key.text, Settled("", message_id))
+                await keys.settle(key, Settled("", message_id))
             case NotSent(Code.TEMP | Code.SIGN | Code.EACCES):
-                keys.release(key.uid, key.text)
+                await keys.release(key)
             case NotSent(code, reason):
-                keys.settle(key.uid, key.text, Settled(code.value, reason))
+                await keys.settle(key, Settled(code.value, reason))
     except BaseException:
-        keys.doubt(key.uid, key.text)
+        await keys.doubt(key)
         raise
     return outcome

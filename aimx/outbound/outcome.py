@@ -53,9 +53,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """Every recipient's host has the message."""
+    """Every recipient's host has the message, or the queue has it."""
 
     message_id: str  # In angle brackets.
+    queued: str = ""  # Its name in the queue; empty: it was sent at once.
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,15 @@ from pathlib import Path
 
 import structlog
 
+from aimx.outbound.transactions import Transactions, is_corrupt
+from aimx.outbound.turns import Turns
+
 NAME = "tally.db"
 DAY = timedelta(hours=24)
 KNOWN = timedelta(
     days=365
 )  # Since the last message to them, at least: it is looked at once a start.
 
-_CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 # `recipients` are those of `sends`, which hold a day. Whoever was written to before is in `known`.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sends (
@@ -118,9 +120,11 @@ class Tally:
     """Every call raises `sqlite3.Error` where the database cannot be read or written now."""
 
     def __init__(self, directory: Path) -> None:
+        self.turns = Turns("tally", self.together)  # What is counted at once is flushed once.
         self._path = directory / NAME
-        self._lock = threading.Lock()  # Whoever queues counts in a thread of its own.
-        self._database: sqlite3.Connection | None = None
+        self._lock = threading.RLock()  # Whoever counts does so in a thread.
+        self._transactions: Transactions | None = None
+        self._depth, self._damage = 0, ""
         self._tidied: set[str] = set()  # Mailboxes, since the start.
 
     def count(
@@ -148,32 +152,55 @@ class Tally:
             database.execute("DELETE FROM sends WHERE id = ?", (number,))
 
     def close(self) -> None:
+        """After what is to be counted."""
+        self.turns.close()
+        self._close()
+
+    def _close(self) -> None:
         with self._lock:
-            if self._database is not None:
-                self._database.close()
-                self._database = None
+            if self._transactions is not None:
+                self._transactions.connection.close()
+                self._transactions = None
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """What is counted within becomes durable at its end; where this raises, nothing is."""
+        with self._settled() as transactions, transactions.together():
+            yield
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._settled() as transactions, transactions.one() as database:
+            yield database
+
+    @contextlib.contextmanager
+    def _settled(self) -> Iterator[Transactions]:
+        """Opened; what turns out to be damaged is set aside once nobody is in it any more."""
         with self._lock:
-            if self._database is None:
-                self._database = self._opened()
+            if self._transactions is None:
+                self._transactions = Transactions(self._opened())
+            self._depth += 1
             try:
-                with self._database as database:
-                    database.execute("BEGIN IMMEDIATE")
-                    yield database
+                yield self._transactions
             except sqlite3.DatabaseError as cause:
-                if _is_corrupt(cause):
-                    self._database.close()
-                    self._database = None
-                    self._set_aside(str(cause))
+                if is_corrupt(cause):
+                    self._damage = str(cause)
                 raise
+            finally:
+                self._depth -= 1
+                if self._damage and not self._depth:
+                    self._renew()
+
+    def _renew(self) -> None:
+        reason, self._damage = self._damage, ""
+        self._close()
+        self._set_aside(reason)
 
     def _opened(self) -> sqlite3.Connection:
         try:
             return _connected(self._path)
         except sqlite3.DatabaseError as cause:
-            if not _is_corrupt(cause):
+            if not is_corrupt(cause):
                 raise
             self._set_aside(str(cause))
             return _connected(self._path)
@@ -192,10 +219,6 @@ class Tally:
             kept_as=aside,
             reason=reason,
         )
-
-
-def _is_corrupt(cause: sqlite3.Error) -> bool:
-    return getattr(cause, "sqlite_errorcode", None) in _CORRUPT
 
 
 def _connected(path: Path) -> sqlite3.Connection:

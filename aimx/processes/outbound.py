@@ -39,7 +39,7 @@ from aimx.outbound.deliver import Direct
 from aimx.outbound.delivery import Deliverer
 from aimx.outbound.directly import Directly
 from aimx.outbound.drop import MailDrop
-from aimx.outbound.keys import CallersKey, Keys
+from aimx.outbound.keys import CallersKey
 from aimx.outbound.limits import Limits
 from aimx.outbound.outcome import Sent
 from aimx.outbound.queue.database import QueueError
@@ -91,7 +91,6 @@ class Outbound:
         self._placements = PlacingClient(directory)
         self._tally = Tally(_path(directory))
         self._queue = self._made(directory)
-        self._keys = _keys(self._queue)
         self._desk = Desk(self._queue, lambda: self._post.current.snapshot, self._permitted)
         self._serving: asyncio.Task[None] | None = None
         self._resolver = Asking()
@@ -131,6 +130,7 @@ class Outbound:
         if not self._post.gone.is_set():
             await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._queue.close()
+        await asyncio.to_thread(self._tally.close)
         if not self._post.gone.is_set():
             await self._sessions.close()
             await self._post.part()
@@ -155,7 +155,6 @@ class Outbound:
 
     def _served(self, serving: asyncio.Task[None]) -> None:
         if not serving.cancelled() and serving.exception() is not None:
-            # Whoever comes next opens it anew, and sets aside what is damaged.
             log.critical("the queue ended", reason=str(serving.exception()))
             self._post.gone.set()
 
@@ -173,7 +172,7 @@ class Outbound:
             raise UnloadableError(str(cause)) from cause
         deliverer = Counted(self._deliverer(snapshot, told.relay_password))
         keeping = Keeping(snapshot, self._placements, self._post.post)
-        directly = Directly(deliverer, keeping.keep, self._keys, keeping.unkept)
+        directly = Directly(deliverer, keeping.keep, self._queue.keys, keeping.unkept)
         sending = Sending(
             snapshot=snapshot,
             signers=signers,
@@ -297,16 +296,6 @@ def _outcome(number: int, sent: Sent | NotSent) -> Outcome:
             return Outcome(number, "", message_id)
         case NotSent(code, reason):
             return Outcome(number, code.value, reason)
-
-
-def _keys(queue: Queue) -> Keys | None:
-    """The idempotency keys; None where they cannot be read, and then none is honoured."""
-    try:
-        queue.open()
-        return queue.keys()
-    except QueueError as cause:
-        log.error("the queue cannot be opened", reason=str(cause))
-        return None
 
 
 def _path(directory: int) -> Path:

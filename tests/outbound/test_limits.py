@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from aimx.outbound.compose import Submitted
 from aimx.outbound.delivery import Outgoing
 from aimx.outbound.directly import Directly, Mailed
-from aimx.outbound.keys import CallersKey, Keys
+from aimx.outbound.keys import CallersKey
 from aimx.outbound.limits import Limits
 from aimx.outbound.outcome import Attempt, Deferred, Delivered, Failed, Outcome, Sent
 from aimx.outbound.queue.database import Database
+from aimx.outbound.queue.keyring import Keyring
+from aimx.outbound.queue.ledger import Ledger
 from aimx.outbound.refusal import Code, NotSent
 from aimx.outbound.sign import Signer
 from aimx.outbound.submit import Sending
@@ -61,7 +63,8 @@ def ask(
     author: str = INFO,
 ) -> NotSent | None:
     """Take the share of one message to these."""
-    return Limits(tally, snapshot).share(author, recipients or ("b@b.example",), at).take()
+    share = Limits(tally, snapshot).share(author, recipients or ("b@b.example",), at)
+    return asyncio.run(share.take())
 
 
 def hours(number: float) -> datetime:
@@ -221,12 +224,12 @@ def test_a_restart_forgets_nothing(tmp_path: Path) -> None:
 def test_what_is_given_back_counts_for_nobody_but_whoever_wrote_meanwhile(tally: Tally) -> None:
     snapshot = house(new=1)
     share = Limits(tally, snapshot).share(INFO, ("b@b.example",), NOON)
-    assert share.take() is None
+    assert asyncio.run(share.take()) is None
     # To a recipient that is known only by the message that will be given back.
     assert ask(tally, snapshot, "b@b.example", at=hours(1)) is None
 
-    share.give_back()
-    share.give_back()
+    asyncio.run(share.give_back())
+    asyncio.run(share.give_back())
 
     assert ask(tally, snapshot, "c@b.example", at=hours(24.5)) is not None
     assert ask(tally, snapshot, "c@b.example", at=hours(25)) is None
@@ -293,6 +296,7 @@ def test_a_database_whose_damage_is_found_late_is_set_aside_then(tmp_path: Path)
         many = [f"{number}-{each}@b.example" for each in range(20)]
         assert ask(tally, snapshot, *many) is None
     tally.close()
+    tally = Tally(tmp_path)
     content = bytearray((tmp_path / "tally.db").read_bytes())
     content[8192:] = b"\xff" * (len(content) - 8192)
     (tmp_path / "tally.db").write_bytes(content)
@@ -343,14 +347,17 @@ Send = Callable[..., Sent | NotSent]
 def send(tally: Tally, signer: Signer, tmp_path: Path) -> Iterator[Send]:
     """Sends from a mailbox that may send two messages, under a key if one is given."""
     database = Database(tmp_path, lambda connection: None)
-    keys = Keys(database.connection, run="one")
+    ledger = Ledger(database, run="one")
+
+    async def recorded(write):
+        return write(ledger)
 
     def sends(*outcomes: Outcome, key: str = "", author: str = "info") -> list[Sent | NotSent]:
         rehearsal = Rehearsal(list(outcomes))
         sending = Sending(
             snapshot=house(sends=2),
             signers={"a.example": [signer]},
-            dispatch=Directly(rehearsal, rehearsal.keep, keys).dispatch,
+            dispatch=Directly(rehearsal, rehearsal.keep, Keyring(recorded)).dispatch,
             clock=lambda: NOON,
             message_id=lambda domain: f"made@{domain}",
             limits=Limits(tally, house(sends=2)),

@@ -16,10 +16,11 @@ from pathlib import Path
 import structlog
 
 from aimx.outbound.queue.schema import MIGRATIONS
+from aimx.outbound.transactions import Transactions, is_corrupt
 
 NAME = "queue.db"
 _KEYS = "keys.db"  # Where an earlier release kept the idempotency keys.
-_CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_OF_KEYS = "uid, key, run, settled, code, text, began"
 
 log = structlog.get_logger()
 
@@ -33,24 +34,19 @@ class DamagedError(QueueError):
 
 
 class Database:
-    """One connection. Every transaction is durable when it has ended."""
+    """One connection. Every transaction is durable when it, or its group, has ended."""
 
     def __init__(self, directory: Path, begun: Callable[[sqlite3.Connection], None]) -> None:
         """`begun` fills one that is begun anew, in the same transaction; raises `QueueError`."""
         self._path = directory / NAME
+        self.is_damaged = False  # Somebody has met damage in it.
         try:
             self.connection = self._opened()
+            self._transactions = Transactions(self.connection)
             self._migrate(begun)
             if (directory / _KEYS).exists():
                 self._take_over_keys(directory / _KEYS)
         except (sqlite3.Error, OSError) as cause:
-            raise QueueError(f"{self._path}: {cause}") from cause
-
-    def another(self) -> sqlite3.Connection:
-        """A connection beside ours, for whoever cannot wait for our turn; raises `QueueError`."""
-        try:
-            return _connected(self._path)
-        except sqlite3.Error as cause:
             raise QueueError(f"{self._path}: {cause}") from cause
 
     def close(self) -> None:
@@ -60,13 +56,17 @@ class Database:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All of it, or nothing; raises `QueueError`."""
         try:
-            self.connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self.connection
-                self.connection.execute("COMMIT")
-            finally:
-                if self.connection.in_transaction:
-                    self.connection.execute("ROLLBACK")
+            with self._transactions.one() as connection:
+                yield connection
+        except sqlite3.Error as cause:
+            raise self._error(cause) from cause
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Transactions that become durable at once; raises `QueueError`, and none is done."""
+        try:
+            with self._transactions.together():
+                yield
         except sqlite3.Error as cause:
             raise self._error(cause) from cause
 
@@ -79,15 +79,15 @@ class Database:
             raise self._error(cause) from cause
 
     def _error(self, cause: sqlite3.Error) -> QueueError:
-        is_damaged = getattr(cause, "sqlite_errorcode", None) in _CORRUPT
-        return (DamagedError if is_damaged else QueueError)(f"{self._path}: {cause}")
+        self.is_damaged |= is_corrupt(cause)
+        return (DamagedError if is_corrupt(cause) else QueueError)(f"{self._path}: {cause}")
 
     def _opened(self) -> sqlite3.Connection:
         try:
             connection = _connected(self._path)
             verdict: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         except sqlite3.DatabaseError as cause:
-            if getattr(cause, "sqlite_errorcode", None) not in _CORRUPT:
+            if not is_corrupt(cause):
                 raise
             return self._renewed(str(cause))
         if verdict == "ok":
@@ -128,7 +128,9 @@ class Database:
         """What an earlier release knew, in one transaction; a second time it is the same."""
         try:
             self.connection.execute("ATTACH ? AS earlier", (str(path),))
-            self.connection.execute("INSERT OR IGNORE INTO keys SELECT * FROM earlier.keys")
+            self.connection.execute(
+                f"INSERT OR IGNORE INTO keys ({_OF_KEYS}) SELECT {_OF_KEYS} FROM earlier.keys"
+            )
             self.connection.execute("DETACH earlier")
         except sqlite3.DatabaseError as cause:
             log.error("idempotency keys cannot be taken over", path=str(path), reason=str(cause))

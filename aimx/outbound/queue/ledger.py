@@ -68,7 +68,8 @@ class Ledger:
                 found = self._keys.claim(key.uid, key.text, label.queued)
                 if found is not Standing.FRESH:
                     return found
-                self._keys.settle(key.uid, key.text, Settled("", f"<{label.message_id}>"))
+                sent = Settled("", f"<{label.message_id}>", label.id)
+                self._keys.settle(key.uid, key.text, sent)
             rows.add(connection, label, _recipients(label, to, State.QUEUED))
         return None
 
@@ -77,7 +78,30 @@ class Ledger:
         with self._database.reading():
             return self._keys.look(key.uid, key.text)
 
+    # What is sent at once, under a key.
+
+    def begin(self, key: CallersKey, now: float) -> Found:
+        with self._database.transaction():
+            return self._keys.claim(key.uid, key.text, now)
+
+    def settle(self, key: CallersKey, outcome: Settled) -> None:
+        with self._database.transaction():
+            self._keys.settle(key.uid, key.text, outcome)
+
+    def doubt(self, key: CallersKey) -> None:
+        with self._database.transaction():
+            self._keys.doubt(key.uid, key.text)
+
+    def release(self, key: CallersKey) -> None:
+        with self._database.transaction():
+            self._keys.release(key.uid, key.text)
+
     # Attempts.
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether anybody has met damage in the database."""
+        return self._database.is_damaged
 
     def candidates(
         self, now: float, full: frozenset[str], flying: frozenset[InFlight], most: int

@@ -6,12 +6,15 @@ itself to whom it goes, so that a queue that is lost loses no message.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+from aimx.placing.disk import Disk
 
 _SUFFIX = ".letter"
 _LONGEST_LABEL = 1024 * 1024
@@ -53,11 +56,21 @@ class Copy:
     files: tuple[File, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """All that a letter holds."""
+
+    label: Label
+    content: bytes  # As it is sent.
+    copy: Copy
+
+
 class Letters:
     """The spool's directory."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, disk: Disk | None = None) -> None:
         self._directory = directory
+        self._disk = disk or Disk()
 
     def open(self) -> None:
         """Make the directory where it is missing, and remove what was never finished."""
@@ -65,28 +78,52 @@ class Letters:
         for path in self._directory.glob(".*"):
             path.unlink()
 
-    def write(self, label: Label, content: bytes, copy: Copy) -> None:
-        """Durable when it returns; nothing is left where it raises OSError."""
-        sizes = {
-            "content": len(content),
-            "stem": copy.stem,
-            "rest": len(copy.rest),
-            "files": [[file.name, len(file.content)] for file in copy.files],
-        }
-        line = json.dumps({**asdict(label), **sizes}).encode() + b"\n"
-        parts = (line, content, copy.rest, *(file.content for file in copy.files))
-        unfinished = self._directory / f".{label.id}"
+    def write(self, parcels: Sequence[Parcel]) -> dict[str, OSError]:
+        """Durable when it returns, but for those of which it says by name what went wrong: of
+        these nothing is left.
+        """
+        failures: dict[str, OSError] = {}
+        with contextlib.ExitStack() as leaving:
+            opened: dict[int, str] = {}
+            for parcel in parcels:
+                name = parcel.label.id
+                try:
+                    file = leaving.enter_context(self._unfinished(name).open("xb"))
+                    _write(file, parcel)
+                    opened[file.fileno()] = name
+                except OSError as cause:
+                    failures[name] = cause
+            failed = self._disk.flush_all(opened)
+            failures |= {opened[descriptor]: cause for descriptor, cause in failed.items()}
+        self._finish([each.label.id for each in parcels], failures)
+        return failures
+
+    def _finish(self, names: Sequence[str], failures: dict[str, OSError]) -> None:
+        """Give those that are whole their names."""
+        written = []
+        for name in names:
+            try:
+                if name not in failures:
+                    self._unfinished(name).rename(self._path(name))
+                    written.append(name)
+            except OSError as cause:
+                failures[name] = cause
+        if refused := self._flushed():
+            failures |= dict.fromkeys(written, refused)
+        for name in failures:
+            self._unfinished(name).unlink(missing_ok=True)
+            self.remove(name)
+
+    def _flushed(self) -> OSError | None:
+        """Make the names durable; gives why not."""
         try:
-            _write(unfinished, parts)
-            unfinished.rename(self._path(label.id))
-        except OSError:
-            unfinished.unlink(missing_ok=True)
-            raise
+            opened = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as cause:
+            return cause
         try:
-            _flush(self._directory)
-        except OSError:
-            self.remove(label.id)
-            raise
+            return self._disk.flush_all([opened]).get(opened)
+        finally:
+            os.close(opened)
 
     def content(self, name: str) -> bytes:
         """As it is sent; raises `LetterError`."""
@@ -115,6 +152,9 @@ class Letters:
 
     def remove(self, name: str) -> None:
         self._path(name).unlink(missing_ok=True)
+
+    def _unfinished(self, name: str) -> Path:
+        return self._directory / f".{name}"
 
     def _path(self, name: str) -> Path:
         return self._directory / f"{name}{_SUFFIX}"
@@ -159,17 +199,15 @@ class _Reading:
         self._file.close()
 
 
-def _write(path: Path, parts: Sequence[bytes]) -> None:
-    with path.open("xb") as file:
-        for part in parts:
-            file.write(part)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _flush(directory: Path) -> None:
-    opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
+def _write(file: BinaryIO, parcel: Parcel) -> None:
+    copy = parcel.copy
+    sizes = {
+        "content": len(parcel.content),
+        "stem": copy.stem,
+        "rest": len(copy.rest),
+        "files": [[each.name, len(each.content)] for each in copy.files],
+    }
+    line = json.dumps({**asdict(parcel.label), **sizes}).encode() + b"\n"
+    for part in (line, parcel.content, copy.rest, *(each.content for each in copy.files)):
+        file.write(part)
+    file.flush()

@@ -1,4 +1,4 @@
-"""A message that was signed, as the queue takes it: a label, and its sent copy."""
+"""A message that was signed, as the queue takes it: with a label, and its sent copy."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from aimx.channel import trace
 from aimx.channel.frames import FINGERPRINT_SIZE
 from aimx.mail import mime
 from aimx.mail.sent import Outgoing, finish
-from aimx.outbound.queue.letters import Copy, File, Label
+from aimx.outbound.queue.letters import Copy, File, Label, Parcel
 from aimx.outbound.submit import Signed
 
 
-def packed(signed: Signed) -> tuple[Label, Copy]:
+def packed(signed: Signed) -> Parcel:
     """With a name and a fingerprint of its own."""
-    return _label(signed), _copy(signed)
+    return Parcel(_label(signed), signed.content, _copy(signed))
 
 
 def _label(signed: Signed) -> Label:

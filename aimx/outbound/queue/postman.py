@@ -21,7 +21,7 @@ from aimx.outbound.queue.lanes import Lanes
 from aimx.outbound.queue.ledger import InFlight, Ledger, Trip
 from aimx.outbound.queue.letters import LetterError, Letters
 from aimx.outbound.queue.recipient import Span
-from aimx.outbound.queue.thread import Turns
+from aimx.outbound.turns import Turns
 
 # Octets of content in memory: on the way to those who are reached, and to the others.
 _CONTENT, _SLOW_CONTENT = 192 << 20, 64 << 20
@@ -72,9 +72,11 @@ class Postman:
         self._stirred.set()
 
     async def serve(self) -> None:
-        """Until cancelled: begin what is due."""
+        """Until cancelled: begin what is due. Raises `DamagedError`."""
         while True:
             self._stirred.clear()
+            if self.ledger.is_damaged:
+                raise DamagedError("damage was met")
             try:
                 pause = await self._round()
             except DamagedError:
@@ -123,6 +125,13 @@ class Postman:
             outcomes = await self._outcomes(flight)
             reached = _is_reached(outcomes)
             await self._conclude(flight, outcomes, reached=reached)
+        except DamagedError as cause:
+            log.critical(
+                "what became of an attempt cannot be recorded",
+                trace=trip.message.id,
+                destination=trip.destination,
+                reason=str(cause),
+            )
         finally:
             self.lanes.end(trip.destination, slow=flight.slow, reached=reached)
             self._flights.discard(flight)
@@ -189,6 +198,9 @@ class Postman:
         while True:
             try:
                 return await self.turns.take(write, *words)
+            except DamagedError:
+                self.stir()
+                raise
             except QueueError as cause:
                 log.error("an attempt cannot be recorded, and is remembered", reason=str(cause))
             await asyncio.sleep(_AGAIN)

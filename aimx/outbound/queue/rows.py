@@ -134,7 +134,8 @@ def events(connection: sqlite3.Connection, name: str) -> list[Event]:
 
 def add(connection: sqlite3.Connection, label: Label, found: Iterable[Recipient]) -> None:
     connection.execute(
-        "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, '', ?, '', NULL)",
+        "INSERT INTO messages (id, author, message_id, subject, size, international, queued, halt,"
+        " origin, stem) VALUES (?, ?, ?, ?, ?, ?, ?, '', ?, '')",
         (
             label.id,
             label.author,

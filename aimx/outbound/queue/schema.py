@@ -66,4 +66,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX history_pending ON history (message) WHERE pending = 1",
     ),
+    (
+        # Of the queue, that was taken under the key; empty: it was sent at once.
+        "ALTER TABLE keys ADD COLUMN message TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE messages ADD COLUMN held_until REAL",  # NULL: until a person releases it.
+        "CREATE INDEX messages_open ON messages (queued) WHERE closed IS NULL",
+        "CREATE INDEX messages_held ON messages (held_until) WHERE held_until IS NOT NULL",
+    ),
 )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import sqlite3
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random, SystemRandom
@@ -14,26 +16,29 @@ from typing import TypeVar
 import structlog
 
 from aimx.channel.control import Attempted
-from aimx.outbound.keys import LONGEST_KEY, CallersKey, Found, Keys, Standing
+from aimx.outbound.keys import LONGEST_KEY, CallersKey, Found, Standing
 from aimx.outbound.once import TOO_LONG, known
 from aimx.outbound.outcome import Sent
 from aimx.outbound.queue.aftercare.care import Aftercare
 from aimx.outbound.queue.aftercare.debts import Debts
 from aimx.outbound.queue.aftercare.mailbox import NotNowError
 from aimx.outbound.queue.aftercare.tending import Tending
-from aimx.outbound.queue.database import Database, QueueError
+from aimx.outbound.queue.database import NAME, DamagedError, Database, QueueError
+from aimx.outbound.queue.intake import Intake
+from aimx.outbound.queue.keyring import Keyring
 from aimx.outbound.queue.ledger import Ledger, adopt
-from aimx.outbound.queue.letters import Copy, Label, LetterError, Letters
+from aimx.outbound.queue.letters import Label, LetterError, Letters
 from aimx.outbound.queue.packing import packed
 from aimx.outbound.queue.postman import Postman, Rules
 from aimx.outbound.queue.steering import Steering
-from aimx.outbound.queue.thread import Turns
 from aimx.outbound.refusal import Code, NotSent
 from aimx.outbound.submit import Signed
+from aimx.outbound.turns import Turns
 from aimx.placing.client import PlacingClient
 from aimx.snapshot import Snapshot
 
-_AGAIN = 5.0  # Seconds, where it cannot be opened.
+_AGAIN, _SELDOM = 5.0, 60.0  # Seconds, where it cannot be opened: at first, and later.
+_SOONEST = 1.0  # Seconds between two tries for those who want something of it.
 _DAILY = 86400.0
 _COPY_SECONDS = 10.0  # That whoever sends may wait for their copy.
 _LAST_WORD = 5.0  # Seconds for what mailboxes are told when everybody leaves.
@@ -74,60 +79,27 @@ class Queue:
         self._directory = directory
         self._run = run
         self._around = around
-        self._turns = Turns()
+        self._turns = Turns("queue", self._together)
         self._letters = Letters(directory / "spool")
+        self._intake = Intake(self._turns, self._letters, lambda: self._open_books.ledger)
+        self._opening = asyncio.Lock()
+        self._tried = -math.inf  # When it was tried last to open it.
         self._books: _Books | None = None
         self._postman: Postman | None = None
         self._tending: Tending | None = None
-
-    def open(self) -> None:
-        """Open it, or raise `QueueError`; `serve` tries again."""
-        try:
-            self._letters.open()
-        except OSError as cause:
-            raise QueueError(f"{self._directory / 'spool'}: {cause.strerror}") from cause
-        database = Database(self._directory, self._adopt)
-        self._books = _Books(
-            database,
-            Ledger(database, self._run, self._around.random),
-            Steering(database),
-            Debts(database),
-        )
-
-    def keys(self) -> Keys:
-        """The idempotency keys, for whoever sends at once; raises `QueueError`."""
-        return Keys(self._open_books.database.another(), self._run)
+        self.keys = Keyring(self._recorded)  # For whoever sends at once.
 
     async def serve(self) -> None:
-        """Until cancelled; raises `DamagedError`, after which another process opens it anew."""
-        books = await self._books_at_last()
-        around = self._around
-        care = Aftercare(
-            books.debts,
-            self._letters,
-            self._turns,
-            around.placements,
-            around.snapshot,
-            around.tell,
-        )
-        tending = self._tending = Tending(care.tend, (NotNowError, QueueError, OSError))
-        postman = self._postman = Postman(
-            ledger=books.ledger,
-            letters=self._letters,
-            turns=self._turns,
-            rules=around.rules,
-            clock=around.clock,
-            concluded=tending.owe,
-            random=around.random,
-        )
-        await self._take_up(books)
-        for name in await self._turns.take(books.debts.owed):
-            tending.owe(name)
-        forgetting = asyncio.get_running_loop().create_task(self._forget(books))
-        try:
-            await postman.serve()
-        finally:
-            forgetting.cancel()
+        """Until cancelled. What is damaged meanwhile is set aside, and the queue begun anew."""
+        while True:
+            books = await self._books_at_last()
+            with contextlib.suppress(DamagedError):
+                await self._served(books)
+            log.critical(
+                "the queue is damaged, and is opened anew; what waits is in its spool",
+                path=str(self._directory / NAME),
+            )
+            await self._shut(books)
 
     async def leave(self, seconds: float) -> None:
         """With `serve` cancelled: what has left has so long to be answered."""
@@ -138,6 +110,7 @@ class Queue:
         """At last: what mailboxes are to be told is told, or will be by whoever comes next."""
         if self._tending is not None:
             await self._tending.leave(_LAST_WORD)
+        await asyncio.to_thread(self._intake.close)
         await asyncio.to_thread(self._turns.close)
 
     async def dispatch(self, signed: Signed, key: CallersKey | None) -> Sent | NotSent:
@@ -145,10 +118,12 @@ class Queue:
         if key is not None and len(key.text) > LONGEST_KEY:
             return TOO_LONG
         try:
+            await self._opened()
             found = await self._known(key)
             return await self._queued(signed, key) if found is Standing.FRESH else known(found)
         except (QueueError, OSError) as cause:
             log.error("mail not queued", trace=signed.trace, reason=str(cause))
+            self.stir()
             return _UNWRITABLE
 
     async def _known(self, key: CallersKey | None) -> Found:
@@ -158,19 +133,20 @@ class Queue:
         return await self._turns.take(self._open_books.ledger.known, key)
 
     async def _queued(self, signed: Signed, key: CallersKey | None) -> Sent | NotSent:
-        refused = signed.share.take()
+        refused = await signed.share.take()
         if refused is not None:
             return refused
-        label, copy = packed(signed)
-        found: Found | None = None
+        parcel = packed(signed)
+        to = self._around.rules().deliverer.destination
         try:
-            found = await self._turns.take(self._taken, label, signed.content, copy, key)
+            found = await self._intake.take(parcel, to, key)
         except (QueueError, OSError):
-            signed.share.give_back()
+            await signed.share.give_back()
             raise
         if found is not None:
-            signed.share.give_back()  # The same was handed in twice at one time.
+            await signed.share.give_back()  # The same was handed in twice at one time.
             return known(found)
+        label = parcel.label
         log.info(
             "mail queued",
             trace=label.id,
@@ -179,7 +155,7 @@ class Queue:
             recipients=len(label.recipients),
         )
         await self._begun(label.id)
-        return Sent(f"<{label.message_id}>")
+        return Sent(f"<{label.message_id}>", label.id)
 
     async def renewed(self) -> None:
         """Another generation may take mail elsewhere."""
@@ -213,14 +189,95 @@ class Queue:
             raise QueueError("the queue is not open")
         return self._books
 
+    async def _recorded(self, write: Callable[[Ledger], T]) -> T:
+        """Write what belongs to a key; raises `QueueError`."""
+        try:
+            books = await self._opened()
+            return await self._turns.take(write, books.ledger)
+        except QueueError:
+            self.stir()
+            raise
+
+    def _together(self) -> AbstractContextManager[None]:
+        books = self._books
+        return contextlib.nullcontext() if books is None else books.database.together()
+
+    async def _opened(self) -> _Books:
+        """Open it where it is not, if that was not tried just now; raises `QueueError`."""
+        if self._books is None:
+            async with self._opening:
+                await self._open_now()
+        return self._open_books
+
+    async def _open_now(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._books is None and now - self._tried > _SOONEST:
+            self._tried = now
+            self._books = await self._turns.take(self._open)
+
+    def _open(self) -> _Books:
+        """Raises `QueueError`. Nobody is on the way in."""
+        try:
+            self._letters.open()
+            database = Database(self._directory, self._adopt)
+        except OSError as cause:
+            raise QueueError(f"{self._directory / 'spool'}: {cause.strerror}") from cause
+        ledger = Ledger(database, self._run, self._around.random)
+        for name in set(self._letters.names()) - ledger.names():
+            self._letters.remove(name)  # Nobody was told that it is here.
+        return _Books(database, ledger, Steering(database), Debts(database))
+
     async def _books_at_last(self) -> _Books:
-        while self._books is None:
+        """However long that takes; what is said of it is said less and less often."""
+        pause = _AGAIN
+        while True:
             try:
-                await self._turns.take(self.open)
+                return await self._opened()
             except QueueError as cause:
                 log.error("the queue cannot be opened", reason=str(cause))
-                await asyncio.sleep(_AGAIN)
-        return self._books
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _SELDOM)
+
+    async def _served(self, books: _Books) -> None:
+        """Raises `DamagedError`."""
+        around = self._around
+        care = Aftercare(
+            books.debts,
+            self._letters,
+            self._turns,
+            around.placements,
+            around.snapshot,
+            around.tell,
+        )
+        tending = self._tending = Tending(care.tend, (NotNowError, QueueError, OSError))
+        postman = self._postman = Postman(
+            ledger=books.ledger,
+            letters=self._letters,
+            turns=self._turns,
+            rules=around.rules,
+            clock=around.clock,
+            concluded=tending.owe,
+            random=around.random,
+        )
+        await self._take_up(books)
+        for name in await self._turns.take(books.debts.owed):
+            tending.owe(name)
+        forgetting = asyncio.get_running_loop().create_task(self._forget(books))
+        try:
+            await postman.serve()
+        finally:
+            forgetting.cancel()
+
+    async def _shut(self, books: _Books) -> None:
+        """Nobody works in it any more; what has left has a moment to be answered."""
+        async with self._opening:
+            self._books = None
+            await self.leave(_LAST_WORD)
+            if self._tending is not None:
+                await self._tending.leave(_LAST_WORD)
+            await self._intake.empty()
+            await self._turns.take(books.database.close)
+            self._tried = -math.inf
 
     def _adopt(self, connection: sqlite3.Connection) -> None:
         """Of a queue that is begun anew what lies in the spool is all that is known."""
@@ -247,27 +304,7 @@ class Queue:
                 reason="interrupted after the content left; the host may have it, and it is not"
                 " sent again",
             )
-        await self._turns.take(self._sweep, books)
         await self.renewed()
-
-    def _sweep(self, books: _Books) -> None:
-        for name in set(self._letters.names()) - books.ledger.names():
-            self._letters.remove(name)
-
-    def _taken(
-        self, label: Label, content: bytes, copy: Copy, key: CallersKey | None
-    ) -> Found | None:
-        """Take it whole, or leave nothing of it; gives why not."""
-        books, to = self._open_books, self._around.rules().deliverer.destination
-        self._letters.write(label, content, copy)
-        try:
-            found = books.ledger.enqueue(label, to, key)
-        except BaseException:
-            self._letters.remove(label.id)
-            raise
-        if found is not None:
-            self._letters.remove(label.id)
-        return found
 
     async def _begun(self, name: str) -> None:
         """Let it be tried, and wait until its copy is there, if that can be had now."""

@@ -5,7 +5,7 @@ import pytest
 
 from aimx.outbound.keys import CallersKey, Keys, Settled, Standing
 from aimx.outbound.queue.database import DamagedError, Database, QueueError
-from aimx.outbound.queue.letters import Copy, Letters
+from aimx.outbound.queue.letters import Copy, Letters, Parcel
 
 NOTHING = lambda connection: None  # noqa: E731
 
@@ -67,7 +67,7 @@ def test_one_that_is_damaged_is_set_aside_and_said_loudly(books, capsys, how):
 def test_what_lies_in_the_spool_of_a_lost_queue_is_taken_up_and_not_sent(books):
     letters = Letters(books.directory / "spool")
     label = books.label("a@c.example", "b@d.example")
-    letters.write(label, b"content", Copy("2026-hello", b"rest", ()))
+    letters.write([Parcel(label, b"content", Copy("2026-hello", b"rest", ()))])
     books.ledger.enqueue(label, str, None)
     books.database.close()
     (books.directory / "queue.db").unlink()

@@ -1,5 +1,3 @@
-from datetime import UTC, datetime
-
 import pytest
 
 from aimx.outbound.keys import CallersKey, Settled, Standing
@@ -149,13 +147,13 @@ def test_a_key_takes_one_message_for_good(books, destination):
     books.open()
     again = books.ledger.enqueue(books.label(), destination, KEY)
 
-    assert told == [None, Settled("", f"<{first.message_id}>")]
+    assert told == [None, Settled("", f"<{first.message_id}>", first.id)]
     assert again == told[1]
     assert len(books.due()) == 1
 
 
 def test_a_key_that_somebody_sends_at_once_under_is_not_taken(books, destination):
-    books.ledger._keys.begin(KEY.uid, KEY.text, datetime.fromtimestamp(books.now, UTC))
+    books.ledger.begin(KEY, books.now)
 
     assert books.ledger.enqueue(books.label(), destination, KEY) is Standing.UNDER_WAY
     assert books.due() == []

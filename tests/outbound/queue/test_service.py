@@ -22,7 +22,7 @@ from aimx.hooks.facts import Facts
 from aimx.outbound.compose import Composed
 from aimx.outbound.deliver import Direct
 from aimx.outbound.dialogue import Manners
-from aimx.outbound.keys import CallersKey
+from aimx.outbound.keys import CallersKey, Standing, UnrecordedError
 from aimx.outbound.outcome import Sent
 from aimx.outbound.queue.postman import Rules
 from aimx.outbound.queue.service import Queue, Surroundings
@@ -64,6 +64,7 @@ TABLE = {
 TLS = throwaway_tls()
 DAY = 86400.0
 KEY = CallersKey(1000, "k")
+LATER = {"RCPT": repeat("450 4.2.0 Greylisted")}
 
 
 @dataclass
@@ -154,7 +155,6 @@ class House:
         channel, stop = self.placer()
         client.connect(channel)
         made = Queue(self.root / ".aimx/out", "run", self._around(client))
-        made.open()
         serving = asyncio.create_task(made.serve())
         try:
             async with asyncio.timeout(60):
@@ -247,7 +247,8 @@ def test_a_message_is_answered_when_it_is_durable_and_then_delivered(house):
             await until(lambda: house.spool == [])
 
             (received,) = exchanger.received
-            assert told == Sent("<made@a.example>")
+            assert told == Sent("<made@a.example>", told.queued)
+            assert len(told.queued) == 16
             assert received.recipients == ("bob@c.example", "eve@c.example")
             assert received.content == signed.content
 
@@ -495,8 +496,11 @@ def test_one_key_sends_once_also_after_a_crash(house):
     first = asyncio.run(run(killed=True))
     second = asyncio.run(run(killed=False))
 
-    assert first == [Sent("<made@a.example>"), Sent("<made@a.example>"), 1]
-    assert second == [Sent("<made@a.example>"), Sent("<made@a.example>"), 0]
+    sent = first[0]
+    assert isinstance(sent, Sent)
+    assert sent == Sent("<made@a.example>", sent.queued)
+    assert first == [sent, sent, 1]
+    assert second == [sent, sent, 0]
     assert len(house.copies()) == 1
 
 
@@ -504,7 +508,7 @@ def test_a_full_disk_is_told_as_temporary_and_nothing_half_is_there(house):
     async def run() -> tuple[Sent | NotSent, set[str], Sent | NotSent]:
         async with Exchanger() as exchanger, house.queue() as queue:
             house.port = exchanger.port
-            connection = queue._open_books.database.connection
+            connection = (await queue._opened()).database.connection
 
             async def limit(pages: str) -> None:
                 await queue._turns.take(connection.execute, f"PRAGMA max_page_count = {pages}")
@@ -525,7 +529,78 @@ def test_a_full_disk_is_told_as_temporary_and_nothing_half_is_there(house):
 
     assert told == NotSent(Code.TEMP, "the queue cannot be written; nothing was sent")
     assert left == set()
-    assert again == Sent("<made@a.example>")
+    assert isinstance(again, Sent)
+
+
+def test_messages_that_come_at_once_are_all_taken_and_each_delivered_once(house):
+    async def run() -> None:
+        async with Exchanger() as exchanger, house.queue() as queue:
+            house.port = exchanger.port
+            to = [f"{number}@c.example" for number in range(40)]
+            told = await asyncio.gather(*(queue.dispatch(house.message(a), None) for a in to))
+
+            await until(lambda: house.spool == [])
+
+            assert {type(each) for each in told} == {Sent}
+            assert sorted(each.recipients[0] for each in exchanger.received) == sorted(to)
+
+    asyncio.run(run())
+    assert [copy["delivery_status"] for copy in house.copies()] == ["delivered"] * 40
+
+
+def test_a_queue_that_is_damaged_while_it_runs_is_begun_anew_and_loses_nothing(house):
+    async def run() -> None:
+        async with Exchanger(LATER) as exchanger, house.queue() as queue:
+            house.port = exchanger.port
+            told = await queue.dispatch(house.message(), KEY)
+            await until(lambda: house.status == "deferred")
+            database = (await queue._opened()).database
+
+            def damage() -> None:
+                database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                database.connection.execute("PRAGMA cache_size = 0")
+                path = house.root / ".aimx/out/queue.db"
+                raw = bytearray(path.read_bytes())
+                raw[200:] = b"\xff" * (len(raw) - 200)
+                path.write_bytes(raw)
+
+            house.now += 1
+            await queue._turns.take(damage)
+            refused = await queue.dispatch(house.message("a@c.example"), CallersKey(1, "new"))
+            await until(lambda: house.status == "unknown")
+            again = await queue.dispatch(house.message("b@c.example"), None)
+
+            assert refused == NotSent(Code.TEMP, "the queue cannot be written; nothing was sent")
+            assert isinstance(again, Sent)
+            assert sorted(house.spool) == sorted(
+                f"{each.queued}.letter" for each in (told, again) if isinstance(each, Sent)
+            )
+
+    asyncio.run(run())
+    assert len(list((house.root / ".aimx/out").glob("queue.db.set-aside-*Z"))) == 1
+
+
+def test_a_queue_that_cannot_be_opened_at_first_is_opened_for_whoever_comes_later(house):
+    path = house.root / ".aimx/out/queue.db"
+    path.mkdir()
+
+    async def run() -> None:
+        async with house.queue() as queue:
+            house.port = 9
+            refused = await queue.dispatch(house.message(), None)
+            with pytest.raises(UnrecordedError):
+                await queue.keys.begin(KEY, datetime.now(UTC))
+            path.rmdir()
+            await until(lambda: asyncio.get_running_loop().time() - queue._tried > 1.1)
+
+            found = await queue.keys.begin(KEY, datetime.now(UTC))
+            taken = await queue.dispatch(house.message(), None)
+
+            assert isinstance(refused, NotSent)
+            assert found is Standing.FRESH
+            assert isinstance(taken, Sent)
+
+    asyncio.run(run())
 
 
 class Purse:
@@ -535,11 +610,11 @@ class Purse:
         self.taken = 0
         self._refusal = refusal
 
-    def take(self) -> NotSent | None:
+    async def take(self) -> NotSent | None:
         self.taken += self._refusal is None
         return self._refusal
 
-    def give_back(self) -> None:
+    async def give_back(self) -> None:
         self.taken -= 1
 
 
@@ -565,7 +640,9 @@ def test_what_is_over_the_limit_of_its_mailbox_is_not_queued_and_uses_no_key_up(
             over = replace(house.message(), share=Purse(refusal))
             return [await queue.dispatch(over, KEY), await queue.dispatch(house.message(), KEY)]
 
-    assert asyncio.run(run()) == [refusal, Sent("<made@a.example>")]
+    refused, taken = asyncio.run(run())
+    assert refused == refusal
+    assert isinstance(taken, Sent)
     assert house.states() == ["queued"] or house.states() == ["deferred"]
 
 

@@ -23,7 +23,7 @@ from aimx.outbound.queue.aftercare.returned import returned
 from aimx.outbound.queue.letters import LetterError, Letters
 from aimx.outbound.queue.recipient import time
 from aimx.outbound.queue.rows import Event, Message
-from aimx.outbound.queue.thread import Turns
+from aimx.outbound.turns import Turns
 from aimx.placing.client import PlacingClient
 from aimx.snapshot import Route, Snapshot
 
