@@ -180,6 +180,7 @@ class Outcome:
     number: int
     code: str
     text: str  # The Message-ID or a document in JSON, or the reason.
+    queued: str = ""  # What the queue calls a message that it has taken.
 
 
 @dataclass(frozen=True, slots=True)

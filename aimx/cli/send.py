@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import uuid
 from datetime import UTC, datetime
@@ -10,7 +11,10 @@ from pathlib import Path
 
 from aimx.cli import roots, terminal
 from aimx.doors.exits import Exit
+from aimx.doors.refusal import refused
 from aimx.doors.socket import client
+
+_MALFORMED = 3  # What came back is no reply; so also ends the older system's command.
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,12 +37,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--idempotency-key", default="", metavar="KEY", help="the same key never sends twice"
     )
+    parser.add_argument("--json", action="store_true", help="what became of it as data")
 
 
 def run(options: argparse.Namespace) -> int:
     if os.geteuid() == 0 and not _is_rootless(options):
-        terminal.tell("send is a per-user operation, run without sudo")
-        return Exit.NO_DAEMON
+        return _refused(options, Exit.NO_DAEMON, "send is a per-user operation, run without sudo")
     from aimx.doors.draft import Draft, DraftError, message
 
     author = options.author
@@ -58,8 +62,7 @@ def run(options: argparse.Namespace) -> int:
         submission = message(draft, f"<{uuid.uuid4()}@{domain}>", datetime.now(UTC))
         html = options.html_body.read_bytes() if options.html_body else b""
     except (DraftError, OSError) as cause:
-        terminal.tell(f"aimx send: {cause}")
-        return Exit.ERROR
+        return _refused(options, Exit.ERROR, f"aimx send: {cause}")
     return _hand_in(options, submission, html)
 
 
@@ -69,7 +72,8 @@ def _is_rootless(options: argparse.Namespace) -> bool:
 
 
 def _hand_in(options: argparse.Namespace, submission: bytes, html: bytes) -> int:
-    headers = {"Content-Length": str(len(submission))}
+    # An older daemon does not know the format, and answers with the Message-ID alone.
+    headers = {"Content-Length": str(len(submission)), "Format": "json"}
     if html:
         headers["Html-Body-Length"] = str(len(html))
     if options.text_only:
@@ -80,14 +84,32 @@ def _hand_in(options: argparse.Namespace, submission: bytes, html: bytes) -> int
     try:
         reply = client.call(socket, "SEND", headers, submission + html)
     except client.UnreachableError:
-        terminal.tell("aimx daemon not running. Check 'systemctl status aimx'")
-        return Exit.NO_DAEMON
+        message = "aimx daemon not running. Check 'systemctl status aimx'"
+        return _refused(options, Exit.NO_DAEMON, message)
     except client.ReplyError as cause:
-        terminal.tell(f"aimx send: {cause}")
-        return 3
+        return _refused(options, _MALFORMED, f"aimx send: {cause}")
     if isinstance(reply, client.Err):
-        terminal.tell(f"Error [{reply.code}]: {reply.reason}")
-        return Exit.ERROR
-    terminal.tell(f"Email sent.\nMessage-ID: {reply.detail}")
-    terminal.say(reply.detail)
+        return _refused(options, Exit.ERROR, f"Error [{reply.code}]: {reply.reason}")
+    _tell(options, reply)
     return Exit.DONE
+
+
+def _tell(options: argparse.Namespace, reply: client.Ok) -> None:
+    """What a script reads is the Message-ID, whatever became of the message."""
+    document = reply.document or {"state": "delivered", "message_id": reply.detail.strip("<>")}
+    if options.json:
+        terminal.say(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    message_id, name = f"<{document['message_id']}>", document.get("id")
+    if document["state"] == "queued":
+        terminal.tell(f"Email queued as {name}.\nMessage-ID: {message_id}")
+        terminal.tell(f"`aimx queue show {name}` tells what becomes of it.")
+    else:
+        terminal.tell(f"Email sent.\nMessage-ID: {message_id}")
+    terminal.say(message_id)
+
+
+def _refused(options: argparse.Namespace, code: int, message: str) -> int:
+    answer = refused(code, message, "json" if options.json else "text")
+    (terminal.say if options.json else terminal.tell)(answer.output)
+    return int(answer.exit)

@@ -292,8 +292,8 @@ class Outbound:
 
 def _outcome(number: int, sent: Sent | NotSent) -> Outcome:
     match sent:
-        case Sent(message_id):
-            return Outcome(number, "", message_id)
+        case Sent(message_id, queued):
+            return Outcome(number, "", message_id, queued)
         case NotSent(code, reason):
             return Outcome(number, code.value, reason)
 

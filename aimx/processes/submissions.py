@@ -100,8 +100,8 @@ class Submissions:
             reference,
         )
         match await self._asked(message, (submitted.content,), permission, reference):
-            case Outcome(code="", text=message_id):
-                return Accepted(message_id)
+            case Outcome(code="", text=message_id, queued=queued):
+                return Accepted(message_id, queued)
             case Outcome(code=code, text=reason):
                 return Declined(Code(code), reason)
             case absence:

@@ -109,6 +109,30 @@ def test_a_message_is_answered_at_once_and_delivered(queued, until):
     assert queued.copy("hello").body.strip() == "Hello."
 
 
+def test_the_command_says_what_was_done_with_a_message(queued, until):
+    queued.declare()
+    queued.instance.serve()
+    to = ("--to", "bob@c.example", "--subject", "told", "--body", "Hello.")
+    with in_thread(Exchanger(LATER, port=queued.port)):
+        text = queued.instance.aimx("send", "--from", "agent", *to)
+        data = queued.instance.aimx("send", "--from", "agent", *to, "--json")
+        none = queued.instance.aimx("send", "--from", "stranger", *to, "--json")
+        document = described("sent", json.loads(data.stdout))
+        names = {each["id"]: each for each in queued.listed()}
+
+    assert (text.returncode, data.returncode, none.returncode) == (0, 0, 1)
+    (name,) = names.keys() - {document["id"]}
+    message_id = text.stdout.strip()
+    assert text.stderr == (
+        f"Email queued as {name}.\nMessage-ID: {message_id}\n"
+        f"`aimx queue show {name}` tells what becomes of it.\n"
+    )
+    assert message_id == f"<{names[name]['message_id']}>"
+    assert document["state"] == "queued"
+    assert document["message_id"] == names[document["id"]]["message_id"]
+    assert described("refusal", json.loads(none.stdout))["message"].startswith("Error [MAILBOX]")
+
+
 @pytest.fixture
 def waiting(queued, until) -> Iterator[Queued]:
     """One message waits, since its host lets nobody in."""

@@ -233,6 +233,7 @@ def test_a_rehearsal_sends_into_a_directory(instance):
     )
 
     assert done.returncode == 0, done.stderr
+    assert done.stderr == f"Email sent.\nMessage-ID: {done.stdout}"
     (dropped,) = drop.glob("*.eml")
     content = dropped.read_bytes()
     record = dkim_record(public_key(instance, OURS)).encode()

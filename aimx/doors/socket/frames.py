@@ -71,7 +71,7 @@ VIEW = _names("format", "columns", "color", "allow-removals", "advised", "out")
 VERBS: Mapping[str, Shape] = {
     "SEND": Shape(
         required=_names("content-length"),
-        optional=_names("text-only", "html-body-length", "idempotency-key"),
+        optional=_names("text-only", "html-body-length", "idempotency-key", "format"),
         body=True,
     ),
     "QUEUE": Shape(required=_names("do"), optional=ROOTS | _names("name")),

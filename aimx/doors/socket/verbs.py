@@ -44,9 +44,19 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The message is on its way, or delivered."""
+    """The message is delivered, or in the queue."""
 
-    message_id: str
+    message_id: str  # In angle brackets.
+    queued: str = ""  # Its name in the queue; empty: everybody's host has it.
+
+    def document(self) -> dict[str, str]:
+        return {
+            "format": "aimx.sent",
+            "format_version": "1.0",
+            "state": "queued" if self.queued else "delivered",
+            "message_id": self.message_id.removeprefix("<").removesuffix(">"),
+            "id": self.queued,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +185,8 @@ class Verbs:
             return self._permits(request, caller, Action.SEND_AS, owner)
 
         match await self.submission.submit(submitted, permission):
+            case Accepted() as accepted if request.headers.get("format") == "json":
+                return frames.ok_json(accepted.document())
             case Accepted(message_id):
                 return frames.ok(message_id)
             case Declined(code, reason):
