@@ -18,6 +18,7 @@ import structlog
 from aimx.mail.envelope import Envelope
 from aimx.verify.domain import canonical
 from aimx.verify.expiring import Expiring
+from aimx.verify.query import Query
 from aimx.verify.resolver import Answer, NoAnswer, Records, Resolver
 from aimx.verify.verdict import Spf, SpfVerdict
 
@@ -130,7 +131,7 @@ def _hosts(question: Question, answer: Answer, check: Check) -> list[Question]:
 
 def evaluate(check: Check, answers: Mapping[Question, Answer]) -> Spf | Question:
     """The verdict, or the question whose answer is still missing."""
-    query = spf.query(i=check.client, s=f"postmaster@{check.domain}", h=check.helo)
+    query = Query(i=check.client, s=f"postmaster@{check.domain}", h=check.helo)
     query.l, query.s = check.local, f"{check.local}@{check.domain}"
 
     def lookup(name: str, record: str, *_: object) -> list[tuple[Question, Any]]:

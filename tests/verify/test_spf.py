@@ -105,6 +105,17 @@ def test_the_examples_of_rfc_7208(record, passing, failing):
         pytest.param("v=spf1 exists:%{i}.%{h}.%{d} -all", "fail", id="macros"),
         pytest.param("v=spf1 a:é.example -all", "permerror", id="not ASCII"),
         pytest.param("v=spf1 -all exp=exp.example.com", "fail", id="explanation"),
+        pytest.param("v=spf1 REDIRECT=bob.example.com", "permerror", id="a modifier in capitals"),
+        pytest.param(
+            "v=spf1 -all redirect=amy.example.com Redirect=bob.example.com",
+            "permerror",
+            id="a modifier twice",
+        ),
+        pytest.param("v=spf1 future=1 future=2 -all", "fail", id="an unknown modifier twice"),
+        pytest.param("v=spf1 future=%x -all", "permerror", id="an unknown modifier's syntax"),
+        pytest.param("v=spf1 a:%{d0}.example.com -all", "permerror", id="a macro of no labels"),
+        pytest.param("v=spf1 a:%{d2} ?all", "neutral", id="a macro of two labels"),
+        pytest.param("v=spf1 a:%%{d0}.example.com -all", "fail", id="a percent sign"),
     ],
 )
 def test_a_record_gives_its_word(record, verdict):
@@ -116,6 +127,25 @@ def test_an_ipv6_client_is_checked():
 
     assert checked(zone, "2001:db8::1").verdict == "pass"
     assert checked(zone, "2001:db8::2").verdict == "fail"
+
+
+def test_hosts_that_have_no_address_of_the_clients_kind_are_no_void_look_ups():
+    zone = {
+        "example.com": {
+            "TXT": "v=spf1 mx ip6:2001:db8::1 -all",
+            "MX": [f"{number} mx{number}.example.com" for number in range(1, 6)],
+        },
+        **{f"mx{number}.example.com": {"A": "192.0.2.1"} for number in range(1, 6)},
+    }
+
+    assert checked(zone, "2001:db8::1").verdict == "pass"
+    assert checked(zone, "2001:db8::2").verdict == "fail"
+
+
+def test_too_many_hosts_of_an_mx_are_an_error():
+    zone = {"example.com": {"TXT": "v=spf1 mx -all", "MX": [f"1 h{n}.example" for n in range(11)]}}
+
+    assert checked(zone, "192.0.2.1").verdict == "permerror"
 
 
 def test_the_null_sender_is_checked_by_the_name_of_helo():
@@ -176,6 +206,25 @@ def test_a_domain_in_another_script_is_looked_up_by_its_a_label():
             },
             "fail",
             id="a ptr does not match then",
+        ),
+        pytest.param(
+            {
+                "example.com": {"TXT": "v=spf1 ptr -all"},
+                "1.2.0.192.in-addr.arpa": {"PTR": ["broken.example.com", "sound.example.com"]},
+                "broken.example.com": {"fails": "SERVFAIL"},
+                "sound.example.com": {"A": "192.0.2.1"},
+            },
+            "pass",
+            id="a name of a ptr is skipped then",
+        ),
+        pytest.param(
+            {
+                "example.com": {"TXT": "v=spf1 ptr a:broken.example.com -all"},
+                "1.2.0.192.in-addr.arpa": {"PTR": "broken.example.com"},
+                "broken.example.com": {"fails": "SERVFAIL"},
+            },
+            "temperror",
+            id="a name of a ptr that is also asked for itself",
         ),
     ],
 )
