@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html_to_markdown import ConversionError, ConversionOptions, convert
 
 from aimx.mail import hidden
+from aimx.mail.sheet import ObscureError
 
 # Characters of a message that are converted, at 0.1 to 0.7 microseconds each. Hostile HTML costs
 # more, and more than in proportion; half a second at most with this.
@@ -31,12 +32,17 @@ def markdown(html: str, limit: int = LIMIT) -> Converted:
     if not limit:
         return Converted("", complete=False)
     try:
-        result = convert(hidden.marked(html[:limit]), _OPTIONS)
+        seen = hidden.without(html[:limit])
+    except ObscureError:
+        # Better nothing than what perhaps no person sees.
+        return Converted("", complete=False)
+    try:
+        result = convert(seen, _OPTIONS)
     except ConversionError:
-        return Converted(html[:limit], complete=False)
+        return Converted(seen, complete=False)
     if result.warnings:
         # It has skipped what was nested too deeply, and perhaps all.
-        return Converted(result.content or html[:limit], complete=False)
+        return Converted(result.content or seen, complete=False)
     text = result.content or ""
     # Something of which nothing is seen may still hold what its reader wants.
     return Converted(text, complete=len(html) <= limit and (bool(text) or not html.strip()))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from aimx.mail import charsets, header, markdown, parts
+from aimx.mail import charsets, header, invisible, markdown, parts
 from aimx.mail.header import Header
 from aimx.mail.parts import Part, TooComplexError
 
@@ -64,9 +64,12 @@ def document(content: bytes, fields: Header | None = None) -> Document:
 
 
 def tidy(text: str) -> str:
-    """Text as it is stored: LF line ends, one at the end, nothing that a terminal obeys."""
+    """Text as it is stored: LF line ends, one at the end, nothing that a terminal obeys
+    and nothing that only a program reads."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
     # Most texts are ASCII without any, which is seen ten times as fast as by searching.
+    if not text.isascii():
+        text = invisible.without(text)
     if not text.isascii() or _has_ascii_control(text):
         # One by one is faster than an expression for all, which would also keep every other
         # thread waiting until it is through the whole text.

@@ -6,7 +6,7 @@ import re
 from binascii import a2b_qp
 from collections.abc import Iterator
 
-from aimx.mail import charsets, transfer
+from aimx.mail import charsets, invisible, transfer
 
 # Spaces inside a word break RFC 2047 2, and are common. No `?` inside the text keeps this linear.
 _WORD = re.compile(rb"=\?([^?\s=]{1,64})\?([BbQq])\?([^?]*)\?=")
@@ -16,7 +16,7 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 def text(value: bytes) -> str:
     """A field's value for people: one line, without control characters, whatever was encoded."""
     found = "".join(_pieces(value)) if b"=?" in value else charsets.guess(value)
-    return one_line(found)
+    return one_line(invisible.without(found))
 
 
 def one_line(found: str) -> str:
