@@ -20,7 +20,8 @@ from aimx.controller.amendments import (
     SetSelector,
 )
 from aimx.controller.edits import domains, hooks, keys, mailboxes
-from aimx.controller.edits.found import Edits, Found
+from aimx.controller.edits.edits import Edits
+from aimx.controller.edits.manifest import Manifest
 from aimx.controller.refusal import EditError, HinderedError
 from aimx.controller.rewrite import rewrite
 from desired.edit import Unsafe, edit
@@ -32,7 +33,7 @@ from reconcilers.plan import Plan
 from reconcilers.roots import Roots
 from reconcilers.step import Hands
 
-_EDITS: Mapping[type[Amendment], Callable[[Any, Found], Edits]] = {
+_EDITS: Mapping[type[Amendment], Callable[[Any, Manifest], Edits]] = {
     AddDomain: domains.added,
     RemoveDomain: domains.removed,
     SetDefault: domains.made_default,
@@ -90,19 +91,19 @@ class Proposal:
 
 
 def proposal(
-    amendment: Amendment, found: Found, understand: Callable[[tuple[Source, ...]], Reading]
+    amendment: Amendment, manifest: Manifest, understand: Callable[[tuple[Source, ...]], Reading]
 ) -> Proposal:
     """The manifest with it, nothing written; raises `EditError`."""
-    if found.manifest != str(found.roots.manifest):
-        raise EditError(f"{found.manifest} is not adopted yet: run `aimx apply` first")
-    edits = _EDITS[type(amendment)](amendment, found)
-    after = {source.name: source for source in found.sources}
+    if manifest.main != str(manifest.roots.manifest):
+        raise EditError(f"{manifest.main} is not adopted yet: run `aimx apply` first")
+    edits = _EDITS[type(amendment)](amendment, manifest)
+    after = {source.name: source for source in manifest.sources}
     for name, change in edits.changes:
         edited = edit(after[name], change)
         if isinstance(edited, Unsafe):
             raise EditError(f"{edited.reason}:\n\n{edited.lines}".rstrip(":\n"))
         after[name] = edited
-    before = {source.name: source for source in found.sources}
+    before = {source.name: source for source in manifest.sources}
     last = {name: number for number, (name, _) in enumerate(edits.changes)}
     files = [(before[name], after[name]) for name in sorted(last, key=last.__getitem__)]
     try:

@@ -114,12 +114,12 @@ class Instance:
         Raises `EditError` or `ManifestError`.
         """
         from aimx.controller.editing import proposal  # A plan edits nothing.
-        from aimx.controller.edits.found import Found
+        from aimx.controller.edits.manifest import Manifest
 
         sources = self.sources()
         reading, applied = self.read(sources), last_applied(self.host, self.roots)[1]
-        found = Found(sources, reading.desired, ReadOnly(self.host), self.roots, applied)
-        proposed = proposal(amendment, found, self.read)
+        manifest = Manifest(sources, reading.desired, ReadOnly(self.host), self.roots, applied)
+        proposed = proposal(amendment, manifest, self.read)
         if self.intents().pin is not None:
             raise EditError(
                 "another manifest is pinned, and what is written now would not hold: `aimx resume`"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from aimx.controller.edits.found import Found
+from aimx.controller.edits.manifest import Manifest
 from aimx.controller.instance import Instance
 from aimx.controller.refusal import EditError
 from aimx.doors.exits import Exit
@@ -34,21 +34,21 @@ _UNKNOWN = "?"  # Nobody could look.
 class Listing:
     """The manifest that is in force, the machine, and who counts what nobody has read."""
 
-    found: Found
+    manifest: Manifest
     count: Count
 
     @cached_property
     def stores(self) -> Mapping[tuple[str, str], Store]:
         """By domain and name of the directory."""
-        found = self.found
-        domains = [domain.name.ascii for domain in found.desired.domains]
-        return {(it.domain, it.name): it for it in stores(found.host, found.roots, domains)}
+        manifest = self.manifest
+        domains = [domain.name.ascii for domain in manifest.desired.domains]
+        return {(it.domain, it.name): it for it in stores(manifest.host, manifest.roots, domains)}
 
     @cached_property
     def folders(self) -> Mapping[str, Sequence[str]]:
         """What the directories of each domain's mailboxes are called."""
         grouped: dict[str, list[str]] = defaultdict(list)
-        for mailbox in self.found.desired.mailboxes.values():
+        for mailbox in self.manifest.desired.mailboxes.values():
             grouped[mailbox.address.domain.ascii].append(mailbox.address.folder)
         return grouped
 
@@ -57,7 +57,7 @@ class Listing:
         """What nobody has read; where there is no mail nobody is asked."""
         asked = {f"{it.name}@{it.domain}": key for key, it in self.stores.items() if it.inbox}
         inboxes = [self.stores[key].to_count(name) for name, key in asked.items()]
-        counted = self.count(self.found.roots, inboxes) if inboxes else {}
+        counted = self.count(self.manifest.roots, inboxes) if inboxes else {}
         # At least so many is not so many.
         told = {key: counted.get(name) for name, key in asked.items()}
         known = {
@@ -68,11 +68,13 @@ class Listing:
     @cached_property
     def signing(self) -> frozenset[str]:
         """The domains whose keys all sign."""
-        found = self.found
-        pairs = DkimReconciler().observe(what_was_applied(found.desired, found.host, found.roots))
+        manifest = self.manifest
+        pairs = DkimReconciler().observe(
+            what_was_applied(manifest.desired, manifest.host, manifest.roots)
+        )
         return frozenset(
             domain.name.ascii
-            for domain in found.desired.domains
+            for domain in manifest.desired.domains
             if all(
                 (pair := pairs.get(f"{domain.name}/{selector}")) is not None and pair.signs
                 for selector in domain.selectors.values()
@@ -84,14 +86,14 @@ def listed(instance: Instance, wish: Wish, question: Question, count: Count) -> 
     """What is asked, told; raises what keeps it from being told."""
     with instance.looking() as host:
         desired = instance.in_force().desired
-        found = Found(desired.sources, desired, host, instance.roots)
+        manifest = Manifest(desired.sources, desired, host, instance.roots)
         if question.of == "records":
-            return records(found, wish, question)
-        return _LISTS[question.of](Listing(found, count), wish, question)
+            return records(manifest, wish, question)
+        return _LISTS[question.of](Listing(manifest, count), wish, question)
 
 
 def _domains(listing: Listing, wish: Wish, question: Question) -> Answer:
-    rows = [_domain(domain, listing) for domain in listing.found.desired.domains]
+    rows = [_domain(domain, listing) for domain in listing.manifest.desired.domains]
     if wish.view == "json":
         return _document("domains", rows)
     headings = ("DOMAIN", "DEFAULT", "DKIM", "MAILBOXES", "UNREAD", "OVERRIDES")
@@ -110,33 +112,35 @@ def _domains(listing: Listing, wish: Wish, question: Question) -> Answer:
 
 
 def _domain(domain: HostedDomain, listing: Listing) -> Row:
-    found, name = listing.found, domain.name.ascii
+    manifest, name = listing.manifest, domain.name.ascii
     folders = listing.folders.get(name, ())
     unread = [listing.unread.get((name, folder), 0) for folder in folders]
     return {
         "domain": name,
-        "default": domain.name == found.desired.default_domain,
+        "default": domain.name == manifest.desired.default_domain,
         "dkim_loaded": name in listing.signing,
         "dkim_selector": str(domain.selector),
         "mailbox_count": len(folders),
         "unread": None if None in unread else sum(filter(None, unread)),
         "overrides": ",".join(
-            key for file, path in found.overrides(domain.name) for key in _keys(found, file, path)
+            key
+            for file, path in manifest.overrides(domain.name)
+            for key in _keys(manifest, file, path)
         ),
-        "storage_tree": str(found.roots.domain(name)),
-        "dkim_dir": str(found.roots.keys(name)),
+        "storage_tree": str(manifest.roots.domain(name)),
+        "dkim_dir": str(manifest.roots.keys(name)),
     }
 
 
-def _keys(found: Found, file: str, path: Sequence[str | int]) -> Iterator[str]:
-    table: Any = found.tables[file]
+def _keys(manifest: Manifest, file: str, path: Sequence[str | int]) -> Iterator[str]:
+    table: Any = manifest.tables[file]
     for part in path:
         table = table[part]
     return iter(table)
 
 
 def _mailboxes(listing: Listing, wish: Wish, question: Question) -> Answer:
-    declared = listing.found.desired.mailboxes
+    declared = listing.manifest.desired.mailboxes
     rows = [_mailbox(address, it, listing) for address, it in declared.items()]
     taken = {(it.address.domain.ascii, it.address.folder) for it in declared.values()}
     rows += [_stray(store, listing) for key, store in listing.stores.items() if key not in taken]
@@ -165,8 +169,8 @@ def _mailbox(address: str, mailbox: Mailbox, listing: Listing) -> Row:
         "name": address,
         "address": address,
         "owner": mailbox.owner,
-        "inbox_path": str(listing.found.roots.mailbox(domain, "inbox", folder)),
-        "sent_path": str(listing.found.roots.mailbox(domain, "sent", folder)),
+        "inbox_path": str(listing.manifest.roots.mailbox(domain, "inbox", folder)),
+        "sent_path": str(listing.manifest.roots.mailbox(domain, "sent", folder)),
         "total": store.inbox if store else 0,
         "unread": listing.unread.get((domain, folder), 0),
         "sent_count": store.sent if store else 0,
@@ -176,7 +180,7 @@ def _mailbox(address: str, mailbox: Mailbox, listing: Listing) -> Row:
 
 def _stray(store: Store, listing: Listing) -> Row:
     """What stands where a mailbox would, and is none."""
-    roots = listing.found.roots
+    roots = listing.manifest.roots
     return {
         "name": f"{store.name}@{store.domain}",
         "address": None,
@@ -191,7 +195,7 @@ def _stray(store: Store, listing: Listing) -> Row:
 
 
 def _shown(listing: Listing, wish: Wish, question: Question) -> Answer:
-    mailbox = _meant(question.address, listing.found)
+    mailbox = _meant(question.address, listing.manifest)
     row = _mailbox(str(mailbox.address), mailbox, listing)
     hooks = list(_hook_rows(mailbox))
     trust = {"trust": mailbox.trust, "trusted_senders": list(map(str, mailbox.trusted_senders))}
@@ -213,9 +217,9 @@ def _shown(listing: Listing, wish: Wish, question: Question) -> Answer:
     return _told("\n".join(f"{name + ':':<17}{printable(text)}" for name, text in lines))
 
 
-def _meant(name: str, found: Found) -> Mailbox:
+def _meant(name: str, manifest: Manifest) -> Mailbox:
     try:
-        mailbox = found.desired.mailboxes.get(str(found.address(name)))
+        mailbox = manifest.desired.mailboxes.get(str(manifest.address(name)))
     except InvalidNameError:
         mailbox = None
     if mailbox is None:
@@ -229,9 +233,9 @@ def _hook_line(hook: Row) -> str:
 
 
 def _hooks(listing: Listing, wish: Wish, question: Question) -> Answer:
-    found = listing.found
-    those = [_meant(question.address, found)] if question.address else []
-    rows = [row for it in those or found.desired.mailboxes.values() for row in _hook_rows(it)]
+    manifest = listing.manifest
+    those = [_meant(question.address, manifest)] if question.address else []
+    rows = [row for it in those or manifest.desired.mailboxes.values() for row in _hook_rows(it)]
     rows.sort(key=lambda row: (row["mailbox"], row["event"], row["name"]))
     if wish.view == "json":
         return _document("hooks", rows)

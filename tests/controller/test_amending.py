@@ -16,7 +16,7 @@ from aimx.controller.amendments import (
     SetDefault,
 )
 from aimx.controller.editing import proposal
-from aimx.controller.edits.found import Found
+from aimx.controller.edits.manifest import Manifest
 from aimx.controller.refusal import EditError
 from desired.manifest import read
 from desired.problem import Source
@@ -66,8 +66,8 @@ def manifests(draw):
 def amended(sources, amendment):
     """The files with it, as they would be written."""
     host = MemoryHost(ROOTS, ROOT, [ROOT, ALICE])
-    found = Found(sources, read(sources).desired, host, ROOTS)
-    proposed = proposal(amendment, found, read)
+    manifest = Manifest(sources, read(sources).desired, host, ROOTS)
+    proposed = proposal(amendment, manifest, read)
     after = {before.name: new for before, new in proposed.files}
     made = tuple(after.get(source.name, source) for source in sources)
     assert proposed.reading.desired == read(made).desired
@@ -133,9 +133,9 @@ def test_a_domain_goes_with_all_that_is_its_own_and_the_rest_stays(sources) -> N
 @given(sources=manifests())
 def test_each_file_that_is_written_leaves_a_manifest_that_makes_sense(sources) -> None:
     host = MemoryHost(ROOTS, ROOT, [ROOT, ALICE])
-    found = Found(sources, read(sources).desired, host, ROOTS)
+    manifest = Manifest(sources, read(sources).desired, host, ROOTS)
 
-    proposed = proposal(RemoveDomain("b.com", force=True), found, read)
+    proposed = proposal(RemoveDomain("b.com", force=True), manifest, read)
 
     standing = {source.name: source for source in sources}
     for before, after in proposed.files:

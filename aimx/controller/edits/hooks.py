@@ -6,15 +6,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aimx.controller.amendments import CreateHook, DeleteHook
-from aimx.controller.edits.found import Edits, Found
+from aimx.controller.edits.edits import Edits
+from aimx.controller.edits.manifest import Manifest
 from aimx.controller.refusal import EditError
 from desired.edit import Append, Remove
 from desired.names import Address, InvalidNameError
 from desired.problem import KeyPath
 
 
-def created(it: CreateHook, found: Found) -> Edits:
-    name, path, address = _mailbox(it.mailbox, found)
+def created(it: CreateHook, manifest: Manifest) -> Edits:
+    name, path, address = _mailbox(it.mailbox, manifest)
     if address.is_catchall:
         raise EditError(
             f"mailbox '{address}' is the catchall; hooks on the catchall are forbidden", "MAILBOX"
@@ -22,12 +23,12 @@ def created(it: CreateHook, found: Found) -> Edits:
     return Edits(((name, Append((*path, "hooks"), _table(it))),))
 
 
-def _mailbox(text: str, found: Found) -> tuple[str, KeyPath, Address]:
+def _mailbox(text: str, manifest: Manifest) -> tuple[str, KeyPath, Address]:
     try:
-        address = found.address(text)
+        address = manifest.address(text)
     except InvalidNameError:
         address = None
-    for name, path, each, _ in found.mailboxes():
+    for name, path, each, _ in manifest.mailboxes():
         if each == address:
             return name, path, each
     raise EditError(f"mailbox '{text}' does not exist", "ENOENT")
@@ -52,20 +53,20 @@ def _is_text(word: str) -> bool:
     return not any("\ud800" <= each <= "\udfff" for each in word)
 
 
-def deleted(it: DeleteHook, found: Found) -> Edits:
-    for address, mailbox in found.desired.mailboxes.items():
+def deleted(it: DeleteHook, manifest: Manifest) -> Edits:
+    for address, mailbox in manifest.desired.mailboxes.items():
         for index, hook in enumerate(mailbox.hooks):
             if hook.name.text == it.name:
-                name, path, table = _hook(address, index, found)
+                name, path, table = _hook(address, index, manifest)
                 return Edits(((name, Remove((*path, "hooks"), table)),))
     raise EditError(f"hook '{it.name}' not found; `aimx hooks list` lists them", "ENOENT")
 
 
-def _hook(address: str, index: int, found: Found) -> tuple[str, KeyPath, Mapping[str, Any]]:
+def _hook(address: str, index: int, manifest: Manifest) -> tuple[str, KeyPath, Mapping[str, Any]]:
     """The hook as it is written: those of a mailbox are desired in the order of the file."""
     standing: Iterator[tuple[str, KeyPath, Mapping[str, Any]]] = (
         (name, path, table["hooks"][index])
-        for name, path, each, table in found.mailboxes()
+        for name, path, each, table in manifest.mailboxes()
         if str(each) == address
     )
     return next(standing)

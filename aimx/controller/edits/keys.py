@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from aimx.controller.amendments import MakeKey, SetSelector
-from aimx.controller.edits.found import Edits, Found
+from aimx.controller.edits.edits import Edits
+from aimx.controller.edits.manifest import Manifest
 from aimx.controller.refusal import EditError
 from desired.desired import Desired, HostedDomain, published
 from desired.edit import Put
@@ -16,27 +17,32 @@ from reconcilers.signing import KeyFiles
 _ADDRESS = re.compile(r"dkim/(?P<domain>[^/]+)/(?P<selector>[^/]+)")
 
 
-def made(it: MakeKey, found: Found) -> Edits:
-    domain = configured(it.domain, found) if it.domain else found.desired.domains[0]
+def made(it: MakeKey, manifest: Manifest) -> Edits:
+    domain = configured(it.domain, manifest) if it.domain else manifest.desired.domains[0]
     selector = parsed(it.selector) if it.selector else domain.selectors[domain.principal]
     address = frozenset({f"dkim/{domain.name}/{selector}"})
     replacing = address if it.force else frozenset[str]()
     return Edits((), about=address, renewal=Renewal(address, replacing))
 
 
-def switched(it: SetSelector, found: Found) -> Edits:
-    domain, selector = configured(it.domain, found), parsed(it.selector)
+def switched(it: SetSelector, manifest: Manifest) -> Edits:
+    domain, selector = configured(it.domain, manifest), parsed(it.selector)
     if domain.selector == selector:
         raise EditError(f"'{domain.name}' signs with the key of '{selector}' already", "DOMAIN")
     address = f"{domain.name}/{published(selector, domain.principal)}"
-    files = KeyFiles.labelled(found.roots.keys(domain.name.ascii), str(selector))
-    if found.host.look(files.private) is None:
+    files = KeyFiles.labelled(manifest.roots.keys(domain.name.ascii), str(selector))
+    if manifest.host.look(files.private) is None:
         raise EditError(
             f"there is no key {files.private}; `aimx dkim-keygen --domain {domain.name} --selector"
             f" {selector}` makes it"
         )
     return Edits(
-        ((_home(domain, found), Put((*_override(domain, found), "dkim_selector"), str(selector))),),
+        (
+            (
+                _home(domain, manifest),
+                Put((*_override(domain, manifest), "dkim_selector"), str(selector)),
+            ),
+        ),
         about=frozenset({f"dkim/{address}"}),
     )
 
@@ -44,12 +50,12 @@ def switched(it: SetSelector, found: Found) -> Edits:
 def require_known(renewal: Renewal, desired: Desired) -> None:
     """Raises `EditError` where one is no address of a key, or of a domain that is not ours."""
     for address in sorted({*renewal.making, *renewal.replacing}):
-        found = _ADDRESS.fullmatch(address)
-        if not found:
+        parts = _ADDRESS.fullmatch(address)
+        if not parts:
             raise EditError(f"'{address}' is no address of a key: dkim/DOMAIN/SELECTOR")
-        parsed(found["selector"])
-        if desired.domain(found["domain"]) is None:
-            raise _unknown(found["domain"])
+        parsed(parts["selector"])
+        if desired.domain(parts["domain"]) is None:
+            raise _unknown(parts["domain"])
 
 
 def _unknown(name: str) -> EditError:
@@ -57,22 +63,24 @@ def _unknown(name: str) -> EditError:
     return EditError(told, "DOMAIN")
 
 
-def configured(text: str, found: Found) -> HostedDomain:
+def configured(text: str, manifest: Manifest) -> HostedDomain:
     """The domain that is meant; raises `EditError`."""
-    name = found.domain(text)
-    domain = found.desired.domain(name.ascii)
+    name = manifest.domain(text)
+    domain = manifest.desired.domain(name.ascii)
     if domain is None:
         raise _unknown(name.ascii)
     return domain
 
 
-def _home(domain: HostedDomain, found: Found) -> str:
+def _home(domain: HostedDomain, manifest: Manifest) -> str:
     """The file with the domain's table, or where one is to come."""
-    return next((name for name, _ in found.overrides(domain.name)), found.manifest)
+    return next((name for name, _ in manifest.overrides(domain.name)), manifest.main)
 
 
-def _override(domain: HostedDomain, found: Found) -> tuple[str | int, ...]:
-    return next((path for _, path in found.overrides(domain.name)), ("domain", domain.name.ascii))
+def _override(domain: HostedDomain, manifest: Manifest) -> tuple[str | int, ...]:
+    return next(
+        (path for _, path in manifest.overrides(domain.name)), ("domain", domain.name.ascii)
+    )
 
 
 def parsed(text: str) -> Selector:

@@ -15,25 +15,11 @@ from desired.names import Address, Domain, InvalidNameError, LocalPart
 from desired.problem import KeyPath, Problem, Source
 from desired.tables import Tables, load
 from reconcilers.host.host import Reading as Looking
-from reconcilers.renewing import NO_RENEWAL, Renewal
 from reconcilers.roots import Roots
 
 
-@dataclass(frozen=True, slots=True)
-class Edits:
-    """What an amendment takes."""
-
-    # By the file that they are made in, which are written in this order. After each the manifest
-    # makes sense: what leans on a domain goes before it.
-    changes: tuple[tuple[str, Edit], ...]
-    # Resources that must not be blocked, or nothing is done at all; a kind alone stands for all.
-    about: frozenset[str] = frozenset()
-    going: frozenset[str] = frozenset()  # Resources that may go, since somebody named them.
-    renewal: Renewal = NO_RENEWAL  # Keys that somebody asks for.
-
-
 @dataclass(frozen=True)
-class Found:
+class Manifest:
     """The manifest's files, what they say, and the machine to look at."""
 
     sources: tuple[Source, ...]
@@ -50,7 +36,7 @@ class Found:
         return {name: {} if isinstance(it, Problem) else it for name, it in loaded.items()}
 
     @property
-    def manifest(self) -> str:
+    def main(self) -> str:
         """The name of the file that is no fragment."""
         return self.sources[0].name
 
@@ -108,8 +94,8 @@ class Found:
 
     def require_list(self) -> None:
         """Raises `EditError` where the one domain is named in an older way."""
-        if isinstance(self.tables[self.manifest].get("domain"), str):
+        if isinstance(self.tables[self.main].get("domain"), str):
             raise EditError(
-                f"{self.manifest} names its one domain in an older way: `aimx fmt --canonical`"
+                f"{self.main} names its one domain in an older way: `aimx fmt --canonical`"
                 " writes it in full"
             )
