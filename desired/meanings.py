@@ -33,7 +33,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = {
     "Lifecycle": {"protect": "Whether it stays until a manifest that says `false` was applied."},
     "Dkim": {
         "algorithms": "Which algorithms sign, each with a key and a selector of its own.",
-        "rotate_every": "How long a key is used before another takes over; empty for ever.",
+        "rotate_every": "How old a key becomes until the status says that one is due; empty: any.",
     },
     "DomainTable": {
         "trust": _TRUST,

@@ -42,12 +42,6 @@ UNBUILT = (
     Unbuilt(("tls", "acme"), _set, "warning", _KEPT),
     Unbuilt(("controller", "source"), _set, "error", "remove it: the manifest is a file"),
     Unbuilt(("identities",), _set, "warning", "they are kept, and nobody can sign in with them"),
-    Unbuilt(
-        ("domain", "*", "dkim", "rotate_every"),
-        _set,
-        "warning",
-        "keys stay until somebody replaces them",
-    ),
     Unbuilt(("dns", "provider"), _set, "warning", "publish the records yourself"),
 )
 

@@ -73,7 +73,7 @@ class Controller(Foreman):
 
     def next_look(self) -> float:
         """In how many seconds it is time to look again, though nothing changes."""
-        return max(self._due - _now(), 0.0)
+        return self._due - _now()
 
     async def _hint(self) -> None:
         """Wait for a hint, or until it is time to look again, or only to show that we could."""
@@ -127,6 +127,7 @@ class Controller(Foreman):
         self._due = _now() + _UNTIL_IT_IS_MENDED
         if turned.attempted:
             self.state.last_attempted = turned.attempted
+            self.state.aged(turned.aged)
             self._due = _now() + max(turned.resync, _SHORTEST_RESYNC)
         if not turned.failure:
             self._failures = 0
@@ -146,7 +147,7 @@ class Controller(Foreman):
         now = self.instance.host.now()
         waits = [self.state.results.next(now)]
         waits.append((intents.ends - now).total_seconds() if intents.ends else None)
-        left = (_now() + max(wait, 0.0) for wait in waits if wait is not None)
+        left = (_now() + wait for wait in waits if wait is not None)
         self._due = min([self._due, *left])
 
     def _who(self) -> Who:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from aimx.controller.results import Results
 from desired import engine_config
 from reconcilers.host.host import Access, ReconcileError
 from reconcilers.intents import Damaged, Intents, Pin, Suspension
+from reconcilers.overdue import Overdue
 from reconcilers.records import parsed
 
 log = structlog.get_logger()
@@ -49,6 +51,7 @@ class State:
     pin: Pin | None = None
     has_engine: bool = True  # One runs, or should.
     manifest_changed: bool = False  # Since it was pinned that another one is in force.
+    _overdue: frozenset[Overdue] = frozenset()
     _saved: bytes = b""
 
     @classmethod
@@ -102,6 +105,12 @@ class State:
             self.desired_generation = findings.desired_generation
         if findings.pending_plan is not None:
             self.pending_plan = findings.pending_plan
+
+    def aged(self, keys: Iterable[Overdue]) -> None:
+        """The keys that another should take over from; each is told once."""
+        known, self._overdue = self._overdue, frozenset(keys)
+        for key in sorted(self._overdue - known, key=lambda key: key.address):
+            log.warning("key is overdue", domain=key.domain, selector=key.selector, told=str(key))
 
     def failed(self, why: str, reason: str = "ApplyFailed") -> None:
         self._tell("Converged", "False", reason, why)

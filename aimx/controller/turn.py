@@ -23,6 +23,7 @@ from reconcilers.generations import Who
 from reconcilers.host.host import ReconcileError
 from reconcilers.intents import Intents, Pin
 from reconcilers.locks import LockHeldError
+from reconcilers.overdue import Overdue, overdue
 from reconcilers.safety import removes
 
 # Whether an apply was begun and not ended, or none was begun, since somebody else's runs or since
@@ -43,6 +44,7 @@ class Turned:
     refused: str = ""  # Why the engine does not run on what it could run on.
     complaint: str = ""  # What is wrong with the manifest on disk.
     problems: int = 0
+    aged: tuple[Overdue, ...] = ()  # Keys that another should take over from.
     stale: bool = False  # The sources were other ones by then; nothing was done.
     is_whole: bool = False  # Nothing is left to do, or waits.
 
@@ -116,7 +118,8 @@ class Turn:
         if intents.pin is None and digest(desired.sources) != self.manifest:
             return _STALE
         resync = desired.controller.resync.total_seconds()
-        turned = replace(turned, attempted=desired.digest, resync=resync)
+        aged = overdue(desired, at.instance.host, at.instance.roots)
+        turned = replace(turned, attempted=desired.digest, resync=resync, aged=aged)
         only = self._looked_at(at, reading, intents)
         whole = at.instance.review(reading, Consent(EVERY, held=self.held), only)
         automatic = at.instance.automatic(desired)

@@ -22,6 +22,7 @@ from reconcilers.change import Action
 from reconcilers.fingerprint import plan_id
 from reconcilers.foresight import UnsettledPlanError
 from reconcilers.locks import LockHeldError
+from reconcilers.overdue import Overdue
 from reconcilers.plan import Plan
 from reconcilers.renewing import Renewal
 from reconcilers.report.document import written
@@ -225,7 +226,9 @@ def _problems(problems: tuple[Problem, ...]) -> str:
     return json.dumps([asdict(problem) for problem in problems], indent=2)
 
 
-def resources(plan: Plan, every: Iterable[str] = ()) -> dict[str, Any]:
+def resources(
+    plan: Plan, every: Iterable[str] = (), aged: Iterable[Overdue] = ()
+) -> dict[str, Any]:
     """How they stand, for a status: with all addresses, also those that are as they should be."""
     rows = [
         {
@@ -234,6 +237,6 @@ def resources(plan: Plan, every: Iterable[str] = ()) -> dict[str, Any]:
             "address": row.address,
             "why": row.why,
         }
-        for row in status_rows(plan, every)
+        for row in status_rows(plan, every, aged)
     ]
     return {"resources": rows, "unchanged": plan.unchanged, "plan_id": plan_id(plan)}

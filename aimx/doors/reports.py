@@ -20,6 +20,7 @@ from reconcilers.generations import Generation, load
 from reconcilers.history import history, plan_of
 from reconcilers.inspection import Unknown, addresses, explained
 from reconcilers.intents import Intents, Pin
+from reconcilers.overdue import overdue
 from reconcilers.report.comparison import compared, comparison_document, comparison_text
 from reconcilers.report.drift import drift_document, drift_text
 from reconcilers.report.explanation import explanation_document, explanation_text
@@ -43,11 +44,11 @@ def reported(instance: Instance, wish: Wish, question: Question) -> Answer:
 
 def standing(instance: Instance, review: Review, wish: Wish) -> dict[str, Any]:
     """How the resources stand, as a status tells it."""
-    every: tuple[str, ...] = ()
+    desired, every = review.reading.desired, tuple[str, ...]()
     if wish.every:
         with instance.looking() as host:
-            every = addresses(review.reading.desired, host, instance.roots)
-    return resources(review.plan, every)
+            every = addresses(desired, host, instance.roots)
+    return resources(review.plan, every, overdue(desired, instance.host, instance.roots))
 
 
 def told(document: Mapping[str, Any], wish: Wish) -> Answer:

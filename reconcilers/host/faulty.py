@@ -79,6 +79,9 @@ class Faulty(ReadOnly):
     def new_certificate(self, hostname: str, private_key: bytes) -> bytes:
         return self._host.new_certificate(hostname, private_key)
 
+    def written(self, path: PurePosixPath) -> datetime | None:
+        return self._host.written(path)
+
     def now(self) -> datetime:
         return self._host.now()
 

@@ -188,5 +188,9 @@ class Host(Reading, Protocol):
     def new_certificate(self, hostname: str, private_key: bytes) -> bytes:
         """A fresh self-signed certificate for ten years, in PEM, of an RSA key in PEM."""
 
+    def written(self, path: PurePosixPath) -> datetime | None:
+        """When a regular file got its content, aware, in UTC; None where there is none. Raises
+        `UnseenError`. A time, and so not for whoever plans."""
+
     def now(self) -> datetime:
         """The time, aware, in UTC."""

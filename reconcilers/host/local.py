@@ -237,6 +237,13 @@ class LocalHost:
 
         return new_certificate(hostname, private_key, self.now())
 
+    def written(self, path: PurePosixPath) -> datetime | None:
+        with looking(path), self._anchors.parent(path) as (parent, name):
+            found = os.lstat(name, dir_fd=parent)
+            is_file = stat.S_ISREG(found.st_mode)
+            return datetime.fromtimestamp(found.st_mtime, UTC) if is_file else None
+        return None
+
     def now(self) -> datetime:
         return datetime.now(UTC)
 

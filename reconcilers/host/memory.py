@@ -44,7 +44,7 @@ class MemoryHost:
         self._user = user
         self._accounts = {account.name: account for account in (user, *accounts)}
         self._made_so_far = 1
-        self._top = Node(Nature.DIRECTORY, _SYSTEM, 1, 1)
+        self._top = Node(Nature.DIRECTORY, _SYSTEM, 1, 1, _EPOCH)
         self._blind: set[PurePosixPath] = set()
         self._keys_made = 0
         self.time = _EPOCH
@@ -226,6 +226,7 @@ class MemoryHost:
             self._give(path, node, access)
             cut_short = node.content and not node.content.endswith(b"\n")
             node.content += b"\n" + lines if cut_short else lines
+            node.written = self.time
 
     def new_private_key(self, algorithm: Algorithm = "rsa-sha256") -> bytes:
         """One of a few, the same in each run of the same test."""
@@ -234,6 +235,12 @@ class MemoryHost:
 
     def new_certificate(self, hostname: str, private_key: bytes) -> bytes:
         return _certificate(hostname, private_key, self.time)
+
+    def written(self, path: PurePosixPath) -> datetime | None:
+        with looking(path):
+            node = self._at(path)
+            return node.written if node.nature is Nature.FILE else None
+        return None
 
     def now(self) -> datetime:
         return self.time
@@ -276,7 +283,7 @@ class MemoryHost:
 
     def _new(self, nature: Nature, access: Access, above: Node) -> Node:
         self._made_so_far += 1
-        return Node(nature, access, self._made_so_far, above.device)
+        return Node(nature, access, self._made_so_far, above.device, self.time)
 
     def _ours(self, mode: int) -> Access:
         return Access(mode, self._user.uid, self._user.gid)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import PurePosixPath
 
 from reconcilers.host.host import Access, Entry, Nature
@@ -23,6 +24,7 @@ class Node:
     access: Access
     inode: int
     device: int
+    written: datetime
     content: bytes = b""
     names: dict[str, Node] = field(default_factory=dict)
 

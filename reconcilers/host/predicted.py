@@ -141,6 +141,9 @@ class Predicted(ReadOnly):
     def new_certificate(self, hostname: str, private_key: bytes) -> bytes:
         return stand_in_for(hostname, private_key)
 
+    def written(self, path: PurePosixPath) -> datetime | None:
+        return None if self.look(path) is None else _ONCE
+
     def now(self) -> datetime:
         return _ONCE
 

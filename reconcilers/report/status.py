@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from reconcilers.overdue import Overdue
 from reconcilers.plan import Plan
 from reconcilers.report.view import UNSEEN_SYMBOL, symbol
 
@@ -22,8 +23,11 @@ class StatusRow:
     why: str
 
 
-def status_rows(plan: Plan, every: Iterable[str] = ()) -> tuple[StatusRow, ...]:
-    """The resources that an apply would change, that could not be looked at, or that are missing.
+def status_rows(
+    plan: Plan, every: Iterable[str] = (), aged: Iterable[Overdue] = ()
+) -> tuple[StatusRow, ...]:
+    """The resources that an apply would change, that could not be looked at, that are missing, or
+    that have grown too old.
 
     With the addresses of all there are, those that are as they should be come last.
     """
@@ -44,8 +48,14 @@ def status_rows(plan: Plan, every: Iterable[str] = ()) -> tuple[StatusRow, ...]:
         StatusRow(drifted=False, symbol="", address=each.address, why=each.reason)
         for each in plan.lacking
     )
-    told = (*changes, *unseen, *lacking)
+    told = [*changes, *unseen, *lacking]
     known = {row.address for row in told}
+    told += (
+        StatusRow(drifted=False, symbol="", address=each.address, why=str(each))
+        for each in aged
+        if each.address not in known
+    )
+    known |= {row.address for row in told}
     settled = (
         StatusRow(drifted=False, symbol="", address=address, why="")
         for address in every

@@ -366,6 +366,29 @@ class TestMakingUp:
         assert certificate.public_key() == load_pem_private_key(key, None).public_key()
         assert (certificate.not_valid_after_utc - host.now()).days in {3649, 3650}
 
+    def test_when_a_file_got_its_content_is_known_of_files_alone(
+        self, host: Host, roots: Roots
+    ) -> None:
+        file, directory = roots.config / "key", roots.config / "home"
+        host.make_directory(directory, ours(0o700))
+        host.replace(file, b"one", ours(0o600))
+
+        found = [host.written(path) for path in (file, directory, roots.config / "none")]
+
+        assert found[0] is not None
+        assert abs((host.now() - found[0]).days) < 1
+        assert found[1:] == [None, None]
+
+    def test_a_new_name_or_mode_of_a_file_leaves_its_time(self, host: Host, roots: Roots) -> None:
+        file = roots.config / "key"
+        host.replace(file, b"one", ours(0o600))
+        before = host.written(file)
+
+        host.set_access(file, ours(0o644))
+        host.link(file, roots.config / "other")
+
+        assert host.written(file) == host.written(roots.config / "other") == before
+
     def test_time_is_aware_and_utc(self, host: Host) -> None:
         assert str(host.now().tzinfo) == "UTC"
 
