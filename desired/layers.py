@@ -155,3 +155,5 @@ def _spellings(draft: Draft) -> Iterator[tuple[KeyPath, tuple[str, KeyPath]]]:
         canonical = (kind, str(declared.name))
         if declared.path != canonical:
             yield canonical, (declared.source.name, declared.path)
+    for removal in draft.removed:
+        yield ("removed", str(removal.table.address)), (removal.source.name, removal.path)

@@ -9,7 +9,7 @@ from typing import Any
 
 from desired.desired import Desired
 from reconcilers.applied import what_was_applied
-from reconcilers.blocks import moving, spent
+from reconcilers.blocks import moving, removing, spent
 from reconcilers.change import Action, Blocked, Change, Lacking
 from reconcilers.consent import agreed, witness
 from reconcilers.difference import Surplus, diff
@@ -151,11 +151,16 @@ def _settle(reconciler: Reconciler[Any], world: World) -> _Survey:
             continue
         change = replace(change, fingerprint=fingerprint(difference))
         deeds = () if change.blocked else tuple(reconciler.steps(difference, world))
-        gone = isinstance(difference, Surplus)
-        keys = () if gone else reconciler.asked_by(difference.name, world)
+        gone, name = isinstance(difference, Surplus), difference.name
+        keys = (_removed_by if gone else reconciler.asked_by)(name, world)
         found.intents.append(_Intent(Work(change, deeds, reconciler.activates), keys))
         found.unchanged -= not gone
     return found
+
+
+def _removed_by(name: str, world: World) -> Keys:
+    """Where the manifest names what goes; nowhere where it merely is no longer declared."""
+    return ("removed", name) if removing(world, name) else ()
 
 
 def _held_back(

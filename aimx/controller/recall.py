@@ -99,8 +99,11 @@ def _holds(said: Understood, config: bytes, exists: Callable[[str], bool]) -> bo
 def _usual_spellings(
     desired: Desired, sources: Sequence[Source]
 ) -> Mapping[KeyPath, tuple[str, KeyPath]]:
-    """Of a manifest without older shapes, whose domains stand in one list."""
+    """Of a manifest without older shapes, whose domains and removals stand in one file."""
+    domains = [("domains", domain.name.ascii) for domain in desired.domains]
+    removals = [("removed", str(block.address)) for block in desired.removed]
     return {
-        ("domains", domain.name.ascii): (sources[0].name, ("domains", index))
-        for index, domain in enumerate(desired.domains)
+        (kind, name): (sources[0].name, (kind, index))
+        for named in (domains, removals)
+        for index, (kind, name) in enumerate(named)
     }

@@ -58,8 +58,9 @@ def _table(
     if len(shown) < len(rows):
         more = f"and {len(rows) - len(shown):,} more, which `aimx status --all` lists"
         yield from wrapped(more, columns, " " * 4)
-    yield ""
-    yield from wrapped(_legend(shown), columns, "  ")
+    if legend := _legend(shown):
+        yield ""
+        yield from wrapped(legend, columns, "  ")
 
 
 def _row(

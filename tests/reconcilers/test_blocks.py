@@ -34,6 +34,25 @@ def deliver(machine, name="info", domain="a.com"):
     return inbox
 
 
+def test_what_a_block_removes_is_told_with_the_line_of_the_block(machine):
+    machine.apply(BEFORE + boxes("x@a.com"))
+    fragment = Source("manifest.d/a.toml", removed("info@a.com").encode())
+    first = Source("manifest.toml", (HEAD + removed("ops@a.com")).encode())
+
+    plan = machine.plan(manifest.read([first, fragment]).desired)
+
+    places = {
+        each.address: each.where and (each.where.file, each.where.line)
+        for each in plan.changes
+        if each.kind == "mailbox"
+    }
+    assert places == {
+        "mailbox/info@a.com": ("manifest.d/a.toml", 1),
+        "mailbox/ops@a.com": ("manifest.toml", 2),
+        "mailbox/x@a.com": None,
+    }
+
+
 @pytest.mark.parametrize("target", ["hello@a.com", "info@b.com", "*@b.com"])
 def test_a_block_moves_a_mailbox_with_its_mail_by_a_rename(machine, target):
     machine.apply(BEFORE)
