@@ -12,11 +12,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from aimx.controller import loop
+from aimx.controller.account import Account
 from aimx.controller.findings import Finding, Findings
 from aimx.controller.planner import PlannerGoneError
 from aimx.controller.pulse import Pulse
-from aimx.controller.terms import UNWATCHED, Account, Watched
-from aimx.controller.turning import Turn, Turned
+from aimx.controller.turn import Turn, Turned
+from aimx.controller.watched import UNWATCHED, Watched
 from aimx.metrics import table as metrics
 from reconcilers.host.host import ReconcileError, StepError
 from reconcilers.intents import Suspension
