@@ -71,10 +71,13 @@ class Planned:
     memory: Memory
     names: list[str] = field(default_factory=lambda: list(NAMES))
     domains: str = '"a.example"'
+    rest: str = ""
 
     def declare(self) -> None:
         tables = "".join(f'[mailboxes."{it}@a.example"]\nowner = "{OWNER}"\n' for it in self.names)
-        Path(self.instance.roots.manifest).write_text(f"domains = [{self.domains}]\n{tables}")
+        Path(self.instance.roots.manifest).write_text(
+            f"domains = [{self.domains}]\n{tables}{self.rest}"
+        )
 
     def turn(self, *, likely: bool) -> Turned:
         self.host.asked.clear()
@@ -170,10 +173,42 @@ def test_what_is_withheld_is_looked_at_each_time(planned):
     assert planned.looked_at == set(planned.names)
 
 
-def test_where_domains_change_all_is_looked_at(planned):
+def test_a_domain_that_comes_is_looked_at_with_its_key(planned):
     planned.domains = '"a.example", "b.example"'
 
     assert planned.edit("new").is_whole
+    assert planned.looked_at == {"new"}
+    assert (planned.base / "data/b.example/inbox").is_dir()
+    assert (planned.base / "config/dkim/b.example/private.key").is_file()
+    left = planned.instance.review(planned.instance.in_force(), Consent())
+    assert left.plan.is_empty
+
+
+def test_a_domain_that_changes_is_looked_at_with_what_changes_of_it(planned):
+    rest = '[domain."a.example"]\ndkim_selector = "s2"\ndkim = { rotate_every = "1d" }\n'
+    planned.rest = rest.replace("s2", "aimx")
+    planned.declare()
+    assert planned.turn(likely=True).is_whole
+    planned.rest = rest
+    (planned.base / "data/a.example").chmod(0o700)
+
+    planned.declare()
+    turned = planned.turn(likely=True)
+
+    assert turned.is_whole
+    assert planned.looked_at == set()
+    assert (planned.base / "data/a.example").stat().st_mode & 0o777 == 0o755
+    left = planned.instance.review(planned.instance.in_force(), Consent())
+    assert left.plan.is_empty
+
+
+@pytest.mark.parametrize("domains", ['"b.example", "a.example"', '"a.example"'])
+def test_where_a_domain_goes_or_another_is_the_default_all_is_looked_at(planned, domains):
+    planned.domains = '"a.example", "b.example"'
+    assert planned.edit("new").is_whole
+    planned.domains = domains
+
+    planned.edit("newer")
     assert planned.looked_at == set(planned.names)
 
 
