@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from reconcilers.counted import counted
 from reconcilers.host.host import Nature, Reading
 from reconcilers.records import parsed
 
@@ -24,9 +25,8 @@ class Amount(NamedTuple):
     newest: str  # The date of the newest; empty where none has one.
 
     def __str__(self) -> str:
-        plural = "" if self.messages == 1 else "s"
         received = f", newest {self.newest}" if self.newest else ""
-        return f"{self.messages} message{plural}, {self.octets} octets{received}"
+        return f"{counted(self.messages, 'message')}, {counted(self.octets, 'octet')}{received}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,11 @@ class Record:
     messages: int = 0
     octets: int = 0
     newest: str = ""
+
+    @property
+    def mail(self) -> Amount:
+        """How much there was when it was set aside."""
+        return Amount(self.messages, self.octets, self.newest)
 
     @classmethod
     def read(cls, content: bytes | None) -> Record | None:

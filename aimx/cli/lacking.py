@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from textwrap import wrap
 from typing import Any
 
+from aimx.cli import terminal
+
 Status = Mapping[str, Any]
 
 
@@ -113,10 +115,9 @@ def has_engine(status: Status) -> bool:
 
 
 def _wrapped(text: str, columns: int, indent: int) -> list[str]:
-    shown = "".join(c if c.isprintable() else "?" for c in text)
     first, rest = " " * indent, " " * (indent + 4)
     return wrap(
-        shown,
+        terminal.plain(text),
         columns,
         initial_indent=first,
         subsequent_indent=rest,

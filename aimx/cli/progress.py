@@ -44,9 +44,8 @@ class Progress:
             does, since = next(iter(self._under_way.values()), (self._last, monotonic()))
             seconds = monotonic() - since
             tail = f" ({seconds:.0f}s)" if seconds >= _LONG else ""
-            shown = "".join(c if c.isprintable() else "?" for c in f"{self._counted}{does}")
-        room = columns - len(tail)
-        return (shown if len(shown) <= room else f"{shown[: room - 3]}...") + tail
+            shown = terminal.plain(f"{self._counted}{does}")
+        return terminal.shortened(shown, columns - len(tail)) + tail
 
 
 @contextmanager

@@ -82,8 +82,7 @@ def _output(options: argparse.Namespace, document: Mapping[str, Any]) -> str:
     if options.does == "list":
         return "\n".join(_listed(document))
     if "recipients" not in document:
-        number = document["messages"]
-        return f"{number} message{'' if number == 1 else 's'} tried now."
+        return f"{_counted(document['messages'], 'message')} tried now."
     if options.does == "show":
         return "\n".join(_shown(document))
     return f"{_line(document)}\n{_DONE[options.does].format(id=document['id'])}"
@@ -118,8 +117,7 @@ def _shown(document: Mapping[str, Any]) -> Iterator[str]:
             yield _cut(f"  {title:<11}{document[key]}")
     yield "recipients:"
     for each in document["recipients"]:
-        attempts = each["attempts"]
-        tried = f", {attempts} attempt{'' if attempts == 1 else 's'}" if attempts else ""
+        tried = f", {_counted(each['attempts'], 'attempt')}" if each["attempts"] else ""
         due = f", next {each['next_attempt_at']}" if each["next_attempt_at"] else ""
         yield _plain(f"  {each['address']}: {each['state']}{tried}{due}")
         if each["told"]:
@@ -135,12 +133,15 @@ def _line(message: Mapping[str, Any]) -> str:
     return f"{message['id']}  {message['state']:<9}"
 
 
+def _counted(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def _cut(text: str) -> str:
-    plain, columns = _plain(text), terminal.columns()
-    fits = len(plain) <= columns or not terminal.is_terminal()
-    return plain if fits else f"{plain[: columns - 1]}…"
+    plain = _plain(text)
+    return terminal.shortened(plain, terminal.columns()) if terminal.is_terminal() else plain
 
 
 def _plain(text: str) -> str:
-    """What hosts and authors said, on one line that no terminal obeys."""
-    return "".join(each if each.isprintable() else "?" for each in text).rstrip()
+    """What hosts and authors said."""
+    return terminal.plain(text).rstrip()

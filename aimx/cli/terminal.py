@@ -56,6 +56,16 @@ def columns() -> int:
     return max(shutil.get_terminal_size((80, 24)).columns, 40) if is_terminal() else 80
 
 
+def plain(text: str) -> str:
+    """The text on one line that no terminal obeys, whoever wrote it."""
+    return "".join(each if each.isprintable() else "?" for each in text)
+
+
+def shortened(text: str, width: int) -> str:
+    """As much of the text as fits, with a mark where it was cut."""
+    return text if len(text) <= width else f"{text[: width - 3].rstrip()}..."
+
+
 def is_terminal() -> bool:
     return _is_terminal(sys.stdout)
 

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, get_args
 
+from aimx.mail.dates import rfc3339
+
 Status = Literal["True", "False", "Unknown"]
 Type = Literal[
     "Ready",
@@ -52,7 +54,7 @@ class Conditions:
     ) -> Conditions:
         """With this fact; `since` stays where the status does."""
         known = self.by_type.get(kind) or self.before.get(kind)
-        since = known.since if known and known.status == status else written(now)
+        since = known.since if known and known.status == status else rfc3339(now)
         told = Condition(kind, status, reason, message, since)
         return replace(self, by_type={**self.by_type, kind: told})
 
@@ -83,7 +85,3 @@ def listed(told: Sequence[str], elsewhere: str, between: str = "\n") -> str:
     if len(told) > _LISTED:
         first.append(f"and {len(told) - _LISTED:,} more, which {elsewhere}")
     return between.join(first)
-
-
-def written(now: datetime) -> str:
-    return now.strftime("%Y-%m-%dT%H:%M:%SZ")

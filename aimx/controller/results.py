@@ -9,7 +9,7 @@ from typing import Any
 
 from aimx.controller.account import Account, Applied
 from aimx.controller.backoff import LONGEST, backoff
-from aimx.controller.conditions import written
+from aimx.mail.dates import rfc3339
 from reconcilers.receipt import Outcome, Receipt
 
 # How many are remembered; those that failed always are.
@@ -35,9 +35,9 @@ class Result:
         return {
             "outcome": str(self.outcome),
             "reason": self.reason,
-            "at": written(self.at),
+            "at": rfc3339(self.at),
             "failures": self.failures,
-            "next_retry": None if self.retry is None else written(self.retry),
+            "next_retry": None if self.retry is None else rfc3339(self.retry),
         }
 
 

@@ -11,10 +11,11 @@ import structlog
 
 from aimx.controller.account import Account
 from aimx.controller.compiled import Compiled
-from aimx.controller.conditions import Conditions, Status, Type, listed, remembered, written
+from aimx.controller.conditions import Conditions, Status, Type, listed, remembered
 from aimx.controller.findings import Findings
 from aimx.controller.instance import Instance
 from aimx.controller.results import Results
+from aimx.mail.dates import rfc3339
 from desired import engine_config
 from reconcilers.host.host import Access, ReconcileError
 from reconcilers.intents import Damaged, Intents, Pin, Suspension
@@ -75,7 +76,7 @@ class State:
         if damaged:
             self._tell("Suspended", "True", "Unreadable", "\n".join(map(str, damaged)))
         elif isinstance(suspension, Suspension):
-            told = f"until {written(suspension.until)}, by uid {suspension.uid}"
+            told = f"until {rfc3339(suspension.until)}, by uid {suspension.uid}"
             reason = f": {suspension.reason}" if suspension.reason else ""
             self._tell("Suspended", "True", "AskedFor", told + reason)
         else:
@@ -177,8 +178,8 @@ class State:
             "former": pin.former,
             "reason": pin.reason,
             "uid": pin.uid,
-            "since": written(pin.since),
-            "until": written(pin.until),
+            "since": rfc3339(pin.since),
+            "until": rfc3339(pin.until),
             "manifest_changed": self.manifest_changed,
         }
 

@@ -19,6 +19,7 @@ from aimx.doors.wish import Answer, Wish
 from desired.manifest import Reading
 from desired.problem import ManifestError, Problem, render_problem
 from reconcilers.change import Action
+from reconcilers.counted import counted
 from reconcilers.fingerprint import plan_id
 from reconcilers.foresight import UnsettledPlanError
 from reconcilers.locks import LockHeldError
@@ -209,8 +210,8 @@ def invalid(cause: ManifestError, view: str) -> Answer:
         return Answer(Exit.INVALID, _problems(cause.problems))
     shown = [render_problem(problem) for problem in cause.problems]
     errors = sum(problem.severity == "error" for problem in cause.problems)
-    count = "1 error" if errors == 1 else f"{errors} errors"
-    return Answer(Exit.INVALID, "\n\n".join([*shown, f"{count}; nothing was changed."]))
+    told = f"{counted(errors, 'error')}; nothing was changed."
+    return Answer(Exit.INVALID, "\n\n".join([*shown, told]))
 
 
 def valid(reading: Reading, view: str) -> Answer:
@@ -218,8 +219,8 @@ def valid(reading: Reading, view: str) -> Answer:
         return Answer(Exit.DONE, _problems(reading.warnings))
     desired = reading.desired
     shown = [render_problem(problem) for problem in reading.warnings]
-    counted = f"domains: {len(desired.domains)}, mailboxes: {len(desired.mailboxes)}"
-    return Answer(Exit.DONE, "\n\n".join([*shown, f"The manifest is valid ({counted})."]))
+    size = f"domains: {len(desired.domains)}, mailboxes: {len(desired.mailboxes)}"
+    return Answer(Exit.DONE, "\n\n".join([*shown, f"The manifest is valid ({size})."]))
 
 
 def _problems(problems: tuple[Problem, ...]) -> str:

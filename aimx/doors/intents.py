@@ -127,7 +127,7 @@ def outdated(now: Plan, wish: Wish) -> Answer:
 
 
 def _said(said: Pin | Suspension) -> str:
-    from aimx.controller.conditions import written  # Seldom is anything held.
+    from aimx.mail.dates import rfc3339  # Seldom is anything held.
 
     reason = f": {printable(said.reason)}" if said.reason else "."
-    return f"until {written(said.until)}, by uid {said.uid}{reason}"
+    return f"until {rfc3339(said.until)}, by uid {said.uid}{reason}"

@@ -81,10 +81,5 @@ def _facts(stone: Tombstone) -> dict[str, str | int]:
 
 def _line(stone: Tombstone) -> str:
     record = stone.record
-    plural = "" if record.messages == 1 else "s"
-    newest = f", newest {record.newest}" if record.newest else ""
     owner, since = record.owner or "nobody known", record.at[:10] or "a time unknown"
-    return printable(
-        f"{stone.name}  {record.address} of {owner}, set aside {since}:"
-        f" {record.messages} message{plural}, {record.octets} octets{newest}"
-    )
+    return printable(f"{stone.name}  {record.address} of {owner}, set aside {since}: {record.mail}")

@@ -8,6 +8,7 @@ from typing import Any
 
 from desired.problem import printable
 from reconcilers.change import Action, Change, Field
+from reconcilers.counted import counted
 from reconcilers.plan import Unsettled
 from reconcilers.report.colour import painted
 from reconcilers.report.printable import wrapped
@@ -104,8 +105,10 @@ def _summary(found: Drift, columns: int) -> Iterator[str]:
         yield f"No drift. The machine is as generation {found.generation} left it."
         return
     drifted, unseen = len(found.changes), len(found.unsettled)
-    counted = "1 resource" if drifted == 1 else f"{drifted} resources"
+    resources = counted(drifted, "resource")
     blind = f", {unseen} could not be looked at" if unseen else ""
-    yield from wrapped(f"Drift: {counted} since generation {found.generation}{blind}.", columns, "")
+    yield from wrapped(
+        f"Drift: {resources} since generation {found.generation}{blind}.", columns, ""
+    )
     yield from wrapped("To see what an apply would do about it, run:", columns, "")
     yield "    aimx plan"

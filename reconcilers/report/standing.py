@@ -11,6 +11,7 @@ from typing import Any
 
 from desired.problem import printable
 from reconcilers.change import BLOCKED_SYMBOL
+from reconcilers.counted import counted
 from reconcilers.report.colour import painted
 from reconcilers.report.printable import fitted, wrapped
 from reconcilers.report.view import MEANINGS, UNSEEN_SYMBOL
@@ -144,7 +145,7 @@ def _counted(document: Mapping[str, Any]) -> str:
         return "What an apply would do cannot be told while the manifest is invalid."
     settled = document["unchanged"]
     pending = sum(bool(row["apply"]) for row in document["resources"])
-    total = "1 resource" if settled + pending == 1 else f"{settled + pending:,} resources"
+    total = counted(settled + pending, "resource")
     if not pending:
         return f"{total}, all as the manifest says."
     verb = "is" if pending == 1 else "are"

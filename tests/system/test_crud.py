@@ -106,7 +106,7 @@ REFUSED = {
     "MAILBOX-CREATE\nName: info\nOwner: OWNER": "MAILBOX mailbox 'info' already exists",
     "MAILBOX-CREATE\nName: a\nOwner: no-such-user": "VALIDATION unknown owner 'no-such-user'",
     "MAILBOX-DELETE\nName: none": "MAILBOX mailbox 'none' does not exist",
-    "MAILBOX-DELETE\nName: info": "NONEMPTY mailbox 'info' has 1 files (1 in inbox, 0 in sent)",
+    "MAILBOX-DELETE\nName: info": "NONEMPTY mailbox 'info' has 1 file (1 in inbox, 0 in sent)",
     "DOMAIN-ADD\nDomain: no_name": "VALIDATION domain 'no_name' is not a valid RFC 1035 hostname",
     "DOMAIN-REMOVE\nDomain: none.example\nForce: true": "DOMAIN domain 'none.example' is not",
     "DOMAIN-REMOVE\nDomain: b.example": "MALFORMED malformed request: missing header 'force'",

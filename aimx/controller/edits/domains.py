@@ -13,6 +13,7 @@ from aimx.controller.refusal import EditError
 from desired.edit import Append, Delete, Edit, Lead, Put, Remove
 from desired.names import Domain
 from desired.problem import KeyPath
+from reconcilers.counted import counted
 
 
 def added(it: AddDomain, manifest: Manifest) -> Edits:
@@ -83,7 +84,7 @@ def _require_empty(domain: Domain, manifest: Manifest) -> None:
     if names:
         listed = "\n".join(f"{number:3}. {name}" for number, name in enumerate(names, start=1))
         raise EditError(
-            f"domain '{domain}' has {len(names)} mailbox{'es' if len(names) > 1 else ''}:\n"
+            f"domain '{domain}' has {counted(len(names), 'mailbox', 'mailboxes')}:\n"
             f"{listed}\nrefused: domain has mailboxes; rerun with --force to cascade",
             "DOMAIN",
         )

@@ -10,6 +10,7 @@ from aimx.controller.edits.manifest import Manifest
 from aimx.controller.refusal import EditError
 from desired.edit import Delete, Edit, Put
 from desired.names import Address, InvalidNameError, LocalPart, Owner
+from reconcilers.counted import counted
 from reconcilers.roots import FOLDERS
 
 
@@ -75,8 +76,9 @@ def _require_empty(name: str, address: Address, manifest: Manifest) -> None:
         for folder in FOLDERS
     )
     if inbox or sent:
+        files = counted(inbox + sent, "file")
         raise EditError(
-            f"mailbox '{name}' has {inbox + sent} files ({inbox} in inbox, {sent} in sent);"
+            f"mailbox '{name}' has {files} ({inbox} in inbox, {sent} in sent);"
             " archive or remove them first, or rerun with --force to set them aside",
             "NONEMPTY",
         )
