@@ -20,6 +20,8 @@ from aimx.placing.control import Firing, Idle, Take
 
 MOST_RUNNING = 16
 MOST_OF_AN_OWNER = 4
+# The other places are for owners of whom none runs: whoever comes later waits for his own alone.
+SHARED = 8
 # Firings without a message, which wait in memory: an attempt to send that left no copy.
 MOST_OFFERED = 1000
 MOST_OFFERED_OF_AN_OWNER = 100
@@ -130,14 +132,19 @@ class Dispatch:
         theirs = sum(firing.uid == uid for firing in self._offered)
         return _OWNERS_FULL if theirs >= MOST_OFFERED_OF_AN_OWNER else ""
 
+    @property
+    def _share(self) -> int:
+        """How many an owner may have at work for one more of his to begin."""
+        return MOST_OF_AN_OWNER if len(self._running) < SHARED else 1
+
     def _next_offered(self) -> Firing | None:
         for place, firing in enumerate(self._offered):
-            if self._owners[firing.uid] < MOST_OF_AN_OWNER and not self._leaving:
+            if self._owners[firing.uid] < self._share and not self._leaving:
                 return self._offered.pop(place)
         return None
 
     def _take(self, finished: frozenset[int]) -> Take:
-        busy = [uid for uid, count in self._owners.items() if count >= MOST_OF_AN_OWNER]
+        busy = [uid for uid, count in self._owners.items() if count >= self._share]
         return Take(
             running=tuple(number for number in self._running if number > 0),
             finished=tuple(finished),

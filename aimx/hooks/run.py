@@ -1,4 +1,4 @@
-"""One run of a hook: started, watched, ended in time, and its process group with it."""
+"""One run of a hook: started, watched, and ended where whoever keeps it in its time does not."""
 
 from __future__ import annotations
 
@@ -44,12 +44,16 @@ class NotStartedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A process that leads its own session, and how it is dealt with."""
+    """A process that leads its own session, and ends once all that it has started has ended.
+
+    It keeps the time itself.
+    """
 
     process: Popen[bytes]
-    patience: float  # Seconds after which we end it ourselves.
-    obstacle: Callable[[], str]  # Asked at the end: why the command was not run; empty if it was.
-    halt: Callable[[], None]  # Called before SIGTERM: ends what is not below the process.
+    patience: float  # Seconds after which it has not kept it, and we end it ourselves.
+    # Asked at the end: why the command was not run, else whether its time ran out; None: not known.
+    verdict: Callable[[], NotRun | bool | None]
+    halt: Callable[[], None]  # Asks for the end of all.
     forget: Callable[[], None]  # Called once it is over.
 
 
@@ -83,28 +87,28 @@ async def run(
             out.handed_over()
             err.handed_over()
         try:
-            code, late = await _watched(started, (out, err), stopping, grace)
+            code, late = await _watched(started, stopping, grace)
             duration = asyncio.get_running_loop().time() - begun
-            if reason := started.obstacle():
-                return NotRun(reason)
+            verdict = started.verdict()
         finally:
             started.forget()
+        # Who still holds the other end is none of the hook's: nobody waits for it.
+        out.drain()
+        err.drain()
     except NotStartedError as cause:
         return NotRun(str(cause))
     finally:
         out.close()
         err.close()
-    timed_out = late or (code != 0 and duration >= command.timeout)
-    return Ended(code, round(duration * 1000), timed_out, out.tail, err.tail)
+    if isinstance(verdict, NotRun):
+        return verdict
+    if verdict is None:
+        verdict = code != 0 and duration >= command.timeout
+    return Ended(code, round(duration * 1000), late or verdict, out.tail, err.tail)
 
 
-async def _watched(
-    started: Started, streams: Iterable[Stream], stopping: asyncio.Event, grace: float
-) -> tuple[int, bool]:
-    """The exit code, and whether its time ran out.
-
-    It is not reaped before its group is dealt with: until then its number is nobody else's.
-    """
+async def _watched(started: Started, stopping: asyncio.Event, grace: float) -> tuple[int, bool]:
+    """The exit code, and whether it was not ended in time."""
     process, ended = started.process, asyncio.Event()
     loop, watch = asyncio.get_running_loop(), os.pidfd_open(started.process.pid)
 
@@ -117,20 +121,14 @@ async def _watched(
         late = not await _any([ended, stopping], started.patience)
         if not ended.is_set():
             started.halt()
-        # Also where it ended by itself: what it leaves in its session is over with it.
-        _signal(process, signal.SIGTERM)
-        await _all([ended, *(stream.ended for stream in streams)], grace)
-        _signal(process, signal.SIGKILL)
+            if not await _any([ended], 2 * grace):
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)
         await ended.wait()
         return process.wait(), late
     finally:
         loop.remove_reader(watch)
         os.close(watch)
-
-
-def _signal(process: Popen[bytes], number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
 
 
 async def _any(events: Iterable[asyncio.Event], seconds: float) -> bool:
@@ -142,11 +140,3 @@ async def _any(events: Iterable[asyncio.Event], seconds: float) -> bool:
         for wait in waits:
             wait.cancel()
     return bool(done)
-
-
-async def _all(events: Iterable[asyncio.Event], seconds: float) -> None:
-    """Until all are set, or the time is over."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            for event in events:
-                await event.wait()

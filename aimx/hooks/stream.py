@@ -7,6 +7,7 @@ import os
 
 MOST = 64 * 1024  # Octets that are kept.
 _READ = 64 * 1024
+_MOST_IN_A_PIPE = 16  # Times that much: what a pipe may hold.
 
 
 class Stream:
@@ -19,7 +20,6 @@ class Stream:
         self._loop.add_reader(self._reading, self._read)
         self._is_open = True
         self._tail = bytearray()
-        self.ended = asyncio.Event()  # Nobody can write to it any more.
 
     @property
     def tail(self) -> bytes:
@@ -34,7 +34,12 @@ class Stream:
             self._is_open = False
             self._loop.remove_reader(self._reading)
             os.close(self._reading)
-            self.ended.set()
+
+    def drain(self) -> None:
+        """Take what was written so far."""
+        for _ in range(_MOST_IN_A_PIPE):
+            if self._is_open:
+                self._read()
 
     def _read(self) -> None:
         try:

@@ -1,6 +1,7 @@
-"""What becomes a hook: started as root, it becomes the mailbox's owner and execs the command.
+"""What starts a hook: a process of its own becomes the mailbox's owner and execs the command.
 
-Whatever fails is said on the status descriptor, and the command does not run; exec closes it.
+Whatever fails is said on the status descriptor, and the command does not run. Who started it stays
+and keeps it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Mapping
 from typing import NoReturn
 
+from aimx.processes import descendants, keeper
 from aimx.processes.privileges import PrivilegeError, drop
 
 VARIABLES = frozenset(
@@ -22,23 +24,39 @@ VARIABLES = frozenset(
         *("ID", "DATE", "SEND_STATUS"),
     )
 )
-_PR_SET_NO_NEW_PRIVS = 38
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+
+TIMED_OUT = b"\0"  # Said at the end, of a command that ran.
 
 
 def main(arguments: list[str]) -> NoReturn:
-    """`status uid owner path command...`: `path` is the command's PATH."""
-    status, uid, owner, path, *command = arguments
+    """`status uid owner path seconds grace command...`: `path` is the command's PATH."""
+    status, uid, owner, path, seconds, grace, *command = arguments
     descriptor = int(status)
     os.set_inheritable(descriptor, False)  # noqa: FBT003 - it has no other name
     try:
-        home = _become(owner, int(uid))
-        _tidy()
-        # The interpreter's own variables are none of the hook's.
-        environment = _environment(os.environ, path, home)
-        os.execve(command[0], command, environment)  # noqa: S606 - without a shell is the point
-    except (PrivilegeError, OSError, AttributeError) as cause:
+        descendants.adopt()
+        keeper.listen()
+        leader = os.fork()
+        if leader == 0:
+            _run(command, owner, int(uid), path)
+    except (PrivilegeError, OSError, AttributeError, ValueError) as cause:
         os.write(descriptor, str(cause).encode(errors="replace"))
-    sys.exit(os.EX_CONFIG)
+        os._exit(os.EX_CONFIG)
+    kept = keeper.keep(leader, float(seconds), float(grace))
+    if kept.timed_out:
+        os.write(descriptor, TIMED_OUT)
+    keeper.leave(kept)
+
+
+def _run(command: list[str], owner: str, uid: int, path: str) -> NoReturn:
+    keeper_of_it = os.getppid()
+    os.setsid()
+    home = _become(owner, uid)
+    _tidy(keeper_of_it)
+    # The interpreter's own variables are none of the hook's.
+    environment = _environment(os.environ, path, home)
+    os.execve(command[0], command, environment)  # noqa: S606 - without a shell is the point
 
 
 def _become(owner: str, uid: int) -> str:
@@ -58,10 +76,14 @@ def _become(owner: str, uid: int) -> str:
     return account.pw_dir
 
 
-def _tidy() -> None:
+def _tidy(kept_by: int) -> None:
     """Nothing of ours is left to the hook, and no program gives it more than its owner has."""
-    if ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+    libc = ctypes.CDLL(None)
+    if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         raise PrivilegeError("no_new_privs is refused")
+    # Without who keeps it in its time, it does not run.
+    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0 or os.getppid() != kept_by:
+        raise PrivilegeError("who keeps it is gone")
     os.chdir("/")
     os.umask(0o077)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

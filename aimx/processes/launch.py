@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aimx.hooks.command import Command
-from aimx.hooks.run import GRACE_SECONDS, Launcher, NotStartedError, Started
+from aimx.hooks.run import GRACE_SECONDS, Launcher, NotRun, NotStartedError, Started
 from aimx.hooks.variables import PATH, environment_file
+from aimx.processes.hook import TIMED_OUT
 from aimx.processes.start import environment
 
 _SYSTEMD = Path("/run/systemd/system")  # sd_booted(3).
-_SLACK_SECONDS = 10.0  # What systemd has to end a hook in, beyond its time and its grace.
+_SLACK_SECONDS = 10.0  # To end a hook in, beyond its time and its grace.
 # What systemd adds for a service, and our own wrapper does not.
 _ADDED = (
     *("USER", "LOGNAME", "SHELL", "LANG", "INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID"),
@@ -37,13 +38,16 @@ def launcher(runtime: Path) -> Launcher:
 
 @dataclass(frozen=True, slots=True)
 class Wrapped:
-    """The command is exec'd by a process of ours that became its owner before."""
+    """The command is exec'd by a process that became its owner, and kept by one of ours."""
+
+    grace: float = GRACE_SECONDS
 
     def start(
         self, command: Command, told: Mapping[str, str], message: int, out: int, err: int
     ) -> Started:
         reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        words = [str(writing), str(command.uid), command.owner, PATH, *command.argv]
+        times = f"{command.timeout:g}", f"{self.grace:g}"
+        words = [str(writing), str(command.uid), command.owner, PATH, *times, *command.argv]
         try:
             process = subprocess.Popen(  # noqa: S603 - the command is the operator's
                 [sys.executable, "-P", "-m", "aimx.processes.hook", *words],
@@ -56,26 +60,28 @@ class Wrapped:
                 env={**environment(os.environ), **told},
                 start_new_session=True,
             )
-        except OSError as cause:
+        except (OSError, ValueError) as cause:
             os.close(reading)
-            raise NotStartedError(f"no process could be started: {cause.strerror}") from cause
+            reason = cause.strerror if isinstance(cause, OSError) else str(cause)
+            raise NotStartedError(f"no process could be started: {reason}") from cause
         finally:
             os.close(writing)
         return Started(
             process=process,
-            patience=command.timeout,
-            obstacle=lambda: _said(reading),
-            halt=lambda: None,
+            patience=command.timeout + self.grace + _SLACK_SECONDS,
+            verdict=lambda: _said(reading),
+            halt=process.terminate,
             forget=lambda: os.close(reading),
         )
 
 
-def _said(status: int) -> str:
-    """What the wrapper wrote; nothing, once it has become the command."""
+def _said(status: int) -> NotRun | bool:
+    """What was written: why it was not run, or that its time was over; nothing of another end."""
     try:
-        return os.read(status, 4096).decode(errors="replace")
+        said = os.read(status, 4096)
     except BlockingIOError:
-        return ""
+        said = b""
+    return said == TIMED_OUT if said in (b"", TIMED_OUT) else NotRun(said.decode(errors="replace"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +115,7 @@ class Transient:
             process=process,
             # systemd ends it in time; we only end who waits for it.
             patience=command.timeout + GRACE_SECONDS + _SLACK_SECONDS,
-            obstacle=lambda: "",
+            verdict=lambda: None,
             halt=lambda: self._halt(unit),
             forget=lambda: variables.unlink(missing_ok=True),
         )

@@ -10,6 +10,7 @@ from aimx.hooks.dispatch import (
     MOST_OFFERED,
     MOST_OFFERED_OF_AN_OWNER,
     MOST_RUNNING,
+    SHARED,
     Dispatch,
 )
 from aimx.hooks.queue import Queue
@@ -94,6 +95,34 @@ def test_an_owner_has_so_many_hooks_at_work_and_keeps_nobody_waiting() -> None:
 
     served(placer, play)
     assert placer.finished == set(range(1, 21))
+
+
+def test_owners_whose_hooks_run_long_leave_places_for_those_who_come_later() -> None:
+    placer = Placer(*(firing(10 * uid + number, uid) for uid in range(1, 7) for number in range(6)))
+
+    async def play(dispatch: Dispatch, hooks: Hooks) -> None:
+        assert [each.uid for each in hooks.began] == [1] * 4 + [2] * 4 + [3, 4, 5, 6]
+        placer.due += [firing(100 + uid, uid) for uid in range(7, 10)]
+        dispatch.stir()
+        await quiet()
+        assert [each.uid for each in hooks.began[12:]] == [7, 8, 9]
+        hooks.go.set()
+        await quiet()
+        assert len(hooks.began) == 39
+
+    served(placer, play)
+
+
+def test_an_attempt_of_who_has_his_share_waits_for_his_own() -> None:
+    placer = Placer(*(firing(number, number) for number in range(1, SHARED + 1)))
+
+    async def play(dispatch: Dispatch, hooks: Hooks) -> None:
+        dispatch.offer(Attempted(("tell",), 1, "a.com", "info", "facts"))
+        dispatch.offer(Attempted(("tell",), 50, "a.com", "info", "facts"))
+        await quiet()
+        assert [each.uid for each in hooks.began[SHARED:]] == [50]
+
+    served(placer, play)
 
 
 def test_unbounded_detached_hooks() -> None:

@@ -6,9 +6,11 @@ import json
 import os
 import pwd
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -52,8 +54,8 @@ def fired(
         if stops:
             stopping.set()
         with open(os.devnull, "rb") as nothing:
-            started = launcher or Wrapped()
-            return await run(started, command, dict(TOLD), nothing.fileno(), stopping, grace)
+            started = launcher or Wrapped(grace)
+            return await run(started, command, dict(TOLD), nothing.fileno(), stopping)
 
     return asyncio.run(one())
 
@@ -156,19 +158,150 @@ def state(pid: int) -> str:
         return "Z"
 
 
-def test_who_leaves_the_group_and_keeps_the_output_open_holds_up_nothing() -> None:
-    code = """
-import os, time
-pid = os.fork()
-if pid == 0:
+LEAVES = """
+import os, signal, sys, time
+def daemon():
+    if os.fork():
+        return
     os.setsid()
+    if os.fork():
+        os._exit(0)
+    {way}
+    open(os.path.join(sys.argv[1], str(os.getpid())), "x")
     time.sleep(600)
-print(pid)
+for _ in range(3):
+    daemon()
+while len(os.listdir(sys.argv[1])) < 3:
+    time.sleep(0.01)
+{then}
 """
-    outcome = ended(fired(python(code), grace=0.2))
+WAYS = {
+    "daemons": "",
+    "that-ignore-sigterm": "signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+    "that-stop": "threading = os.fork() or os.kill(os.getpid(), signal.SIGSTOP)",
+    "that-take-orphans-in": "import ctypes; ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)",
+    "with-children-of-their-own": "os.fork(); os.setsid() if os.getpid() != os.getsid(0) else 0",
+}
 
-    os.kill(int(outcome.stdout), 9)
-    assert outcome.exit_code == 0
+
+@pytest.mark.parametrize("then", ["", "time.sleep(600)"], ids=["who-ends", "out-of-time"])
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_nothing_of_a_hook_outlives_it_not_even_daemons(way: str, then: str, ground: Path) -> None:
+    code = LEAVES.format(way=way, then=then)
+
+    outcome = ended(fired(python(code, str(ground), timeout=4.0), grace=0.2))
+
+    left = [int(path.name) for path in ground.iterdir()]
+    assert len(left) >= 3
+    assert [pid for pid in left if Path(f"/proc/{pid}").exists()] == []
+    assert outcome.timed_out is bool(then)
+
+
+FLEES = """
+import os, sys, time
+if os.fork() == 0:
+    while True:  # Each is gone before anybody has seen it, and another one is there.
+        os.setsid()
+        open(sys.argv[1], "w").write(str(os.getpid()))
+        if os.fork():
+            os._exit(0)
+time.sleep(600)
+"""
+MULTIPLIES = """
+import os, sys, time
+for _ in range(8):
+    os.fork()
+    os.setsid() if os.getsid(0) != os.getpid() else 0
+open(sys.argv[1], "w").write(str(os.getpid()))
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("code", [FLEES, MULTIPLIES], ids=["flees", "multiplies"])
+def test_who_is_never_the_same_process_for_long_is_ended_as_well(code: str, ground: Path) -> None:
+    seen = ground / "seen"
+
+    outcome = fired(python(code, str(seen), timeout=2.0), grace=0.1)
+
+    assert isinstance(outcome, Ended)
+    before = seen.read_text()
+    assert processes_of("-c", str(seen)) == []
+    assert seen.read_text() == before
+
+
+def processes_of(*words: str) -> list[int]:
+    """The processes whose command line has these words."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            line = (entry / "cmdline").read_bytes().split(b"\0")
+            if {word.encode() for word in words} <= set(line):
+                found.append(int(entry.name))
+    return found
+
+
+def test_who_else_holds_the_output_open_holds_up_nothing(ground: Path) -> None:
+    code = """
+import array, os, socket, sys
+with socket.socket(socket.AF_UNIX) as other:
+    other.connect(sys.argv[1])
+    other.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [1]))])
+os.write(1, b"said")
+"""
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(ground / "door"))
+        door.listen()
+        (ground / "door").chmod(0o777)
+        outcome = ended(fired(python(code, str(ground / "door"))))
+        other, _ = door.accept()
+        _, held, _, _ = socket.recv_fds(other, 1, 1)
+
+    other.close()
+    os.close(held[0])
+    assert (outcome.exit_code, outcome.stdout) == (0, b"said")
+
+
+def test_a_hook_is_ended_in_time_also_where_the_server_has_died(ground: Path) -> None:
+    code = f"open({str(ground / 'hook')!r}, 'w').write(str(__import__('os').getpid()))"
+    command = python(f"{code}; import time; time.sleep(600)", timeout=3.0)
+    server = os.fork()
+    if server == 0:
+        with suppress(BaseException):
+            fired(command)
+        os._exit(0)
+    until(lambda: (ground / "hook").exists() and (ground / "hook").read_text() != "")
+
+    os.kill(server, signal.SIGKILL)
+    os.waitpid(server, 0)
+
+    hook = int((ground / "hook").read_text())
+    until(lambda: not Path(f"/proc/{hook}/fd").exists() or state(hook) == "Z")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root, whose process keeps the hook")
+def test_no_hook_ends_who_keeps_it_in_its_time() -> None:
+    code = """
+import os, signal
+try:
+    os.kill(os.getppid(), signal.SIGKILL)
+except PermissionError:
+    print("refused")
+"""
+    assert ended(fired(python(code))).stdout == b"refused\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "reason"),
+    [
+        pytest.param(("/bin/true", "x" * 200_000), "Argument list too long", id="too-long"),
+        pytest.param(("/bin/true", "a\0b"), "embedded null byte", id="nul"),
+    ],
+)
+def test_what_no_process_can_be_given_is_told(argv: tuple[str, ...], reason: str) -> None:
+    outcome = fired(replace(COMMAND, argv=argv))
+
+    assert isinstance(outcome, NotRun)
+    assert reason in outcome.reason
 
 
 def test_when_aimx_stops_a_hook_is_ended() -> None:
