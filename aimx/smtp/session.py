@@ -73,7 +73,8 @@ class Session(Dialogue):
             self.say(recipient)
             return
         outcome = self.envelope.add(recipient)
-        if not outcome.accepts:
+        # Without number are those alone for whom there is no room: one line stands for all.
+        if not outcome.accepts and self.envelope.too_many <= 1:
             log.info(
                 "recipient refused",
                 trace=self.envelope.trace,

@@ -26,12 +26,14 @@ class Transaction(Envelope):
         self.sender = self.mail_from = sender.address
         self.smtp_utf8 = sender.utf8
         self.routes: list[tuple[str, Route]] = []
+        self.too_many = 0  # Recipients that came when there was no room for any.
 
     def add(self, recipient: str) -> Reply:
         """Take one more recipient, or say why not."""
         # RFC 5321 4.5.3.1.10: 452 and not 552, so that the client sends the message again for the
         # others instead of giving up on them.
         if len(self.routes) >= self.snapshot.limits.recipients:
+            self.too_many += 1
             return replies.TOO_MANY_RECIPIENTS
         route = self.snapshot.route(recipient)
         if route is Unrouted.FOREIGN:

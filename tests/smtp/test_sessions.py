@@ -206,6 +206,22 @@ def test_a_spool_that_fails_is_for_later_and_the_session_goes_on(serve, spool):
     asyncio.run(run())
 
 
+def test_recipients_beyond_the_limit_do_not_fill_the_log(serve, capsys):
+    async def run() -> None:
+        async with serve(Limits(recipients=1)) as server, server.client() as client:
+            await client.ask(b"HELO c.example")
+            for _ in range(2):
+                await client.ask(b"MAIL FROM:<a@example.org>")
+                for _ in range(50):
+                    await client.ask(b"RCPT TO:<a@agents.example>")
+                assert client.heard[-1] == "452 4.5.3 Too many recipients"
+                await client.ask(b"RSET")
+
+    asyncio.run(run())
+
+    assert capsys.readouterr().out.count("recipient refused") == 2
+
+
 def test_an_unexpected_error_says_nothing_but_a_reference_that_is_in_the_log(serve, capsys):
     async def receive(received) -> Reply:
         raise ValueError("the secret of " + received.incoming.envelope.sender)
