@@ -27,6 +27,8 @@ _TOKEN = re.compile(
 )
 _COMMENT_MARK = re.compile(r"\\.|[()]")
 _ESCAPED = re.compile(r"\\(.)")
+_RAW_WORD = re.compile(rb"=\?[^?\s=]{1,64}\?[Qq]\?[^?]*\?=")
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _DOT_ATOM = re.compile(r"[^\s\"()\[\]<>,:;@\\]+")
 _NEEDS_QUOTES = re.compile(r"[()<>\[\]:;@\\,\"]")
 
@@ -70,7 +72,7 @@ def correspondents(value: bytes) -> tuple[Correspondent, ...]:
         raise AddressError("the list of addresses is too long")
     found: list[Correspondent] = []
     tokens: list[_Token] = []
-    for token in (*_tokens(charsets.guess(value)), _Token("special", ",")):
+    for token in (*_tokens(charsets.guess(_escaped(value))), _Token("special", ",")):
         if token != _COMMA:
             tokens.append(token)
         # RFC 5322 4.4: empty places in a list are obsolete, and mean nothing.
@@ -78,6 +80,17 @@ def correspondents(value: bytes) -> tuple[Correspondent, ...]:
             found.append(_correspondent(tokens))
             tokens = []
     return tuple(found)
+
+
+def _escaped(value: bytes) -> bytes:
+    """With what should have been encoded in encoded words, whose charset the field's is not."""
+    if b"=?" not in value or value.isascii():
+        return value
+    return _RAW_WORD.sub(lambda word: _BEYOND_ASCII.sub(_as_hexadecimal, word[0]), value)
+
+
+def _as_hexadecimal(octet: re.Match[bytes]) -> bytes:
+    return b"=%02X" % octet[0][0]
 
 
 def shown(values: Sequence[bytes]) -> str:

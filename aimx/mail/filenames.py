@@ -42,16 +42,20 @@ def safe(declared: str) -> str:
     """The last part of a path, harmless to show and to open; empty if nothing is left of it."""
     last = re.split(r"[/\\]", declared.rstrip("/\\"))[-1]
     plain = _UNSAFE.sub("_", unicodedata.normalize("NFC", last[:READ])).strip(_TRIMMED)
-    name = _cut(plain, BYTES)
-    return _cut(f"attachment-{name}", BYTES) if _LIKE_STORED_MAIL.fullmatch(name) else name
+    name = _fitted(plain)
+    return _fitted(f"attachment-{name}") if _LIKE_STORED_MAIL.fullmatch(name) else name
 
 
 def _numbered(name: str, number: int) -> str:
-    """`name-1.ext`, still within the bytes, and with all of its extension."""
+    return _fitted(name, f"-{number}")
+
+
+def _fitted(name: str, number: str = "") -> str:
+    """`name`, or `name-1.ext`, within the bytes and with all of its extension."""
     start, dot, extension = name.rpartition(".")
     if not dot or not start or len(extension.encode()) > 20:
         start, dot, extension = name, "", ""
-    tail = f"-{number}{dot}{extension}"
+    tail = f"{number}{dot}{extension}"
     return _cut(start, BYTES - len(tail.encode())) + tail
 
 

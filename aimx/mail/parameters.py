@@ -13,6 +13,7 @@ LIMIT = 16 * 1024  # Octets of a field that are read.
 _PARAMETER = re.compile(rb';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
+_NAMES = ("filename", "name")  # Whose values are for people, who write them as they please.
 _SECTION = re.compile(r"([^*]+)\*([0-9]{1,4})(\*?)")
 
 
@@ -40,7 +41,7 @@ def _parameters(tail: bytes) -> Mapping[str, str]:
     for found in _PARAMETER.finditer(tail):
         name, raw = found[1].lower().decode("latin-1"), _unquoted(found[2])
         if "*" not in name:
-            plain.setdefault(name, words.text(raw))
+            plain.setdefault(name, words.text(raw) if name in _NAMES else _token(found[2], raw))
         elif section := _SECTION.fullmatch(name):
             numbered = sections.setdefault(section[1], {})
             numbered.setdefault(int(section[2]), (raw, bool(section[3])))
@@ -56,6 +57,13 @@ def _unquoted(raw: bytes) -> bytes:
     if raw.startswith(b'"') and raw.endswith(b'"') and len(raw) > 1:
         return _ESCAPED.sub(rb"\1", raw[1:-1])
     return raw.strip()
+
+
+def _token(written: bytes, raw: bytes) -> str:
+    """RFC 2045 5.1: what is no text for people ends before a comment, and is what it looks like."""
+    if not written.startswith(b'"'):
+        raw = raw.partition(b"(")[0].rstrip()
+    return words.one_line(charsets.guess(raw))
 
 
 def _extended(raw: bytes) -> str:

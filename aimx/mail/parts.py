@@ -94,7 +94,7 @@ def _part(
         parameters=declared.parameters,
         disposition=disposition.value,
         name=disposition.parameters.get("filename") or declared.parameters.get("name", ""),
-        encoding=fields.value("content-transfer-encoding").strip().lower().decode("latin-1"),
+        encoding=parameters.read(fields.value("content-transfer-encoding")).value,
         raw=b"" if children else content[fields.body : end],
         children=children,
     )

@@ -6,7 +6,10 @@ import binascii
 import re
 from dataclasses import dataclass
 
+_BASE64 = re.compile(rb"[A-Za-z0-9+/=\s]*")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+
+_PIECES = 1_000  # Of base64, each with its padding, that are put together.
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +31,22 @@ def decode(octets: bytes, encoding: str) -> Decoded:
 
 def base64(octets: bytes) -> Decoded:
     try:
-        return Decoded(binascii.a2b_base64(octets))
+        decoded = binascii.a2b_base64(octets)
     except binascii.Error:
-        digits = _NOT_BASE64.sub(b"", octets)
+        return Decoded(_salvaged(octets), damaged=True)
+    _, _, rest = octets.partition(b"=")
+    if not rest.strip(b"= \t\r\n"):
+        return Decoded(decoded)
+    # Python stops at the first padding. Some senders encode piece by piece; what a list has
+    # written below is no base64.
+    pieces = octets.split(b"=", _PIECES) if _BASE64.fullmatch(octets) else ()
+    if 0 < len(pieces) <= _PIECES:
+        decoded = b"".join(map(_salvaged, pieces))
+    return Decoded(decoded, damaged=True)
+
+
+def _salvaged(octets: bytes) -> bytes:
+    digits = _NOT_BASE64.sub(b"", octets)
     # One digit alone holds no octet; two and three hold one and two.
     digits = digits[: len(digits) - (len(digits) % 4 == 1)]
-    return Decoded(binascii.a2b_base64(digits + b"=" * (-len(digits) % 4)), damaged=True)
+    return binascii.a2b_base64(digits + b"=" * (-len(digits) % 4))

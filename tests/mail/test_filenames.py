@@ -29,10 +29,18 @@ from aimx.mail import filenames, stem
         ("", ""),
         ("2026-01-02-030405-hello.md", "attachment-2026-01-02-030405-hello.md"),
         ("2026-01-02 notes.MD", "attachment-2026-01-02 notes.MD"),
-        ("2026-01-02-" + "x" * 186 + ".mdx", "attachment-2026-01-02-" + "x" * 178),
+        ("2026-01-02-" + "x" * 186 + ".mdx", "2026-01-02-" + "x" * 185 + ".mdx"),
+        ("2026-01-02-" + "x" * 185 + ".md", "attachment-2026-01-02-" + "x" * 175 + ".md"),
+        (
+            "2026-01-02-" + "x" * 186 + ".md" + "x" * 30,
+            "attachment-2026-01-02-" + "x" * 175 + ".md",
+        ),
         ("notes.md", "notes.md"),
         ("x" * 300, "x" * 200),
         ("é" * 300, "é" * 100),
+        ("x" * 300 + ".pdf", "x" * 196 + ".pdf"),
+        ("x" * 192 + " ... .docx", "x" * 192 + ".docx"),
+        ("x." + "y" * 300, "x." + "y" * 198),
     ],
 )
 def test_a_name_is_made_safe(declared: str, name: str) -> None:
@@ -54,7 +62,7 @@ def test_a_name_of_nothing_but_marks_is_read_at_once() -> None:
         (["", "b", ""], ["attachment-1", "b", "attachment-3"]),
         (["attachment-2", ""], ["attachment-2", "attachment-2-1"]),
         (["raw.eml"], ["raw-1.eml"]),
-        (["x" * 300 + ".txt"] * 2, ["x" * 200, "x" * 198 + "-1"]),
+        (["x" * 300 + ".txt"] * 2, ["x" * 196 + ".txt", "x" * 194 + "-1.txt"]),
         (["x" * 196 + ".txt"] * 2, ["x" * 196 + ".txt", "x" * 194 + "-1.txt"]),
     ],
 )

@@ -84,6 +84,12 @@ STRUCTURES = {
     "base64-of-nothing": lambda: (
         b"Content-Transfer-Encoding: base64\r\n\r\n" + filled(b"\xff=", 6 * MEGABYTE)
     ),
+    "base64-of-padding": lambda: (
+        b"Content-Transfer-Encoding: base64\r\n\r\nQQ" + filled(b"=", 6 * MEGABYTE) + b"."
+    ),
+    "base64-in-pieces": lambda: (
+        b"Content-Transfer-Encoding: base64\r\n\r\n" + filled(b"Q=\r\n", 6 * MEGABYTE)
+    ),
     "soft-line-ends": lambda: (
         b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + filled(b"= \r\n", 6 * MEGABYTE)
     ),

@@ -113,6 +113,8 @@ def test_a_message_becomes_a_document(content: bytes, found: Document) -> None:
         ("quoted-printable", b"=ZZ=", "=ZZ\n"),
         ("base64", b"Z3LD\r\nvG4=", "grün\n"),
         ("8bit", "grün".encode(), "grün\n"),
+        ("BASE64 (of RFC 2045)", b"Z3LD\r\nvG4=", "grün\n"),
+        ("quoted-printable;", b"gr=C3=BCn", "grün\n"),
         ("x-unheard-of", b"as it is", "as it is\n"),
     ],
 )
@@ -134,6 +136,58 @@ def test_base64_that_is_cut_short_gives_what_there_is_and_says_so() -> None:
     assert found.notes == (
         "A file is damaged: its base64 ends early, or has other characters in it",
     )
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        pytest.param(b"b25l\r\nCg==\r\ndHdv\r\nCg==\r\n", "one\ntwo\n", id="pieces"),
+        pytest.param(
+            b"b25lCg==\r\n_______\r\nlist mailing list\r\n", "one\n", id="a list's footer"
+        ),
+        pytest.param(b"eQ==" * 10_000, "y\n", id="pieces without number"),
+    ],
+)
+def test_base64_that_goes_on_behind_its_end_says_so(raw: bytes, text: str) -> None:
+    found = document(b"Content-Transfer-Encoding: base64\r\n\r\n" + raw)
+
+    assert found.body == text
+    assert found.notes == (
+        "A text is damaged: its base64 ends early, or has other characters in it",
+    )
+
+
+@pytest.mark.parametrize("end", [b"", b"\r\n", b"=\r\n \t\r\n"])
+def test_nothing_but_space_behind_its_end_makes_no_base64_damaged(end: bytes) -> None:
+    found = document(b"Content-Transfer-Encoding: base64\r\n\r\nb25lCg==" + end)
+
+    assert found == Document("one\n")
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        pytest.param(b"cut (they say)", id="a comment"),
+        pytest.param(b'"=?us-ascii?q?cut?="', id="what looks like an encoded word"),
+        pytest.param(b'"cut (1)"', id="brackets within quotes"),
+    ],
+)
+def test_a_boundary_is_what_is_written(declared: bytes) -> None:
+    boundary = declared.strip(b'"') if declared.startswith(b'"') else b"cut"
+
+    found = document(
+        mixed(PLAIN, IMAGE)
+        .replace(b"boundary=cut", b"boundary=" + declared)
+        .replace(b"--cut", b"--" + boundary)
+    )
+
+    assert found == Document("plain\n", (AN_IMAGE,))
+
+
+def test_a_comment_is_no_part_of_a_charset() -> None:
+    content = b"Content-Type: text/plain; charset=iso-8859-2 (Polish)\r\n\r\nza\xbf\xf3\xb3\xe6"
+
+    assert document(content) == Document("zażółć\n")
 
 
 @pytest.mark.parametrize(
