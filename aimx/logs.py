@@ -10,18 +10,19 @@ import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
+
+from desired.frozen import frozen
 
 _DESCRIPTOR = 2
 _VARIABLE = "AIMX_LOG"  # `<format>:<level>`, from the supervisor to its workers.
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Manner:
     """From which level on a line is written, and how."""
 

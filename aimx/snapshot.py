@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from enum import Enum
 from typing import Any, Literal
+
+from desired.frozen import frozen
 
 Trust = Literal["none", "verified"]
 Event = Literal["on_receive", "after_send"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SnapshotId:
     """Which snapshot: the generation, and the number of the last claim folded into it."""
 
@@ -24,7 +26,7 @@ class SnapshotId:
     claim: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Route:
     """Where mail for an address goes, and who its owner trusts."""
 
@@ -47,7 +49,7 @@ class Unrouted(Enum):
     UNKNOWN = "unknown"  # The domain is ours, and nobody takes mail for this local part.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """What one SMTP client may ask for. Sizes in octets, times in seconds."""
 
@@ -62,7 +64,7 @@ class Limits:
     data_timeout: float = 600.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Receiving:
     """What is done with a message besides keeping it."""
 
@@ -70,7 +72,7 @@ class Receiving:
     keeps_raw: bool = False  # Keep each message as it came, beside what was made of it.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Signing:
     """What outbound needs to sign for a domain, its keys apart."""
 
@@ -78,7 +80,7 @@ class Signing:
     signature: str = ""  # The text put below each message; empty for none.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Allowance:
     """What a mailbox may send within 24 hours."""
 
@@ -86,7 +88,7 @@ class Allowance:
     new_recipients_per_day: int = 100  # To whom it has not written before.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delivery:
     """How mail leaves."""
 
@@ -98,7 +100,7 @@ class Delivery:
     max_age: float = 2 * 86400.0  # Seconds that a message waits before it bounces.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hook:
     """When a command runs. What it runs is the supervisor's to know."""
 
@@ -108,7 +110,7 @@ class Hook:
     fire_on_automated: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Snapshot:
     """Everything that a process of the engine knows about the world it serves."""
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 
 from desired.desired import Desired, Mailbox
+from desired.frozen import frozen
 from desired.manifest import Reading
 from desired.names import Address, InvalidNameError, Owner
 from desired.problem import Problem, Source, digest
@@ -65,7 +66,7 @@ def amended(
     return Reading(desired, warnings, owners)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Edit:
     """Where one of the sources differs, widened to whole tables."""
 

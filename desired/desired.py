@@ -6,11 +6,12 @@ Frozen, cheap to import and free of the manifest's parser, since every process h
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal
 
+from desired.frozen import frozen
 from desired.names import Address, Domain, Glob, HookName, Selector, Slug
 from desired.problem import KeyPath, Source, Where
 from desired.quantities import Endpoint
@@ -28,7 +29,7 @@ _MARKS: Mapping[Algorithm, str] = {"rsa-sha256": "", "ed25519-sha256": "-ed25519
 DEFAULT_METRICS = Endpoint("127.0.0.1", 9025)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """What an agent may send before it is asked to slow down."""
 
@@ -37,7 +38,7 @@ class Limits:
     replies_per_thread_per_hour: int = 10
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HostedDomain:
     """A domain that we receive for and sign for, and what holds for its mailboxes."""
 
@@ -66,7 +67,7 @@ def published(selector: Selector, algorithm: Algorithm) -> Selector:
     return Selector(f"{selector}{_MARKS[algorithm]}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hook:
     """A command that runs on an event of its mailbox."""
 
@@ -78,7 +79,7 @@ class Hook:
     fire_on_automated: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mailbox:
     """An address, the Linux user whose mail it is, and who is trusted there."""
 
@@ -93,7 +94,7 @@ class Mailbox:
     limits: Limits = Limits()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Webhook:
     """Where an identity's events are posted."""
 
@@ -101,7 +102,7 @@ class Webhook:
     events: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Identity:
     """Someone outside this machine who may use some mailboxes over HTTPS."""
 
@@ -112,7 +113,7 @@ class Identity:
     webhook: Webhook | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Smtp:
     """Receiving."""
 
@@ -133,7 +134,7 @@ class Smtp:
     keep_raw: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tls:
     """The certificate that STARTTLS shows."""
 
@@ -142,7 +143,7 @@ class Tls:
     key: str | None = None  # Set with `files`.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outbound:
     """Sending."""
 
@@ -154,7 +155,7 @@ class Outbound:
     max_age: timedelta = timedelta(days=2)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dns:
     """Whom we ask about names."""
 
@@ -162,7 +163,7 @@ class Dns:
     timeout: timedelta = timedelta(seconds=5)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Http:
     """The door for identities."""
 
@@ -173,7 +174,7 @@ class Http:
     pair_scheme: str = "posta"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Controller:
     """How a changed manifest is picked up."""
 
@@ -184,7 +185,7 @@ class Controller:
     signers: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SelfService:
     """What agents may declare for themselves."""
 
@@ -193,7 +194,7 @@ class SelfService:
     max_per_owner: int = 50
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Policy:
     """What may happen without being asked."""
 
@@ -205,14 +206,14 @@ class Policy:
     keep_generations: int = 50
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Metrics:
     """Where the numbers are read."""
 
     bind: Endpoint | None = DEFAULT_METRICS  # None: off.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Log:
     """What the engine says of itself."""
 
@@ -220,7 +221,7 @@ class Log:
     format: Literal["json", "text"] | None = None  # None: JSON unless a terminal reads it.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServerUsers:
     """Which Linux users the unprivileged processes become."""
 
@@ -230,7 +231,7 @@ class ServerUsers:
     git: str = "aimx-git"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Moved:
     """A rename that keeps the mail."""
 
@@ -240,7 +241,7 @@ class Moved:
     inverted: bool = field(default=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Removed:
     """A reviewed removal."""
 
@@ -248,7 +249,7 @@ class Removed:
     data: Literal["tombstone", "delete"] = "tombstone"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Desired:
     """What the manifest says should exist. Equal when it says the same, however it is written."""
 

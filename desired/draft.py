@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from desired import legacy
 from desired.finding import Finding
+from desired.frozen import frozen
 from desired.names import Address, Domain, InvalidNameError, Slug
 from desired.problem import KeyPath, Source
 from desired.schema import (
@@ -24,7 +24,7 @@ Name = TypeVar("Name")
 Table = TypeVar("Table")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Declared(Generic[Name, Table]):
     """One thing that a manifest declares, and where."""
 
@@ -37,7 +37,7 @@ class Declared(Generic[Name, Table]):
 DeclaredMailbox = Declared[Address, MailboxTable]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Draft:
     """What a manifest declares, in the order in which it does."""
 

@@ -7,17 +7,17 @@ twice: what is there already is not added, and what is gone is not missed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from desired.finding import dotted
+from desired.frozen import frozen
 from desired.places import locate
 from desired.problem import BYTE_ORDER_MARK, KeyPath, ManifestError, Problem, Source
 from desired.splicing import Splicing, UnsafeError, block, line, rendered
 from desired.tables import Tables, load, same
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Put:
     """A key has this value. A table that is not there is made, and so is one above the key."""
 
@@ -25,14 +25,14 @@ class Put:
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delete:
     """Nothing stands under this path: no key, or no table with all that is below it."""
 
     path: KeyPath
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Append:
     """The array has this item. A table becomes a `[[...]]` of its own."""
 
@@ -40,7 +40,7 @@ class Append:
     item: Any
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Remove:
     """The array does not have this item."""
 
@@ -48,7 +48,7 @@ class Remove:
     item: Any
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lead:
     """The array begins with this item, which it has already."""
 
@@ -59,7 +59,7 @@ class Lead:
 Edit: TypeAlias = Put | Delete | Append | Remove | Lead
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unsafe:
     """A change that only a person can make without losing anything: why, and what to write."""
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
 from desired.desired import Desired, HostedDomain, Identity, Limits, Mailbox, Metrics
+from desired.frozen import frozen
 from desired.itself import once
 from desired.quantities import write_duration
 
@@ -26,7 +27,7 @@ _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _UNSAFE = re.compile(r'["\\\x00-\x1f\x7f]')
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Header:
     """Which generation a config is of, and the digest of the manifest behind it."""
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from desired.frozen import frozen
 from desired.problem import KeyPath, Problem, Severity, Source, Where
 
 Pattern = tuple[str, ...]  # A key path in which `*` stands for any one key or index.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """A problem that does not know its line yet."""
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from desired.desired import Desired
+from desired.frozen import frozen
 from desired.problem import Problem, Source
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reading:
     """What the manifest says, and what its author should know about it."""
 

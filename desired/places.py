@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
 
@@ -17,6 +16,7 @@ import tomli
 import tree_sitter_toml
 from tree_sitter import Language, Node, Parser
 
+from desired.frozen import frozen
 from desired.problem import BYTE_ORDER_MARK, KeyPath, Source, Where
 
 _HEADER = re.compile(rb"^[ \t]*\[", re.MULTILINE)
@@ -27,7 +27,7 @@ _BARE = re.compile("[A-Za-z0-9_-]+")
 _LANGUAGE = Language(tree_sitter_toml.language())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Span:
     """A stretch of bytes of a source."""
 
@@ -35,7 +35,7 @@ class Span:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """Where a path stands: its key, and its value. A header has no value of its own."""
 
@@ -43,7 +43,7 @@ class Place:
     value: Span
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Block:
     """The pairs below one header, or above the first. Kept as bytes: a tree of all is large."""
 

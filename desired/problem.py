@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
 
+from desired.frozen import frozen
+
 Severity = Literal["error", "warning"]
 KeyPath = tuple[str | int, ...]  # Keys and array indices, from the top of a file.
 
@@ -24,7 +26,7 @@ _SECRET = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Source:
     """One file of a manifest: what to call it, and its bytes."""
 
@@ -53,7 +55,7 @@ class Where:
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Problem:
     """One thing wrong with a manifest."""
 

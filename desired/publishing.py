@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from desired.desired import Algorithm, Desired
+from desired.frozen import frozen
 from desired.names import Domain
 
 Purpose = Literal["MX", "SPF", "DKIM", "DMARC"]
@@ -16,7 +16,7 @@ _STRING = 255  # RFC 1035 3.3: octets of one string of a TXT record.
 _RAW_ED25519 = 32  # Octets, at the end of its SubjectPublicKeyInfo.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DnsRecord:
     """One record to publish."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import quote, unquote
 
+from desired.frozen import frozen
 from desired.names import InvalidNameError
 from desired.quantities import Endpoint
 
@@ -16,7 +16,7 @@ _SUBMISSION, _SUBMISSIONS, _SMTP = 587, 465, 25
 _PLAIN_USER = "!$&'()*+,;=@"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Relay:
     """Who takes all mail. TLS is a must, from the first byte or by STARTTLS, where a user is."""
 
@@ -57,7 +57,7 @@ class Place(StrEnum):
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SecretReference:
     """Where a secret is, so that no manifest, plan or record holds it."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from difflib import get_close_matches
 from functools import cache
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from desired.finding import Finding, Pattern, dotted, fits
+from desired.frozen import frozen
 from desired.legacy import REMOVED
 from desired.problem import KeyPath, Source
 from desired.schema import ManifestTable, json_schema
@@ -72,7 +72,7 @@ _EXPECTED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shaped:
     """What a source declares. With findings, as much of it as could be understood."""
 

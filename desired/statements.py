@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import count
 from typing import Literal
 
 import tomli
 
+from desired.frozen import frozen
 from desired.problem import KeyPath
 
 Kind = Literal["table", "element", "pair", "comment", "blank"]
@@ -32,7 +32,7 @@ _NAME = re.compile(r"[ \t]*([A-Za-z0-9_-]++|\"(?:[^\"\\\n]++|\\.)*\"|'[^'\n]*+')
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Statement:
     """One header, pair or comment, or an empty line, with its line end."""
 
@@ -42,7 +42,7 @@ class Statement:
     path: KeyPath  # What it says something about: a pair's key, or the table.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pair:
     """A pair's parts, without the space between them."""
 

@@ -7,10 +7,10 @@ mail or protection by, is an error.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from desired.finding import Finding, Pattern, dotted, matches
+from desired.frozen import frozen
 from desired.problem import Severity, Source
 from desired.tables import Tables
 
@@ -24,7 +24,7 @@ def _is(unbuilt: object) -> Callable[[Any], bool]:
     return lambda value: value == unbuilt and type(value) is type(unbuilt)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unbuilt:
     """A key, which of its values have no effect, and what to do about it."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from desired.frozen import frozen
 from desired.problem import Where
 
 
@@ -34,7 +34,7 @@ SYMBOLS: dict[Action, str] = {
 BLOCKED_SYMBOL = "!"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Field:
     """One field of a resource before and after, as text that may be shown."""
 
@@ -43,7 +43,7 @@ class Field:
     after: str  # Empty: will not be there.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Blocked:
     """A safety rule's refusal."""
 
@@ -52,7 +52,7 @@ class Blocked:
     remedy: str  # What to do, in one sentence.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fingerprint:
     """Of what a change was planned from: it fits as long as neither half is another."""
 
@@ -60,7 +60,7 @@ class Fingerprint:
     observed: str = ""  # Of what the machine has; empty where it has nothing.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lacking:
     """What is not there and no apply brings about: it is told, and nothing waits for it."""
 
@@ -73,7 +73,7 @@ class Lacking:
         return f"{self.address}: {self.reason}; {self.remedy}."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """What a plan does to one resource, and why."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
+
+from desired.frozen import frozen
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Missing(Generic[T]):
     """Desired and not there."""
 
@@ -17,7 +18,7 @@ class Missing(Generic[T]):
     desired: T
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Changed(Generic[T]):
     """There, and not as desired."""
 
@@ -26,7 +27,7 @@ class Changed(Generic[T]):
     observed: T
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Surplus(Generic[T]):
     """There, ours, and no longer desired."""
 

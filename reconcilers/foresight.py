@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from desired.desired import Desired
+from desired.frozen import frozen
 from reconcilers.change import Change
 from reconcilers.generations import leads_to
 from reconcilers.host.host import Access, Reading, ReconcileError, StepError, UnseenError
@@ -23,7 +22,7 @@ class UnsettledPlanError(ReconcileError):
     """A defect of ours: after the plan there would be another."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Nobody:
     """No engine hears of a prediction."""
 

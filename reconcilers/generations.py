@@ -6,11 +6,12 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
+from desired.frozen import frozen
 from desired.problem import Source
 from reconcilers.host.host import Host, Reading, UnseenError, provisional
 from reconcilers.plan import Plan
@@ -24,7 +25,7 @@ from reconcilers.understood import Understood, of_record
 _PLAIN, _QUICK = 1 << 20, 3
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Who:
     """Who asked for a generation, and from where."""
 
@@ -33,7 +34,7 @@ class Who:
     origin: str  # `aimx apply`, `hand edit`, a Git commit: as the history shows it.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rollback:
     """That a generation goes by the manifest of an earlier one, which is pinned."""
 
@@ -43,7 +44,7 @@ class Rollback:
     until: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Generation:
     """An applied desired state, with all that it takes to understand it, or to go back to it."""
 
@@ -123,7 +124,7 @@ def numbers(host: Reading, roots: Roots) -> tuple[int, ...]:
     return tuple(sorted(int(name) for name in names if name.isdecimal()))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class About:
     """What is known of a generation without reading what it was made of."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from desired.frozen import frozen
 from reconcilers.generations import About, about, damaged, numbers, planned
 from reconcilers.host.host import Reading, UnseenError
 from reconcilers.records import parsed
@@ -16,7 +16,7 @@ from reconcilers.roots import Roots
 _SUMMARY, _HEAD = '"summary":', 4096
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """What a list of generations tells of one."""
 
@@ -25,7 +25,7 @@ class Entry:
     counts: Mapping[str, int]  # Of its plan, as the plan's summary has them.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Damaged:
     """A generation whose record cannot be read, and why."""
 
@@ -90,7 +90,7 @@ def changes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     yield from (each for each in found or () if isinstance(each, dict))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Touched:
     """The last generation that did something to a resource."""
 
@@ -99,7 +99,7 @@ class Touched:
     action: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Untouched:
     """No generation on record did anything to it."""
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from desired.frozen import frozen
 from reconcilers.counted import counted
 from reconcilers.host.host import Nature, Reading
 from reconcilers.records import parsed
@@ -29,7 +30,7 @@ class Amount(NamedTuple):
         return f"{counted(self.messages, 'message')}, {counted(self.octets, 'octet')}{received}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Record:
     """Whose mail a tombstone is, for whoever restores it."""
 

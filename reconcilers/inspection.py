@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from desired.desired import Desired
+from desired.frozen import frozen
 from reconcilers.applied import what_was_applied
 from reconcilers.change import Change, Field
 from reconcilers.contrast import settings
@@ -25,7 +25,7 @@ _NEAREST = 3
 _OF_KEYS = frozenset({"selector", "algorithms", "rotate_every"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unknown:
     """No resource has this address, and none on record had."""
 
@@ -75,7 +75,7 @@ def addresses(desired: Desired, host: Reading, roots: Roots) -> tuple[str, ...]:
     return tuple(address for looked in kinds for address in looked.addresses())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Kind:
     """What one kind desires and observes."""
 

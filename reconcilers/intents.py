@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from desired.desired import Moved
+from desired.frozen import frozen
 from desired.names import Address
 from reconcilers.host.host import Host, Reading, ReconcileError
 from reconcilers.records import parsed
@@ -23,7 +23,7 @@ from reconcilers.state import make_state, private_file
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pin:
     """The manifest of this generation is in force, whatever the manifest on disk says."""
 
@@ -37,7 +37,7 @@ class Pin:
     moved: tuple[Moved, ...] = ()  # What brings the mail back to where that generation had it.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Suspension:
     """The controller applies nothing by itself."""
 
@@ -47,7 +47,7 @@ class Suspension:
     since: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Damaged:
     """A file that says something, and nobody can tell what."""
 
@@ -57,7 +57,7 @@ class Damaged:
         return f"{self.path}: is not what aimx wrote there; `aimx resume` removes it"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Intents:
     """What holds now."""
 

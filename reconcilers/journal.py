@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from desired.frozen import frozen
 from reconcilers.host.host import Host, Reading, ReconcileError, UnseenError
 from reconcilers.receipt import Receipt
 from reconcilers.records import parsed
@@ -30,7 +30,7 @@ _PART = 1 << 20
 _quoted = json.encoder.encode_basestring
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Interrupted:
     """An apply that has no end on record, or one that left something unsynced."""
 

@@ -7,10 +7,11 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import PurePosixPath
 
+from desired.frozen import frozen
 from reconcilers.host.anchors import Anchors
 from reconcilers.host.host import Host, ReconcileError, StepError
 from reconcilers.host.sentences import changing
@@ -22,7 +23,7 @@ from reconcilers.state import make_absent, make_state, private_file, require_our
 _OPENING = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Holder:
     """Who took a lock, as it said itself: for display, the kernel alone knows who holds it."""
 

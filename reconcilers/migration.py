@@ -8,9 +8,10 @@ is planned again. Nothing is copied, so the time does not depend on how much mai
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import PurePosixPath
 
+from desired.frozen import frozen
 from desired.names import Address
 from reconcilers.change import Blocked
 from reconcilers.host.host import Access, Entry, Nature, Reading
@@ -22,7 +23,7 @@ FOLDERS = ("inbox", "sent")
 KEYS = ("private.key", "public.key")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Named:
     """A mailbox by the name that version 1 knew it by."""
 
@@ -30,7 +31,7 @@ class Named:
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Older:
     """What a config of the older system says that matters for its directories."""
 
@@ -39,7 +40,7 @@ class Older:
     shapes: tuple[str, ...] = ()  # What in it only version 1 wrote.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rename:
     """Something of version 1 comes to where version 2 has it."""
 
@@ -53,7 +54,7 @@ class Rename:
         return Shift(self.source, None if self.empty == self.source else self.target)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Migration:
     """What is to be done about an install of version 1; empty where there is none."""
 

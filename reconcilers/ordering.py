@@ -8,8 +8,8 @@ anything goes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+from desired.frozen import frozen
 from reconcilers.change import Change
 from reconcilers.operations.engine import Commit, Prepare
 from reconcilers.operations.files import MakeDirectory, SyncDirectories
@@ -20,7 +20,7 @@ _PREPARE, _COMMIT = "engine#1", "engine#2"
 _CLOSED = (Phase.MIGRATE, Phase.KEYS, Phase.STORAGE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Work:
     """What is to be done for one change, one thing after the other."""
 

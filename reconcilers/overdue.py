@@ -6,17 +6,17 @@ It depends on the time, so that it is no part of a plan: a status tells of it, a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain
 
 from desired.desired import Desired, HostedDomain
+from desired.frozen import frozen
 from desired.quantities import write_duration
 from reconcilers.host.host import Host, UnseenError
 from reconcilers.roots import Roots
 from reconcilers.signing import KeyFiles
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Overdue:
     """A key that another should take over from."""
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from desired.frozen import frozen
 from reconcilers.change import Action, Blocked, Change, Lacking
 from reconcilers.step import Step
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unsettled:
     """A kind, or one resource of it, that could not be looked at; nothing is planned for it."""
 
@@ -16,7 +15,7 @@ class Unsettled:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """The same inputs give an equal plan: no clock and no order of a dictionary is in it."""
 

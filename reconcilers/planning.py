@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from desired.desired import Desired
+from desired.frozen import frozen
 from reconcilers.applied import what_was_applied
 from reconcilers.blocks import moving, removing, spent
 from reconcilers.change import Action, Blocked, Change, Lacking
@@ -83,7 +84,7 @@ def plan(
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Intent:
     """A change with its steps, and where a manifest asks for it."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
+
+from desired.frozen import frozen
 
 
 class Outcome(StrEnum):
@@ -18,7 +19,7 @@ class Outcome(StrEnum):
     NOT_STARTED = "not-started"  # The apply ended before its turn.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Receipt:
     """What became of one step; every step of a plan gets one."""
 
@@ -28,7 +29,7 @@ class Receipt:
     reason: str = ""  # Empty when done.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tally:
     """How an apply ended, in the numbers of its report."""
 

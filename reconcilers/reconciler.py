@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias, TypeVar
 
 from desired import engine_config
 from desired.desired import Desired
+from desired.frozen import frozen
 from reconcilers.change import Change, Lacking
 from reconcilers.difference import Difference
 from reconcilers.host.host import Reading
@@ -25,7 +25,7 @@ Keys: TypeAlias = tuple[str | int, ...]
 _MANY = frozenset({"dkim", "domain", "mailbox"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class World:
     """What a kind plans from: the machine to look at, and what was applied last."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from desired.frozen import frozen
 from reconcilers.host.host import Access, Account, Entry, Nature, Reading
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shift:
     """One rename, or with no target something that goes because nothing is in it."""
 

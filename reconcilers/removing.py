@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from desired.frozen import frozen
 from reconcilers.host.host import Host, Nature, Reading, StepError
 from reconcilers.roots import FOLDERS
 from reconcilers.step import Hands
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RemoveEmpty:
     """A tree of directories goes in which there is nothing; a file in it keeps it there."""
 
@@ -33,7 +33,7 @@ class RemoveEmpty:
         return f"remove the empty directory {self.path}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Prune:
     """The tree of a domain goes as far as there is nothing in it.
 

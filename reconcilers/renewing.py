@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass
 from itertools import count
 from pathlib import PurePosixPath
 
 from desired.desired import Algorithm
+from desired.frozen import frozen
 from reconcilers.der import UnusableKeyError
 from reconcilers.host.host import Access, Host, Reading
 from reconcilers.signing import known_by, public_pem
@@ -15,7 +15,7 @@ from reconcilers.standing import file
 from reconcilers.step import Hands
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Renewal:
     """Addresses of keys: `dkim/<domain>/<selector>`."""
 
@@ -26,7 +26,7 @@ class Renewal:
 NO_RENEWAL = Renewal()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReplaceKey:
     """Another private key is there than the one that was, which keeps a name with its last day.
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from itertools import count
 from pathlib import PurePosixPath
 
+from desired.frozen import frozen
 from desired.names import CATCHALL_FOLDER, WILDCARD, Address, InvalidNameError
 from reconcilers.blocks import removing
 from reconcilers.change import Blocked
@@ -35,7 +35,7 @@ _SHORTENED = "~"
 DELETING = ",deleting"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Retirement:
     """What becomes of the mail of one mailbox."""
 

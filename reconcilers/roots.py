@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from desired.frozen import frozen
 
 FOLDERS = ("inbox", "sent")  # Of each mailbox.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Roots:
     """The directories of one instance. Absolute; nothing here looks at the disk."""
 

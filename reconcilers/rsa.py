@@ -7,8 +7,8 @@ a plan looks at the keys of every domain.
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 
+from desired.frozen import frozen
 from reconcilers.der import UnusableKeyError, element, elements, opened, unwrapped, written
 
 # RFC 8301 3.2: verifiers take no less.
@@ -18,7 +18,7 @@ _INTEGER, _BIT_STRING, _NULL, _SEQUENCE = 0x02, 0x03, 0x05, 0x30
 _RSA_ENCRYPTION = bytes.fromhex("06092a864886f70d010101")  # RFC 8017 A.1, as a whole element.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PublicKey:
     """What a signature is verified with."""
 

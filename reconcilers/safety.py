@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
 
 from desired.desired import Desired
+from desired.frozen import frozen
 from reconcilers.change import Action, Blocked, Change
 from reconcilers.reconciler import World
 
@@ -17,7 +17,7 @@ _SHARE = 5  # One in five.
 _REMOVING = frozenset({Action.QUARANTINE, Action.DELETE, Action.FORGET})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """What is blocked, by address, and why nothing of the plan is done if so."""
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import PurePosixPath
 
 from desired.desired import Algorithm
+from desired.frozen import frozen
 from reconcilers import ed25519, rsa
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyForm:
     """How the keys of one algorithm are written, read and made."""
 
@@ -56,7 +56,7 @@ def known_by(public: bytes) -> str:
     return sha256(public).hexdigest()[:32]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyFiles:
     """Where a key stands."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol, runtime_checkable
 
+from desired.frozen import frozen
 from reconcilers.host.host import Host
 
 
@@ -36,7 +36,7 @@ class Activation(Protocol):
         """What was prepared is not wanted any more."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hands:
     """What a step may use."""
 
@@ -71,7 +71,7 @@ class Reversible(Operation, Protocol):
         """As it was before `take`; raises `StepError`."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """An operation, where it stands in an apply, and what must have been done before."""
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from desired.frozen import frozen
 from reconcilers.host.host import Nature, Reading, UnseenError
 from reconcilers.inscription import amount
 from reconcilers.roots import FOLDERS, Roots
 from reconcilers.unread import Inbox
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Store:
     """The directories of one name in a domain's tree."""
 

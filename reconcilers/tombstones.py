@@ -7,11 +7,11 @@ out step by step under the lock.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
 from desired.desired import Desired, Mailbox
+from desired.frozen import frozen
 from desired.problem import printable
 from reconcilers.applied import last_applied
 from reconcilers.change import Action, Blocked, Change, Field, Fingerprint
@@ -31,7 +31,7 @@ class NoTombstoneError(ReconcileError):
     """None of that name, or several of that address."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tombstone:
     """One mailbox's mail, set aside."""
 

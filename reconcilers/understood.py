@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from desired.frozen import frozen
 from desired.problem import Problem, Where
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Understood:
     """That the recorded engine config is all that the sources desire, and what else they told."""
 

@@ -7,9 +7,10 @@ owner's; nothing of a plan stands on it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
+from desired.frozen import frozen
 from desired.names import Address
 from reconcilers.change import Action, Change
 from reconcilers.host.host import Nature, Reading, UnseenError
@@ -21,7 +22,7 @@ from reconcilers.roots import Roots
 _MOST = 64
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Inbox:
     """A mailbox to be counted in, and who owns its directory."""
 
@@ -32,7 +33,7 @@ class Inbox:
     gid: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unread:
     """What was counted."""
 

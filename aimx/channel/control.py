@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Literal
 
 from aimx.channel.messages import Vocabulary
 from aimx.metrics.pages import Page
+from desired.frozen import frozen
 
 # Octets of a snapshot, and of the secrets beside it, that a worker takes.
 MOST_SNAPSHOT = 512 * 1024 * 1024
@@ -17,7 +18,7 @@ MOST_SECRETS = 64 * 1024 * 1024
 MOST_SUBMISSION = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OutboundSecrets:
     """What outbound alone may know. It travels in a sealed descriptor, and is never logged."""
 
@@ -33,17 +34,17 @@ class OutboundSecrets:
         return cls(**json.loads(raw))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ready:
     """The worker has arrived, dropped what it does not need, and listens."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Placements:
     """With one descriptor: a new channel to the placer; the one before is dead."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Logging:
     """How the log is to be written."""
 
@@ -51,7 +52,7 @@ class Logging:
     form: str | None = None  # None: as whoever reads it wants it.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Prepare:
     """With a sealed snapshot, and sealed secrets behind it: load both aside and probe them."""
 
@@ -59,72 +60,72 @@ class Prepare:
     log: Logging = Logging()  # From the commit on.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Prepared:
     """It is loaded, and it works."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refused:
     """It does not work; what was before goes on."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Commit:
     """Swap to what was prepared."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Committed:
     """New transactions run on it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Drop:
     """What was prepared is not wanted any more."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Leave:
     """Finish what is in hand, take nothing new, and go."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Measure:
     """Say what you have counted."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Measured:
     """What this process has counted since it began, by metric; what is not named is zero."""
 
     readings: Mapping[str, tuple[int | float, ...]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Scrape:
     """With one descriptor: a connection whose request is to be read, and to be given its page."""
 
     pages: tuple[Page, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Connection:
     """With one descriptor: a client's connection, accepted and counted."""
 
     peer: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Closed:
     """The client of that address is gone."""
 
     peer: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Submission:
     """With one descriptor, the content: a message that somebody here wants sent."""
 
@@ -137,7 +138,7 @@ class Submission:
     trace: str  # What the log calls the message.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QueueWish:
     """What somebody wants of the queue; of a message, if one is named. Answered by `Outcome`."""
 
@@ -147,7 +148,7 @@ class QueueWish:
     uid: int | None  # Whose mailboxes' messages are meant where none is named; None: everybody's.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Authored:
     """Who the message is from, and the mailbox of that address (None: there is none).
 
@@ -159,21 +160,21 @@ class Authored:
     owner: int | None  # The uid of the mailbox's owner.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Permitted:
     """The caller may send as this author."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Forbidden:
     """The caller may not; the message is to be forgotten."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """What became of a submission, or a wish: a code of the socket's protocol; empty: success."""
 
@@ -183,7 +184,7 @@ class Outcome:
     queued: str = ""  # What the queue calls a message that it has taken.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attempted:
     """A message was tried, and no copy of it is kept: these hooks of its author's mailbox fire."""
 

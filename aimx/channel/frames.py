@@ -12,12 +12,12 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
 from aimx.channel import trace
 from aimx.channel.packets import MalformedError
+from desired.frozen import frozen
 
 INLINE = 128 * 1024  # Octets of content up to which it travels in the packet.
 MOST_ATTACHMENTS = 200
@@ -61,7 +61,7 @@ class Outcome(IntEnum):
     CHANGED = 6  # As FAILED, since what is to be replaced is not as it was handed out.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Due:
     """What is to happen once the message is placed."""
 
@@ -69,7 +69,7 @@ class Due:
     facts: bytes  # What each is told of the message: UTF-8, opaque to the placer.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seen:
     """A file as it was handed out: who writes to it makes it another one."""
 
@@ -82,7 +82,7 @@ class Seen:
         return cls(found.st_ino, found.st_mtime_ns, found.st_size)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Over:
     """What a request puts its file in the place of."""
 
@@ -90,7 +90,7 @@ class Over:
     seen: Seen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Opening:
     """Hand out for reading what was placed under a fingerprint."""
 
@@ -124,7 +124,7 @@ class Request(NamedTuple):
         return len(self.attachments) + (self.rest is None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply:
     """The answer to the request of that number."""
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from textwrap import wrap
 from typing import Any
 
 from aimx.cli import terminal
+from desired.frozen import frozen
 
 Status = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Missing:
     """A condition that does not hold, and what to do about it."""
 
@@ -23,7 +24,7 @@ class Missing:
     remedy: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Waited:
     """How the waiting ended."""
 

@@ -7,12 +7,12 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from aimx.cli import terminal
 from aimx.cli.parsing import Parser, everywhere
 from aimx.doors.exits import Exit
+from desired.frozen import frozen
 
 
 class Command(Protocol):
@@ -25,7 +25,7 @@ class Command(Protocol):
         """Carry it out; gives the exit code."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listed:
     """A line of `aimx --help`, and the module behind it."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NoReturn
 
 from aimx.cli import terminal
 from aimx.doors.exits import Exit
+from desired.frozen import frozen
 
 
 class Parser(argparse.ArgumentParser):
@@ -26,7 +26,7 @@ class Parser(argparse.ArgumentParser):
         return self.parse_intermixed_args(words, options)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Nested:
     """What a command does of several; which one is meant is the option `does`."""
 

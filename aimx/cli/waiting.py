@@ -8,10 +8,10 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from aimx.cli import administer, terminal
 from aimx.cli.lacking import Missing, Status, Waited, has_engine, lacking
+from desired.frozen import frozen
 
 LONGEST = 86_400  # Seconds.
 USUAL = 60
@@ -20,7 +20,7 @@ _PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0)  # Seconds between two looks; the last one 
 Look = Callable[[], Status | None]  # None: no daemon answers.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wait:
     """What an apply is followed by, begun before it: whether there is anybody to wait for."""
 

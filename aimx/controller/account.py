@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from aimx.controller.review import Review
+from desired.frozen import frozen
 from reconcilers.plan import Plan
 from reconcilers.receipt import Outcome, Receipt, Tally
 from reconcilers.step import Phase
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Applied:
     """What an apply came to."""
 
@@ -26,7 +25,7 @@ class Applied:
         return any(each.step in swaps and each.outcome is Outcome.DONE for each in self.receipts)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Account:
     """What an apply came to, as far as it is remembered: small, however large its plan was."""
 
@@ -41,7 +40,7 @@ class Account:
         return next((each.reason for each in self.results if each.reason), "stopped")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Errand:
     """What came of a plan that no manifest asks for."""
 

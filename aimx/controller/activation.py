@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aimx.controller.compiled import Compiled, compiled
 from aimx.controller.last_good import last_good
+from desired.frozen import frozen
 from reconcilers.host.host import Reading, StepError
 from reconcilers.roots import Roots
 
@@ -30,7 +30,7 @@ class Engine(Protocol):
         """Forget what was prepared."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Running:
     """An engine runs in the loop; the apply waits for it in a thread of its own."""
 

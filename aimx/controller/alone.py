@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from desired.frozen import frozen
 from reconcilers.host.host import Host
 from reconcilers.roots import Roots
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Alone:
     """No engine runs: the new snapshot is probed in this process, and nobody swaps."""
 

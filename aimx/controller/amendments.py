@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from typing import Any, TypeAlias
 
+from desired.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class AddDomain:
     """A domain comes, behind the others."""
 
@@ -19,7 +21,7 @@ class AddDomain:
     selector: str = ""  # Empty: the one that all domains have.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RemoveDomain:
     """A domain goes, with its table."""
 
@@ -27,14 +29,14 @@ class RemoveDomain:
     force: bool = False  # Its mailboxes go with it.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetDefault:
     """A domain that is listed becomes the default one."""
 
     domain: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetSelector:
     """A domain signs with the key of another selector, which is there."""
 
@@ -42,7 +44,7 @@ class SetSelector:
     selector: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MakeKey:
     """A domain gets a DKIM key; the manifest stays as it is."""
 
@@ -51,7 +53,7 @@ class MakeKey:
     force: bool = False  # Also in the place of one that is there.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CreateMailbox:
     """A mailbox comes."""
 
@@ -59,7 +61,7 @@ class CreateMailbox:
     owner: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeleteMailbox:
     """A mailbox goes."""
 
@@ -67,7 +69,7 @@ class DeleteMailbox:
     force: bool = False  # Also one that holds mail.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CreateHook:
     """A mailbox gets a command."""
 
@@ -79,7 +81,7 @@ class CreateHook:
     fire_on_untrusted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeleteHook:
     """A command goes from its mailbox."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import chain
 
 from aimx.controller.owners import uids
@@ -24,6 +24,7 @@ from desired.desired import Desired, HostedDomain, Log, Mailbox, ServerUsers
 from desired.desired import Hook as Declared
 from desired.desired import Limits as Sending
 from desired.engine_config import header
+from desired.frozen import frozen
 from desired.loaded import loaded
 from desired.problem import ManifestError
 from desired.quantities import Endpoint
@@ -32,7 +33,7 @@ from reconcilers.host.host import Reading, StepError, UnseenError
 from reconcilers.roots import Roots
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Compiled:
     """A generation, ready to be handed to the processes: each gets only its part."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from datetime import datetime
 from typing import Any, Literal, get_args
 
 from aimx.mail.dates import rfc3339
+from desired.frozen import frozen
 
 Status = Literal["True", "False", "Unknown"]
 Type = Literal[
@@ -24,7 +25,7 @@ ORDER: tuple[Type, ...] = get_args(Type)
 _LISTED = 5
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Condition:
     """One fact about the instance."""
 
@@ -35,7 +36,7 @@ class Condition:
     since: str = ""  # RFC 3339, of the last change of status.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Conditions:
     """All facts; a change gives new ones."""
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from desired.frozen import frozen
 from reconcilers.renewing import NO_RENEWAL, Renewal
 
 # As many as there are: whoever consents has seen each.
 EVERY = 10**9
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Consent:
     """What may go of what is missing from the manifest, and what is not tried at all."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from difflib import unified_diff
 from typing import Any
 
@@ -25,6 +24,7 @@ from aimx.controller.edits.manifest import Manifest
 from aimx.controller.refusal import EditError, HinderedError
 from aimx.controller.rewrite import rewrite
 from desired.edit import Unsafe, edit
+from desired.frozen import frozen
 from desired.manifest import Reading
 from desired.problem import ManifestError, Source, render_problem
 from reconcilers.change import Change
@@ -49,7 +49,7 @@ _EDITS: Mapping[type[Amendment], Callable[[Any, Manifest], Edits]] = {
 _FOUNDATIONS = frozenset({"layout", "manifest", "config"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Proposal:
     """A manifest that is not written yet, and what it says."""
 

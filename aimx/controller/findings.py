@@ -6,10 +6,10 @@ Whoever looks makes them; whoever keeps the state of the instance takes them ove
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from aimx.controller.conditions import Status, Type, listed
 from aimx.controller.review import Review, short
+from desired.frozen import frozen
 from desired.manifest import Reading
 from desired.problem import ManifestError, Problem, render_problem
 from reconcilers.change import Change
@@ -20,7 +20,7 @@ _LEFT = "`aimx status --all` lists"
 _PLANNED = "`aimx plan` shows"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """How one condition is."""
 
@@ -30,7 +30,7 @@ class Finding:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Findings:
     """What is new about an instance; what is None stays as it was."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Set
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from aimx.controller.watched import Watched
 from aimx.controller.withheld import stricter, withheld
 from desired.desired import AutoApply, Desired
 from desired.engine_config import header
+from desired.frozen import frozen
 from desired.manifest import Reading
 from desired.problem import ManifestError, Source
 from reconcilers import intents
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from aimx.controller.editing import Proposal
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Instance:
     """The directories of one instance, and the machine behind them."""
 

@@ -6,9 +6,9 @@ A broken file never takes the engine down while a whole copy of what was good is
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from desired.engine_config import header, is_whole
+from desired.frozen import frozen
 from desired.loaded import loaded
 from desired.problem import ManifestError
 from reconcilers import generations
@@ -16,7 +16,7 @@ from reconcilers.host.host import Reading, UnseenError
 from reconcilers.roots import Roots
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Good:
     """An engine config that can be loaded."""
 

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 
 from aimx.channel.messages import Vocabulary
 from aimx.controller.compiled import Compiled
 from aimx.hooks.command import Command
 from aimx.snapshot import Snapshot
 from desired.desired import Log, ServerUsers
+from desired.frozen import frozen
 from desired.quantities import Endpoint
 from desired.relay import SecretReference
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Packed:
     """The parts of it; none is shown to a worker that it is not for."""
 
@@ -32,7 +33,7 @@ class Packed:
         return self.outline, self.snapshot, self.secrets
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outline:
     """All of it but the snapshot and the secrets."""
 

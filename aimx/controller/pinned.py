@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from desired.desired import Desired, Moved
 from desired.engine_config import header
+from desired.frozen import frozen
 from desired.manifest import Reading, read
 from desired.problem import ManifestError, Source, render_problem
 from reconcilers.generations import load, numbers
@@ -30,7 +31,7 @@ class PinError(ReconcileError):
     """A generation cannot be gone back to, or what is pinned cannot be had; nothing is changed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Back:
     """Whereto somebody wants to go back, and for how long."""
 

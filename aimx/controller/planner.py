@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Protocol, TypeVar
 
 from aimx.controller.instance import Instance
 from aimx.controller.sources import octets
 from aimx.controller.watched import UNWATCHED, Watched
 from aimx.controller.workplace import Engagement, Job, Workplace
+from desired.frozen import frozen
 from reconcilers.host.host import ReconcileError
 from reconcilers.roots import Roots
 from reconcilers.unread import Count, uncounted
@@ -48,7 +49,7 @@ class Planner(Protocol):
         """No step is begun any more, of no job."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OwnThread:
     """Each job in a thread of this process."""
 
@@ -74,7 +75,7 @@ class OwnThread:
         self._leaving.set()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BySize:
     """Small instances in a thread here, which is at once; large ones aside, where nobody waits.
 

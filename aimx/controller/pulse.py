@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from desired.frozen import frozen
 
 
 def _nobody() -> None:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pulse:
     """Whom a watchdog makes wait, and for how long."""
 

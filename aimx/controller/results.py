@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from aimx.controller.account import Account, Applied
 from aimx.controller.backoff import LONGEST, backoff
 from aimx.mail.dates import rfc3339
+from desired.frozen import frozen
 from reconcilers.receipt import Outcome, Receipt
 
 # How many are remembered; those that failed always are.
@@ -21,7 +22,7 @@ _ALONE = frozenset({"mailbox", "readme"})
 _WORSE = (Outcome.DONE, Outcome.NOT_STARTED, Outcome.SKIPPED, Outcome.FAILED)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Result:
     """What became of one resource."""
 
@@ -41,7 +42,7 @@ class Result:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Results:
     """The last of each resource that an apply touched; a new apply gives new ones."""
 

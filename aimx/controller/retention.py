@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
@@ -17,6 +16,7 @@ import structlog
 from aimx.controller.instance import Instance
 from aimx.controller.refusal import StaleError
 from aimx.controller.workplace import Job, Workplace
+from desired.frozen import frozen
 from reconcilers.applied import last_applied
 from reconcilers.fingerprint import plan_id
 from reconcilers.generations import Who
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 _EVERY = 600.0  # Seconds.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Purged:
     """What became of what was due."""
 
@@ -40,7 +40,7 @@ class Purged:
 CarryOut: TypeAlias = Callable[[Job[Purged]], Awaitable[Purged]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Retention:
     """The job that is done of itself while a daemon runs."""
 
@@ -69,7 +69,7 @@ class Retention:
             return bool(host.names(self.instance.roots.tombstones))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Due:
     """A tombstone that goes, and how."""
 
@@ -78,7 +78,7 @@ class _Due:
     of: Tombstone | None = None  # None: what a purge that was killed left of one.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Purge:
     """Delete the mail of each tombstone whose time has come."""
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from desired.frozen import frozen
 from desired.manifest import Reading
 from reconcilers.plan import Plan
 
 _SHORT = 16  # Hexadecimal digits: more than chance hits, and a person can type them.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Review:
     """What the manifest says, and what that would change; nothing has been changed."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import PurePosixPath
 from typing import TypeAlias
 
 from desired.desired import Algorithm, Desired, HostedDomain
+from desired.frozen import frozen
 from reconcilers.der import UnusableKeyError
 from reconcilers.host.host import Reading, StepError, UnseenError
 from reconcilers.roots import Roots
@@ -16,7 +17,7 @@ from reconcilers.signing import KeyFiles, public_pem
 SigningKeys: TypeAlias = Mapping[Algorithm, bytes]  # One domain's, in PEM.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Secrets:
     """What is looked for, and what was wrong with it."""
 

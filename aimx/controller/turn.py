@@ -7,7 +7,7 @@ under the lock, so that nothing goes of which nobody could know when it was let 
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from aimx.controller.account import Account
@@ -17,6 +17,7 @@ from aimx.controller.results import account
 from aimx.controller.review import Review
 from aimx.controller.sources import digest
 from aimx.controller.workplace import Workplace
+from desired.frozen import frozen
 from desired.manifest import Reading
 from desired.problem import ManifestError
 from reconcilers.generations import Who
@@ -31,7 +32,7 @@ from reconcilers.safety import removes
 Hindrance: TypeAlias = Literal["ApplyFailed", "LockHeld", "CannotApply"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Turned:
     """What came of it."""
 
@@ -49,7 +50,7 @@ class Turned:
     is_whole: bool = False  # Nothing is left to do, or waits.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Turn:
     """Look at the manifest and at the machine, and do what may be done."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from desired.frozen import frozen
 from reconcilers.receipt import Receipt
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Begun:
     """A step that is taken now, as it is told."""
 
@@ -18,7 +18,7 @@ class Begun:
     does: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Watched:
     """Whether to go on, asked before each step, and whom to tell of each."""
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
+
+from desired.frozen import frozen
 
 # The same directory may have several names, and the kernel tells of events under one of them.
 Identity: TypeAlias = tuple[int, int]
@@ -19,7 +20,7 @@ Identity: TypeAlias = tuple[int, int]
 _LONGEST_WAY = 40  # Links, as the kernel has it.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Whereabouts:
     """Which directories to watch, and which of their names matter."""
 

@@ -6,13 +6,13 @@ comes of it is small, however large the manifest is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from aimx.controller.account import Account
 from aimx.controller.instance import Instance
 from aimx.controller.memory import Memory
 from aimx.controller.watched import UNWATCHED, Watched
+from desired.frozen import frozen
 from reconcilers.step import Activation
 from reconcilers.unread import Count, uncounted
 
@@ -29,7 +29,7 @@ class Engagement(Activation, Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Workplace:
     """What a job may use."""
 

@@ -5,8 +5,9 @@ Ownership is a uid, never a name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from desired.frozen import frozen
 
 
 class Action(Enum):
@@ -26,7 +27,7 @@ _OPEN = frozenset({Action.STATUS, Action.QUEUE})
 _OWNERS = frozenset({Action.SEND_AS, Action.STEER})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Caller:
     """The other end of a Unix socket, as the kernel tells it at accept (SO_PEERCRED)."""
 
@@ -35,7 +36,7 @@ class Caller:
     pid: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Decision:
     """Whether it may be done, and why, for the log alone."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -20,11 +20,12 @@ from aimx.doors.reports import told
 from aimx.doors.socket.frames import Code, FrameError
 from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
 from aimx.doors.wished import About, Apply, ApplySaved, Look, Standing, Tombstones, Wished
+from desired.frozen import frozen
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Daemon:
     """With a daemon: its controller is the only one that changes anything."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -18,6 +17,7 @@ from aimx.controller.workplace import Workplace
 from aimx.doors.answers import answering, invalid, valid
 from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
 from aimx.doors.wished import About, Apply, ApplySaved, Look, Tombstones, Wished
+from desired.frozen import frozen
 from desired.problem import ManifestError
 from reconcilers.generations import Who
 from reconcilers.intents import Pin
@@ -35,7 +35,7 @@ def named(roots: Mapping[str, str]) -> Roots:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Direct:
     """Without a daemon: the same, by whoever runs the command."""
 

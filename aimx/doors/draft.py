@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
 from pathlib import Path
@@ -12,13 +11,14 @@ from pathlib import Path
 from aimx.mail import filenames
 from aimx.outbound import assembly
 from aimx.outbound.body import Attachment
+from desired.frozen import frozen
 
 
 class DraftError(ValueError):
     """Something that cannot be sent, in one sentence."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Draft:
     """What `send` takes, before it is a message."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from aimx.doors.events import Tell
+from desired.frozen import frozen
 
 if TYPE_CHECKING:
     from aimx.controller.amendments import Amendment
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 MOST_LANES = 64  # Each is a thread of whoever applies.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wish:
     """How to look at the plan, and for which instance it is meant."""
 
@@ -33,7 +34,7 @@ class Wish:
     out: str = ""  # Where the plan is to be saved, so that what to type next can name it.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Question:
     """What is to be told, and changes nothing; each is a verb of the socket."""
 
@@ -55,7 +56,7 @@ LISTED = ("domains", "mailboxes", "mailbox", "hooks", "records")
 LASTING = "[1-9][0-9]{0,5}[smhd]"  # How long something is to hold.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Intent:
     """What is to hold from now on, or no more; each is a verb of the socket."""
 
@@ -72,7 +73,7 @@ class Intent:
         return {**{name: text for name, text in said.items() if text}, **number}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Errand:
     """What is to be done about mail that was set aside."""
 
@@ -84,7 +85,7 @@ class Errand:
         return {"Do": self.does, **({"Name": self.name} if self.name else {})}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """What to print, and what the exit code is to say."""
 

@@ -18,6 +18,7 @@ from aimx.doors import intents
 from aimx.doors.answers import against, answering, applied, consent, planned
 from aimx.doors.unread import counted
 from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
+from desired.frozen import frozen
 from desired.problem import ManifestError, printable
 from reconcilers.generations import Who
 from reconcilers.report.saved import SavedPlan
@@ -27,26 +28,26 @@ _LINES = 40  # Of a patch; whoever removes hundreds of mailboxes knows which.
 _UNSERVED = "No daemon runs here to take it up; `aimx serve` begins with it.\n"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Look:
     """Show what an apply would do."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Apply:
     """Carry out the plan of this id; None: whatever the plan is now."""
 
     plan: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ApplySaved:
     """Carry out exactly the plan that was saved with this content."""
 
     content: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tombstones:
     """List them, show what would be done about one, or carry out the plan of this id."""
 
@@ -54,7 +55,7 @@ class Tombstones:
     plan_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Standing:
     """Tell how the resources stand, as data."""
 
@@ -64,7 +65,7 @@ class Standing:
 About: TypeAlias = Look | Apply | ApplySaved | Intent | Question | Tombstones | Standing
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answered:
     """The answer, and what it was an answer after."""
 
@@ -73,7 +74,7 @@ class Answered:
     refused: str = ""  # Why the engine does not run on what it could run on.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wished:
     """Somebody's wish, as a job."""
 

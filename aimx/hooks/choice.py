@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from aimx.snapshot import Hook
+from desired.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Quiet:
     """A hook that does not run on a message."""
 
@@ -16,7 +16,7 @@ class Quiet:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Choice:
     """What is to become of all hooks of one event."""
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from aimx.snapshot import Event
+from desired.frozen import frozen
 
 # Where a message of each event is placed.
 FOLDERS: dict[Event, str] = {"on_receive": "inbox", "after_send": "sent"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Command:
     """From the generation that is committed, and never from a message."""
 

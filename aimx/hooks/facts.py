@@ -6,7 +6,9 @@ Strangers wrote it. It travels as text between NULs, so that root need parse not
 from __future__ import annotations
 
 import re
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, fields
+
+from desired.frozen import frozen
 
 MOST = 4000  # Octets of one fact; what is more is cut off.
 
@@ -18,7 +20,7 @@ class FactsError(ValueError):
     """Not what `pack` makes."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Facts:
     """Empty text: the message does not say, or the event knows no such thing."""
 

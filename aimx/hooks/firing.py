@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import structlog
@@ -18,6 +17,7 @@ from aimx.hooks.run import Ended, Launcher, NotRun, Outcome, run
 from aimx.hooks.variables import variables
 from aimx.metrics import table as metrics
 from aimx.placing.control import Firing
+from desired.frozen import frozen
 
 _SHOWN = 1024  # Octets of its standard error that the log gets.
 
@@ -99,7 +99,7 @@ def obstacle(command: Command, firing: Firing, facts: Facts) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Telling:
     """The one line about a firing, and the numbers."""
 

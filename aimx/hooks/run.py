@@ -7,17 +7,17 @@ import os
 import signal
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from subprocess import Popen
 from typing import Protocol, TypeAlias
 
 from aimx.hooks.command import Command
 from aimx.hooks.stream import Stream
+from desired.frozen import frozen
 
 GRACE_SECONDS = 5.0  # From SIGTERM to SIGKILL.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ended:
     """It ran."""
 
@@ -28,7 +28,7 @@ class Ended:
     stderr: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NotRun:
     """The command was not run."""
 
@@ -42,7 +42,7 @@ class NotStartedError(Exception):
     """Nothing could be started; says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Started:
     """A process that leads its own session, and ends once all that it has started has ended.
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from aimx.mail import charsets, words
 from aimx.mail.error import MailError
+from desired.frozen import frozen
 
 LIMIT = 16 * 1024  # Octets of a field, or of all fields of one name, that are parsed.
 COMMENT_DEPTH = 10
@@ -43,7 +43,7 @@ class AddressError(MailError):
     """The field is not a list of addresses that can be read in only one way."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Correspondent:
     """One address, and whom it is said to be."""
 
@@ -115,7 +115,7 @@ def _shown(value: bytes) -> str:
         return words.text(value)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Token:
     kind: str
     text: str

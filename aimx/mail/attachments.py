@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from aimx.mail import filenames
 from aimx.mail.mime import Document
+from desired.frozen import frozen
 
 MOST = 200  # Files beside a message, each of them an open descriptor on its way there.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attachment:
     """A file beside the message."""
 

@@ -7,21 +7,21 @@ each program shows another. Who may set something off must be one address that a
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from aimx.mail.addresses import AddressError, correspondents
 from aimx.mail.header import Header
+from desired.frozen import frozen
 
 _DOMAIN = re.compile(r"[^\W_](?:[\w-]*[^\W_])?(?:\.[^\W_](?:[\w-]*[^\W_])?)*")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Author:
     address: str  # With its domain in lower case.
     domain: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NoAuthor:
     """Nobody, or nobody in particular."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from html_to_markdown import ConversionError, ConversionOptions, convert
 
 from aimx.mail import hidden
 from aimx.mail.sheet import ObscureError
+from desired.frozen import frozen
 
 # Characters of a message that are converted, at 0.1 to 0.7 microseconds each. Hostile HTML costs
 # more, and more than in proportion; half a second at most with this.
@@ -21,7 +20,7 @@ _OPTIONS = ConversionOptions(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Converted:
     text: str
     complete: bool = True  # False: there is more in the HTML than in the text.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from aimx.mail import charsets, header, invisible, markdown, parts
 from aimx.mail.header import Header
 from aimx.mail.parts import Part, TooComplexError
+from desired.frozen import frozen
 
 HTML_FILE = "message.html"
 
@@ -22,7 +23,7 @@ _PIECE = 256 * 1024  # Characters that are copied at a time, of a text that may 
 _ASCII_CONTROL = bytes(code for code in range(128) if chr(code) in _CONTROL)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class File:
     """A part that is no text to read: an attachment, an inline image, an invitation."""
 
@@ -31,14 +32,14 @@ class File:
     content: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Document:
     body: str  # LF line ends; ends with one, if there is anything.
     files: tuple[File, ...] = ()
     notes: tuple[str, ...] = ()  # What a reader must know about how body and files were made.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Selection:
     texts: tuple[Part, ...] = ()  # In reading order.
     files: tuple[Part, ...] = ()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from aimx.mail import charsets, words
+from desired.frozen import frozen
 
 LIMIT = 16 * 1024  # Octets of a field that are read.
 
@@ -17,7 +18,7 @@ _NAMES = ("filename", "name")  # Whose values are for people, who write them as 
 _SECTION = re.compile(r"([^*]+)\*([0-9]{1,4})(\*?)")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parameterized:
     value: str  # Lower case; empty if there is none.
     parameters: Mapping[str, str] = field(default_factory=dict)  # By lower-case name, decoded.

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 import tinycss2  # type: ignore[import-untyped]
 
+from desired.frozen import frozen
+
 _COMMA, _DOT, _COLON = ",", ".", ":"
 _MOST_STEPS = 8  # Of one selector.
 # True of nothing in a text that stands still, or of what is no element.
@@ -65,7 +67,7 @@ class Compound:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Selector:
     """Compounds from the element itself outwards, each with what joins it to the one before."""
 

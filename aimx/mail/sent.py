@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Literal
@@ -12,12 +11,13 @@ from aimx.mail import attachments, dates, frontmatter, header, mime, stem
 from aimx.mail.heading import Heading, heading
 from aimx.mail.mime import Document, File
 from aimx.mail.stored import Stored, opening, present, relations
+from desired.frozen import frozen
 
 Format = Literal["markdown", "text", "html"]
 Status = Literal["pending", "delivered", "deferred", "failed", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outgoing:
     """A message that was handed in, and what has become of it."""
 

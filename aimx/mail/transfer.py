@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import binascii
 import re
-from dataclasses import dataclass
+
+from desired.frozen import frozen
 
 _BASE64 = re.compile(rb"[A-Za-z0-9+/=\s]*")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
@@ -12,7 +13,7 @@ _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
 _PIECES = 1_000  # Of base64, each with its padding, that are put together.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Decoded:
     octets: bytes
     damaged: bool = False  # Not all of it could be decoded; what could be is there.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from desired.frozen import frozen
 
 LONGEST_REQUEST = 8 * 1024  # Octets, up to the empty line.
 
@@ -20,7 +21,7 @@ _REASONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page:
     """What one path has to say."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from aimx.mail import charsets, filenames, parts
 from aimx.mail import header as reading
 from aimx.mail.parts import Part, TooComplexError
 from aimx.outbound.refusal import malformed
 from aimx.outbound.submission import Submission
+from desired.frozen import frozen
 
 MOST_ATTACHMENTS = 200
 
@@ -20,7 +20,7 @@ _PARAMETER_VALUE = re.compile(r"[A-Za-z0-9 ._:/+-]{1,100}")
 _MOST_PARAMETERS = 4
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attachment:
     """A file that goes with the text."""
 
@@ -29,7 +29,7 @@ class Attachment:
     content: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Body:
     """What is sent, before it is written as MIME."""
 

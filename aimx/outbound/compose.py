@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -12,6 +11,7 @@ from aimx.outbound.body import Attachment, body
 from aimx.outbound.heading import Heading, heading
 from aimx.outbound.refusal import Code, SubmissionError, malformed
 from aimx.outbound.submission import read
+from desired.frozen import frozen
 
 
 class Format(StrEnum):
@@ -22,7 +22,7 @@ class Format(StrEnum):
     HTML = "html"  # The text, and HTML that the author supplied.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Submitted:
     """What a caller hands in."""
 
@@ -38,7 +38,7 @@ class Submitted:
         return Format.MARKDOWN if self.html is None else Format.HTML
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Composed:
     """A message ready to be signed."""
 

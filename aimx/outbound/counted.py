@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from time import perf_counter
 
 from aimx.metrics import table as metrics
 from aimx.outbound.delivery import Deliverer, Outgoing
 from aimx.outbound.outcome import Attempt
+from desired.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Counted:
     """Delivers as the one behind it does."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from aimx.outbound.outcome import Attempt, Outcome
+from desired.frozen import frozen
 
 
 class Witness(Protocol):
@@ -29,7 +30,7 @@ class Unwatched:
         pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outgoing:
     """A signed message and its envelope."""
 

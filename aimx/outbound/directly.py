@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
@@ -16,11 +15,12 @@ from aimx.outbound.once import UNWRITABLE, once
 from aimx.outbound.outcome import Attempt, Sent, answer, told
 from aimx.outbound.refusal import NotSent
 from aimx.outbound.submit import Signed
+from desired.frozen import frozen
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mailed:
     """A message that was tried, for its sent copy."""
 
@@ -35,7 +35,7 @@ class Mailed:
 Keep: TypeAlias = Callable[[Mailed], Awaitable[str]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Directly:
     """Delivers once, keeps a copy, and tells the outcome."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
 
@@ -18,6 +17,7 @@ from aimx.outbound import header
 from aimx.outbound.addresses import everyone, is_international, one, written
 from aimx.outbound.refusal import malformed
 from aimx.outbound.submission import Field, Submission
+from desired.frozen import frozen
 
 # RFC 5321 4.5.3.1.8: as many as every host takes with one message.
 MOST_RECIPIENTS = 100
@@ -31,7 +31,7 @@ _ASCII = frozenset({"message-id", "in-reply-to", "references", "date"})
 _ID = re.compile(r"<([!-;=?-~]{1,250})>")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Heading:
     """What a message says about itself. Ids are without brackets."""
 

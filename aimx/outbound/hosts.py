@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from ipaddress import ip_address
 
 from aimx.outbound.delivery import Outgoing
@@ -14,6 +13,7 @@ from aimx.outbound.outcome import Deferred, Failed, Outcome
 from aimx.outbound.session import Manners, Peer
 from aimx.outbound.sessions import Sessions
 from aimx.verify.resolver import NoAnswer, Resolver
+from desired.frozen import frozen
 
 # A host may have a thousand addresses, and somebody waits for the outcome.
 MOST_PEERS = 10
@@ -21,7 +21,7 @@ MOST_PEERS = 10
 PATIENCE = 5
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Caller:
     """How hosts are found and spoken to."""
 

@@ -7,16 +7,17 @@ it is never sent again by itself.
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Protocol, TypeAlias
+
+from desired.frozen import frozen
 
 LONGEST_KEY = 255
 KEPT = timedelta(days=30)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CallersKey:
     """A key, and whose it is."""
 
@@ -24,7 +25,7 @@ class CallersKey:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settled:
     """What became of it the first time: a code, empty for success, and the text beside it."""
 

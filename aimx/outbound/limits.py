@@ -19,6 +19,7 @@ from aimx.mail.dates import rfc3339
 from aimx.outbound.refusal import Code, NotSent
 from aimx.outbound.tally import DAY, Spent, Tally
 from aimx.snapshot import Allowance, Snapshot
+from desired.frozen import frozen
 
 _Over: TypeAlias = tuple[datetime | None, str]  # Until when (None: for ever), and the limit.
 
@@ -94,7 +95,7 @@ class Limited:
         self._number = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """What holds in one generation."""
 

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from random import Random
 from typing import TypeAlias
 
 from aimx.verify.resolver import NoAnswer, NoRecord, Records, Resolver
+from desired.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hosts:
     """They take mail for the domain; the first is asked first."""
 
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Nowhere:
     """Nobody takes mail for the domain, and the DNS is sure of it."""
 

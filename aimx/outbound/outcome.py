@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from enum import StrEnum
 from typing import TypeAlias
 
 from aimx.outbound.refusal import Code, NotSent
+from desired.frozen import frozen
 
 # Characters: a hundred hosts may have had much to say, and an answer travels in one packet.
 _LONGEST_ANSWER = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delivered:
     """The recipient's host has taken responsibility for the message."""
 
@@ -22,7 +23,7 @@ class Delivered:
     reply: str = ""  # What the host said to it.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Deferred:
     """Not now: a later attempt may succeed."""
 
@@ -33,7 +34,7 @@ class Deferred:
     unreached: bool = False  # No host was met: other messages would fare alike.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failed:
     """Not ever: another attempt would get the same answer."""
 
@@ -51,7 +52,7 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sent:
     """Every recipient's host has the message, or the queue has it."""
 
@@ -59,7 +60,7 @@ class Sent:
     queued: str = ""  # Its name in the queue; empty: it was sent at once.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attempt:
     """One attempt to deliver a message to all its recipients."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from aimx.mail.error import MailError
+from desired.frozen import frozen
 
 
 class Code(StrEnum):
@@ -20,7 +20,7 @@ class Code(StrEnum):
     DELIVERY = "DELIVERY"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NotSent:
     """The message, or a part of it, did not go out."""
 

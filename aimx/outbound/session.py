@@ -12,6 +12,8 @@ from ipaddress import ip_address
 
 from aiosmtplib import SMTP, SMTPException, SMTPHeloError, SMTPResponseException
 
+from desired.frozen import frozen
+
 _QUIT_SECONDS = 5.0
 _MOST_REPLIES = 3  # As slow as a host may be; to greeting, EHLO twice, STARTTLS and AUTH.
 
@@ -24,7 +26,7 @@ def opportunistic() -> ssl.SSLContext:
     return context
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Credentials:
     """Who we are to a host that asks. They are told in an encrypted session alone."""
 
@@ -32,7 +34,7 @@ class Credentials:
     password: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Manners:
     """How we present ourselves, whomever we talk to."""
 
@@ -44,7 +46,7 @@ class Manners:
     credentials: Credentials | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Peer:
     """Whom we talk to: a host, at one of its addresses."""
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from aimx.mail.addresses import Correspondent
 from aimx.outbound import addresses
 from aimx.outbound.refusal import Code, SubmissionError, malformed
+from desired.frozen import frozen
 
 LARGEST_HEADER = 64 * 1024
 
@@ -21,7 +22,7 @@ _NAME = re.compile(r"[!-9;-~]+")  # RFC 5322 2.2.
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Field:
     """One header field, unfolded."""
 
@@ -29,7 +30,7 @@ class Field:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Submission:
     """Header and body, apart."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
 from typing import TypeAlias
@@ -20,9 +19,10 @@ from aimx.outbound.refusal import Code, NotSent, SubmissionError
 from aimx.outbound.sign import Signer, sign
 from aimx.outbound.submission import author_of
 from aimx.snapshot import Snapshot
+from desired.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Signed:
     """A message as it will go out, and what is known about it."""
 
@@ -48,7 +48,7 @@ class Signed:
 Dispatch: TypeAlias = Callable[[Signed, CallersKey | None], Awaitable[Sent | NotSent]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sending:
     """Everything that a message needs on its way out, under one snapshot."""
 

@@ -24,6 +24,7 @@ from aimx.placing.firings import Wanted
 from aimx.placing.mailboxes import Mailbox, Mailboxes, Place
 from aimx.placing.rewriting import Rewrite
 from aimx.placing.rows import Before, Row, Rows, RowsError
+from desired.frozen import frozen
 
 _LONGEST_REASON = 200
 _OUTCOMES = {outcome: outcome.name.lower() for outcome in Outcome}  # As they are counted.
@@ -31,7 +32,7 @@ _OUTCOMES = {outcome: outcome.name.lower() for outcome in Outcome}  # As they ar
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rights:
     """What a worker may ask, fixed when its channel is made."""
 
@@ -68,7 +69,7 @@ class Job:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Staged:
     """A job whose message is complete and not seen yet."""
 

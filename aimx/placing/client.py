@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, Protocol, TypeAlias
 
 from aimx.channel.attached import Attached
@@ -26,6 +26,7 @@ from aimx.channel.frames import (
 from aimx.channel.packets import Channel, MalformedError, Packet, close_all
 from aimx.channel.room import Room
 from aimx.placing.spool import Spool
+from desired.frozen import frozen
 
 # Open at a time for all messages on their way. The kernel lets a user have no more on the way than
 # a process may have open, and several processes are the same user.
@@ -42,7 +43,7 @@ class Attachment(Protocol):
     def content(self) -> bytes: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Placement:
     """One finished message, and the mailbox that it goes to."""
 
@@ -69,7 +70,7 @@ class Placement:
         return len(self.attachments) + self.travels_apart
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Placed:
     """It is on disk, whole, and survives a power cut."""
 
@@ -77,7 +78,7 @@ class Placed:
     duplicate: bool = False  # It was placed before, under this stem, and not again.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NotPlaced:
     """Nothing of it is visible, as far as we know; a later try may succeed."""
 
@@ -87,7 +88,7 @@ class NotPlaced:
     changed: bool = False  # What it was to replace is not as it was handed out.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Opened:
     """What was placed before, open for reading. The descriptor is whose it is told."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from aimx.channel.control import Logging, Measure, Measured
 from aimx.channel.frames import Folder
 from aimx.channel.messages import Vocabulary
+from desired.frozen import frozen
 
 
 class Role(StrEnum):
@@ -33,7 +33,7 @@ _FOLDERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Admit:
     """To the placer, with the placer's end of a new worker's channel."""
 
@@ -42,12 +42,12 @@ class Admit:
     uid: int  # Of its user, who must own the files that it passes.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ready:
     """From the placer: what an earlier one left is settled, and workers are served."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dismissed:
     """From the placer: it closed this worker's channel, for the worker broke the rules."""
 
@@ -55,12 +55,12 @@ class Dismissed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FiringsDue:
     """From the placer: a firing has become due."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Take:
     """To the placer: what became of the firings that it handed out, and whether to hand out one.
 
@@ -73,7 +73,7 @@ class Take:
     wanted: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Firing:
     """From the placer, with the message, opened for reading: start this, for it counts as started.
 
@@ -92,7 +92,7 @@ class Firing:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Idle:
     """From the placer: nothing is due that may start now."""
 

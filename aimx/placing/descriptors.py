@@ -9,14 +9,14 @@ import contextlib
 import fcntl
 import os
 import stat
-from dataclasses import dataclass
 
 from aimx.placing.failure import PlacingError, translated
+from desired.frozen import frozen
 
 _ACL = "system.posix_acl_access"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """What a worker may pass."""
 

@@ -22,6 +22,7 @@ from aimx.placing import descriptors
 from aimx.placing.descriptors import Rule
 from aimx.placing.disk import Disk
 from aimx.placing.mailboxes import Mailbox
+from desired.frozen import frozen
 
 _NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -150,7 +151,7 @@ class Bundle:
         os.close(self.descriptor)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Desk:
     """Where drafts are made."""
 

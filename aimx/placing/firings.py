@@ -16,6 +16,7 @@ import structlog
 
 from aimx.channel.frames import Due, Folder
 from aimx.placing.mailboxes import Place
+from desired.frozen import frozen
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS firings (
@@ -54,7 +55,7 @@ class State(IntEnum):
     STARTED = 2
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """The firings of one message that is about to be seen."""
 
@@ -65,7 +66,7 @@ class Wanted:
     due: Due
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """One firing on record."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from aimx.channel.frames import Folder, Outcome
 from aimx.placing.failure import PlacingError, unreachable
 from aimx.placing.stems import Stems
+from desired.frozen import frozen
 
 _KEPT = 1000
 _STEP = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -20,7 +21,7 @@ _WRITABLE_BY_OTHERS = 0o022
 _GETVERSION = 0x8008_7601  # FS_IOC_GETVERSION of linux/fs.h: which of all that had this inode.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """Which mailbox."""
 

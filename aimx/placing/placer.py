@@ -26,6 +26,7 @@ from aimx.placing.descriptors import Rule
 from aimx.placing.handing import Handing
 from aimx.placing.lending import Lending
 from aimx.placing.rows import Rows, RowsError
+from desired.frozen import frozen
 
 _MOST_JOBS = 256  # A batch.
 _MOST_OPENINGS = 64  # Likewise: placing goes first.
@@ -36,7 +37,7 @@ _ANSWER_MILLISECONDS = 1000  # How long a worker may leave its socket full of re
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Worker:
     """One end that asks, and what it may ask."""
 

@@ -12,7 +12,6 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from aimx.placing.control import Take
 from aimx.placing.failure import PlacingError
 from aimx.placing.firings import Firings, Wanted
 from aimx.placing.mailboxes import Place
+from desired.frozen import frozen
 
 NAME = "placed.db"
 # After the last hit. What was sent changes for as long as it is on its way.
@@ -60,7 +60,7 @@ class RowsError(Exception):
     """The database cannot be read or written now."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """One message that is about to be seen."""
 
@@ -71,7 +71,7 @@ class Row:
     mailbox: str = ""  # The mark of its directory.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Before:
     """A message as it was placed before."""
 

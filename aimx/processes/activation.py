@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import structlog
 
@@ -24,6 +23,7 @@ from aimx.channel.sealed import sealed
 from aimx.controller.compiled import Compiled
 from aimx.processes.secret import secret
 from aimx.processes.worker import Worker, WorkerGoneError
+from desired.frozen import frozen
 
 # How long a process may take to load and probe a snapshot, and to swap to it, in seconds.
 PREPARE_SECONDS = 10.0
@@ -36,7 +36,7 @@ class RefusedError(Exception):
     """A process cannot run on the new generation; the one before goes on."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parcel:
     """What one role gets of a generation."""
 

@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.metadata import version
 
 import structlog
@@ -21,6 +20,7 @@ from aimx.doors.socket.verbs import Submission, Verbs
 from aimx.processes.notify import Service
 from aimx.processes.opening import unheard
 from desired.desired import Desired
+from desired.frozen import frozen
 from reconcilers.host.host import Access, ReconcileError
 
 log = structlog.get_logger()
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 _DEBOUNCE = 0.1  # Seconds, where no manifest says.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Watchman:
     """Who is told, and by whom it ends."""
 

@@ -9,7 +9,6 @@ import socket
 import ssl
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 
 from aimx.channel.control import FROM_INBOUND, TO_INBOUND, Closed, Connection, Scrape
 from aimx.channel.packets import Channel, MalformedError, close_all
@@ -29,6 +28,7 @@ from aimx.smtp.turn import Turn
 from aimx.snapshot import Snapshot
 from aimx.verify.caching import CachingResolver
 from aimx.verify.judge import Judge
+from desired.frozen import frozen
 
 # How long sessions may take to come to an end when the process leaves, in seconds.
 _DRAIN_SECONDS = 25.0
@@ -38,7 +38,7 @@ _COLLECT = (20_000, 50, 100)
 _TURN = 0.001  # Seconds.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Generation:
     """What a transaction runs on."""
 

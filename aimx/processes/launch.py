@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from aimx.hooks.command import Command
@@ -16,6 +15,7 @@ from aimx.hooks.run import GRACE_SECONDS, Launcher, NotRun, NotStartedError, Sta
 from aimx.hooks.variables import PATH, environment_file
 from aimx.processes.hook import TIMED_OUT
 from aimx.processes.start import environment
+from desired.frozen import frozen
 
 _SYSTEMD = Path("/run/systemd/system")  # sd_booted(3).
 _SLACK_SECONDS = 10.0  # To end a hook in, beyond its time and its grace.
@@ -36,7 +36,7 @@ def launcher(runtime: Path) -> Launcher:
     return Wrapped()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wrapped:
     """The command is exec'd by a process that became its owner, and kept by one of ours."""
 
@@ -84,7 +84,7 @@ def _said(status: int) -> NotRun | bool:
     return said == TIMED_OUT if said in (b"", TIMED_OUT) else NotRun(said.decode(errors="replace"))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Transient:
     """The command is a transient service, outside of what confines our own."""
 

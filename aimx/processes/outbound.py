@@ -10,7 +10,7 @@ import os
 import uuid
 from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,7 @@ from aimx.processes.start import Arrival, run, settle_in
 from aimx.processes.steering import Desk
 from aimx.processes.tenure import hold
 from aimx.snapshot import Route, Snapshot
+from desired.frozen import frozen
 from desired.relay import Relay
 
 # Names a directory that gets what would be sent.
@@ -74,7 +75,7 @@ _LOOK = 0.5  # Seconds to count what waits in.
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Generation:
     """What a message is sent under."""
 

@@ -6,8 +6,6 @@ large. Neither a manifest nor a plan ever does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from aimx.channel.control import Commit, Drop, Leave, Prepare, Ready
 from aimx.channel.messages import Vocabulary
 from aimx.controller.amendments import Amendment
@@ -15,6 +13,7 @@ from aimx.controller.retention import Purge, Purged
 from aimx.controller.turn import Turn, Turned
 from aimx.controller.watched import Begun
 from aimx.doors.wished import Answered, Wished
+from desired.frozen import frozen
 from reconcilers.receipt import Receipt
 
 # Octets of a job, or of what came of it; of what an engine runs on, each part.
@@ -22,7 +21,7 @@ MOST_JOB = 512 * 1024 * 1024
 MOST_PART = 512 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Do:
     """With the sealed job: do it, beside whatever else is done."""
 
@@ -31,19 +30,19 @@ class Do:
     followed: bool  # Somebody wants to hear of each step, and not only that there is one.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Current:
     """With the parts of it: what the engine runs on, unless it is told otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Engaged:
     """The engine has done what it was asked; or why it cannot."""
 
     refusal: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ended:
     """What became of a step, which of how many it is."""
 
@@ -52,7 +51,7 @@ class Ended:
     steps: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Progress:
     """Of a job: what has happened since the last time."""
 
@@ -60,14 +59,14 @@ class Progress:
     told: tuple[Begun | Ended, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Done:
     """With what came of it, sealed."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Undone:
     """Nothing came of a job, since something went wrong that it does not foresee."""
 

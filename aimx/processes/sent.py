@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import structlog
 
@@ -17,11 +16,12 @@ from aimx.outbound.directly import Mailed
 from aimx.outbound.outcome import Status
 from aimx.placing.client import NotPlaced, Placed, Placement, PlacingClient
 from aimx.snapshot import Route, Snapshot
+from desired.frozen import frozen
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Keeping:
     """Puts sent copies into the author's mailbox, under one snapshot."""
 

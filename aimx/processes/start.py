@@ -14,7 +14,6 @@ import site
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -24,6 +23,7 @@ from aimx import logs
 from aimx.channel.packets import Channel, Kind
 from aimx.processes.lazy import LazyError, probe, warm_up
 from aimx.processes.privileges import PrivilegeError, drop, harden
+from desired.frozen import frozen
 
 # A worker gets these variables, and none that might hold a secret of the operator.
 _VARIABLES = re.compile(
@@ -50,7 +50,7 @@ class StartError(Exception):
     """A worker cannot do its work here. Says why, and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Identity:
     """Who a worker must become."""
 
@@ -58,7 +58,7 @@ class Identity:
     gid: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Arrival:
     """What a worker was started with. The descriptors are its own."""
 

@@ -10,7 +10,6 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import chain, repeat
 from pathlib import PurePosixPath
 from subprocess import Popen, TimeoutExpired
@@ -35,6 +34,7 @@ from aimx.placing.control import (
 )
 from aimx.processes.start import start
 from desired.desired import ServerUsers
+from desired.frozen import frozen
 from reconcilers.host.host import Account, Reading
 from reconcilers.roots import Roots
 
@@ -52,7 +52,7 @@ class StationError(Exception):
     """The placer cannot be started; says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Placers:
     """Who is told what becomes of placers."""
 

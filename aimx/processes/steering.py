@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +17,7 @@ from aimx.outbound.queue.service import Queue
 from aimx.outbound.queue.states import WAITING, State
 from aimx.outbound.queue.steering import Steering
 from aimx.snapshot import Snapshot
+from desired.frozen import frozen
 
 _MOST = 500  # Messages of a list.
 # Of which recipients a message must have one, so that there is something to do.
@@ -40,7 +40,7 @@ log = structlog.get_logger()
 Permitted = Callable[[int, str, int | None], Awaitable[bool]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Desk:
     """Where wishes come in."""
 

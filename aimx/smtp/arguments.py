@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from aimx.smtp.addresses import address
 from aimx.smtp.replies import (
@@ -17,6 +16,7 @@ from aimx.smtp.replies import (
     UNKNOWN_PARAMETER,
     Reply,
 )
+from desired.frozen import frozen
 
 # Spaces after the colon are wrong and common. A ">" inside quotes does not end the path.
 _PATH = r' *<(?P<path>[^<>"]*(?:"(?:[^"\\]|\\.)*"[^<>"]*)*)>(?P<parameters>(?: +[!-~]+)*) *'
@@ -27,7 +27,7 @@ _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~]+))?")
 _SIZE = re.compile(r"[0-9]{1,20}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sender:
     """What MAIL said."""
 

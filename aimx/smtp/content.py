@@ -7,9 +7,9 @@ same content.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 
 from aimx.smtp.replies import TEXT_LINE_TOO_LONG, TOO_LARGE, Reply
+from desired.frozen import frozen
 
 _END = b"\r\n.\r\n"
 _STUFFED = b"\r\n."
@@ -17,7 +17,7 @@ _STUFFED = b"\r\n."
 _BEGINNINGS = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Piece:
     """What one block was good for."""
 
@@ -25,7 +25,7 @@ class Piece:
     rest: bytes | None  # What came behind the end; None while the end is not there.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Malformed:
     """A bare CR, a bare LF or a NUL: nobody can say where this content ends."""
 

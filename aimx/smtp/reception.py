@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import timedelta
 
 import structlog
@@ -22,6 +22,7 @@ from aimx.snapshot import Route
 from aimx.verify.judge import Judge
 from aimx.verify.trust import decide
 from aimx.verify.verdict import Verdicts
+from desired.frozen import frozen
 
 # A message of more octets takes so long to read that other sessions would notice.
 _LARGE = 256 * 1024
@@ -32,7 +33,7 @@ _COPIES_AT_ONCE = 4
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reception:
     """Takes responsibility for messages."""
 

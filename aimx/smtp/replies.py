@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from desired.frozen import frozen
 
 # RFC 5321 4.5.3.1.5, without the line end.
 _LONGEST_LINE = 510
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply:
     """One reply; a text of several lines becomes a reply of several lines."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from time import perf_counter
 
 import structlog
@@ -14,11 +13,12 @@ from aimx.placing.client import Placed, Placement, Placing
 from aimx.smtp.replies import Reply
 from aimx.smtp.service import Received
 from aimx.verify.verdict import Verdicts
+from desired.frozen import frozen
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Copy:
     """A message for one mailbox, and the hooks of it that the message does not fire."""
 
@@ -28,7 +28,7 @@ class Copy:
     quiet: tuple[Quiet, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kept:
     """What became of a copy, without its content: other copies may be on their way for long."""
 

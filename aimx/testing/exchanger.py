@@ -55,6 +55,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from desired.frozen import frozen
+
 OK = "OK"  # As without a script.
 DISCONNECT = "DISCONNECT"
 SILENCE = "SILENCE"
@@ -76,7 +78,7 @@ _LONGEST_LINE = 1 << 20
 _PATH = re.compile(r"<([^>]*)>")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Received:
     """A message that was accepted."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import dns.exception
@@ -20,11 +19,12 @@ from dns.rdtypes.IN.AAAA import AAAA
 
 from aimx.verify import texts
 from aimx.verify.resolver import Answer, NoAnswer, NoRecord, Records, Value
+from desired.frozen import frozen
 
 LONGEST_TTL = 86400  # Seconds. RFC 2181 8 lets a cache hold less than a record offers.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Elsewhere:
     """A CNAME leads to this name, and the message does not say what stands there."""
 

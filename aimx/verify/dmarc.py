@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from aimx.verify.domain import canonical
 from aimx.verify.organization import Walk, Walks
 from aimx.verify.policy import PolicyRecord
 from aimx.verify.resolver import NoRecord, Resolver
 from aimx.verify.verdict import Dmarc, DmarcVerdict, Policy, Signature, Spf
+from desired.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Identifier:
     """A domain that SPF or DKIM has something to say about."""
 

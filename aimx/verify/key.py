@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa, uti
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from aimx.verify.signature import Claim, SignatureError, Tags, tags_of
+from desired.frozen import frozen
 
 SMALLEST_RSA = 1024  # Bits: RFC 8301 3.2.
 ED25519 = 32  # Octets: RFC 8032 5.1.5.
@@ -20,7 +20,7 @@ ED25519 = 32  # Octets: RFC 8032 5.1.5.
 Public: TypeAlias = rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Key:
     """A public key, and what its domain allows it."""
 

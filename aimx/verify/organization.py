@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from aimx.verify import policy
 from aimx.verify.expiring import Expiring
 from aimx.verify.policy import PolicyRecord
 from aimx.verify.resolver import NoAnswer, Records, Resolver
+from desired.frozen import frozen
 
 KEPT = 10_000  # Walks in memory.
 LONGEST = 86400  # Seconds for which one is kept.
 MOST_LABELS = 7  # Of a parent that is asked: with the domain itself eight questions at most.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Walk:
     """The policy records from `domain` upwards, the longest name first."""
 

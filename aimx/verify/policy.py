@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from aimx.verify.verdict import Policy
+from desired.frozen import frozen
 
 Request: TypeAlias = Literal["none", "quarantine", "reject"]
 
@@ -27,7 +27,7 @@ _ONE_LESS: Mapping[Request, Request] = {
 _URI = re.compile(r"\s*[a-z][a-z0-9+.-]*:[^\s,]+", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PolicyRecord:
     """What a domain says about mail that it does not stand behind."""
 

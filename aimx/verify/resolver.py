@@ -6,14 +6,15 @@ Not there is not the same as could not look: `NoRecord` is the DNS's word that t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
+
+from desired.frozen import frozen
 
 # TXT: its strings joined. MX: preference and host. A, AAAA, PTR, CNAME: text.
 Value: TypeAlias = bytes | str | tuple[int, str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Records:
     """What the DNS holds, in no particular order. Hosts have no final dot; "." is the root."""
 
@@ -34,7 +35,7 @@ class Records:
         return tuple(value for value in self.values if isinstance(value, tuple))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NoRecord:
     """There is nothing of the kind that was asked for."""
 
@@ -42,7 +43,7 @@ class NoRecord:
     ttl: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NoAnswer:
     """Could not look: nobody answered, or nobody could say."""
 

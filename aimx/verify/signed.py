@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeAlias
 
 from aimx.verify.canonicalization import BODIES, FIELDS
 from aimx.verify.signature import Claim, SignatureError
+from desired.frozen import frozen
 
 Field: TypeAlias = tuple[bytes, bytes]  # Name, and value as it stands with its CRLF.
 
@@ -35,7 +36,7 @@ _B_TAG = re.compile(rb"\s*b\s*=")
 _FIELD = re.compile(rb"([!-9;-~]+):([^\r]*\r\n(?:[ \t][^\r]*\r\n)*)")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Signed:
     """The header fields from top to bottom, and the body."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias, cast, get_args
 
 import spf  # type: ignore[import-untyped]
@@ -21,6 +20,7 @@ from aimx.verify.expiring import Expiring
 from aimx.verify.query import Query
 from aimx.verify.resolver import Answer, NoAnswer, Records, Resolver
 from aimx.verify.verdict import Spf, SpfVerdict
+from desired.frozen import frozen
 
 log = structlog.get_logger()
 
@@ -49,7 +49,7 @@ _REASONS: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Check:
     """What SPF is asked: may this client send for this sender?"""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -12,10 +11,11 @@ from aimx.snapshot import Trust
 from aimx.verify.domain import canonical
 from aimx.verify.signature import CLOCKS_DIFFER
 from aimx.verify.verdict import Signature, Verdicts
+from desired.frozen import frozen
 from desired.names import Glob
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trusted:
     """The decision; a reason only for "false"."""
 

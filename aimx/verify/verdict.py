@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Literal, NamedTuple, TypeAlias
 
 from aimx.mail.author import Author, NoAuthor
+from desired.frozen import frozen
 
 SpfVerdict: TypeAlias = Literal[
     "none", "neutral", "pass", "fail", "softfail", "temperror", "permerror"
@@ -21,7 +22,7 @@ Policy: TypeAlias = Literal["", "none", "quarantine", "reject"]
 _UNREAD = NoAuthor("Nobody has looked who the author is.")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Spf:
     """Whether the client may send for the domain (RFC 7208)."""
 
@@ -41,7 +42,7 @@ class Signature(NamedTuple):
     covers_body: bool = False  # False with `l=`: anything may follow what was signed.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dmarc:
     """Whether the author's domain stands behind the message (RFC 9989)."""
 
@@ -51,7 +52,7 @@ class Dmarc:
     organizational_domain: str = ""  # The author's; empty: could not be found out.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdicts:
     """Every check of one message, and what is needed to decide on trust."""
 

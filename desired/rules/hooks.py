@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from desired.draft import DeclaredMailbox, Draft
 from desired.finding import Finding, where
+from desired.frozen import frozen
 from desired.layers import Layers, hook_name
 from desired.problem import KeyPath
 from desired.schema import HookTable
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Hook:
     """A hook with its mailbox and its place."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
@@ -12,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple, Protocol
 
 from desired.desired import Algorithm
+from desired.frozen import frozen
 
 
 class ReconcileError(Exception):
@@ -47,7 +47,7 @@ class Entry(NamedTuple):
     device: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Account:
     """A Linux user."""
 
@@ -56,7 +56,7 @@ class Account:
     gid: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Access:
     """Who owns a file or directory, and its permission bits. Never left to the umask."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import TypeAlias
 
 from desired.desired import Algorithm
+from desired.frozen import frozen
 from reconcilers.certificates import stand_in_for
 from reconcilers.host.host import Access, Entry, Nature, Reading, StepError, is_provisional
 from reconcilers.host.read_only import ReadOnly
@@ -18,7 +19,7 @@ from reconcilers.signing import FORMS
 _ONCE = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Node:
     """What will be at a path."""
 

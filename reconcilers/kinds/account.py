@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from desired.frozen import frozen
 from reconcilers.change import Lacking
 from reconcilers.difference import Difference, Missing
 from reconcilers.host.host import Account
@@ -12,7 +12,7 @@ from reconcilers.reconciler import Keys, World
 from reconcilers.step import Operation, Phase
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServiceUser:
     """A user whom the manifest names, or the built-in name of one."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TypeAlias
 
+from desired.frozen import frozen
 from reconcilers.certificates import belongs_to
 from reconcilers.change import Action, Blocked, Change, Field
 from reconcilers.difference import Changed, Difference, Missing
@@ -18,7 +19,7 @@ from reconcilers.standing import Standing, access, fields, file, foreign_nature
 from reconcilers.step import Operation, Phase
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Issued:
     """Ours, self-signed."""
 
@@ -27,7 +28,7 @@ class Issued:
     key: Standing
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Given:
     """The operator's, looked at and never changed."""
 

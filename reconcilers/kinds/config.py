@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from desired import engine_config
 from desired.desired import Desired, HostedDomain
+from desired.frozen import frozen
 from desired.loaded import loaded
 from desired.problem import ManifestError
 from reconcilers.blocks import moving
@@ -22,7 +23,7 @@ from reconcilers.standing import Standing, access, fields, file, foreign_nature
 from reconcilers.step import Operation, Phase
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EngineConfig:
     """What is in the file, but for its header: a comment in the manifest changes nothing."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from desired.frozen import frozen
 from desired.names import Domain, InvalidNameError
 from reconcilers.change import Action, Blocked, Change
 from reconcilers.difference import Changed, Difference, Missing, Surplus
@@ -28,7 +28,7 @@ from reconcilers.step import Operation, Phase
 _LEFT = "it left the manifest"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MailTree:
     """A domain's directories."""
 

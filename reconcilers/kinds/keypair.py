@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import PurePosixPath
 
 from desired.desired import Algorithm, Desired, published
+from desired.frozen import frozen
 from desired.names import Selector
 from reconcilers.der import UnusableKeyError
 from reconcilers.host.host import Access, Nature
@@ -15,7 +16,7 @@ from reconcilers.signing import KeyFiles, known_by, public_pem
 from reconcilers.standing import Standing, access, directory, file
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Key:
     """A key that a manifest asks for."""
 
@@ -49,7 +50,7 @@ def keys_aside(world: World) -> Iterator[Key]:
             yield Key(name, domain.principal, Selector.parse(selector), aside=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyPair:
     """A key of a domain's, and under which selector it signs."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from desired.frozen import frozen
 from reconcilers.change import Action, Blocked, Change, Field
 from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.host.host import Access, Nature, UnseenError
@@ -34,7 +34,7 @@ MARKER = f"{VERSION}\n".encode()
 _FRESH, _UNREADABLE = "", "not a text of one line"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Layout:
     """Which layout the marker claims, and how its directories stand."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from desired.frozen import frozen
 from reconcilers.change import Action, Blocked, Change, Field
 from reconcilers.difference import Changed, Difference
 from reconcilers.older import adopted
@@ -14,7 +14,7 @@ from reconcilers.standing import access
 from reconcilers.step import Operation, Phase
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Adopted:
     """A manifest that is still to be written."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from desired.frozen import frozen
 from reconcilers.change import Action, Change, Field
 from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.host.host import Access, Nature
@@ -72,7 +72,7 @@ Nothing here needs root. `.aimx/` is the server's own and closed to you.
 _SAID = re.compile(rb"<!-- aimx-readme-version: ([0-9]{1,9}) -->")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Readme:
     """Which text it is, and who may read it."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from desired.frozen import frozen
 from reconcilers.step import Hands
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Prepare:
     """Every process of the engine has this engine config aside, probed."""
 
@@ -23,7 +22,7 @@ class Prepare:
         return "prepare the engine"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Commit:
     """Every process of the engine runs what was prepared."""
 

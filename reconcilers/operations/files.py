@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePosixPath
 
+from desired.frozen import frozen
 from reconcilers.host.host import Access, Nature
 from reconcilers.standing import directory, file
 from reconcilers.step import Hands
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MakeDirectory:
     """A directory with exactly this access; durable once its parent is synced."""
 
@@ -28,7 +28,7 @@ class MakeDirectory:
         return f"make directory {self.path} {_access(self.access)}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetAccess:
     """Owner and mode of what is there already."""
 
@@ -47,7 +47,7 @@ class SetAccess:
         return f"set access of {self.path} to {_access(self.access)}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WriteFile:
     """A file holds exactly these bytes."""
 
@@ -66,7 +66,7 @@ class WriteFile:
         return f"write {self.path} ({len(self.content)} octets)"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LinkFile:
     """A file has a second name; it is never copied, and never takes the place of another."""
 
@@ -87,7 +87,7 @@ class LinkFile:
         return f"link {self.target} to {self.source}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RemoveFile:
     """A file of ours goes."""
 
@@ -103,7 +103,7 @@ class RemoveFile:
         return f"remove {self.path}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SyncDirectories:
     """What was made in these directories is durable: the closing step of a phase."""
 

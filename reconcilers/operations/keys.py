@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from desired.desired import Algorithm
+from desired.frozen import frozen
 from reconcilers.certificates import belongs_to
 from reconcilers.der import UnusableKeyError
 from reconcilers.host.host import Access, Host, Reading, StepError
@@ -15,7 +15,7 @@ from reconcilers.standing import file
 from reconcilers.step import Hands
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GenerateKey:
     """A private key is there: a new one only where there was none."""
 
@@ -41,7 +41,7 @@ class GenerateKey:
         return f"generate key {self.path}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DerivePublicKey:
     """The public key is the private key's."""
 
@@ -72,7 +72,7 @@ class DerivePublicKey:
         return f"derive {self.public}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IssueCertificate:
     """A self-signed certificate for the host name; a pair that was there is kept aside.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
 
+from desired.frozen import frozen
 from reconcilers.host.host import Access, Host
 from reconcilers.inscription import RECORD, Record, amount
 from reconcilers.roots import FOLDERS
@@ -13,7 +14,7 @@ from reconcilers.state import private_file
 from reconcilers.step import Hands
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Move:
     """One rename. Nothing at either end is no failure: there is nothing to be moved."""
 
@@ -33,7 +34,7 @@ class Move:
         return f"move {self.source} to {self.target}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetAside:
     """A mailbox's directories become a tombstone, which is complete once it has its name."""
 
@@ -66,7 +67,7 @@ class SetAside:
         return f"set aside {', '.join(map(str, self.sources))} as {self.tombstone}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reattach:
     """Mail that was set aside is a mailbox's again, whose own directory is empty: one rename."""
 
@@ -94,7 +95,7 @@ class Reattach:
         return f"move {self.source} to {self.target}, which is empty"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ClearTombstone:
     """A tombstone without mail goes; where anything else is in it, it stays."""
 
@@ -111,7 +112,7 @@ class ClearTombstone:
         return f"remove the empty tombstone {self.path}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RemoveTree:
     """A directory that somebody asked to delete goes, with the mail below it."""
 

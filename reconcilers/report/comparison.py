@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from difflib import unified_diff
 from typing import Any
 
 from desired.desired import Desired
+from desired.frozen import frozen
 from desired.problem import Source, printable
 from reconcilers.change import Field
 from reconcilers.contrast import contrast
@@ -17,7 +18,7 @@ from reconcilers.report.past import moment
 from reconcilers.report.printable import wrapped
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Comparison:
     """The second generation against the first."""
 

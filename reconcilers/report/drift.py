@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from desired.frozen import frozen
 from desired.problem import printable
 from reconcilers.change import Action, Change, Field
 from reconcilers.counted import counted
@@ -18,7 +18,7 @@ _GONE, _CHANGED = "-", "~"
 _INDENT = " " * 6
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Drift:
     """What is not as a generation left it."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
+from desired.frozen import frozen
 from desired.problem import Where, printable
 from reconcilers.change import Blocked, Change, Field
 from reconcilers.history import Touched, Untouched
@@ -19,7 +20,7 @@ Facts = tuple[tuple[str, str], ...]
 _COMMAND = re.compile(r"`([^`]+)`")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Explanation:
     """All that there is to tell of a resource."""
 

@@ -7,16 +7,16 @@ more than a text in quotes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import groupby
 
+from desired.frozen import frozen
 from desired.problem import printable
 from reconcilers.plan import Plan
 from reconcilers.report.view import summary
 from reconcilers.step import Step
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Node:
     """A step, by a name that is free of whatever a language would read."""
 
@@ -24,7 +24,7 @@ class Node:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Graph:
     """What there is to be drawn."""
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
+from desired.frozen import frozen
 from reconcilers.change import Change
 from reconcilers.fingerprint import digest, plan_id
 from reconcilers.plan import Plan
@@ -25,7 +26,7 @@ class SavedPlanError(Exception):
     """A file that is no saved plan, or none that this release or this instance can apply."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SavedPlan:
     """What a file says of the plan that was saved in it."""
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from desired.frozen import frozen
 from reconcilers.fingerprint import plan_id
 from reconcilers.plan import Plan
 from reconcilers.report.saved import SavedPlan, resource
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stale:
     """One thing that is not as it was."""
 

@@ -6,14 +6,14 @@ The first says whether the machine drifted since the last apply, the second what
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from desired.frozen import frozen
 from reconcilers.overdue import Overdue
 from reconcilers.plan import Plan
 from reconcilers.report.view import UNSEEN_SYMBOL, symbol
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StatusRow:
     """How a resource stands."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from desired.frozen import frozen
 from reconcilers.change import BLOCKED_SYMBOL, SYMBOLS, Action, Change
 from reconcilers.plan import Plan
 
@@ -75,7 +75,7 @@ def legend(plan: Plan) -> dict[str, str]:
     return {sign: meaning for sign, meaning in MEANINGS.items() if sign in used}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Advice:
     """What to do next."""
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from desired.edit import Edit
+from desired.frozen import frozen
 from reconcilers.renewing import NO_RENEWAL, Renewal
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Edits:
     """What an amendment takes."""
 

@@ -6,11 +6,11 @@ import json
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from io import IOBase
 from typing import Any
 
 from aimx.doors.events import LINE, Tell, unheard
+from desired.frozen import frozen
 
 _CHUNK = 1 << 16
 
@@ -23,7 +23,7 @@ class ReplyError(Exception):
     """What came back is no reply of this protocol."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ok:
     """Success: a detail on the first line, or a JSON document."""
 
@@ -31,7 +31,7 @@ class Ok:
     document: Any = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Err:
     """Refusal."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from aimx.controller.amendments import (
@@ -27,6 +26,7 @@ from aimx.doors.exits import Exit
 from aimx.doors.socket import frames
 from aimx.doors.socket.frames import Code, FrameError, Request
 from aimx.doors.wish import Administration, Answer, Question, Wish
+from desired.frozen import frozen
 from desired.names import Domain, InvalidNameError
 
 # Who may; of mailboxes and hooks so far whoever administers the server.
@@ -60,7 +60,7 @@ _LISTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 _COUNTS = frozenset({"total", "unread", "sent_count"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Crud:
     """One request, and who carries it out."""
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from aimx.doors.events import LINE
+from desired.frozen import frozen
 
 MAX_LINE = 8192  # Octets, without the line end.
 MAX_HEADERS = 64
@@ -50,7 +50,7 @@ class FrameError(Exception):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shape:
     """What a verb's frame may carry."""
 
@@ -112,7 +112,7 @@ VERBS: Mapping[str, Shape] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """The head of a frame: what is asked, and how many bytes follow."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import structlog
@@ -26,11 +25,12 @@ from aimx.doors.wish import (
     Question,
     Wish,
 )
+from desired.frozen import frozen
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Submitted:
     """A message that somebody on this machine wants sent; `content` is a descriptor."""
 
@@ -42,7 +42,7 @@ class Submitted:
     idempotency_key: str  # Empty: none.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Accepted:
     """The message is delivered, or in the queue."""
 
@@ -59,7 +59,7 @@ class Accepted:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Steering:
     """What is wanted of the queue, or of one message in it."""
 
@@ -68,14 +68,14 @@ class Steering:
     uid: int | None  # Of the caller; None: an administrator, whose everybody's are.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Steered:
     """It was done; what there is to tell."""
 
     document: Any
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Declined:
     """The message is not sent, and the code that says whose fault it is."""
 
@@ -100,7 +100,7 @@ class Submission(Protocol):
         """Do it, if the mailbox that a named message is from is the caller's."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verbs:
     """The dispatch from a request to who carries it out."""
 

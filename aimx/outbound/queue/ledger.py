@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby, islice
 from random import Random, SystemRandom
 from typing import TypeAlias
@@ -22,6 +22,7 @@ from aimx.outbound.queue.letters import Label
 from aimx.outbound.queue.recipient import Recipient, Span
 from aimx.outbound.queue.rows import Message
 from aimx.outbound.queue.states import WAITING, Halt, State
+from desired.frozen import frozen
 
 _EACH = 4  # Trips to one place that are looked for at a time.
 _WAITING = "state IN ('queued', 'deferred')"
@@ -36,7 +37,7 @@ class HeldBackError(OSError):
 InFlight: TypeAlias = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trip:
     """One attempt for those recipients of a message that are taken to one place."""
 

@@ -10,11 +10,12 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from aimx.placing.disk import Disk
+from desired.frozen import frozen
 
 _SUFFIX = ".letter"
 _LONGEST_LABEL = 1024 * 1024
@@ -24,7 +25,7 @@ class LetterError(Exception):
     """A letter is not there, or not as it was written."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Label:
     """What the queue knows of a message from the beginning."""
 
@@ -39,7 +40,7 @@ class Label:
     origin: str  # The fingerprint of its sent copy, in hexadecimal.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class File:
     """An attachment of the sent copy."""
 
@@ -47,7 +48,7 @@ class File:
     content: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Copy:
     """The sent copy, as it is placed first."""
 
@@ -56,7 +57,7 @@ class Copy:
     files: tuple[File, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parcel:
     """All that a letter holds."""
 

@@ -22,6 +22,7 @@ from aimx.outbound.queue.ledger import InFlight, Ledger, Trip
 from aimx.outbound.queue.letters import LetterError, Letters
 from aimx.outbound.queue.recipient import Span
 from aimx.outbound.turns import Turns
+from desired.frozen import frozen
 
 # Octets of content in memory: on the way to those who are reached, and to the others.
 _CONTENT, _SLOW_CONTENT = 192 << 20, 64 << 20
@@ -31,7 +32,7 @@ _LONGEST_SLEEP = 600.0  # Clocks are set.
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rules:
     """What a generation says of attempts."""
 
@@ -210,7 +211,7 @@ class Postman:
         return Span(self.clock(), queued, queued + self.rules().max_age)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Record:
     """Writes down what cannot be taken back."""
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 
 from aimx.outbound.outcome import Deferred, Delivered, Failed, Outcome
 from aimx.outbound.queue import schedule
 from aimx.outbound.queue.states import Halt, State, after, interrupted
+from desired.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recipient:
     """As it is on record. Times are seconds since 1970."""
 
@@ -28,7 +29,7 @@ class Recipient:
     bounce: bool = False  # It failed, and its sender's mailbox does not say so yet.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Span:
     """A message's time: now, and until when it is tried."""
 

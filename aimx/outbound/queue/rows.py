@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 
 from aimx.outbound.queue.letters import Label
 from aimx.outbound.queue.recipient import Recipient
 from aimx.outbound.queue.states import Halt, State
+from desired.frozen import frozen
 
 # Of a message, beside what its sent copy does not say yet. Somebody may have it tried all day.
 MOST_EVENTS = 50
 LONGEST_DETAILS = 400  # Characters, of the history and of whatever is shown.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     """What became of a message at one time: an attempt, or what a person did."""
 
@@ -28,7 +28,7 @@ class Event:
     pending: bool  # The sent copy does not say so yet.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Message:
     """A message and its recipients, in their order."""
 

@@ -8,7 +8,7 @@ import math
 import sqlite3
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import TypeVar
@@ -36,6 +36,7 @@ from aimx.outbound.submit import Signed
 from aimx.outbound.turns import Turns
 from aimx.placing.client import PlacingClient
 from aimx.snapshot import Snapshot
+from desired.frozen import frozen
 
 _AGAIN, _SELDOM = 5.0, 60.0  # Seconds, where it cannot be opened: at first, and later.
 _SOONEST = 1.0  # Seconds between two tries for those who want something of it.
@@ -50,7 +51,7 @@ _UNWRITABLE = NotSent(Code.TEMP, "the queue cannot be written; nothing was sent"
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Surroundings:
     """What the queue works with, as the generation of the moment has it."""
 
@@ -62,7 +63,7 @@ class Surroundings:
     random: Random = field(default_factory=SystemRandom)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Books:
     """What is on record, once it is open."""
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
 
 from aimx.outbound import header
 from aimx.outbound.queue.recipient import Recipient, time
 from aimx.outbound.queue.rows import Message
+from desired.frozen import frozen
 
 _REPLY = re.compile(r"(?:^|: )([45][0-9]{2}) (?:([245]\.[0-9]{1,3}\.[0-9]{1,3}) )?")
 _GAVE_UP = "gave up after "
@@ -22,7 +22,7 @@ _EXPIRED, _UNKNOWN = "4.4.7", "5.0.0"  # RFC 3463 3.5.
 _LONGEST_HEADER = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Undelivered:
     """A message, those whom it does not reach, and its header as it was sent."""
 

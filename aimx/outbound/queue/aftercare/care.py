@@ -7,7 +7,6 @@ recognised by its fingerprint. Whoever fails is asked again later.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
@@ -26,13 +25,14 @@ from aimx.outbound.queue.rows import Event, Message
 from aimx.outbound.turns import Turns
 from aimx.placing.client import PlacingClient
 from aimx.snapshot import Route, Snapshot
+from desired.frozen import frozen
 
 NO_COPY = "-"  # In the place of a stem: there is no copy, and none will be made.
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Aftercare:
     """A message at a time."""
 

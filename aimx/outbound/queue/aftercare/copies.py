@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 
 import structlog
@@ -22,6 +22,7 @@ from aimx.outbound.queue.rows import Event, Message
 from aimx.outbound.queue.states import State, status
 from aimx.placing.client import NotPlaced, Placed, Placement, PlacingClient
 from aimx.snapshot import Route
+from desired.frozen import frozen
 
 _LARGEST = 64 * 1024 * 1024  # Octets; none of ours comes near, but its owner may write there.
 _TRIES = 5  # At one that its owner changes while it is rewritten.
@@ -73,7 +74,7 @@ def _is_there(message: Message, refused: NotPlaced) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rewriting:
     """A copy as it was, and as it is to be."""
 

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import FrozenInstanceError, asdict, dataclass, field, fields, replace
+from typing import Any, ClassVar, Generic, TypeVar
+
+import pytest
+
+from desired.frozen import frozen
+
+T = TypeVar("T")
+
+
+def _declared(decorator: Callable[[type], Any]) -> Any:
+    """The same class, as each decorator makes it."""
+
+    class Letter(Generic[T]):
+        """What somebody sends."""
+
+        opened: ClassVar[int] = 0
+
+        to: str
+        words: T
+        copies: tuple[str, ...] = ()
+        marks: dict[str, int] = field(default_factory=dict)
+        weight: int = field(default=1, compare=False)
+        seal: str = field(default="wax", repr=False)
+        length: int = field(init=False, repr=False, compare=False)
+
+        def __post_init__(self) -> None:
+            object.__setattr__(self, "length", len(str(self.words)))
+
+        def is_long(self) -> bool:
+            return self.length > 3
+
+    return decorator(Letter)
+
+
+OURS = _declared(frozen)
+THEIRS = _declared(dataclass(frozen=True, slots=True))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        pytest.param(repr, id="repr"),
+        pytest.param(asdict, id="asdict"),
+        pytest.param(lambda it: asdict(replace(it, to="you", marks={"a": 1})), id="replace"),
+        pytest.param(lambda it: [(each.name, each.compare) for each in fields(it)], id="fields"),
+        pytest.param(lambda it: it.is_long(), id="its own method"),
+        pytest.param(lambda it: it.length, id="a field that it computes"),
+        pytest.param(lambda it: it.opened, id="a variable of the class"),
+        pytest.param(lambda it: type(it).__match_args__, id="patterns"),
+        pytest.param(lambda it: type(it).__slots__, id="slots"),
+        pytest.param(lambda it: (type(it).__doc__, type(it).__module__), id="its words"),
+        pytest.param(lambda it: type(it).__qualname__, id="its name"),
+        pytest.param(lambda it: type(it)("me", "hello", seal="x") == it, id="another"),
+        pytest.param(lambda it: type(it)("me", "hello", weight=7) == it, id="not compared"),
+        pytest.param(lambda it: type(it)("me", "hello") == it, id="equal"),
+        pytest.param(lambda it: deepcopy(it) == it, id="a copy"),
+        pytest.param(lambda it: deepcopy(it).marks is it.marks, id="a deep one"),
+        pytest.param(lambda it: it == ("me", "hello"), id="no tuple"),
+        pytest.param(lambda it: hasattr(it, "__dict__"), id="nothing but its fields"),
+    ],
+)
+def test_a_value_is_as_the_standard_library_would_make_it(told: Callable[[Any], object]) -> None:
+    assert told(OURS("me", "hello")) == told(THEIRS("me", "hello"))
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        pytest.param((), {}, id="none"),
+        pytest.param(("me",), {}, id="too few"),
+        pytest.param(("me", "hello", (), {}, 1, "wax", 5), {}, id="too many"),
+        pytest.param(("me", "hello"), {"to": "you"}, id="twice"),
+        pytest.param(("me", "hello"), {"length": 5}, id="one that it computes"),
+    ],
+)
+def test_what_does_not_fit_is_refused_as_by_any_function(
+    given: tuple[object, ...], named: Mapping[str, object]
+) -> None:
+    for declared in (_declared(frozen), OURS):
+        with pytest.raises(TypeError, match=r"__init__\(\)"):
+            declared(*given, **named)
+
+
+def test_two_that_are_equal_have_one_hash() -> None:
+    @frozen
+    class Point:
+        x: int
+        y: int
+
+    assert {Point(1, 2): "here"}[Point(1, 2)] == "here"
+    assert len({Point(1, 2), Point(2, 1), Point(1, 2)}) == 2
+
+
+def test_two_classes_with_equal_fields_are_not_equal() -> None:
+    @frozen
+    class Missing:
+        name: str
+
+    @frozen
+    class Surplus:
+        name: str
+
+    assert Missing("a") != Surplus("a")
+
+
+def test_one_without_fields_is_equal_to_each_other() -> None:
+    @frozen
+    class Commit:
+        pass
+
+    assert Commit() == Commit()
+    assert repr(Commit()).endswith("Commit()")
+
+
+@pytest.mark.parametrize(
+    "change", [lambda it: setattr(it, "to", "you"), lambda it: delattr(it, "to")]
+)
+def test_a_field_is_not_to_change(change: Callable[[Any], None]) -> None:
+    letter = OURS("me", "hello")
+
+    with pytest.raises(FrozenInstanceError, match="to of"):
+        change(letter)
+
+    assert letter.to == "me"
+
+
+def test_what_a_factory_makes_is_of_one_value_alone() -> None:
+    first, second = OURS("me", "hello"), OURS("me", "hello")
+
+    first.marks["read"] = 1
+
+    assert second.marks == {}
+
+
+def test_its_fields_are_told_before_there_is_any_value() -> None:
+    declared = _declared(frozen)
+
+    assert dataclasses.is_dataclass(declared)
+    assert [each.name for each in fields(declared)] == [each.name for each in fields(THEIRS)]
+
+
+def test_a_class_of_the_standard_library_may_inherit_its_fields() -> None:
+    @frozen
+    class Engine:
+        name: str
+
+    @dataclass(frozen=True)
+    class Watched(Engine):
+        since: int
+
+    assert Watched("smtp", 3) == Watched(name="smtp", since=3)
+    assert asdict(Watched("smtp", 3)) == {"name": "smtp", "since": 3}
