@@ -28,7 +28,7 @@ CALLS = (
 )
 
 # What changes nothing, and has to be known to tell what the others change.
-FOLLOWED = ("fcntl",)
+FOLLOWED = ("fcntl", "setfsuid", "setfsgid")
 
 # How strace is told. A signal is delivered before the call that it is sent for.
 _INJECTED = {"kill": "signal=SIGKILL", "enospc": "error=ENOSPC", "eio": "error=EIO"}

@@ -39,6 +39,7 @@ class Replay:
         umask = os.umask(0)
         os.umask(umask)
         self._umask = umask
+        self._maker = (os.geteuid(), os.getegid())  # Whose is what is made now.
 
     def carry_out(self, call: Call) -> None:
         """Do what it did; nothing where it failed, or where the process was killed before it."""
@@ -125,8 +126,13 @@ class Replay:
         self._open[result] = _Open(number, appends="O_APPEND" in flags)
 
     def _born(self, mode: str, nature: int) -> int:
-        access = int(mode, 8) & ~self._umask, os.geteuid(), os.getegid()
-        return self.disk.born(Inode(nature, *access))
+        return self.disk.born(Inode(nature, int(mode, 8) & ~self._umask, *self._maker))
+
+    def _acts_as(self, uid: str) -> None:
+        self._maker = int(uid), self._maker[1]
+
+    def _acts_for(self, gid: str) -> None:
+        self._maker = self._maker[0], int(gid)
 
     def _new(self, parent: int, name: str, mode: str, nature: int) -> int:
         number = self._born(mode, nature)
@@ -286,6 +292,8 @@ _KNOWN: dict[str, Callable[[Replay, list[str], int], None]] = {
     "fchownat": lambda self, args, result: self._owner_given(
         self._at(args[0], args[1]), *args[2:4]
     ),
+    "setfsuid": lambda self, args, result: self._acts_as(args[0]),
+    "setfsgid": lambda self, args, result: self._acts_for(args[0]),
     "fsync": lambda self, args, result: self._flushed(args[0], *_BOTH),
     "fdatasync": lambda self, args, result: self._flushed(args[0], Aspect.CONTENT),
     "sync": lambda self, args, result: self.disk.flush_all(),

@@ -25,6 +25,7 @@ from reconcilers.host.host import (
     is_provisional,
     provisional,
 )
+from reconcilers.host.private import make_private
 from reconcilers.host.renaming import rename_new
 from reconcilers.host.sentences import changing, looking, moving, removing, told, why_not_given
 from reconcilers.roots import Roots
@@ -116,6 +117,8 @@ class LocalHost:
         if self._anchors.is_root(path):
             self._make_above(path)
         with changing(path), self._anchors.parent(path) as (parent, name):
+            if make_private(name, parent, access):
+                return
             there = _look(name, parent)
             if there is None:
                 _make_directory(path, name, parent, access)

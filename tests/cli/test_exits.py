@@ -112,14 +112,15 @@ def test_an_apply_that_leaves_out_what_is_blocked_is_applied_in_part(instance):
 
 def test_a_step_that_fails_is_told_and_the_rest_is_counted(instance):
     instance.run("apply", "--yes")
-    instance.declare("postmaster@example.com", "info@example.com")
-    blocked = instance.data / "example.com" / "inbox" / ".info.aimx-new"
+    (instance.data / "example.com" / "sent" / "postmaster").rmdir()
+    (instance.data / "example.com" / "sent").rmdir()
+    blocked = instance.data / "example.com" / ".sent.aimx-new"
     blocked.write_text("in the way of the directory that is made under this name")
 
     ended = instance.run("apply", "--yes")
 
     assert ended.exit == Exit.PARTIAL
-    assert "FAILED mailbox/info@example.com" in ended.err
+    assert "FAILED domain/example.com" in ended.err
     assert "Apply INCOMPLETE" in ended.err
 
 

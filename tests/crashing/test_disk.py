@@ -160,6 +160,25 @@ def test_a_mode_is_lost_unless_it_is_flushed_or_was_there_when_the_name_was_give
     assert set(modes) == {0o711, 0o755}
 
 
+def test_what_is_made_as_another_is_that_user_s_from_the_first(disk: Disk, does) -> None:
+    does(
+        ENTER,
+        "setfsgid(12346) = 0",
+        "setfsuid(12345) = 0",
+        'mkdirat(3</base>, "made", 0700) = 0',
+        "setfsuid(0) = 12345",
+        "setfsgid(0) = 12346",
+        'mkdirat(3</base>, "ours", 0700) = 0',
+        FLUSH_NAMES,
+    )
+
+    trees = [
+        {path: (inode.uid, inode.gid) for path, _, inode in tree} for _, tree in disk.after_a_cut()
+    ]
+    assert {tree["made"] for tree in trees} == {(12345, 12346)}
+    assert {tree["ours"] for tree in trees} == {(0, 0)}
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -7,12 +7,15 @@ import socket
 import stat
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 from cryptography import x509
 
+from aimx.placing.capabilities import keep
 from reconcilers.host.host import Access, Nature, StepError, UnseenError
 from reconcilers.host.keys import new_certificate, new_private_key
 from reconcilers.host.local import LocalHost
@@ -147,7 +150,7 @@ def test_what_a_killed_one_left_is_taken_over(host: LocalHost, roots: Roots) -> 
     Path(roots.data / ".a.aimx-new").mkdir()
     Path(roots.data / ".b.aimx-new").write_bytes(b"half of the old")
 
-    host.make_directory(roots.data / "a", PRIVATE)
+    host.make_directory(roots.data / "a", Access(0o755, PRIVATE.uid, PRIVATE.gid))
     host.replace(roots.data / "b", b"new", PRIVATE)
 
     assert tree(roots.data) == ["a", "b"]
@@ -332,9 +335,55 @@ def test_what_may_not_be_entered_is_unseen(host: LocalHost, roots: Roots) -> Non
         host.names(roots.data / "a")
 
 
-@pytest.mark.root
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-def test_a_directory_has_its_owner_before_it_has_its_name(host: LocalHost, roots: Roots) -> None:
+@contextmanager
+def _told_by_python(events: set[str]) -> Iterator[list[str]]:
+    """What the interpreter is about to do."""
+    told: list[str] = []
+    listening = True
+    # A hook stays for as long as the process.
+    sys.addaudithook(lambda event, _: told.append(event) if listening and event in events else None)
+    yield told
+    listening = False
+
+
+ANOTHER = Access(0o700, 12345, 12346)
+
+
+def as_root(test: Any) -> Any:
+    return pytest.mark.root(pytest.mark.skipif(os.geteuid() != 0, reason="needs root")(test))
+
+
+def found(path: PurePosixPath) -> Access:
+    entry = os.stat(path)
+    return Access(stat.S_IMODE(entry.st_mode), entry.st_uid, entry.st_gid)
+
+
+@as_root
+def test_a_directory_of_one_user_is_made_as_that_user(host: LocalHost, roots: Roots) -> None:
+    with _told_by_python({"os.mkdir", "os.chown", "os.chmod", "os.rename"}) as told:
+        host.make_directory(roots.data / "a", ANOTHER)
+
+    assert told == ["os.mkdir"]
+    assert found(roots.data / "a") == ANOTHER
+
+
+@as_root
+def test_whoever_made_a_directory_as_another_is_root_again(host: LocalHost, roots: Roots) -> None:
+    before = Path("/proc/thread-self/status").read_text().splitlines()[:40]
+
+    host.make_directory(roots.data / "a", ANOTHER)
+    host.make_directory(roots.data / "b", Access(0o755, 0, 0))
+
+    after = Path("/proc/thread-self/status").read_text().splitlines()[:40]
+    mine = ("Uid:", "Gid:", "Groups:", "Cap")
+    assert [x for x in after if x.startswith(mine)] == [x for x in before if x.startswith(mine)]
+    assert found(roots.data / "b") == Access(0o755, 0, 0)
+
+
+@as_root
+def test_a_directory_that_others_enter_has_its_owner_before_its_name(
+    host: LocalHost, roots: Roots
+) -> None:
     seen: list[tuple[str, int]] = []
 
     def watch(event: str, arguments: tuple[object, ...]) -> None:
@@ -343,11 +392,50 @@ def test_a_directory_has_its_owner_before_it_has_its_name(host: LocalHost, roots
 
     watching = True
     sys.addaudithook(watch)
-    host.make_directory(roots.data / "a", Access(0o700, 12345, 12345))
+    host.make_directory(roots.data / "a", Access(0o755, 12345, 12345))
     watching = False
 
     assert seen == [(".a.aimx-new", 0)]
     assert os.stat(roots.data / "a").st_uid == 12345
+
+
+@pytest.mark.parametrize("above", [0o2755, 0o3755], ids=oct)
+@as_root
+def test_what_the_directory_above_passes_on_is_put_right(
+    host: LocalHost, roots: Roots, above: int
+) -> None:
+    os.chown(roots.data, 0, 54321)
+    os.chmod(roots.data, above)
+
+    host.make_directory(roots.data / "a", ANOTHER)
+
+    assert found(roots.data / "a") == ANOTHER
+
+
+def test_a_umask_takes_nothing_from_a_directory(host: LocalHost, roots: Roots) -> None:
+    before = os.umask(0o777)
+    try:
+        host.make_directory(roots.data / "a", PRIVATE)
+    finally:
+        os.umask(before)
+
+    assert found(roots.data / "a") == PRIVATE
+
+
+@as_root
+def test_without_the_capability_to_write_as_another_it_is_made_and_given(
+    host: LocalHost, roots: Roots
+) -> None:
+    child = os.fork()
+    if child == 0:  # What it gives up is gone for good.
+        try:
+            keep((0, 3))  # CHOWN and FOWNER.
+            host.make_directory(roots.data / "a", ANOTHER)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+
+    assert found(roots.data / "a") == ANOTHER
 
 
 @pytest.mark.parametrize(
