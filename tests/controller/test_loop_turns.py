@@ -16,11 +16,12 @@ from aimx.controller.account import Account
 from aimx.controller.findings import Finding, Findings
 from aimx.controller.planner import PlannerGoneError
 from aimx.controller.pulse import Pulse
+from aimx.controller.sources import digest
 from aimx.controller.turn import Turn, Turned
 from aimx.controller.watched import UNWATCHED, Watched
 from aimx.metrics import table as metrics
 from reconcilers.host.host import ReconcileError, StepError
-from reconcilers.intents import Suspension
+from reconcilers.intents import Pin, Suspension, keep_pin
 from reconcilers.overdue import Overdue
 from reconcilers.receipt import Outcome, Receipt, Tally
 
@@ -489,6 +490,81 @@ def test_an_apply_is_counted_as_what_it_was(turning):
     partial = account(*(Receipt(str(each), KEY, each) for each in outcomes))
     done = account(Receipt("1", KEY, Outcome.DONE))
     turning(scene, Turned(Findings(), account=done), Turned(Findings(), account=partial))
+
+
+def test_what_was_applied_last_is_what_was_applied_whole(turning):
+    async def scene(served, planner) -> None:
+        await turns(served, 1)
+        assert served.controller.state.last_applied == ""
+
+        await turns(served, 1)
+        assert served.controller.state.last_applied == "sha256:ab"
+
+    turning(scene, failed(KEY), replace(FINE, account=account(Receipt("1", KEY, Outcome.DONE))))
+
+
+def test_an_edit_while_another_manifest_is_pinned_is_logged_once(turning):
+    async def scene(served, planner) -> None:
+        now = served.instance.host.now()
+        manifest = digest(served.instance.sources())
+        pin = Pin(1, now + timedelta(hours=1), "", 0, now, 1, manifest, ())
+        keep_pin(served.instance.host, served.instance.roots, pin)
+        with capture_logs() as logged:
+            await turns(served, 2)
+            served.declare("postmaster", "info")
+            await turns(served, 2)
+
+        told = [each["pinned"] for each in logged if "is pinned" in each["event"]]
+        assert told == [1]
+
+    turning(scene)
+
+
+def test_a_status_that_says_the_same_is_not_written_again(turning):
+    async def scene(served, planner) -> None:
+        path = served.base / "data/.aimx/status.json"
+        await turns(served, 1)
+        before = path.stat().st_ino
+        path.with_name("other").touch()
+        await turns(served, 1)
+
+        assert path.stat().st_ino == before
+
+    turning(scene)
+
+
+def test_a_default_domain_without_a_key_is_not_ready_and_logged_once(turning):
+    async def scene(served, planner) -> None:
+        served.engine.committed = replace(served.engine.committed, keys={}, troubles=("a", "b"))
+        with capture_logs() as logged:
+            await turns(served, 2)
+        assert served.condition("Ready") == ("False", "NoKey")
+        assert len([each for each in logged if "has no DKIM key" in each["event"]]) == 1
+
+        served.engine.committed = replace(served.engine.committed, keys={"example.com": {}})
+        await turns(served, 1)
+        assert served.condition("Ready") == ("False", "Damaged")
+
+        served.engine.committed = replace(served.engine.committed, troubles=())
+        await turns(served, 1)
+        assert served.condition("Ready") == ("True", "")
+
+    turning(scene)
+
+
+def test_the_sentence_for_a_service_manager_has_all_that_is_amiss(turning):
+    async def scene(served, planner) -> None:
+        state = served.controller.state
+        await turns(served, 1)
+        assert state.sentence == "generation 1, not converged"
+        assert state.document(daemon=True)["desired_generation"] == 1
+
+        state.unmanned()
+        state.generation = 7
+        assert state.sentence == "generation 7, not converged"
+        assert state.document(daemon=True)["desired_generation"] == 7
+
+    turning(scene, failed(KEY))
 
 
 def test_what_the_engine_refuses_to_run_on_is_told(turning):

@@ -7,6 +7,7 @@ import pwd
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -20,8 +21,9 @@ from aimx.controller.turn import Turn, Turned
 from aimx.controller.watched import Watched
 from aimx.controller.workplace import Workplace
 from reconcilers.generations import Who
-from reconcilers.host.host import Access, Entry, StepError
+from reconcilers.host.host import Access, Entry, StepError, UnseenError
 from reconcilers.host.local import LocalHost
+from reconcilers.intents import Pin, end, keep_pin
 from reconcilers.roots import Roots
 
 ME = Who(0, "root", "test")
@@ -36,6 +38,7 @@ class Looking(LocalHost):
         super().__init__(roots)
         self.asked: set[str] = set()
         self.full = False  # No directory can be made.
+        self.blind = False  # No directory of many can be looked at.
 
     @contextmanager
     def keeping(self) -> Iterator[Looking]:
@@ -45,6 +48,8 @@ class Looking(LocalHost):
         self, directory: PurePosixPath, names: Sequence[str]
     ) -> dict[str, Entry | None] | None:
         self.asked.update(names)
+        if self.blind:
+            raise UnseenError(f"{directory}: input/output error")
         return super().look_within(directory, names)
 
     def make_directory(self, path: PurePosixPath, access: Access) -> None:
@@ -56,6 +61,11 @@ class Looking(LocalHost):
 @dataclass(frozen=True)
 class Idle(Alone):
     """In the place of the engine, which has looked for each directory before."""
+
+    refusal: str = ""
+
+    def refresh(self) -> str:
+        return self.refusal
 
     def prepare(self, config: bytes) -> None:
         pass
@@ -72,6 +82,7 @@ class Planned:
     names: list[str] = field(default_factory=lambda: list(NAMES))
     domains: str = '"a.example"'
     rest: str = ""
+    refusal: str = ""  # Why the engine does not run on what it could run on.
 
     def declare(self) -> None:
         tables = "".join(f'[mailboxes."{it}@a.example"]\nowner = "{OWNER}"\n' for it in self.names)
@@ -79,12 +90,12 @@ class Planned:
             f"domains = [{self.domains}]\n{tables}{self.rest}"
         )
 
-    def turn(self, *, likely: bool) -> Turned:
+    def turn(self, *, likely: bool, **parts: object) -> Turned:
         self.host.asked.clear()
-        engine = Idle(self.host, self.instance.roots)
+        engine = Idle(self.host, self.instance.roots, refusal=self.refusal)
         manifest = digest(self.instance.sources())
         at = Workplace(self.instance, engine, memory=self.memory)
-        return Turn(ME, manifest, {}, likely).done(at)
+        return Turn(ME, manifest, **{"held": {}, "likely": likely, **parts}).done(at)
 
     def edit(self, name: str) -> Turned:
         self.names.append(name)
@@ -162,6 +173,56 @@ def test_after_an_apply_that_failed_all_is_looked_at(planned):
     assert planned.edit("newer").is_whole
     assert planned.looked_at == set(planned.names)
     assert planned.box("new").is_dir()
+
+
+def test_after_a_look_at_what_is_blocked_all_is_looked_at(planned):
+    planned.box("blocked").touch()
+    assert not planned.edit("blocked").is_whole
+
+    planned.edit("new")
+    assert planned.looked_at == set(planned.names)
+
+
+def test_after_a_look_that_saw_nothing_all_is_looked_at(planned):
+    planned.host.blind = True
+    assert not planned.edit("new").is_whole
+    planned.host.blind = False
+
+    assert planned.edit("newer").is_whole
+    assert planned.looked_at == set(planned.names)
+
+
+def test_after_a_look_that_the_engine_refused_all_is_looked_at(planned):
+    planned.refusal = "inbound cannot run on it"
+    assert not planned.turn(likely=True).is_whole
+    planned.refusal = ""
+
+    planned.edit("new")
+    assert planned.looked_at == set(planned.names)
+
+
+@pytest.mark.parametrize(
+    "parts", [{"doubtful": True}, {"held": {"mailbox/box0@a.example": "no space is left"}}]
+)
+def test_in_doubt_and_while_something_waits_all_is_looked_at(planned, parts):
+    planned.names.append("new")
+    planned.declare()
+
+    planned.turn(likely=True, **parts)
+
+    assert planned.looked_at == set(planned.names)
+
+
+def test_while_another_manifest_is_pinned_and_after_it_all_is_looked_at(planned):
+    now = planned.host.now()
+    pin = Pin(1, now + timedelta(hours=1), "", 0, now, 1, digest(planned.instance.sources()), ())
+    keep_pin(planned.host, planned.instance.roots, pin)
+    planned.edit("new")
+    assert planned.looked_at == set(NAMES)
+
+    end(planned.host, planned.instance.roots.pin)
+    planned.edit("newer")
+    assert planned.looked_at == set(planned.names)
 
 
 def test_what_is_withheld_is_looked_at_each_time(planned):

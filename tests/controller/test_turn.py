@@ -47,12 +47,12 @@ def suspend(instance: Instance) -> None:
 # What it is of.
 
 
-@pytest.mark.parametrize("gone", [False, True])
-def test_sources_that_are_others_by_then_are_left_to_the_next_turn(serving, gone):
+@pytest.mark.parametrize("now", ["another", "broken", "gone"])
+def test_sources_that_are_others_by_then_are_left_to_the_next_turn(serving, now):
     async def scene(served) -> None:
         before = digest(served.instance.sources())
-        served.declare("postmaster", "info")
-        if gone:
+        served.declare("postmaster", "info", top="nonsense = \n" if now == "broken" else "")
+        if now == "gone":
             (served.base / "config" / "manifest.toml").unlink()
 
         found = await turned(served, likely=True, manifest=before)
@@ -230,6 +230,7 @@ def test_where_all_is_applied_unasked_the_guard_holds_all_the_same(serving):
 
         assert served.boxes == sorted(names)
         assert len(served.engine.told) == told
+        assert (await turned(served)).account is None
         assert served.condition("PendingApproval") == ("True", "RunApprove")
         assert served.condition("Converged")[0] == "False"
 
@@ -256,6 +257,21 @@ def test_a_certificate_that_is_renewed_is_taken_up_whatever_may_be_applied(servi
     serving(scene)
 
 
+def test_a_certificate_is_taken_up_also_where_an_apply_fails(serving):
+    async def scene(served) -> None:
+        served.fail("inbox/bad")
+        served.declare("postmaster", "bad")
+        chain = served.base / "config" / "tls" / "cert.pem"
+        chain.write_bytes(chain.read_bytes() + b"\n")
+
+        await served.controller.turn()
+
+        assert served.engine.told == ["prepare", "commit"]
+        assert served.routes == ["postmaster"]
+
+    serving(scene)
+
+
 def test_after_an_apply_that_the_engine_took_up_it_is_told_no_more(serving):
     async def scene(served) -> None:
         served.declare("postmaster", "info")
@@ -263,6 +279,45 @@ def test_after_an_apply_that_the_engine_took_up_it_is_told_no_more(serving):
         await served.controller.turn()
 
         assert served.engine.told == ["prepare", "commit"]
+
+    serving(scene)
+
+
+# What somebody else left.
+
+
+class Unfinished(Instance):
+    """An apply that was killed has left something unsynced."""
+
+    def is_unfinished(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("kind", "doubtful", "applied"),
+    [(Unfinished, True, True), (Unfinished, False, False), (Instance, True, False)],
+)
+def test_with_nothing_to_do_what_was_left_unsynced_in_doubt_is_synced(
+    serving, kind, doubtful, applied
+):
+    async def scene(served) -> None:
+        instead(served, kind)
+
+        found = await turned(served, doubtful=doubtful)
+
+        assert (found.account is not None) == applied
+
+    serving(scene)
+
+
+def test_what_a_rule_refuses_is_applied_in_no_doubt(serving):
+    async def scene(served) -> None:
+        served.declare("postmaster", *(f"box{number}" for number in range(7)), top=ALL)
+        await served.controller.turn()
+        served.declare("postmaster", top=ALL)
+        instead(served, Unfinished)
+
+        assert (await turned(served, doubtful=True)).account is None
 
     serving(scene)
 
