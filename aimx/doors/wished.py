@@ -256,7 +256,8 @@ class _Carried:
         instance, consent = self.at.instance, Consent(EVERY)
         review = instance.review(instance.in_force(), consent)
         if not is_meant(intent.plan, review.id):
-            return intents.outdated(review.plan, self.wish)
+            now = counted(review, self.at.instance, self.at.count)
+            return intents.outdated(now.plan, self.wish)
         try:
             return self._ended(self._apply(review.id, consent))
         except StaleError as cause:

@@ -16,6 +16,7 @@ from aimx.controller.account import Account
 from aimx.controller.findings import Finding, Findings
 from aimx.controller.planner import PlannerGoneError
 from aimx.controller.pulse import Pulse
+from aimx.controller.retention import Purge
 from aimx.controller.sources import digest
 from aimx.controller.turn import Turn, Turned
 from aimx.controller.watched import UNWATCHED, Watched
@@ -160,35 +161,26 @@ def test_an_apply_is_likely_after_an_edit_and_at_no_other_look(turning):
     turning(scene)
 
 
-def test_a_turn_waits_for_whoever_changes_something(turning):
+@pytest.mark.parametrize("does", ["turn", "change", "carry_out"])
+def test_whatever_changes_something_is_done_alone_and_looked_at_after(turning, does):
     async def scene(served, planner) -> None:
-        async with served.controller.changing:
-            waiting = asyncio.create_task(served.controller.turn())
-            await asyncio.sleep(0)
-            assert not served.controller.is_settled
-            assert planner.turns == []
-        await waiting
+        controller, alone = served.controller, []
+        planner.during = lambda: alone.append(controller.changing.locked())
+        await (controller.turn() if does == "turn" else getattr(controller, does)("a job"))
+        assert alone == [True]
+        assert controller.is_settled == (does == "turn")
 
-        assert len(planner.turns) == 1
+        await controller.turn()
+
+        assert [type(job) for job in planner.jobs][1:] == ([] if does == "turn" else [Turn])
 
     turning(scene)
 
 
-@pytest.mark.parametrize("does", ["change", "carry_out"])
-def test_a_job_that_changes_something_waits_its_turn_and_is_looked_at_after(turning, does):
+def test_while_something_is_done_it_is_not_settled(turning):
     async def scene(served, planner) -> None:
-        controller = served.controller
-        await controller.turn()
-        async with controller.changing:
-            waiting = asyncio.create_task(getattr(controller, does)("a job"))
-            await asyncio.sleep(0)
-            assert "a job" not in planner.jobs
-        await waiting
-        assert not controller.is_settled
-
-        await controller.turn()
-
-        assert [type(job) for job in planner.jobs] == [Turn, str, Turn]
+        async with served.controller.changing:
+            assert not served.controller.is_settled
 
     turning(scene)
 
@@ -285,6 +277,26 @@ def test_with_no_watchdog_it_waits_for_no_longer_than_to_the_next_look(serving):
         await rounds(served, lambda: len(planner.turns) > 1)
 
     serving(scene)
+
+
+def test_an_edit_is_a_hint(serving):
+    async def scene(served) -> None:
+        planner = served.controller.planner = Scripted(FINE)
+        served.controller.pulse = Pulse()
+        planner.during = lambda: served.declare("postmaster", "info")
+
+        await rounds(served, lambda: len(planner.turns) > 1)
+
+    serving(scene)
+
+
+def test_what_was_set_aside_is_looked_at_while_it_runs(turning):
+    async def scene(served, planner) -> None:
+        (served.base / "data/.aimx/tombstones/info@example.com.2").mkdir(parents=True)
+
+        await rounds(served, lambda: any(isinstance(job, Purge) for job in planner.jobs))
+
+    turning(scene)
 
 
 def test_leaving_lets_whoever_plans_leave(turning):
