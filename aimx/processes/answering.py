@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
+from typing import Any
 
 from aimx.metrics.pages import BUSY, LONGEST_REQUEST, Page, answer, encoded
 from aimx.processes.listening import say
 
 _AT_ONCE = 16
 _SECONDS = 5.0  # For the request to arrive, and for its answer to be taken.
+_REFUSED_AT_ONCE = 64  # Whoever comes beyond them is not even told.
+_REFUSED_SECONDS = 1.0
 
 
 class Answering:
@@ -19,16 +22,31 @@ class Answering:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
+        self._refusing: set[asyncio.Task[None]] = set()
 
     def adopt(self, connection: socket.socket, pages: Sequence[Page]) -> None:
         """The connection is ours from here on."""
-        if len(self._tasks) >= _AT_ONCE:
+        if len(self._tasks) < _AT_ONCE:
+            _begin(self._tasks, _answered(connection, pages))
+        elif len(self._refusing) < _REFUSED_AT_ONCE:
+            _begin(self._refusing, _refused(connection))
+        else:
             say(connection, encoded(BUSY))
             connection.close()
-            return
-        task = asyncio.get_running_loop().create_task(_answered(connection, pages))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+
+
+def _begin(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.get_running_loop().create_task(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
+
+
+async def _refused(connection: socket.socket) -> None:
+    connection.setblocking(False)  # noqa: FBT003 - it has no other name
+    with connection, suppress(OSError, TimeoutError):
+        say(connection, encoded(BUSY))
+        async with asyncio.timeout(_REFUSED_SECONDS):
+            await _read_out(connection)
 
 
 async def _answered(connection: socket.socket, pages: Sequence[Page]) -> None:
@@ -45,6 +63,13 @@ async def _answered(connection: socket.socket, pages: Sequence[Page]) -> None:
                     pass
             finally:
                 writer.transport.abort()
+
+
+async def _read_out(connection: socket.socket) -> None:
+    # RFC 9112 9.6, as above.
+    connection.shutdown(socket.SHUT_WR)
+    while await asyncio.get_running_loop().sock_recv(connection, LONGEST_REQUEST):
+        pass
 
 
 async def _lines(reader: asyncio.StreamReader) -> bytes:
