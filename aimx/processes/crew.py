@@ -56,6 +56,7 @@ class Crew:
     prepared: Compiled | None = None
     _leaving: bool = False
     _starting: set[Worker] = field(default_factory=set)
+    _adding: int = 0  # Inbound processes that are on their way, besides replacements.
     _deaths: dict[str, int] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _replacements: dict[Worker, asyncio.Future[None]] = field(default_factory=dict)
@@ -108,23 +109,40 @@ class Crew:
         """As many inbound processes as the generation asks for; who is too many drains and goes."""
         assert self.committed is not None
         have = self.of("inbound")
-        coming = sum(worker.role == "inbound" for worker in self._replacements)
+        coming = sum(worker.role == "inbound" for worker in self._replacements) + self._adding
         wanted = workers(self.committed.workers)
         for worker in have[wanted:]:
             self.workers.remove(worker)
             self._spawn(self._dismissed(worker))
         for _ in range(wanted - len(have) - coming):
-            self._spawn(self._added("inbound"))
+            self._adding += 1
+            self._spawn(self._added())
 
     async def _dismissed(self, worker: Worker) -> None:
         await worker.leave(LEAVE_SECONDS)
         self.lost(worker)
 
-    async def _added(self, role: str) -> None:
+    async def _added(self) -> None:
+        """One more inbound process, tried until it runs or is too many by now."""
+        try:
+            failures = 0
+            while self._lacks_inbound() and not await self._attempted("inbound"):
+                await asyncio.sleep(_PAUSES[min(failures + 1, len(_PAUSES) - 1)])
+                failures += 1
+        finally:
+            self._adding -= 1
+
+    def _lacks_inbound(self) -> bool:
+        assert self.committed is not None
+        return len(self.of("inbound")) < workers(self.committed.workers)
+
+    async def _attempted(self, role: str) -> bool:
         try:
             await self._start(role)
         except (WorkerGoneError, SilentError, RefusedError, OSError) as failure:
             log.error("process could not be started", role=role, reason=str(failure))
+            return False
+        return True
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -1,10 +1,11 @@
+import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
-from aimx.processes.crew import next_to_serve
+from aimx.processes.crew import Crew, next_to_serve
 from aimx.processes.worker import Worker
 
 
@@ -13,6 +14,7 @@ class Busy:
     """A worker, as far as its connections go."""
 
     connections: Counter[str] = field(default_factory=Counter)
+    role: str = "inbound"
 
 
 @pytest.mark.parametrize(
@@ -37,3 +39,41 @@ def test_one_worker_is_filled_before_the_next_is_woken(connections: list[int], c
 
 def test_without_workers_there_is_nobody() -> None:
     assert next_to_serve([]) is None
+
+
+@dataclass(slots=True)
+class Failing(Crew):
+    """Starts fail so often, and then there is a worker."""
+
+    failures: int = 0
+
+    async def _start(self, role: str) -> Worker:
+        if self.failures:
+            self.failures -= 1
+            raise OSError("no process can be started now")
+        worker = cast("Worker", Busy(role=role))
+        self.workers.append(worker)
+        return worker
+
+
+@dataclass
+class Wanted:
+    """A generation, as far as it asks for workers."""
+
+    workers: int
+
+
+def test_a_worker_that_could_not_be_added_is_tried_again_while_it_is_wanted() -> None:
+    async def play(failures: int, then: int) -> int:
+        crew = Failing(cast("Any", None), print, print, failures=failures)
+        crew.committed = cast("Any", Wanted(3))
+        crew._resize()
+        crew._resize()  # Who is on the way is not started twice.
+        await asyncio.sleep(0)
+        crew.committed = cast("Any", Wanted(then))
+        while crew._tasks:
+            await asyncio.wait(crew._tasks)
+        return len(crew.of("inbound"))
+
+    assert asyncio.run(play(failures=4, then=3)) == 3
+    assert asyncio.run(play(failures=3, then=0)) == 0
