@@ -64,6 +64,7 @@ class Limited:
     allowance: Allowance
     recipients: Sequence[str]
     now: datetime
+    former: str | None = None  # The address that the mailbox had before it was moved.
     _number: int | None = None  # Under which it was counted.
 
     async def take(self) -> NotSent | None:
@@ -76,7 +77,12 @@ class Limited:
 
         try:
             self._number = await self.tally.turns.take(
-                self.tally.count, self.mailbox, self.recipients, self.now, admits
+                self.tally.count,
+                self.mailbox,
+                self.recipients,
+                self.now,
+                admits,
+                self.former,
             )
         except sqlite3.Error as cause:
             log.error("sending not counted", mailbox=self.mailbox, reason=str(cause))
@@ -107,7 +113,8 @@ class Limits:
         route = self.snapshot.routes.get(author)
         mailbox = route.mailbox if route else author
         allowance = self.snapshot.allowance_of(mailbox)
-        return Limited(self.tally, mailbox, allowance, recipients, now)
+        former = self.snapshot.former.get(mailbox)
+        return Limited(self.tally, mailbox, allowance, recipients, now, former)
 
 
 def refusal(mailbox: str, allowance: Allowance, spent: Spent) -> NotSent | None:

@@ -56,6 +56,14 @@ _PASS_ON = (
     "DELETE FROM recipients WHERE at <= :until AND mailbox = :mailbox",
     "DELETE FROM sends WHERE at <= :until AND mailbox = :mailbox",
 )
+# What a mailbox has used up it keeps when it is moved.
+_CARRY = (
+    "UPDATE sends SET mailbox = :mailbox WHERE mailbox = :former",
+    "UPDATE recipients SET mailbox = :mailbox WHERE mailbox = :former",
+    "INSERT INTO known SELECT :mailbox, address, last FROM known WHERE mailbox = :former"
+    " ON CONFLICT DO UPDATE SET last = MAX(last, excluded.last)",
+    "DELETE FROM known WHERE mailbox = :former",
+)
 _KNOWN = (
     "SELECT 1 FROM known WHERE mailbox = ? AND address = ?",
     "SELECT 1 FROM recipients WHERE mailbox = ? AND address = ? LIMIT 1",
@@ -133,10 +141,16 @@ class Tally:
         recipients: Sequence[str],
         now: datetime,
         admits: Callable[[Spent], bool],
+        former: str | None = None,
     ) -> int | None:
-        """Count a message, if `admits` says so of what was spent before it; gives its number."""
+        """Count a message, if `admits` says so of what was spent before it; gives its number.
+
+        `former` is the address that the mailbox had before it was moved.
+        """
         addresses = sorted({recipient.lower() for recipient in recipients})
         with self._transaction() as database:
+            if former is not None:
+                _carry(database, former, mailbox)
             _pass_on(database, now, mailbox)
             if mailbox not in self._tidied:
                 _forget(database, now, mailbox)
@@ -237,6 +251,11 @@ def _pass_on(database: sqlite3.Connection, now: datetime, mailbox: str) -> None:
     """What is a day old is no more counted, and its recipients are known."""
     for statement in _PASS_ON:
         database.execute(statement, {"until": (now - DAY).timestamp(), "mailbox": mailbox})
+
+
+def _carry(database: sqlite3.Connection, former: str, mailbox: str) -> None:
+    for statement in _CARRY:
+        database.execute(statement, {"former": former, "mailbox": mailbox})
 
 
 def _forget(database: sqlite3.Connection, now: datetime, mailbox: str) -> None:

@@ -2,7 +2,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -99,6 +99,21 @@ def test_a_message_counts_once_however_many_get_it(tally: Tally) -> None:
 
     assert ask(tally, snapshot, *many) is None
     assert ask(tally, snapshot, "0@b.example") is not None
+
+
+def test_what_a_mailbox_has_used_up_it_keeps_when_it_is_moved(tally: Tally) -> None:
+    before = replace(house(sends=2), routes={})
+    for recipient in ("b@b.example", "c@c.example"):
+        assert ask(tally, before, recipient, author="old@a.example") is None
+    moved = replace(house(sends=2), former={INFO: "old@a.example"})
+    strict = replace(house(new=0), former={INFO: "old@a.example"})
+
+    refused = ask(tally, moved)
+
+    assert refused is not None
+    assert "has sent 2 within 24 hours" in refused.reason
+    assert ask(tally, strict, "c@c.example", at=NOON + DAY) is None  # It has written to them.
+    assert ask(tally, before, author="old@a.example") is None  # Whoever has that name begins anew.
 
 
 def test_a_recipient_is_new_until_the_mailbox_has_written_to_it(tally: Tally) -> None:
