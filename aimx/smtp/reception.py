@@ -19,6 +19,7 @@ from aimx.smtp.replies import Reply
 from aimx.smtp.service import Received
 from aimx.smtp.telling import Copy, Course, Kept, tell, tell_quiet
 from aimx.snapshot import Route
+from aimx.verify.caching import ask_once
 from aimx.verify.judge import Judge
 from aimx.verify.trust import decide
 from aimx.verify.verdict import Verdicts
@@ -67,7 +68,12 @@ class Reception:
         return reply.about(received.trace)
 
     async def foresee(self, received: Received) -> None:
-        """Have what judging will ask for looked up, given the beginning of a message."""
+        """Have what judging will ask for looked up, given the beginning of a message.
+
+        The same task then judges all of it, and waits for no answer a second time: it may have to
+        wait for its turn meanwhile, and others wait for theirs.
+        """
+        ask_once()
         await self.judge.verdicts(received.incoming)
 
     async def _kept(self, received: Received, verdicts: Verdicts, course: Course) -> Sequence[Kept]:

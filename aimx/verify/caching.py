@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from functools import partial
 from typing import TypeAlias
 
@@ -40,6 +41,18 @@ Key: TypeAlias = tuple[str, str]  # Name and record.
 _OUTCOMES = {Records: "records", NoRecord: "no_record", NoAnswer: "no_answer"}
 
 
+# What was asked for one message, by whoever works on it.
+_answered: ContextVar[dict[Key, Answer] | None] = ContextVar("answered", default=None)
+
+
+def ask_once() -> None:
+    """From here on the running task, and what it starts, asks no question twice.
+
+    RFC 1035 3.2.1: also an answer without a lifetime is good for what goes on just now.
+    """
+    _answered.set({})
+
+
 class CachingResolver:
     """Asks `resolvers` ("address:port"; none: the system's) and keeps answers for their TTL.
 
@@ -66,7 +79,20 @@ class CachingResolver:
             self._begin(key)
 
     async def lookup(self, name: str, record: str) -> Answer:
-        key = _key(name, record)
+        key, answered = _key(name, record), _answered.get()
+        if answered is None:
+            return await self._answer(key)
+        if key not in answered:
+            # Also where whoever waits is given up on: it would take as long once more.
+            answer: Answer = NoAnswer(f"{record} of {name}: it was not waited for")
+            try:
+                answer = await self._answer(key)
+            finally:
+                answered.setdefault(key, answer)
+        return answered[key]
+
+    async def _answer(self, key: Key) -> Answer:
+        name, record = key
         if found := self._kept.get(key):
             CACHED.count()
             return _aged(*found)

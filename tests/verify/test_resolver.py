@@ -2,6 +2,7 @@ import asyncio
 import os
 import struct
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import dns.message
 import dns.name
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aimx.testing.zone import Zone, ZoneResolver, serve
-from aimx.verify.caching import CachingResolver
+from aimx.verify.caching import CachingResolver, ask_once
 from aimx.verify.exchange import QUESTIONS, question
 from aimx.verify.resolver import Answer, NoAnswer, NoRecord, Records, Resolver
 from desired.names import InvalidNameError
@@ -493,3 +494,31 @@ def test_a_usual_name_is_asked_for_as_dnspython_writes_it(name):
     asked = question(name, "TXT")
 
     assert asked[:-4] == dns.name.from_text(name).to_digestable()
+
+
+def test_for_one_message_nothing_is_asked_or_waited_for_twice() -> None:
+    clock = Clock()
+
+    async def message(resolver: CachingResolver) -> list[Answer]:
+        ask_once()
+        found = [await resolver.lookup("fleeting.example", "TXT")]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await resolver.lookup("silent.example", "TXT")
+        clock.now += 1000  # While it waits for its turn.
+        for name in ("fleeting.example", "silent.example"):
+            found.append(await asyncio.wait_for(resolver.lookup(name, "TXT"), 0.5))
+        return found
+
+    async def work() -> list[Answer]:
+        zone = {"fleeting.example": {"TXT": "a", "ttl": 0}, "silent.example": {"silent": True}}
+        async with serve(Zone(zone)) as address:
+            resolver = CachingResolver([address], timeout=30, clock=clock)
+            found = await asyncio.create_task(message(resolver))
+            await resolver.close()
+            return found
+
+    found = asyncio.run(work())
+
+    assert found[:2] == [Records((b"a",), 0)] * 2
+    assert isinstance(found[2], NoAnswer)
