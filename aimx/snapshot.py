@@ -125,8 +125,7 @@ class Snapshot:
     delivery: Delivery = Delivery()
     allowance: Allowance = Allowance()
     allowances: Mapping[str, Allowance] = field(default_factory=dict)  # Of those with their own.
-    # The address that a mailbox had before it was moved, where nobody else has that by now.
-    former: Mapping[str, str] = field(default_factory=dict)
+    former: Mapping[str, str] = field(default_factory=dict)  # Addresses, of those that were moved.
     resolvers: tuple[str, ...] = ()  # `address:port`; empty: the system's.
     dns_timeout: float = 5.0  # Seconds.
     max_signature_age: float = 7 * 86400.0  # Seconds.

@@ -160,11 +160,7 @@ def snapshot(desired: Desired, generation: int, uids: Mapping[str, int | None]) 
             for mailbox in desired.mailboxes.values()
             if mailbox.limits != desired.limits
         },
-        former={
-            str(move.target): str(move.source)
-            for move in desired.moved
-            if str(move.source) not in desired.mailboxes
-        },
+        former={str(move.target): str(move.source) for move in desired.moved},
         resolvers=tuple(str(resolver) for resolver in desired.dns.resolvers),
         dns_timeout=desired.dns.timeout.total_seconds(),
         max_signature_age=desired.policy.max_signature_age.total_seconds(),

@@ -57,6 +57,16 @@ def test_a_mailbox_and_its_aliases_lead_to_one_place() -> None:
     )
 
 
+def test_a_moved_mailbox_knows_its_former_address() -> None:
+    moved = '[[moved]]\nfrom = "mailbox/old@a.example"\nto = "mailbox/info@a.example"\n'
+    uids = {"info@a.example": 1000, "postmaster@a.example": 1000, "*@b.example": None}
+
+    found = snapshot(desired(MANIFEST + moved), 7, uids)
+
+    assert found.former == {"info@a.example": "old@a.example"}
+    assert Snapshot.from_bytes(found.to_bytes()) == found
+
+
 def test_an_owner_who_is_missing_has_no_uid() -> None:
     found = made().route("anybody@b.example")
 
