@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from email.utils import format_datetime
 from pathlib import Path
@@ -12,6 +12,9 @@ from aimx.mail import filenames
 from aimx.outbound import assembly
 from aimx.outbound.body import Attachment
 from desired.frozen import frozen
+
+# Bytes of all attachments: base64 makes four of three, and a frame's body has 25 MiB.
+MOST = 25 * 1024 * 1024 // 4 * 3
 
 
 class DraftError(ValueError):
@@ -49,7 +52,7 @@ def message(draft: Draft, message_id: str, now: datetime) -> bytes:
     header = b"".join(_field(name, value) for name, value in fields if value or name == "Subject")
     text = draft.body.replace("\r\n", "\n").replace("\r", "\n")
     try:
-        entity = assembly.entity(text, None, tuple(map(_attachment, draft.attachments)))
+        entity = assembly.entity(text, None, tuple(_attachments(draft.attachments)))
     except UnicodeEncodeError:
         raise DraftError("the body is not UTF-8") from None
     return header + entity
@@ -70,10 +73,23 @@ def _bracketed(message_id: str) -> str:
     return stripped if not stripped or stripped.startswith("<") else f"<{stripped}>"
 
 
-def _attachment(path: Path) -> Attachment:
+def _attachments(paths: Sequence[Path]) -> Iterator[Attachment]:
+    """Files of any size, of which no more is read than could be sent."""
+    room = MOST
+    for path in paths:
+        attachment = _attachment(path, room)
+        room -= len(attachment.content)
+        yield attachment
+
+
+def _attachment(path: Path, room: int) -> Attachment:
     if not path.exists():
         raise DraftError(f"Attachment file not found: {path}")
     if not path.is_file():
         raise DraftError(f"Attachment path is not a file: {path}")
     guessed = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    return Attachment(filenames.safe(path.name), guessed, path.read_bytes())
+    with path.open("rb") as file:
+        content = file.read(room + 1)
+    if len(content) > room:
+        raise DraftError(f"With {path} the attachments have more than {MOST} bytes")
+    return Attachment(filenames.safe(path.name), guessed, content)

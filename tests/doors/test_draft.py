@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aimx.doors.draft import Draft, DraftError, message
+from aimx.doors.draft import MOST, Draft, DraftError, message
+from aimx.doors.socket.frames import MAX_BODY
 from aimx.outbound.body import Body, body
 from aimx.outbound.refusal import SubmissionError
 from aimx.outbound.submission import read
@@ -108,3 +109,24 @@ def test_no_text_makes_a_header_that_was_not_given(subject: str, to: str, bcc: s
         return
 
     assert found.keys() <= {*AS_GIVEN, "Bcc"}
+
+
+@pytest.mark.timeout(20)
+def test_of_a_file_without_end_no_more_is_read_than_could_be_sent(tmp_path: Path):
+    sparse = tmp_path / "sparse.img"
+    with sparse.open("wb") as file:
+        file.truncate(2**40)
+
+    with pytest.raises(DraftError, match=r"sparse\.img the attachments have more than"):
+        draft(attachments=[sparse])
+
+
+def test_all_attachments_together_have_room_for_one_message(tmp_path: Path):
+    half = tmp_path / "half"
+    half.write_bytes(bytes(MOST // 2))
+    rest = tmp_path / "rest"
+    rest.write_bytes(bytes(MOST // 2 + 1))
+
+    assert len(draft(attachments=[half, half])) > MAX_BODY  # Which the daemon tells.
+    with pytest.raises(DraftError, match="rest the attachments have more than"):
+        draft(attachments=[half, rest])
