@@ -144,7 +144,8 @@ async def _accepted(
             await session.smtp.rcpt(recipient, encoding=_encoding(outgoing))
             accepted.append(recipient)
         except SMTPResponseException as refused:
-            if not _is_reply(refused):
+            # One that closes speaks for those before, too, who were to get the content.
+            if refused.code == _CLOSING or not _is_reply(refused):
                 raise
             outcomes[recipient] = _outcome(session.peer, refused)
     return accepted

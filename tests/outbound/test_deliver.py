@@ -147,6 +147,17 @@ def test_a_5xx_fails_for_good(script: Script, reason: str) -> None:
     assert attempt.outcomes == {"bob@c.example": Failed(f"mx.c.example: {reason}")}
 
 
+def test_a_host_that_closes_at_a_recipient_says_so_to_all_that_it_has_not_refused() -> None:
+    script = {"RCPT": ["250 2.1.5 OK", "550 5.1.1 Who?", "421 4.7.0 Too many errors"]}
+    message = to("a@c.example", "b@c.example", "c@c.example", "d@c.example")
+
+    outcomes = delivered(Exchanger(script), message).outcomes
+
+    closed = "All MX servers for c.example unreachable: mx.c.example: 421 4.7.0 Too many errors"
+    assert outcomes.pop("b@c.example") == Failed("mx.c.example: 550 5.1.1 Who?")
+    assert {outcome.reason for outcome in outcomes.values()} == {closed}
+
+
 def test_a_host_that_does_not_know_ehlo_is_greeted_with_helo() -> None:
     exchanger = Exchanger({"EHLO": ["502 5.5.1 What?"]})
 
