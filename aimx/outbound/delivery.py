@@ -38,7 +38,7 @@ class Outgoing:
     recipients: tuple[str, ...]  # Each once.
     content: bytes  # Lines end in CRLF, and nothing else holds a CR or an LF.
     message_id: str  # Without brackets.
-    is_international: bool = False  # Needs SMTPUTF8 (RFC 6531).
+    is_international: bool = False  # Its header needs SMTPUTF8 (RFC 6531), for everybody.
     witness: Witness = field(default_factory=Unwatched, compare=False, repr=False)
 
 

@@ -21,6 +21,8 @@ FINAL_DOT_SECONDS = 600.0
 # Of a hundred recipients each may take a host as long as it is given for one reply, and it is not
 # given a hundred times as long: so many of the slowest replies are waited for before the content.
 MOST_REPLIES = 5
+_TOO_MANY = 452
+_NO_UTF8 = "it takes no addresses outside ASCII (SMTPUTF8, 5.6.7)"
 _CLOSING = 421  # RFC 5321 3.8: the host ends the session, whatever it was asked.
 _LONGEST_REPLY = 300  # Characters of it that are told on.
 # ValueError: what a host says of itself may be beyond what the library reads.
@@ -44,6 +46,27 @@ async def offer(
 ) -> dict[str, Outcome]:
     """Offer the message for these recipients, and tell what became of each."""
     data = transparent(outgoing.content)
+    outcomes: dict[str, Outcome] = {}
+    async with sessions.turn(peer, manners):
+        late = asyncio.get_running_loop().time() + MOST_REPLIES * manners.timeout
+        # A host may take a few at a time; of those that it is offered one is settled at least.
+        while pending := [to for to in recipients if to not in outcomes]:
+            if outcomes and asyncio.get_running_loop().time() > late:
+                slow = Deferred(f"{peer.host}: it takes a few recipients at a time, and slowly")
+                return outcomes | dict.fromkeys(pending, slow)
+            outcomes |= await _offered(peer, outgoing, pending, data, sessions, manners)
+    return outcomes
+
+
+async def _offered(
+    peer: Peer,
+    outgoing: Outgoing,
+    recipients: Sequence[str],
+    data: bytes,
+    sessions: Sessions,
+    manners: Manners,
+) -> dict[str, Outcome]:
+    """What became of it for these, or for as many of them as the host takes at a time."""
     kept = sessions.take(peer, manners)
     if kept is not None:
         with contextlib.suppress(_StaleError):
@@ -81,9 +104,14 @@ async def _within(
     was_kept, has_left = session.messages > 0, False
     outcomes: dict[str, Outcome] = {}
     try:
+        recipients = _able(session, outgoing, recipients, outcomes)[: session.limit("RCPTMAX")]
+        if not recipients:
+            return outcomes
         async with asyncio.timeout(MOST_REPLIES * session.manners.timeout):
-            await _begin(session, outgoing)
-            accepted = await _accepted(session, outgoing, recipients, outcomes)
+            is_international = _needs_utf8(outgoing, recipients)
+            await _begin(session, outgoing, is_international=is_international)
+            recipients = list(recipients)
+            accepted = await _accepted(session, recipients, outcomes, _encoding(is_international))
             if accepted:
                 await _invited(session.smtp)
         if accepted:
@@ -120,55 +148,75 @@ def _is_reply(trouble: Exception) -> bool:
     return isinstance(trouble, _RefusedError)
 
 
-async def _begin(session: Session, outgoing: Outgoing) -> None:
+def _needs_utf8(outgoing: Outgoing, recipients: Sequence[str]) -> bool:
+    """RFC 6531 3.4: for its header, or for an address of the envelope."""
+    plain = all(address.isascii() for address in (outgoing.sender, *recipients))
+    return outgoing.is_international or not plain
+
+
+def _able(
+    session: Session, outgoing: Outgoing, recipients: Sequence[str], outcomes: dict[str, Outcome]
+) -> Sequence[str]:
+    """Whom the host can be told of. RFC 6531 3.5: without SMTPUTF8 nobody outside ASCII, and where
+    the header has such an address nobody at all.
+    """
+    if session.smtp.supports_extension("smtputf8"):
+        return recipients
+    if outgoing.is_international or not outgoing.sender.isascii():
+        raise _RefusedError(_NO_UTF8)
+    unable = [to for to in recipients if not to.isascii()]
+    outcomes |= dict.fromkeys(unable, _outcome(session.peer, _RefusedError(_NO_UTF8)))
+    return [to for to in recipients if to not in outcomes]
+
+
+async def _begin(session: Session, outgoing: Outgoing, *, is_international: bool) -> None:
     """MAIL; where a transaction has been left in the middle, that is forgotten first."""
-    smtp, options = session.smtp, _options(session.smtp, outgoing)
+    smtp, options = session.smtp, _options(session.smtp, len(outgoing.content))
     if session.is_begun:
         session.is_begun = False
         await smtp.rset()
     session.messages += 1
-    await smtp.mail(outgoing.sender, options=options, encoding=_encoding(outgoing))
+    options += ["SMTPUTF8"] if is_international else []
+    await smtp.mail(outgoing.sender, options=options, encoding=_encoding(is_international))
     session.is_begun = True
 
 
 async def _accepted(
-    session: Session,
-    outgoing: Outgoing,
-    recipients: Sequence[str],
-    outcomes: dict[str, Outcome],
+    session: Session, recipients: list[str], outcomes: dict[str, Outcome], encoding: str
 ) -> list[str]:
-    """RCPT for each; gives those that the host accepts, and notes the others."""
-    accepted = []
-    for recipient in recipients:
+    """RCPT for each; gives those that the host accepts, and notes the others.
+
+    RFC 5321 4.5.3.1.10: who has accepted some and answers 452 wants the rest in a transaction of
+    their own; they are taken out of `recipients`.
+    """
+    accepted: list[str] = []
+    for at, recipient in enumerate(recipients):
         try:
-            await session.smtp.rcpt(recipient, encoding=_encoding(outgoing))
+            await session.smtp.rcpt(recipient, encoding=encoding)
             accepted.append(recipient)
         except SMTPResponseException as refused:
             # One that closes speaks for those before, too, who were to get the content.
             if refused.code == _CLOSING or not _is_reply(refused):
                 raise
+            if refused.code == _TOO_MANY and accepted:
+                del recipients[at:]
+                break
             outcomes[recipient] = _outcome(session.peer, refused)
     return accepted
 
 
-def _encoding(outgoing: Outgoing) -> str:
-    return "utf-8" if outgoing.is_international else "ascii"
+def _encoding(is_international: bool) -> str:  # noqa: FBT001 - it is all that it is asked
+    return "utf-8" if is_international else "ascii"
 
 
-def _options(smtp: SMTP, outgoing: Outgoing) -> list[str]:
-    options, size = [], len(outgoing.content)
-    if smtp.supports_extension("size"):
-        limit = smtp.esmtp_extensions["size"][:20]
-        # RFC 1870 4: 0 or nothing is no limit.
-        if limit.isdecimal() and 0 < int(limit) < size:
-            raise _RefusedError(f"the message has {size} octets, it takes {limit}")
-        options.append(f"SIZE={size}")
-    if outgoing.is_international:
-        if not smtp.supports_extension("smtputf8"):
-            # RFC 6531 3.5.
-            raise _RefusedError("it takes no addresses outside ASCII (SMTPUTF8)")
-        options.append("SMTPUTF8")
-    return options
+def _options(smtp: SMTP, size: int) -> list[str]:
+    if not smtp.supports_extension("size"):
+        return []
+    limit = smtp.esmtp_extensions["size"][:20]
+    # RFC 1870 4: 0 or nothing is no limit.
+    if limit.isdecimal() and 0 < int(limit) < size:
+        raise _RefusedError(f"the message has {size} octets, it takes {limit} (5.3.4)")
+    return [f"SIZE={size}"]
 
 
 async def _invited(smtp: SMTP) -> None:

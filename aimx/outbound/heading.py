@@ -55,8 +55,8 @@ class Heading:
 
     @property
     def is_international(self) -> bool:
-        """Whether an address in it needs SMTPUTF8 (RFC 6531)."""
-        shown = (self.author, *self.to, *self.cc, *self.bcc, *self.reply_to)
+        """Whether an address that it shows needs SMTPUTF8 (RFC 6531), whoever gets it."""
+        shown = (self.author, *self.to, *self.cc, *self.reply_to)
         return any(map(is_international, shown))
 
 

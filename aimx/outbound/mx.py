@@ -35,7 +35,7 @@ async def exchangers(resolver: Resolver, domain: str, random: Random) -> Exchang
         case Records() as records:
             return _ordered(domain, records.exchanges, random)
         case NoRecord(exists=False):
-            return Nowhere(f"domain {domain} does not exist")
+            return Nowhere(f"domain {domain} does not exist (5.1.2)")
         case NoRecord():
             # The domain is its own implicit MX, if it has an address.
             return Hosts((domain,))
@@ -47,7 +47,7 @@ def _ordered(domain: str, records: Iterable[tuple[int, str]], random: Random) ->
     # RFC 7505: a lone "." says that nobody takes mail. Beside others it says nothing.
     usable = sorted((preference, host) for preference, host in records if host not in ("", "."))
     if not usable:
-        return Nowhere(f"domain {domain} takes no mail (null MX)")
+        return Nowhere(f"domain {domain} takes no mail (null MX, 5.1.10)")
     names: list[str] = []
     for _, equals in groupby(usable, key=itemgetter(0)):
         hosts = [host for _, host in equals]

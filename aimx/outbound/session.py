@@ -74,6 +74,15 @@ class Session:
     def age(self) -> float:
         return time.monotonic() - self._met_at
 
+    def limit(self, name: str) -> int | None:
+        """What the host has announced under this name (RFC 9422 3); None: nothing that limits."""
+        told = self.smtp.esmtp_extensions.get("limits", "")
+        for word in told.upper().split():
+            found, _, value = word.partition("=")
+            if found == name and value.isdecimal() and int(value[:6]) > 0:
+                return int(value[:6])
+        return None
+
     async def quit(self) -> None:
         """Whatever the host says to this, it has said what matters."""
         with contextlib.suppress(SMTPException, OSError, ValueError):

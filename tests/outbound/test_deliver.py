@@ -2,7 +2,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from itertools import repeat
+from itertools import chain, repeat
 from random import Random
 
 import pytest
@@ -322,9 +322,13 @@ def test_a_domain_of_many_addresses_is_not_tried_for_ever() -> None:
     ("recipient", "outcome"),
     [
         pytest.param(
-            "a@null.example", Failed("domain null.example takes no mail (null MX)"), id="null-mx"
+            "a@null.example",
+            Failed("domain null.example takes no mail (null MX, 5.1.10)"),
+            id="null-mx",
         ),
-        pytest.param("a@no.example", Failed("domain no.example does not exist"), id="nxdomain"),
+        pytest.param(
+            "a@no.example", Failed("domain no.example does not exist (5.1.2)"), id="nxdomain"
+        ),
         pytest.param(
             "a@broken.example",
             Deferred("MX of broken.example: SERVFAIL", unreached=True),
@@ -389,8 +393,72 @@ def test_addresses_outside_ascii_ask_for_smtputf8() -> None:
     assert able.received[0].recipients == ("böb@c.example",)
     assert "SMTPUTF8" in able.received[0].options
     assert refused.outcomes["böb@c.example"] == Failed(
-        "mx.c.example: it takes no addresses outside ASCII (SMTPUTF8)"
+        "mx.c.example: it takes no addresses outside ASCII (SMTPUTF8, 5.6.7)"
     )
+
+
+def test_a_blind_copy_outside_ascii_keeps_nobody_else_from_their_mail() -> None:
+    blind = to("bob@c.example", "böb@c.example")
+    able, unable = Exchanger(), Exchanger(extensions=())
+
+    taken = delivered(able, blind)
+    parted = delivered(unable, blind)
+
+    assert {type(each) for each in taken.outcomes.values()} == {Delivered}
+    assert able.received[0].options == f"SIZE={len(MESSAGE.content)} SMTPUTF8"
+    assert parted.outcomes == {
+        "bob@c.example": Delivered("mx.c.example", "", "250 2.0.0 Kept"),
+        "böb@c.example": Failed(
+            "mx.c.example: it takes no addresses outside ASCII (SMTPUTF8, 5.6.7)"
+        ),
+    }
+    assert [each.recipients for each in unable.received] == [("bob@c.example",)]
+    assert "SMTPUTF8" not in unable.received[0].options
+
+
+def test_a_header_outside_ascii_is_for_nobody_without_smtputf8() -> None:
+    exchanger = Exchanger(extensions=())
+
+    attempt = delivered(exchanger, replace(to("bob@c.example"), is_international=True))
+
+    assert isinstance(attempt.outcomes["bob@c.example"], Failed)
+    assert exchanger.received == []
+    assert exchanger.commands == ["EHLO mail.a.example", "QUIT"]
+
+
+MANY = tuple(f"{number}@c.example" for number in range(5))
+
+
+@pytest.mark.parametrize(
+    ("extensions", "answers", "portions"),
+    [
+        pytest.param(("LIMITS RCPTMAX=2",), [], [2, 2, 1], id="announced"),
+        pytest.param(("LIMITS MAILMAX=9 RCPTMAX=4",), [], [4, 1], id="among-others"),
+        pytest.param(("LIMITS RCPTMAX=what",), [], [5], id="nonsense"),
+        pytest.param((), [OK, OK, "452 4.5.3 Too many"], [2, 3], id="said"),
+        pytest.param((), [OK, "452 4.5.3 No", OK, "452 4.5.3 No", OK], [1, 1, 3], id="said-twice"),
+    ],
+)
+def test_a_host_that_takes_a_few_recipients_at_a_time_gets_the_rest_after_them(
+    extensions: tuple[str, ...], answers: list[str], portions: list[int]
+) -> None:
+    exchanger = Exchanger({"RCPT": answers}, extensions=extensions)
+
+    attempt = delivered(exchanger, to(*MANY))
+
+    assert {type(each) for each in attempt.outcomes.values()} == {Delivered}
+    assert [len(each.recipients) for each in exchanger.received] == portions
+    assert sorted(to for each in exchanger.received for to in each.recipients) == list(MANY)
+
+
+def test_whoever_takes_none_of_the_rest_has_put_them_off() -> None:
+    exchanger = Exchanger({"RCPT": chain([OK], repeat("452 4.2.2 Full"))})
+
+    attempt = delivered(exchanger, to(*MANY))
+
+    kinds = [type(attempt.outcomes[each]) for each in MANY]
+    assert kinds == [Delivered, *[Deferred] * 4]
+    assert len(exchanger.received) == 1
 
 
 @pytest.mark.parametrize(
@@ -412,7 +480,7 @@ def test_a_message_over_the_announced_size_is_not_sent(announced: str, fits: boo
     assert attempt.outcomes["bob@c.example"] == (
         Delivered("mx.c.example", "", "250 2.0.0 Kept")
         if fits
-        else Failed("mx.c.example: the message has 29 octets, it takes 9")
+        else Failed("mx.c.example: the message has 29 octets, it takes 9 (5.3.4)")
     )
 
 

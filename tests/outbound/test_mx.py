@@ -31,11 +31,15 @@ RESOLVER = ZoneResolver(Zone(TABLE))
         ),
         pytest.param("twice.example", Hosts(("a.example",)), id="a-host-twice"),
         pytest.param(
-            "null.example", Nowhere("domain null.example takes no mail (null MX)"), id="null-mx"
+            "null.example",
+            Nowhere("domain null.example takes no mail (null MX, 5.1.10)"),
+            id="null-mx",
         ),
         pytest.param("half-null.example", Hosts(("a.example",)), id="null-mx-beside-another"),
         pytest.param("plain.example", Hosts(("plain.example",)), id="implicit"),
-        pytest.param("no.example", Nowhere("domain no.example does not exist"), id="nxdomain"),
+        pytest.param(
+            "no.example", Nowhere("domain no.example does not exist (5.1.2)"), id="nxdomain"
+        ),
         pytest.param("broken.example", NoAnswer("SERVFAIL"), id="unseen"),
     ],
 )

@@ -12,8 +12,8 @@ from aimx.outbound.delivery import Deliverer, Outgoing
 from aimx.outbound.outcome import Attempt, Deferred, Delivered, Failed, Outcome
 from aimx.outbound.relayed import Relayed
 from aimx.outbound.session import Manners, opportunistic
-from aimx.outbound.sessions import Sessions
-from aimx.testing.exchanger import DISCONNECT, OK, Exchanger, throwaway_tls
+from aimx.outbound.sessions import MOST_AT_ONCE, Sessions
+from aimx.testing.exchanger import DISCONNECT, OK, SILENCE, Exchanger, throwaway_tls
 from aimx.testing.zone import Zone, ZoneResolver
 from desired.quantities import Endpoint
 from desired.relay import Relay
@@ -116,15 +116,59 @@ def test_recipients_of_several_domains_with_one_host_share_its_session():
     assert rehearse(scene).exchanger.connections == 2
 
 
-def test_messages_that_are_sent_at_once_never_share_a_session():
+def test_messages_that_are_sent_at_once_share_a_few_sessions():
     async def scene(rehearsal: Rehearsal) -> None:
-        await asyncio.gather(*(rehearsal.send() for _ in range(4)))
-        await rehearsal.send()
+        await asyncio.gather(*(rehearsal.send() for _ in range(20)))
 
     done = rehearse(scene)
 
-    assert done.exchanger.connections == 4
-    assert len(done.exchanger.received) == 5
+    assert done.exchanger.connections == MOST_AT_ONCE
+    assert len(done.exchanger.received) == 20
+
+
+def test_whoever_waits_for_a_session_has_it_in_the_order_of_coming():
+    people = [f"{number}@c.example" for number in range(6)]
+
+    async def scene(rehearsal: Rehearsal) -> None:
+        await asyncio.gather(*(rehearsal.send(person) for person in people))
+
+    done = rehearse(scene, at_once=1)
+
+    assert done.exchanger.connections == 1
+    assert [message.recipients[0] for message in done.exchanger.received] == people
+
+
+def test_whoever_waits_too_long_has_a_session_of_their_own():
+    async def scene(rehearsal: Rehearsal) -> None:
+        slow = asyncio.create_task(rehearsal.send("slow@c.example"))
+        await rehearsal.until_said("MAIL")
+        await rehearsal.send("quick@c.example")
+        await rehearsal.exchanger.hang_up()
+        await slow
+
+    done = rehearse(scene, {"MAIL": [SILENCE]}, at_once=1, wait=0.02)
+
+    assert done.exchanger.connections == 2
+    assert [message.recipients for message in done.exchanger.received] == [("quick@c.example",)]
+
+
+def test_a_session_that_fails_lets_the_next_one_in():
+    async def scene(rehearsal: Rehearsal) -> None:
+        await asyncio.gather(*(rehearsal.send() for _ in range(3)))
+
+    done = rehearse(scene, {"CONNECT": [DISCONNECT]}, at_once=1)
+
+    assert len(done.exchanger.received) == 2
+    assert done.exchanger.connections == 2
+
+
+def test_a_host_that_says_how_much_it_takes_in_a_session_is_believed():
+    async def scene(rehearsal: Rehearsal) -> None:
+        rehearsal.exchanger.extensions = ("LIMITS MAILMAX=2 RCPTMAX=0",)
+        for _ in range(5):
+            await rehearsal.send()
+
+    assert rehearse(scene).exchanger.connections == 3
 
 
 def test_a_session_ends_after_so_many_messages():

@@ -17,6 +17,7 @@ from aimx.outbound.queue.rows import Message
 from desired.frozen import frozen
 
 _REPLY = re.compile(r"(?:^|: )([45][0-9]{2}) (?:([245]\.[0-9]{1,3}\.[0-9]{1,3}) )?")
+_OURS = re.compile(r"\((?:[\w ]+, )?(5\.[0-9]{1,3}\.[0-9]{1,3})\)$")  # As we say it ourselves.
 _GAVE_UP = "gave up after "
 _EXPIRED, _UNKNOWN = "4.4.7", "5.0.0"  # RFC 3463 3.5.
 _LONGEST_HEADER = 64 * 1024
@@ -61,7 +62,8 @@ def _parts(undelivered: Undelivered, hostname: str) -> Iterator[bytes]:
     # RFC 6533 3: addresses outside ASCII, and the header that has them.
     kind = "global" if undelivered.message.international else ""
     yield _part("text/plain; charset=utf-8", _sentences(undelivered))
-    report = "message/global-delivery-status" if kind else "message/delivery-status"
+    is_global = kind or not all(map(_is_plain, undelivered.recipients))
+    report = "message/global-delivery-status" if is_global else "message/delivery-status"
     yield _part(report, "\r\n\r\n".join(_groups(undelivered, hostname)))
     if undelivered.header:
         shown = "message/global-headers" if kind else "text/rfc822-headers"
@@ -94,8 +96,8 @@ def _groups(undelivered: Undelivered, hostname: str) -> Iterator[str]:
     """RFC 3464 2.2 and 2.3: of the message, and of each recipient."""
     arrived = format_datetime(time(undelivered.message.queued))
     yield f"Reporting-MTA: dns; {hostname}\r\nArrival-Date: {arrived}"
-    kind = "utf-8" if undelivered.message.international else "rfc822"
     for each in undelivered.recipients:
+        kind = "rfc822" if _is_plain(each) else "utf-8"
         yield "\r\n".join(
             [
                 f"Final-Recipient: {kind}; {each.address}",
@@ -107,9 +109,14 @@ def _groups(undelivered: Undelivered, hostname: str) -> Iterator[str]:
         )
 
 
+def _is_plain(recipient: Recipient) -> bool:
+    return recipient.address.isascii()
+
+
 def _status(told: str) -> str:
     """RFC 3463, as the host said it last."""
     found: Sequence[str] = [reply[1] for reply in _REPLY.findall(told) if reply[1]]
+    found = found or _OURS.findall(told)
     if told.startswith(_GAVE_UP):
         return _EXPIRED
     return found[-1] if found and found[-1].startswith("5") else _UNKNOWN

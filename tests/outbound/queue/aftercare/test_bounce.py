@@ -72,7 +72,10 @@ def test_a_bounce_is_a_report_that_names_message_and_recipient():
     ("told", "status"),
     [
         pytest.param("mx: 554 Spam", "5.0.0", id="no-enhanced-code"),
-        pytest.param("domain c.example does not exist", "5.0.0", id="no-host"),
+        pytest.param("mx: it is not there", "5.0.0", id="no-code-at-all"),
+        pytest.param("domain c.example does not exist (5.1.2)", "5.1.2", id="no-host"),
+        pytest.param("domain c.example takes no mail (null MX, 5.1.10)", "5.1.10", id="null-mx"),
+        pytest.param("mx: it takes no such address (SMTPUTF8, 5.6.7)", "5.6.7", id="smtputf8"),
         pytest.param("gave up after 2 days: mx: 450 4.2.0 Later", "4.4.7", id="expired"),
         pytest.param("a: 451 4.3.0 x; b: 550 5.7.1 y", "5.7.1", id="the-last-host"),
     ],
@@ -103,6 +106,17 @@ def test_addresses_outside_ascii_are_reported_in_their_own_form():
     assert "Final-Recipient: utf-8; böb@c.example".encode() in raw
     assert b"Content-Type: message/global-headers" in raw
     assert b"Subject: =?utf-8?B?" in raw
+
+
+def test_a_blind_copy_outside_ascii_is_reported_in_its_own_form_in_a_plain_message():
+    failed = (replace(FAILED, address="böb@c.example"), replace(FAILED, address="a@c.example"))
+
+    raw = bounce(Undelivered(MESSAGE, failed, HEADER), "m.example")
+
+    assert b"Content-Type: message/global-delivery-status" in raw
+    assert "Final-Recipient: utf-8; böb@c.example".encode() in raw
+    assert b"Final-Recipient: rfc822; a@c.example" in raw
+    assert b"Content-Type: text/rfc822-headers" in raw
 
 
 def test_what_a_host_said_cannot_add_a_field_or_end_a_part():
