@@ -59,8 +59,10 @@ class Directly:
         if refused is not None:
             return refused
         attempt = await self.deliverer.deliver(signed.outgoing)
-        if attempt.may_repeat:
+        if attempt.is_unreached:
             await signed.share.give_back()
+        elif attempt.may_repeat:
+            await signed.share.forgive()
         await self._settle(
             Mailed(signed.composed, signed.content, attempt, signed.signed_at, signed.trace)
         )

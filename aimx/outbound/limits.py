@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol, TypeAlias
+from typing import ParamSpec, Protocol, TypeAlias
 
 import structlog
 
@@ -20,6 +20,8 @@ from aimx.outbound.refusal import Code, NotSent
 from aimx.outbound.tally import DAY, Spent, Tally
 from aimx.snapshot import Allowance, Snapshot
 from desired.frozen import frozen
+
+P = ParamSpec("P")
 
 _Over: TypeAlias = tuple[datetime | None, str]  # Until when (None: for ever), and the limit.
 
@@ -39,7 +41,12 @@ class Share(Protocol):
         """Count the message; or why it must not be sent now, and then it is not counted."""
 
     async def give_back(self) -> None:
-        """Nothing of it went out, and it may be handed in again."""
+        """Nobody was asked to take it, and it may be handed in again."""
+
+    async def forgive(self) -> None:
+        """Hosts were asked, and nobody got it. So much of that does not count as counts otherwise:
+        whoever is put off may come again, and nobody knocks at doors all day.
+        """
 
 
 class _Unlimited:
@@ -49,6 +56,9 @@ class _Unlimited:
         pass
 
     async def give_back(self) -> None:
+        pass
+
+    async def forgive(self) -> None:
         pass
 
 
@@ -92,10 +102,23 @@ class Limited:
         return refused
 
     async def give_back(self) -> None:
-        if self._number is None:
-            return
+        if self._number is not None:
+            await self._less(self.tally.give_back, self._number)
+
+    async def forgive(self) -> None:
+        if self._number is not None:
+            await self._less(self.tally.forgive, self._number, self.now, self._forgives)
+
+    def _forgives(self, sends: int, firsts: int) -> bool:
+        most = self.allowance
+        is_within = sends <= most.sends_per_day and firsts <= most.new_recipients_per_day
+        if not is_within:
+            log.info("what nobody got counts", mailbox=self.mailbox)
+        return is_within
+
+    async def _less(self, work: Callable[P, object], *words: P.args, **named: P.kwargs) -> None:
         try:
-            await self.tally.turns.take(self.tally.give_back, self._number)
+            await self.tally.turns.take(work, *words, **named)
         except sqlite3.Error as cause:
             log.error("what was not sent stays counted", mailbox=self.mailbox, reason=str(cause))
         self._number = None

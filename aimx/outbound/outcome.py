@@ -84,6 +84,14 @@ class Attempt:
         )
 
     @property
+    def is_unreached(self) -> bool:
+        """Whether no host was met at all, by anybody's message."""
+        return all(
+            isinstance(outcome, Deferred) and outcome.unreached
+            for outcome in self.outcomes.values()
+        )
+
+    @property
     def details(self) -> str:
         """One sentence on everybody; where all are delivered, on who took it."""
         return "; ".join(f"{to}: {_told(outcome)}" for to, outcome in self.outcomes.items())

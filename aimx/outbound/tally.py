@@ -40,6 +40,12 @@ CREATE TABLE IF NOT EXISTS recipients (
     at REAL NOT NULL,
     PRIMARY KEY (mailbox, address, send)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS forgiven (     -- Sends of the last day that nobody got.
+    mailbox TEXT NOT NULL,
+    at REAL NOT NULL,
+    firsts INTEGER NOT NULL                -- To how many for the first time.
+) STRICT;
+CREATE INDEX IF NOT EXISTS forgiven_of ON forgiven (mailbox, at);
 CREATE INDEX IF NOT EXISTS recipients_of ON recipients (send);
 CREATE INDEX IF NOT EXISTS recipients_by_age ON recipients (mailbox, at);
 CREATE TABLE IF NOT EXISTS known (
@@ -73,6 +79,14 @@ _NEW = (
     "FROM recipients AS one WHERE mailbox = ? AND NOT EXISTS (SELECT 1 FROM known"
     " WHERE known.mailbox = one.mailbox AND known.address = one.address)"
 )
+# Whom this message alone was written to, of all that the mailbox has sent.
+_FIRSTS_OF = (
+    "SELECT COUNT(*) FROM recipients AS one WHERE send = ? AND NOT EXISTS (SELECT 1 FROM known"
+    " WHERE known.mailbox = one.mailbox AND known.address = one.address) AND NOT EXISTS (SELECT 1"
+    " FROM recipients AS other WHERE other.mailbox = one.mailbox AND other.address = one.address"
+    " AND other.send <> one.send)"
+)
+_FORGIVEN = "SELECT COUNT(*), COALESCE(SUM(firsts), 0) FROM forgiven WHERE mailbox = ?"
 _FIRSTS = f"SELECT COUNT(DISTINCT address) {_NEW}"
 _FIRST_AT = f"SELECT MIN(at) AS first {_NEW} GROUP BY address ORDER BY first LIMIT 1 OFFSET ?"
 
@@ -160,10 +174,28 @@ class Tally:
             return _counted(database, mailbox, addresses, now)
 
     def give_back(self, number: int) -> None:
-        """Nothing of it went out."""
+        """Nobody was asked to take it."""
         with self._transaction() as database:
-            database.execute("DELETE FROM recipients WHERE send = ?", (number,))
-            database.execute("DELETE FROM sends WHERE id = ?", (number,))
+            _uncount(database, number)
+
+    def forgive(self, number: int, now: datetime, admits: Callable[[int, int], bool]) -> bool:
+        """It was tried, and nobody got it: it does not count, if `admits` says so of how many there
+        are of these in a day with it, and of how many recipients they were the first for.
+        """
+        with self._transaction() as database:
+            found = database.execute("SELECT mailbox FROM sends WHERE id = ?", (number,)).fetchone()
+            if found is None:
+                return True
+            (mailbox,), until = found, (now - DAY).timestamp()
+            database.execute("DELETE FROM forgiven WHERE mailbox = ? AND at <= ?", (mailbox, until))
+            (firsts,) = database.execute(_FIRSTS_OF, (number,)).fetchone()
+            sends, known = database.execute(_FORGIVEN, (mailbox,)).fetchone()
+            if not admits(sends + 1, known + firsts):
+                return False
+            _uncount(database, number)
+            row = (mailbox, now.timestamp(), firsts)
+            database.execute("INSERT INTO forgiven VALUES (?, ?, ?)", row)
+            return True
 
     def close(self) -> None:
         """After what is to be counted."""
@@ -273,6 +305,11 @@ def _counted(
     rows = [(mailbox, address, number, at) for address in addresses]
     database.executemany("INSERT INTO recipients VALUES (?, ?, ?, ?)", rows)
     return number
+
+
+def _uncount(database: sqlite3.Connection, number: int) -> None:
+    database.execute("DELETE FROM recipients WHERE send = ?", (number,))
+    database.execute("DELETE FROM sends WHERE id = ?", (number,))
 
 
 def _time(at: float) -> datetime:

@@ -397,12 +397,45 @@ def codes(told: list[Sent | NotSent]) -> list[str]:
 
 
 def test_a_message_that_nobody_has_and_everybody_may_get_later_does_not_count(send: Send) -> None:
-    assert codes(send(*[Deferred("450")] * 5, OK, OK, OK)) == [
-        *["TEMP"] * 5,
+    nobody = Deferred("no route", unreached=True)
+    assert codes(send(*[nobody] * 5, Deferred("450"), Deferred("450"), OK, OK, OK)) == [
+        *["TEMP"] * 7,
         "sent",
         "sent",
         "TEMP",
     ]
+
+
+def test_what_hosts_put_off_counts_where_somebody_knocks_all_day(send: Send) -> None:
+    put_off = Deferred("450")
+
+    # Two may be sent in a day, and two that nobody got are forgiven.
+    assert codes(send(*[put_off] * 5)) == ["TEMP"] * 5
+    told = send(OK)
+
+    assert codes(told) == ["TEMP"]
+    assert isinstance(told[0], NotSent)
+    assert told[0].reason.startswith("limits.sends_per_day = 2")
+
+
+def test_strangers_whom_nobody_reached_are_forgiven_up_to_the_limit_for_strangers(
+    tally: Tally,
+) -> None:
+    limits = Limits(tally, house(new=3))
+
+    async def knock(*recipients: str) -> NotSent | None:
+        share = limits.share(INFO, recipients, NOON)
+        refused = await share.take()
+        await share.forgive()
+        return refused
+
+    async def run() -> list[bool]:
+        return [await knock(f"{n}@b.example", f"{n}@c.example") is None for n in range(4)]
+
+    # Two are forgiven; two more would be four, so they count; and then no two more fit.
+    assert asyncio.run(run()) == [True, True, False, False]
+    assert ask(tally, house(new=3), "0@b.example") is None
+    assert ask(tally, house(new=3), "9@b.example", at=hours(24)) is None
 
 
 def test_a_message_that_was_refused_for_good_or_may_have_arrived_counts(send: Send) -> None:
