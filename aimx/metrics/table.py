@@ -173,7 +173,18 @@ SUBMISSIONS = Counter(
     "Messages that somebody here wanted sent, by the answer they got.",
     answer=_ANSWERS,
 )
-QUEUED = Gauge("aimx_queue_messages", "Messages in the queue of which not all is settled.")
+_WAITS = ("queued", "leaving", "deferred", "held", "unknown", "settled")
+QUEUED = Gauge(
+    "aimx_queue_messages",
+    "Messages in the queue, each by the first of these that a recipient of it is, leaving before"
+    " queued; settled: it is done, and its mailbox is still to be told.",
+    state=_WAITS,
+)
+OLDEST = Gauge(
+    "aimx_queue_oldest_seconds",
+    "How long the oldest of these messages has been in the queue; 0 where there is none.",
+    state=_WAITS,
+)
 ATTEMPTS = Counter(
     "aimx_outbound_attempts_total",
     "Attempts to deliver a message, by the worst that became of it.",

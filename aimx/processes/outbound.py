@@ -32,7 +32,7 @@ from aimx.channel.control import (
     Submission,
 )
 from aimx.channel.packets import Channel, MalformedError, close_all
-from aimx.metrics.table import QUEUED
+from aimx.metrics.table import OLDEST, QUEUED
 from aimx.outbound.compose import Submitted
 from aimx.outbound.counted import Counted
 from aimx.outbound.deliver import Direct
@@ -42,6 +42,7 @@ from aimx.outbound.drop import MailDrop
 from aimx.outbound.keys import CallersKey
 from aimx.outbound.limits import Limits
 from aimx.outbound.outcome import Sent
+from aimx.outbound.queue.census import census
 from aimx.outbound.queue.database import QueueError
 from aimx.outbound.queue.postman import Rules
 from aimx.outbound.queue.service import Queue, Surroundings
@@ -89,9 +90,10 @@ class Outbound:
 
     def __init__(self, control: Channel, directory: int) -> None:
         """The directory is outbound's own: for its queue, and what is too large for a packet."""
+        self._directory = _path(directory)
         self._placements = PlacingClient(directory)
-        self._tally = Tally(_path(directory))
-        self._queue = self._made(directory)
+        self._tally = Tally(self._directory)
+        self._queue = self._made()
         self._desk = Desk(self._queue, lambda: self._post.current.snapshot, self._permitted)
         self._serving: asyncio.Task[None] | None = None
         self._resolver = Asking()
@@ -110,7 +112,7 @@ class Outbound:
             looked=self._looked,
         )
 
-    def _made(self, directory: int) -> Queue:
+    def _made(self) -> Queue:
         around = Surroundings(
             placements=self._placements,
             snapshot=lambda: self._post.current.snapshot,
@@ -118,7 +120,7 @@ class Outbound:
             tell=self._tell,
             clock=lambda: _now().timestamp(),
         )
-        return Queue(_path(directory), str(uuid.uuid4()), around)
+        return Queue(self._directory, str(uuid.uuid4()), around)
 
     async def run(self) -> None:
         """Serve until told to leave, then finish what is in hand."""
@@ -140,7 +142,11 @@ class Outbound:
         """How much waits; where the disk does not say so in time, what it said last is told."""
         with suppress(QueueError, TimeoutError):
             async with asyncio.timeout(_LOOK):
-                QUEUED.set(await self._queue.steer(lambda steering: steering.count(None)))
+                counted = await asyncio.to_thread(census, self._directory)
+                now = _now().timestamp()
+                for state, (number, oldest) in counted.items():
+                    QUEUED.set(number, state)
+                    OLDEST.set(max(now - oldest, 0.0) if number else 0, state)
 
     def _tell(self, attempted: Attempted) -> None:
         self._post.post(attempted)

@@ -241,7 +241,9 @@ def test_what_goes_out_is_counted_and_what_waits_is_shown(served: Served) -> Non
     assert found["aimx_submissions_total{'answer': 'sent'}"] == 1
     assert found["aimx_outbound_attempts_total{'outcome': 'deferred'}"] >= 1
     assert found["aimx_outbound_signing_seconds_count"] == 1
-    assert found["aimx_queue_messages"] == 1
+    assert found["aimx_queue_messages{'state': 'deferred'}"] == 1
+    assert found["aimx_queue_messages{'state': 'held'}"] == 0
+    assert found["aimx_queue_oldest_seconds{'state': 'deferred'}"] > 0
 
 
 def test_where_the_numbers_are_is_edited_while_it_runs(served: Served) -> None:
