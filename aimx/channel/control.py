@@ -146,6 +146,7 @@ class QueueWish:
     does: Literal["list", "show", "hold", "release", "retry", "cancel"]
     name: str  # Of a message; empty: of all.
     uid: int | None  # Whose mailboxes' messages are meant where none is named; None: everybody's.
+    seconds: int = 0  # For which it is to be held; 0: until it is released.
 
 
 @frozen

@@ -6,10 +6,12 @@ import argparse
 import json
 import os
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from aimx.cli import roots, terminal
 from aimx.cli.parsing import Nested, name
+from aimx.cli.suspend import duration
 from aimx.doors.exits import Exit
 from aimx.doors.refusal import refused
 from aimx.doors.socket import client
@@ -45,6 +47,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
             nargs="?" if what == "retry" else None,
             help="of a message",
         )
+        if what == "hold":
+            one.add_argument(
+                "--for",
+                dest="lasting",
+                type=duration,
+                default="",
+                metavar="DURATION",
+                help="let it go on by itself after so long, such as 90m, 2h or 1d",
+            )
         if what == "retry":
             one.add_argument("--all", action="store_true", help="all that wait for their time")
         one.add_argument("--json", action="store_true", help="the message as data")
@@ -56,6 +67,8 @@ def run(options: argparse.Namespace) -> int:
     if options.does == "retry" and (asked is None) != options.all:
         options.usage("it takes the ID of a message, or --all")
     headers = {"Do": options.does, **({"Name": asked} if asked else {})}
+    if lasting := getattr(options, "lasting", ""):
+        headers["For"] = lasting
     chosen = roots.chosen(options)
     headers |= {each.title(): path for each, path in chosen.items()}
     try:
@@ -85,7 +98,16 @@ def _output(options: argparse.Namespace, document: Mapping[str, Any]) -> str:
         return f"{_counted(document['messages'], 'message')} tried now."
     if options.does == "show":
         return "\n".join(_shown(document))
-    return f"{_line(document)}\n{_DONE[options.does].format(id=document['id'])}"
+    return f"{_line(document)}\n{_done(options.does, document)}"
+
+
+def _done(does: str, document: Mapping[str, Any]) -> str:
+    due = document["next_attempt_at"]
+    if does == "hold" and due:
+        return f"Held until {due}; `aimx queue release {document['id']}` lets it go on before."
+    if does in ("release", "retry") and due > datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"):
+        return f"It is tried at {due}: not sooner than a minute after the last attempt."
+    return _DONE[does].format(id=document["id"])
 
 
 def _listed(document: Mapping[str, Any]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from aimx.channel.control import Outcome, QueueWish
-from aimx.outbound.queue import telling
+from aimx.outbound.queue import schedule, telling
 from aimx.outbound.queue.database import QueueError
 from aimx.outbound.queue.rows import Message
 from aimx.outbound.queue.service import Queue
@@ -27,13 +27,6 @@ _NEEDED = {
     "retry": WAITING | {State.HELD, State.UNKNOWN},
     "cancel": WAITING | {State.HELD, State.LEAVING, State.UNKNOWN},
 }
-_DO: dict[str, Callable[[Steering, str, float], Message | None]] = {
-    "hold": Steering.hold,
-    "release": Steering.release,
-    "retry": Steering.retry,
-    "cancel": Steering.cancel,
-}
-
 log = structlog.get_logger()
 
 # Asks whoever may say so: the number of the wish, the mailbox of the message, and its owner.
@@ -66,7 +59,9 @@ class Desk:
 
     async def _retried(self, wish: QueueWish) -> dict[str, Any]:
         authors, now = self._mailboxes(wish), _now()
-        number = await self.queue.steer(lambda steering: steering.retry_all(authors, now))
+        number = await self.queue.steer(
+            lambda steering: steering.retry_all(authors, now, _patience(wish))
+        )
         log.info("queue steered", does=wish.does, uid=wish.uid, messages=number)
         return telling.retried(number)
 
@@ -90,14 +85,30 @@ class Desk:
             refusal = _refusal(wish.does, message)
             if refusal:
                 return Outcome(wish.number, "VALIDATION", refusal)
-            message = await self.queue.steer(
-                lambda steering: _DO[wish.does](steering, name, _now())
-            )
+            message = await self.queue.steer(lambda steering: _do(steering, wish))
             log.info("queue steered", trace=name, does=wish.does, uid=wish.uid)
             self.queue.owe(name)
         events = await self.queue.steer(lambda steering: steering.events(name))
         assert message is not None
         return _told(wish, telling.shown(message, events))
+
+
+def _do(steering: Steering, wish: QueueWish) -> Message | None:
+    name, now = wish.name, _now()
+    match wish.does:
+        case "hold":
+            return steering.hold(name, now, now + wish.seconds if wish.seconds else None)
+        case "release":
+            return steering.release(name, now, _patience(wish))
+        case "retry":
+            return steering.retry(name, now, _patience(wish))
+        case _:
+            return steering.cancel(name, now)
+
+
+def _patience(wish: QueueWish) -> float:
+    """Nobody knocks at a host's door all day but who answers for this server."""
+    return 0.0 if wish.uid is None else schedule.SOONEST
 
 
 def _refusal(does: str, message: Message) -> str:

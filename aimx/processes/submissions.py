@@ -78,7 +78,9 @@ class Submissions:
 
     async def steer(self, steering: Steering, permission: Permission) -> Steered | Declined:
         """Ask the queue. Nothing was done where the process died over it, or it will say so."""
-        wish = QueueWish(next(self._numbers), steering.does, steering.name, steering.uid)
+        wish = QueueWish(
+            next(self._numbers), steering.does, steering.name, steering.uid, steering.seconds
+        )
         match await self._asked(wish, (), permission, trace.fresh()):
             case Outcome(code="", text=document):
                 return Steered(json.loads(document))

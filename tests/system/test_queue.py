@@ -179,6 +179,18 @@ def test_what_is_held_waits_until_it_is_released(waiting, until):
     until(lambda: waiting.shown(row["id"])["recipients"][0]["attempts"] == 2, "an attempt")
 
 
+def test_what_is_held_for_a_while_says_until_when_and_goes_on_by_itself(waiting, until):
+    (row,) = waiting.listed()
+
+    told = waiting.queue("hold", row["id"], "--for", "1s")
+
+    assert f"; `aimx queue release {row['id']}` lets it go on before." in told
+    until(lambda: waiting.shown(row["id"])["recipients"][0]["attempts"] == 2, "an attempt")
+    refused = waiting.instance.ask("QUEUE", {"Do": "cancel", "Name": row["id"], "For": "2h"})
+    assert isinstance(refused, Err)
+    assert refused.code == "MALFORMED"
+
+
 def test_what_is_cancelled_is_gone_and_its_copy_says_so(waiting, until):
     (row,) = waiting.listed()
 
@@ -229,6 +241,10 @@ def test_whoever_owns_the_mailbox_sees_and_steers_its_mail_and_nobody_else(waiti
     assert [len(each) for each in lists] == [1, 0]
     assert foreign == [Err("ENOENT", f"message '{row['id']}' does not exist")] * 4
     assert missing == Err("ENOENT", f"message '{'f' * 16}' does not exist")
+    soon = ask("retry", owner, row["id"]).document["next_attempt_at"]
+    assert soon > row["queued_at"]
+    assert ask("retry", owner).document["messages"] == 0
+    assert waiting.shown(row["id"])["recipients"][0]["attempts"] == 1
     assert isinstance(ask("hold", owner, row["id"]), Ok)
     assert ask("retry", stranger).document["messages"] == 0
     assert waiting.listed()[0]["state"] == "held"

@@ -74,7 +74,7 @@ VERBS: Mapping[str, Shape] = {
         optional=_names("text-only", "html-body-length", "idempotency-key", "format"),
         body=True,
     ),
-    "QUEUE": Shape(required=_names("do"), optional=ROOTS | _names("name")),
+    "QUEUE": Shape(required=_names("do"), optional=ROOTS | _names("name", "for")),
     "VERSION": Shape(bare=True),
     "DOMAIN-LIST": Shape(bare=True),
     "DOMAIN-ADD": Shape(required=_names("domain"), optional=_names("selector")),

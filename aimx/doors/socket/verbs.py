@@ -26,6 +26,9 @@ from aimx.doors.wish import (
     Wish,
 )
 from desired.frozen import frozen
+from desired.quantities import parse_duration
+
+_LONGEST_HOLD = 366 * 86400  # Seconds: beyond that nobody means a moment.
 
 log = structlog.get_logger()
 
@@ -66,6 +69,7 @@ class Steering:
     does: Literal["list", "show", "hold", "release", "retry", "cancel"]
     name: str  # Of the message; empty: all of the caller's.
     uid: int | None  # Of the caller; None: an administrator, whose everybody's are.
+    seconds: int = 0  # For which it is to be held; 0: until it is released.
 
 
 @frozen
@@ -256,9 +260,15 @@ def _listing(request: Request) -> Question:
 
 def _steering(request: Request, uid: int | None) -> Steering:
     does, name = request.headers["do"], request.headers.get("name", "")
+    lasting = request.headers.get("for", "")
+    if lasting and (does != "hold" or not re.fullmatch(LASTING, lasting)):
+        raise frames.malformed("for must be a duration such as 2h or 1d, with do: hold alone")
     match does:
         case "list" if not name:
             return Steering(does, "", uid)
+        case "hold" if lasting and name:
+            seconds = int(parse_duration(lasting).total_seconds())
+            return Steering(does, name, uid, min(seconds, _LONGEST_HOLD))
         case "retry":
             return Steering(does, name, uid)
         case "show" | "hold" | "release" | "cancel" if name:

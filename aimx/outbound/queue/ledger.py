@@ -21,7 +21,7 @@ from aimx.outbound.queue.database import Database
 from aimx.outbound.queue.letters import Label
 from aimx.outbound.queue.recipient import Recipient, Span
 from aimx.outbound.queue.rows import Message
-from aimx.outbound.queue.states import WAITING, Halt, State
+from aimx.outbound.queue.states import WAITING, Halt, State, resumed
 from desired.frozen import frozen
 
 _EACH = 4  # Trips to one place that are looked for at a time.
@@ -104,6 +104,28 @@ class Ledger:
         """Whether anybody has met damage in the database."""
         return self._database.is_damaged
 
+    def wake(self, now: float) -> list[str]:
+        """Let go on what was held until now; gives which messages."""
+        with self._database.reading() as connection:
+            found = connection.execute(
+                "SELECT id FROM messages WHERE held_until <= ? AND closed IS NULL", (now,)
+            ).fetchall()
+        for (name,) in found:
+            self._wake(name, now)
+        return [name for (name,) in found]
+
+    def _wake(self, name: str, now: float) -> None:
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE messages SET halt = '', held_until = NULL WHERE id = ?", (name,)
+            )
+            held = [
+                replace(each, state=resumed(each.state, each.attempts), changed=now, due=now)
+                for each in rows.recipients(connection, name)
+                if each.state is State.HELD
+            ]
+            rows.save(connection, name, held)
+
     def candidates(
         self, now: float, full: frozenset[str], flying: frozenset[InFlight], most: int
     ) -> list[Trip]:
@@ -143,11 +165,12 @@ class Ledger:
     def next_due(self, now: float) -> float | None:
         """When something becomes due that is not yet."""
         with self._database.reading() as connection:
-            found: tuple[float | None] = connection.execute(
-                f"SELECT min(due) FROM recipients WHERE {_WAITING} AND due > ?",
-                (now,),
-            ).fetchone()
-        return found[0]
+            found = connection.execute(
+                f"SELECT min(due) FROM recipients WHERE {_WAITING} AND due > :now"
+                " UNION ALL SELECT min(held_until) FROM messages WHERE held_until > :now",
+                {"now": now},
+            ).fetchall()
+        return min((due for (due,) in found if due is not None), default=None)
 
     def leaving(self, trip: Trip, recipients: Sequence[str], now: float) -> None:
         """Their content leaves as soon as this returns; raises `HeldBackError`."""

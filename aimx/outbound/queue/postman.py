@@ -105,6 +105,8 @@ class Postman:
         """Begin what there is room for; gives how long nothing else becomes due."""
         now = self.clock()
         flying: frozenset[InFlight] = frozenset().union(*(f.trip.flying for f in self._flights))
+        for name in await self.turns.take(self.ledger.wake, now):
+            log.info("mail goes on", trace=name)
         trips = await self.turns.take(
             self.ledger.candidates, now, self.lanes.full(), flying, self.lanes.free
         )

@@ -44,10 +44,12 @@ class Message:
     stem: str  # Of its sent copy; empty while that is not placed.
     closed: float | None
     recipients: tuple[Recipient, ...]
+    held_until: float | None = None  # None: until a person releases it.
 
 
 _MESSAGE = (
-    "id, author, message_id, subject, size, international, queued, halt, origin, stem, closed"
+    "id, author, message_id, subject, size, international, queued, halt, held_until, origin, stem,"
+    " closed"
 )
 _RECIPIENT = "place, address, destination, state, due, changed, attempts, told, open, bounce"
 
@@ -62,20 +64,24 @@ def messages(
 ) -> list[Message]:
     """The oldest that are not closed; of these authors, or of all."""
     found = connection.execute(
-        f"SELECT {_MESSAGE} FROM messages WHERE {of(authors)} ORDER BY queued LIMIT ?",
-        (json.dumps(authors and list(authors)), most),
+        f"SELECT {_MESSAGE} FROM messages WHERE {of(authors)} ORDER BY queued LIMIT :most",
+        {"authors": json.dumps(authors and list(authors)), "most": most},
     ).fetchall()
     return [_message(connection, row) for row in found]
 
 
 def of(authors: Collection[str] | None) -> str:
-    """What is not closed and from one of these, whom the first parameter has as JSON."""
-    chosen = "? IS NOT NULL" if authors is None else "author IN (SELECT value FROM json_each(?))"
+    """What is not closed and from one of these, whom the parameter `authors` has as JSON."""
+    chosen = (
+        ":authors IS NOT NULL"
+        if authors is None
+        else "author IN (SELECT value FROM json_each(:authors))"
+    )
     return f"closed IS NULL AND {chosen}"
 
 
 def _message(connection: sqlite3.Connection, found: Sequence[object]) -> Message:
-    *plain, international, queued, halt, origin, stem, closed = found
+    *plain, international, queued, halt, until, origin, stem, closed = found
     name, author, message_id, subject, size = plain
     return Message(
         id=str(name),
@@ -86,6 +92,7 @@ def _message(connection: sqlite3.Connection, found: Sequence[object]) -> Message
         international=bool(international),
         queued=float(str(queued)),
         halt=Halt(str(halt)),
+        held_until=None if until is None else float(str(until)),
         origin=bytes(origin) if isinstance(origin, bytes) else b"",
         stem=str(stem),
         closed=None if closed is None else float(str(closed)),

@@ -10,6 +10,7 @@ from random import Random
 
 FIRST = 60.0  # Seconds.
 LONGEST = 3600.0
+SOONEST = 60.0  # After an attempt, for whoever wants another one and does not run this server.
 _SPREAD = 0.2  # So much shorter or longer, so that what failed together is not tried together.
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -57,7 +57,7 @@ def _shown(message: Message, events: Sequence[Event], longest: int) -> dict[str,
         **_head(message),
         "closed_at": _time(message.closed),
         "sent_copy": message.stem.removeprefix("-"),
-        "recipients": [_recipient(each, longest) for each in message.recipients],
+        "recipients": [_recipient(each, longest, message) for each in message.recipients],
         "history": [
             {
                 "at": _time(event.at),
@@ -89,7 +89,7 @@ def _head(message: Message) -> dict[str, Any]:
         "subject": message.subject[:LONGEST_DETAILS],
         "size_bytes": message.size,
         "queued_at": _time(message.queued),
-        "next_attempt_at": _next(message.recipients),
+        "next_attempt_at": _next(message.recipients, message.held_until),
     }
 
 
@@ -106,14 +106,14 @@ def _row(message: Message) -> dict[str, Any]:
     }
 
 
-def _recipient(each: Recipient, longest: int) -> dict[str, Any]:
+def _recipient(each: Recipient, longest: int, message: Message) -> dict[str, Any]:
     return {
         "address": each.address,
         "destination": each.destination,
         "state": each.state.value,
         "attempts": each.attempts,
         "changed_at": _time(each.changed),
-        "next_attempt_at": _next((each,)),
+        "next_attempt_at": _next((each,), message.held_until),
         "told": each.told[:longest],
     }
 
@@ -123,8 +123,10 @@ def _octets(document: Any) -> int:
     return len(json.dumps(json.dumps(document, ensure_ascii=False)))
 
 
-def _next(recipients: Iterable[Recipient]) -> str:
+def _next(recipients: Collection[Recipient], held_until: float | None) -> str:
     due = [each.due for each in recipients if each.state in WAITING]
+    if held_until is not None and any(each.state is State.HELD for each in recipients):
+        due.append(held_until)
     return _time(min(due)) if due else ""
 
 

@@ -131,3 +131,67 @@ def test_whoever_names_mailboxes_sees_and_moves_only_theirs(books):
 @pytest.mark.parametrize("does", ["hold", "cancel", "release", "retry"])
 def test_nothing_is_done_about_a_message_that_is_not_there(books, does):
     assert getattr(books.steering, does)("none", books.now) is None
+
+
+def test_whoever_does_not_run_the_server_waits_a_minute_after_an_attempt(books):
+    name = later(books)
+    books.now += 10
+
+    shown = books.steering.retry(name, books.now, 60)
+
+    assert shown.recipients[0].due == 1060
+    assert books.steering.retry_all(["info@a.example"], books.now, 60) == 0
+    books.steering.hold(name, books.now)
+    books.steering.release(name, books.now, 60)
+    assert books.due() == []
+    books.now = 1060
+    assert len(books.due()) == 1
+
+
+def test_whoever_runs_the_server_waits_for_nothing(books):
+    name = later(books)
+
+    assert books.steering.retry_all(None, books.now) == 1
+    books.steering.retry(name, books.now)
+
+    assert len(books.due()) == 1
+
+
+def test_what_is_in_doubt_is_not_tried_again_at_once_either(books):
+    name = later(books)
+    books.now += 3600
+    (trip,) = books.due()
+    books.ledger.leaving(trip, trip.recipients, books.now)
+    books.ledger.recover(books.now)
+
+    books.steering.retry(name, books.now, 60)
+
+    assert books.states(name) == ["deferred"]
+    assert books.due() == []
+    assert [trip.message.id for trip in books.due(now=books.now + 60)] == [name]
+
+
+def test_what_is_held_for_a_while_goes_on_by_itself(books):
+    name, other = books.queue(), books.queue()
+    books.steering.hold(name, books.now, books.now + 60)
+    books.steering.hold(other, books.now)
+
+    before = (books.ledger.wake(books.now + 59), books.ledger.next_due(books.now))
+    after = books.ledger.wake(books.now + 60)
+
+    assert before == ([], books.now + 60)
+    assert after == [name]
+    assert (books.states(name), books.states(other)) == (["queued"], ["held"])
+    assert books.message(name).held_until is None
+    assert [trip.message.id for trip in books.due(now=books.now + 60)] == [name]
+    assert books.ledger.wake(books.now + 61) == []
+
+
+def test_what_is_released_or_held_anew_forgets_until_when(books):
+    name = books.queue()
+    books.steering.hold(name, books.now, books.now + 60)
+
+    books.steering.hold(name, books.now)
+
+    assert books.ledger.wake(books.now + 3600) == []
+    assert books.states(name) == ["held"]
