@@ -74,11 +74,19 @@ async def _offered(
     try:
         session = await met(peer, manners)
     except _TROUBLE as trouble:
-        outcome = _outcome(peer, trouble)
-        if isinstance(outcome, Deferred):
-            outcome = replace(outcome, unreached=True)
-        return dict.fromkeys(recipients, outcome)
+        return dict.fromkeys(recipients, _unmet(_outcome(peer, trouble)))
     return await _through(session, outgoing, recipients, data, sessions)
+
+
+def _unmet(outcome: Outcome) -> Outcome:
+    """Nobody has told this host of the message."""
+    match outcome:
+        case Deferred():
+            return replace(outcome, unreached=True)
+        case Failed():
+            return replace(outcome, elsewhere=True)
+        case _:
+            return outcome
 
 
 async def _through(
@@ -272,7 +280,7 @@ def _outcome(peer: Peer, trouble: Exception) -> Outcome:
     reason = f"{peer.host}: {_said(trouble)}"
     match trouble:
         case _RefusedError():
-            return Failed(reason)
+            return Failed(reason, elsewhere=True)
         case SMTPResponseException(code=code) if 500 <= code <= 599:
             return Failed(reason)
         case _:
@@ -283,6 +291,8 @@ def _said(trouble: Exception) -> str:
     match trouble:
         case SMTPResponseException(code=code, message=message) if code > 0:
             return f"{code} {_line(message)}"
+        case SMTPResponseException(message=message):
+            return _line(message)  # No reply as there should be one.
         case TimeoutError():
             return "timed out"
         case ssl.SSLError(reason=str(reason)):

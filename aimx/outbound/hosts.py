@@ -80,7 +80,7 @@ class _Progress:
         self._unreached = unreached
         self._settled: dict[str, Outcome] = {}
         self._reasons: dict[str, list[str]] = {recipient: [] for recipient in recipients}
-        self._may_change = False
+        self._may_change: set[str] = set()  # Those whom some host may take later.
         self._is_met = False  # Whether any host listened to us.
 
     @property
@@ -89,29 +89,36 @@ class _Progress:
 
     def skip(self, host: str, why: Nowhere | NoAnswer) -> None:
         """A host without an address. If we could not look, it may have one later."""
-        self._may_change |= isinstance(why, NoAnswer)
+        if isinstance(why, NoAnswer):
+            self._may_change |= self._reasons.keys()
         text = f"{host}: {why.reason}" if isinstance(why, NoAnswer) else why.reason
         for reasons in self._reasons.values():
             reasons.append(text)
 
     def note(self, outcomes: dict[str, Outcome]) -> None:
-        self._may_change = True
         for recipient, outcome in outcomes.items():
             self._is_met |= not (isinstance(outcome, Deferred) and outcome.unreached)
-            # Another host would get a message that the first one may have.
-            if isinstance(outcome, Deferred) and not outcome.unanswered:
-                self._reasons[recipient].append(outcome.reason)
-            else:
-                self._settled[recipient] = outcome
+            match outcome:
+                case Failed(reason, elsewhere=True):
+                    self._reasons[recipient].append(reason)
+                # Another host would get a message that the first one may have.
+                case Deferred(reason, unanswered=False):
+                    self._may_change.add(recipient)
+                    self._reasons[recipient].append(reason)
+                case _:
+                    self._settled[recipient] = outcome
 
     @property
     def outcomes(self) -> dict[str, Outcome]:
         return {
-            recipient: self._settled.get(recipient) or self._not_taken(reasons)
+            recipient: self._settled.get(recipient) or self._not_taken(recipient, reasons)
             for recipient, reasons in self._reasons.items()
         }
 
-    def _not_taken(self, reasons: list[str]) -> Outcome:
+    def _not_taken(self, recipient: str, reasons: list[str]) -> Outcome:
         text = f"{self._unreached}: {'; '.join(reasons)}"
-        # RFC 5321 5.1: hosts without an address are an error to report, not to wait out.
-        return Deferred(text, unreached=not self._is_met) if self._may_change else Failed(text)
+        if recipient in self._may_change:
+            return Deferred(text, unreached=not self._is_met)
+        # RFC 5321 5.1: hosts without an address are an error to report, not to wait out; and so are
+        # hosts that all refuse at the door.
+        return Failed(reasons[0] if len(reasons) == 1 and self._is_met else text)

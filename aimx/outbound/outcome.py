@@ -39,6 +39,9 @@ class Failed:
     """Not ever: another attempt would get the same answer."""
 
     reason: str
+    # The host has refused before it was told of the message, or could not be told: another host
+    # of the same domain may take it.
+    elsewhere: bool = False
 
 
 Outcome: TypeAlias = Delivered | Deferred | Failed

@@ -278,6 +278,26 @@ def test_a_latin_1_text_is_sent_as_utf_8(composed: Compose) -> None:
 header_texts = st.text(max_size=60)
 
 
+@pytest.mark.parametrize(
+    ("header", "is_international"),
+    [
+        ("To: Jürgen <bob@b.example>\nSubject: Grüße", False),
+        ("To: bob@bücher.example", False),
+        ("To: bob@b.example\nBcc: jürgen@b.example", False),
+        ("To: jürgen@b.example", True),
+        ("To: bob@b.example\nReply-To: jürgen@b.example", True),
+    ],
+    ids=["text", "domain", "blind-copy", "recipient", "answers-to"],
+)
+def test_smtputf8_is_needed_for_local_parts_that_are_shown_and_for_nothing_else(
+    composed: Callable[..., Composed], header: str, is_international: bool
+) -> None:
+    made = composed(f"From: info\n{header}\n\nhi\n".encode())
+
+    assert made.heading.is_international is is_international
+    assert made.wire.isascii() is not is_international
+
+
 @settings(max_examples=60)
 @given(subject=header_texts, name=header_texts, extra=header_texts)
 def test_no_text_in_a_header_makes_another_header(

@@ -426,6 +426,84 @@ def test_a_header_outside_ascii_is_for_nobody_without_smtputf8() -> None:
     assert exchanger.commands == ["EHLO mail.a.example", "QUIT"]
 
 
+def both(first: Script, recipient: str = "bob@d.example", **kinds: object) -> tuple[Attempt, int]:
+    """What becomes of a message to d.example, and how many its second host got."""
+
+    async def run() -> tuple[Attempt, int]:
+        async with hosts_of_d(first) as (one, other):
+            if "extensions" in kinds:
+                one.extensions = ()
+            attempt = await direct(one.port).deliver(to(recipient))
+            return attempt, len(other.received)
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param({"CONNECT": ["554 5.7.1 Not you"]}, id="greeting"),
+        pytest.param({"EHLO": ["550 5.7.1 No"], "HELO": ["550 5.7.1 No"]}, id="helo"),
+    ],
+)
+def test_a_host_that_refuses_at_the_door_is_passed_over_for_the_next(first: Script) -> None:
+    attempt, got = both(first)
+
+    assert isinstance(attempt.outcomes["bob@d.example"], Delivered)
+    assert got == 1
+
+
+def test_a_host_without_smtputf8_is_passed_over_for_one_that_has_it() -> None:
+    attempt, got = both({}, "böb@d.example", extensions=())
+
+    assert isinstance(attempt.outcomes["böb@d.example"], Delivered)
+    assert got == 1
+
+
+def test_where_one_host_refuses_at_the_door_and_another_is_busy_it_is_not_over() -> None:
+    async def run() -> Attempt:
+        with ReservedPort("127.0.0.2", "127.0.0.1") as port:
+            script = {"CONNECT": ["554 5.7.1 Not you"]}
+            async with Exchanger(script, address="127.0.0.2", port=port.number):
+                return await direct(port.number).deliver(to("bob@d.example"))
+
+    told = asyncio.run(run()).outcomes["bob@d.example"]
+
+    assert isinstance(told, Deferred)
+    assert "554 5.7.1 Not you; mx.c.example: connection refused" in told.reason
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome"),
+    [
+        pytest.param(
+            {"RCPT": ["550 5.1.1 " + "x" * 100_000]},
+            Deferred("All MX servers for c.example unreachable: mx.c.example: Response too long"),
+            id="before-the-content",
+        ),
+        pytest.param(
+            {"END": ["250 2.0.0 " + "x" * 100_000]},
+            Deferred("mx.c.example: Response too long after the message was sent", unanswered=True),
+            id="after-it",
+        ),
+        pytest.param(
+            {"END": ["250-fine\r\n550 5.7.1 not fine"]},
+            Failed("mx.c.example: 550 fine 5.7.1 not fine"),
+            id="the-last-line-counts",
+        ),
+        pytest.param(
+            {"RCPT": ["\r\n".join(["550-5.1.1 see"] * 50 + ["550 5.1.1 the end"])]},
+            Failed(f"mx.c.example: {('550 ' + '5.1.1 see ' * 50)[:304].strip()}"),
+            id="of-many-lines-the-beginning-is-told",
+        ),
+    ],
+)
+def test_a_reply_of_whatever_length_is_told_in_words(script: Script, outcome: Outcome) -> None:
+    attempt = delivered(Exchanger(script))
+
+    assert attempt.outcomes == {"bob@c.example": outcome}
+
+
 MANY = tuple(f"{number}@c.example" for number in range(5))
 
 
@@ -459,6 +537,8 @@ def test_whoever_takes_none_of_the_rest_has_put_them_off() -> None:
     kinds = [type(attempt.outcomes[each]) for each in MANY]
     assert kinds == [Delivered, *[Deferred] * 4]
     assert len(exchanger.received) == 1
+    # One is taken and the next one not; then the four that are left are asked for once.
+    assert sum(command.startswith("RCPT") for command in exchanger.commands) == 2 + 4
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,7 @@ def test_whoever_waits_too_long_has_a_session_of_their_own():
         slow = asyncio.create_task(rehearsal.send("slow@c.example"))
         await rehearsal.until_said("MAIL")
         await rehearsal.send("quick@c.example")
+        assert not slow.done()
         await rehearsal.exchanger.hang_up()
         await slow
 

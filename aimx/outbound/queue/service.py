@@ -92,8 +92,9 @@ class Queue:
 
     async def serve(self) -> None:
         """Until cancelled. What is damaged meanwhile is set aside, and the queue begun anew."""
+        loop = asyncio.get_running_loop()
         while True:
-            books = await self._books_at_last()
+            books, begun = await self._books_at_last(), loop.time()
             with contextlib.suppress(DamagedError):
                 await self._served(books)
             log.critical(
@@ -101,6 +102,9 @@ class Queue:
                 path=str(self._directory / NAME),
             )
             await self._shut(books)
+            if loop.time() - begun < _SELDOM:
+                # A disk that damages what was just made is not asked without a pause.
+                await asyncio.sleep(_SOONEST)
 
     async def leave(self, seconds: float) -> None:
         """With `serve` cancelled: what has left has so long to be answered."""

@@ -22,6 +22,8 @@ def test_each_message_that_is_not_closed_counts_once_by_what_may_become_of_it(bo
                         books.ledger.concluded(trip, outcomes, span)
     books.now += 1
     books.queue()
+    closed = books.queue()
+    books.database.connection.execute("UPDATE messages SET closed = 1 WHERE id = ?", (closed,))
 
     assert census(books.directory) == {
         "leaving": (0, 0.0),
