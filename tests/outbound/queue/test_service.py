@@ -580,6 +580,23 @@ def test_a_queue_that_is_damaged_while_it_runs_is_begun_anew_and_loses_nothing(h
     assert len(list((house.root / ".aimx/out").glob("queue.db.set-aside-*Z"))) == 1
 
 
+def test_damage_that_anybody_meets_has_the_queue_opened_anew(house):
+    async def run() -> None:
+        async with Exchanger() as exchanger, house.queue() as queue:
+            house.port = exchanger.port
+            first = await queue._opened()
+            first.database.is_damaged = True  # As who looks for a key may have found.
+
+            queue.stir()
+            await until(lambda: queue._books not in (first, None))
+            await queue.dispatch(house.message(), None)
+
+            await until(lambda: exchanger.received)
+
+    asyncio.run(run())
+    assert list((house.root / ".aimx/out").glob("queue.db.set-aside-*Z")) == []
+
+
 def test_a_queue_that_cannot_be_opened_at_first_is_opened_for_whoever_comes_later(house):
     path = house.root / ".aimx/out/queue.db"
     path.mkdir()
