@@ -469,3 +469,25 @@ def test_where_systemd_run_cannot_be_started_the_hook_does_not_run(transient: Tr
 
     assert outcome == NotRun("systemd-run could not be started: No such file or directory")
     assert list(transient.runtime.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/usr/bin/systemd-run").exists(), reason="systemd-run is not there")
+def test_the_real_systemd_run_understands_what_it_is_told(ground: Path) -> None:
+    """Where no systemd runs it goes as far as the bus, and complains of no option before that."""
+    runtime = ground / "run"
+    runtime.mkdir()
+    real = Transient("/usr/bin/systemd-run", "/usr/bin/systemctl", runtime)
+
+    understood = ended(fired(COMMAND, real))
+    nonsense = ended(fired(COMMAND, replace(real, program=str(with_nonsense(ground)))))
+
+    assert understood.exit_code == 0 or b"bus" in understood.stderr, understood
+    assert b"unrecognized option" in nonsense.stderr
+    assert list(runtime.iterdir()) == []
+
+
+def with_nonsense(ground: Path) -> Path:
+    program = ground / "systemd-run-with-nonsense"
+    program.write_text('#!/bin/sh\nexec /usr/bin/systemd-run --no-such-option "$@"\n')
+    program.chmod(0o755)
+    return program
