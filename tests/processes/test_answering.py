@@ -14,14 +14,13 @@ def test_who_finds_no_place_is_told_so_and_not_cut_off() -> None:
         answering = Answering()
         with socket.create_server(("127.0.0.1", 0)) as server:
             clients = [socket.create_connection(server.getsockname()) for _ in range(20)]
-            for _ in clients:
-                answering.adopt(server.accept()[0], PAGES)
-            # Sent after the refusal: closed by then, the other end would answer with a reset.
-            await asyncio.sleep(0)
-            loop, found = asyncio.get_running_loop(), []
-            for client in reversed(clients):
+            for client in clients:
                 client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
                 client.setblocking(False)
+            for _ in clients:
+                answering.adopt(server.accept()[0], PAGES)
+            loop, found = asyncio.get_running_loop(), []
+            for client in reversed(clients):
                 found.append(await _all(loop, client))
             return found
 
