@@ -6,24 +6,50 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import field
+from typing import Protocol
 
 from aimx.placing.kernel import KernelFlushes
+from desired.frozen import frozen
 
 # Above this a flush waits for a device and not for us, so that several at once take less long.
 _SLOW_SECONDS = 0.001
-_THREADS = 9  # One of them waits for the others.
+_THREADS = 8
 _WEIGHT = 0.2  # Of the newest flush in the running average.
 _CHUNK = 1 << 20
 
 
-@dataclass(slots=True)
-class Flushing:
-    """What came of it: by descriptor, what could not be made durable, and why."""
+class Flush(Protocol):
+    """Files and directories on their way to the disk."""
 
-    failures: dict[int, OSError] = field(default_factory=dict)
+    @property
+    def begun(self) -> float:
+        """When, by `time.perf_counter`."""
+
+    def is_over(self, seconds: float = 0) -> bool:
+        """Whether nothing of it is left, after so long at most."""
+
+    def ended(self) -> Mapping[int, OSError]:
+        """Wait for all of it; gives by descriptor what could not be made durable, and why."""
+
+
+@frozen
+class Threads:
+    """A flush of which threads do the parts."""
+
+    parts: Sequence[Future[dict[int, OSError]]]
+    begun: float = field(default_factory=time.perf_counter)
+
+    def is_over(self, seconds: float = 0) -> bool:
+        return not wait(self.parts, seconds).not_done
+
+    def ended(self) -> Mapping[int, OSError]:
+        failures: dict[int, OSError] = {}
+        for part in self.parts:
+            failures |= part.result()
+        return failures
 
 
 class Disk:
@@ -39,6 +65,7 @@ class Disk:
         self._slow_seconds = slow_seconds
         self._flush_seconds = 0.0
         self._threads: ThreadPoolExecutor | None = None
+        self._ended = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def unnamed(self, directory: int) -> int:
         """A new file without a name on the directory's file system, open for writing."""
@@ -80,57 +107,54 @@ class Disk:
     def flush(self, descriptor: int) -> None:
         os.fsync(descriptor)
 
-    def flush_all(self, descriptors: Iterable[int]) -> dict[int, OSError]:
-        """Make every file or directory durable; what could not be made so, and why."""
+    def begin(self, descriptors: Iterable[int]) -> Flush:
+        """Have these made durable, each once. They stay open until that has ended."""
         waiting = list(dict.fromkeys(descriptors))
-        if self._kernel is not None and len(waiting) > 1:
-            self._kernel.begin(waiting)
-            return self._kernel.ended()
-        if len(waiting) > 1:
-            _begin_writing(waiting)
-        if len(waiting) > 1 and self._flush_seconds > self._slow_seconds:
-            outcomes = list(self._pool().map(self._timed_flush, waiting))
-        else:
-            outcomes = [self._timed_flush(descriptor) for descriptor in waiting]
-        failures = {}
-        for descriptor, (seconds, failure) in zip(waiting, outcomes, strict=True):
-            self._flush_seconds += _WEIGHT * (seconds - self._flush_seconds)
-            if failure is not None:
-                failures[descriptor] = failure
-        return failures
-
-    @contextlib.contextmanager
-    def beside(self, descriptors: Sequence[int]) -> Iterator[Flushing]:
-        """Make these durable while the block runs; what failed is known after it."""
-        flushing = Flushing()
-        ended = self._begun(descriptors)
-        try:
-            yield flushing
-        finally:
-            flushing.failures = ended()
-
-    def _begun(self, descriptors: Sequence[int]) -> Callable[[], dict[int, OSError]]:
         if self._kernel is not None:
-            self._kernel.begin(descriptors)
-            return self._kernel.ended
-        return self._pool().submit(self.flush_all, descriptors).result
+            return self._kernel.begin(waiting, self._ended)
+        if self._flush_seconds > self._slow_seconds:
+            _begin_writing(waiting)
+            return Threads([self._submitted([descriptor]) for descriptor in waiting])
+        return Threads([self._submitted(waiting)] if waiting else [])
+
+    def flush_all(self, descriptors: Iterable[int]) -> Mapping[int, OSError]:
+        """Make these durable now; what could not be made so, and why."""
+        waiting = list(dict.fromkeys(descriptors))
+        # Whoever has nothing else to do flushes one the cheapest way, by himself.
+        return self._flush_each(waiting) if len(waiting) == 1 else self.begin(waiting).ended()
+
+    def fileno(self) -> int:
+        """Can be read from as soon as a part of what was begun has ended, until `clear`."""
+        return self._ended
+
+    def clear(self) -> None:
+        """What has ended by now is known."""
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._ended)
 
     def close(self) -> None:
         if self._threads is not None:
             self._threads.shutdown()
+        os.close(self._ended)
 
-    def _timed_flush(self, descriptor: int) -> tuple[float, OSError | None]:
-        begun = time.monotonic()
-        try:
-            self.flush(descriptor)
-        except OSError as failure:
-            return time.monotonic() - begun, failure
-        return time.monotonic() - begun, None
-
-    def _pool(self) -> ThreadPoolExecutor:
+    def _submitted(self, descriptors: Sequence[int]) -> Future[dict[int, OSError]]:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(_THREADS, "flush")
-        return self._threads
+        part = self._threads.submit(self._flush_each, descriptors)
+        part.add_done_callback(lambda _: os.eventfd_write(self._ended, 1))
+        return part
+
+    def _flush_each(self, descriptors: Sequence[int]) -> dict[int, OSError]:
+        failures = {}
+        for descriptor in descriptors:
+            begun = time.monotonic()
+            try:
+                self.flush(descriptor)
+            except OSError as failure:
+                failures[descriptor] = failure
+            seconds = time.monotonic() - begun
+            self._flush_seconds += _WEIGHT * (seconds - self._flush_seconds)
+        return failures
 
 
 def _begin_writing(descriptors: Sequence[int]) -> None:

@@ -7,7 +7,6 @@ under the placing directory, which is swept at the next start.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import secrets
@@ -38,12 +37,8 @@ class Draft(Protocol):
         """Of what will have the message's name."""
 
     @property
-    def files(self) -> Sequence[int]:
-        """What must be flushed first."""
-
-    @property
-    def directory(self) -> int | None:
-        """What must be flushed after the files, and before the draft is published."""
+    def flushed(self) -> Sequence[int]:
+        """The files and directories that must be durable before it is published."""
 
     def publish(self, mailbox: Mailbox, stem: str) -> None:
         """Give it its name; a `FileExistsError` where there is such a name."""
@@ -71,12 +66,8 @@ class File:
         return os.fstat(self.descriptor).st_ino
 
     @property
-    def files(self) -> Sequence[int]:
+    def flushed(self) -> Sequence[int]:
         return (self.descriptor,)
-
-    @property
-    def directory(self) -> int | None:
-        return None
 
     def link(self, directory: int, name: str) -> None:
         if self.name is None:
@@ -98,8 +89,7 @@ class File:
     def discard(self) -> None:
         os.close(self.descriptor)
         if self.name is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(self.name, dir_fd=self.desk.directory)
+            self.desk.discard(self.name)
 
 
 @dataclass(slots=True)
@@ -116,12 +106,8 @@ class Bundle:
         return os.fstat(self.descriptor).st_ino
 
     @property
-    def files(self) -> Sequence[int]:
-        return [part.descriptor for part in self.parts]
-
-    @property
-    def directory(self) -> int | None:
-        return self.descriptor
+    def flushed(self) -> Sequence[int]:
+        return [*(part.descriptor for part in self.parts), self.descriptor]
 
     def add(self, file: File, name: str) -> None:
         """Takes the file over, whether or not the name can be given to it."""
@@ -145,9 +131,7 @@ class Bundle:
     def discard(self) -> None:
         for part in self.parts:
             part.discard()
-        if _inode(self.desk.directory, self.name) is not None:
-            with contextlib.suppress(OSError):
-                remove(self.desk.directory, self.name)
+        self.desk.discard(self.name)
         os.close(self.descriptor)
 
 
@@ -158,6 +142,7 @@ class Desk:
     directory: int  # The placing directory.
     disk: Disk
     unnamed: bool  # Whether the file system has unnamed files, and leases on them.
+    left_over: set[str] = field(default_factory=set)  # Names that could not be removed yet.
 
     @property
     def naming(self) -> Desk:
@@ -212,6 +197,24 @@ class Desk:
             bundle.discard()
             raise
         return bundle
+
+    def discard(self, name: str) -> None:
+        """Remove a name, if it is still there: now, or with a later `clear`.
+
+        A published file would keep it as a second one, and nobody opens mail that has two.
+        """
+        try:
+            remove(self.directory, name)
+        except FileNotFoundError:
+            pass
+        except OSError:
+            self.left_over.add(name)
+
+    def clear(self) -> None:
+        """Try again to remove what is left over."""
+        for name in tuple(self.left_over):
+            self.left_over.remove(name)
+            self.discard(name)
 
     def _empty_bundle(self) -> Bundle:
         name = f"bundle-{secrets.token_hex(8)}"

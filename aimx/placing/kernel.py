@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import itertools
 import os
 import platform
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 AT_ONCE = 256  # On the way at a time.
 
 # By machine: io_setup, io_submit, io_getevents. libc has no names for them.
 _CALLS = {"x86_64": (206, 209, 208), "aarch64": (0, 2, 4), "riscv64": (0, 2, 4)}
-_FSYNC = 2  # IOCB_CMD_FSYNC of linux/aio_abi.h, as are the next two.
+_FSYNC = 2  # IOCB_CMD_FSYNC of linux/aio_abi.h, as are the next three.
+_TELLS = 1  # IOCB_FLAG_RESFD
 
 
 class _Request(ctypes.Structure):
@@ -49,8 +53,38 @@ class _Event(ctypes.Structure):
     )
 
 
+class _Time(ctypes.Structure):
+    """`struct timespec`."""
+
+    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
+
+    @classmethod
+    def of(cls, seconds: float) -> _Time:
+        return cls(int(seconds), int(seconds % 1 * 1_000_000_000))
+
+
+@dataclass(slots=True, eq=False)
+class KernelFlush:
+    """A flush of which the kernel has still some files to do."""
+
+    kernel: KernelFlushes
+    left: int = 0
+    failures: dict[int, OSError] = field(default_factory=dict)
+    begun: float = field(default_factory=time.perf_counter)
+
+    def is_over(self, seconds: float = 0) -> bool:
+        if self.left:
+            self.kernel.collect(self.left if seconds else 0, seconds)
+        return not self.left
+
+    def ended(self) -> Mapping[int, OSError]:
+        while self.left:
+            self.kernel.collect(self.left)
+        return self.failures
+
+
 class KernelFlushes:
-    """One for the process, and one batch at a time: what is begun is waited for."""
+    """One for the process. Several flushes may be on the way."""
 
     def __init__(self, context: ctypes.c_ulong, submit: int, await_: int) -> None:
         self._context = context
@@ -59,42 +93,44 @@ class KernelFlushes:
         self._requests = (_Request * AT_ONCE)()
         self._pointers = (ctypes.POINTER(_Request) * AT_ONCE)(*map(ctypes.pointer, self._requests))
         self._events = (_Event * AT_ONCE)()
-        self._begun: list[int] = []
-        self._failures: dict[int, OSError] = {}
+        self._numbers = itertools.count()
+        self._begun: dict[int, tuple[KernelFlush, int]] = {}  # The flush and the descriptor.
 
-    def begin(self, descriptors: Sequence[int]) -> None:
-        """Have these flushed, each once. The kernel knows the files, so that they may be closed."""
-        self._begun, self._failures = list(descriptors[:AT_ONCE]), {}
-        for at, descriptor in enumerate(self._begun):
-            request = self._requests[at]
-            request.data, request.opcode, request.descriptor = at, _FSYNC, descriptor
-        taken = max(_call(self._submit, self._context, len(self._begun), self._pointers), 0)
+    def begin(self, descriptors: Sequence[int], told: int) -> KernelFlush:
+        """Have these flushed, each once. The kernel knows the files, so that they may be closed.
+
+        `told` is an eventfd, to which it adds one for each that has ended.
+        """
+        flush = KernelFlush(self)
+        numbers = [next(self._numbers) for _ in descriptors[:AT_ONCE]]
+        for request, number, descriptor in zip(self._requests, numbers, descriptors, strict=False):
+            request.data, request.opcode, request.descriptor = number, _FSYNC, descriptor
+            request.flags, request.event_descriptor = _TELLS, told
+            self._begun[number] = flush, descriptor
+        taken = 0
+        if numbers:
+            taken = max(_call(self._submit, self._context, len(numbers), self._pointers), 0)
+        flush.left = taken
+        for number in numbers[taken:]:
+            del self._begun[number]
         # Where one is not taken, such as of a file system that cannot do this, the rest is not.
-        left = [*self._begun[taken:], *descriptors[AT_ONCE:]]
-        del self._begun[taken:]
-        for descriptor in left:
-            self._flush(descriptor)
+        if taken < len(descriptors):
+            _flush_now(descriptors[taken:], flush.failures)
+            os.eventfd_write(told, 1)
+        return flush
 
-    def ended(self) -> dict[int, OSError]:
-        """Wait for all of them; gives by descriptor what could not be flushed, and why."""
-        awaited = len(self._begun)
-        while awaited:
-            came = _call(self._await, self._context, awaited, awaited, self._events, None)
-            if came < 0 and ctypes.get_errno() != errno.EINTR:
-                # Nobody can say any more what is on disk.
-                raise OSError(ctypes.get_errno(), "waiting for flushes")
-            awaited -= max(came, 0)
-            for event in self._events[: max(came, 0)]:
-                if event.result < 0:
-                    failure = OSError(-event.result, os.strerror(-event.result))
-                    self._failures[self._begun[event.data]] = failure
-        return self._failures
-
-    def _flush(self, descriptor: int) -> None:
-        try:
-            os.fsync(descriptor)
-        except OSError as failure:
-            self._failures[descriptor] = failure
+    def collect(self, least: int, seconds: float | None = None) -> None:
+        """Take note of what has ended, of whichever flush; waits for so many, at most so long."""
+        timeout = None if seconds is None else ctypes.byref(_Time.of(seconds))
+        came = _call(self._await, self._context, least, AT_ONCE, self._events, timeout)
+        if came < 0 and ctypes.get_errno() != errno.EINTR:
+            # Nobody can say any more what is on disk.
+            raise OSError(ctypes.get_errno(), "waiting for flushes")
+        for event in self._events[: max(came, 0)]:
+            flush, descriptor = self._begun.pop(event.data)
+            flush.left -= 1
+            if event.result < 0:
+                flush.failures[descriptor] = OSError(-event.result, os.strerror(-event.result))
 
 
 def kernel_flushes() -> KernelFlushes | None:
@@ -104,6 +140,14 @@ def kernel_flushes() -> KernelFlushes | None:
     if calls is None or _call(calls[0], AT_ONCE, ctypes.byref(context)) < 0:
         return None
     return KernelFlushes(context, calls[1], calls[2])
+
+
+def _flush_now(descriptors: Sequence[int], failures: dict[int, OSError]) -> None:
+    for descriptor in descriptors:
+        try:
+            os.fsync(descriptor)
+        except OSError as failure:
+            failures[descriptor] = failure
 
 
 _SYSCALL = ctypes.CDLL(None, use_errno=True).syscall

@@ -46,6 +46,7 @@ class Mailbox:
     uid: int
     gid: int
     stems: Stems
+    holders: int = 0  # Messages on their way to it: meanwhile it stays open, and the only one.
 
 
 class Mailboxes:
@@ -84,15 +85,20 @@ class Mailboxes:
         return (found.st_dev, found.st_ino) != mailbox.identity
 
     def release(self) -> None:
-        """Close what was forgotten. Until then every mailbox that was given out stays usable."""
+        """Close what was forgotten and nobody holds. Until then what was given out stays usable."""
+        if not self._forgotten:
+            return
+        held = [mailbox for mailbox in self._forgotten if mailbox.holders]
         for mailbox in self._forgotten:
-            os.close(mailbox.descriptor)
-        self._forgotten.clear()
+            if not mailbox.holders:
+                os.close(mailbox.descriptor)
+        self._forgotten = held
 
     def close(self) -> None:
-        self._forgotten += self._open.values()
+        for mailbox in (*self._open.values(), *self._forgotten):
+            os.close(mailbox.descriptor)
         self._open.clear()
-        self.release()
+        self._forgotten.clear()
 
     def _status(self, place: Place) -> os.stat_result:
         # Only the last part can be a link that somebody else made, and that one is not followed.
@@ -122,8 +128,15 @@ class Mailboxes:
         )
         self._open[place] = mailbox
         if len(self._open) > _KEPT:
-            self._forget(next(iter(self._open)))
+            self._forget_oldest()
         return mailbox
+
+    def _forget_oldest(self) -> None:
+        # Opened a second time, it would give out stems that messages on their way have already.
+        for place, mailbox in self._open.items():
+            if not mailbox.holders:
+                self._forget(place)
+                return
 
     def _forget(self, place: Place) -> None:
         mailbox = self._open.pop(place, None)

@@ -1,66 +1,43 @@
-"""The placer's loop: wait, take all that waits, commit it together, answer, and again.
+"""The placer's loop: take what waits, have it made durable, answer what is, and again.
 
-It blocks, and does one thing at a time: the disk is what it waits for.
+It waits for the disk, and for who asks, at one place; only rows are committed before it goes on.
 """
 
 from __future__ import annotations
 
 import contextlib
 import select
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
 
 from aimx import logs
 from aimx.channel.control import Logging, Measure, Measured
-from aimx.channel.frames import Opening, Reply, pack_replies, unpack_request
+from aimx.channel.frames import Opening, pack_replies
 from aimx.channel.packets import Channel, Kind, MalformedError, Packet, close_all
 from aimx.metrics import table as metrics
 from aimx.metrics.totals import readings
-from aimx.placing.batch import Committer, Job, Rights
+from aimx.placing.committer import Committer
 from aimx.placing.control import PLACER, Admit, Dismissed, FiringsDue, Ready, Take
 from aimx.placing.descriptors import Rule
+from aimx.placing.disk import Disk
+from aimx.placing.drafts import Desk
 from aimx.placing.handing import Handing
+from aimx.placing.job import Rights
 from aimx.placing.lending import Lending
 from aimx.placing.rows import Rows, RowsError
-from desired.frozen import frozen
+from aimx.placing.workers import Batch, Worker, Workers
 
-_MOST_JOBS = 256  # A batch.
+_MOST_JOBS = 256  # On the way.
 _MOST_OPENINGS = 64  # Likewise: placing goes first.
-_MOST_DESCRIPTORS = 1024  # Passed in a batch; one more message may begin below that.
+_MOST_DESCRIPTORS = 1024  # Passed with what is on the way.
 _SAVE_MILLISECONDS = 1000  # How long what is confirmed may wait for a transaction.
-_ANSWER_MILLISECONDS = 1000  # How long a worker may leave its socket full of replies.
+# How long nobody else is listened to while files of a batch are flushed. Whoever is asked at once
+# has asked for little, and small batches take more of the processors than they save of the time.
+_GATHER_SECONDS = 0.01
 
 log = structlog.get_logger()
-
-
-@frozen
-class Worker:
-    """One end that asks, and what it may ask."""
-
-    name: str
-    channel: Channel
-    rights: Rights
-
-
-@dataclass(slots=True)
-class Batch:
-    """What waited at one moment, and who waits for the answers."""
-
-    jobs: list[tuple[Worker, Job]] = field(default_factory=list)
-    descriptors: list[int] = field(default_factory=list)
-    openings: list[tuple[Worker, Opening]] = field(default_factory=list)
-
-    @property
-    def is_full(self) -> bool:
-        return (
-            len(self.jobs) >= _MOST_JOBS
-            or len(self.descriptors) >= _MOST_DESCRIPTORS
-            or len(self.openings) >= _MOST_OPENINGS
-        )
 
 
 class Placer:
@@ -70,6 +47,7 @@ class Placer:
         self,
         control: Channel,
         committer: Committer,
+        desk: Desk,
         rows: Rows,
         handing: Handing,
         lending: Lending,
@@ -79,38 +57,42 @@ class Placer:
         now: Callable[[], datetime],
     ) -> None:
         self._control = control
+        self._committer = committer
+        self._desk = desk
+        self._rows = rows
         self._handing = handing
         self._lending = lending
-        self._committer = committer
-        self._rows = rows
         self._device = device
         self._largest = largest
         self._now = now
-        self._workers: dict[int, Worker] = {}
-        self._poll = select.poll()
-        self._poll.register(control.fileno(), select.POLLIN)
+        self._openings: list[tuple[Worker, Opening]] = []
+        self._full = _polling(desk.disk, control)  # While there is no room for more.
+        self._all = _polling(desk.disk, control)
+        self._workers = Workers(self._all, self._dismissed)
 
     def serve(self) -> None:
-        """Return when the control channel ends: after the batch, with everything saved."""
+        """Return when the control channel ends: all answered that was taken, everything saved."""
         # A supervisor that died while this began is seen to be gone by the first turn.
         with contextlib.suppress(ConnectionError):
             self._control.send(PLACER.encode(Ready()))
         while self._turn():
             pass
+        self._workers.answer(self._committer.finish())
+        self._lend()
         self._save()
+        self._workers.close()
 
     def _turn(self) -> bool:
-        timeout = _SAVE_MILLISECONDS if self._rows.has_unsaved else None
-        ready = [descriptor for descriptor, _ in self._poll.poll(timeout)]
+        batch = self._batch()
+        waiting = self._full if batch.is_full else self._all
+        ready = [descriptor for descriptor, _ in waiting.poll(self._patience)]
         if not ready:
-            self._save()
-        batch = self._take([self._workers[fd] for fd in ready if fd in self._workers])
-        try:
-            self._committer.commit([job for _, job in batch.jobs])
-        finally:
-            close_all(batch.descriptors)
-        self._answer(batch)
-        self._lend(batch)
+            self._rest()
+        if self._desk.disk.fileno() in ready:
+            self._desk.disk.clear()
+            self._workers.answer(self._committer.advance())
+        self._place(ready, batch)
+        self._lend()
         if self._rows.awakes:
             # Only now: nobody waits for a hook, and everybody for an answer.
             self._save()
@@ -120,70 +102,54 @@ class Placer:
                 self._control.send_now(PLACER.encode(FiringsDue()))
         return self._control.fileno() not in ready or self._hear()
 
-    def _take(self, ready: list[Worker]) -> Batch:
-        """All that waits, one from each in turn, so that nobody keeps another one waiting."""
-        batch, asking = Batch(), deque(ready)
-        while asking and not batch.is_full:
-            worker = asking.popleft()
-            if self._take_one(worker, batch):
-                asking.append(worker)
-        return batch
+    @property
+    def _patience(self) -> int | None:
+        """How long to wait for somebody who asks, in milliseconds."""
+        if self._committer.has_new_names:
+            return 0
+        return _SAVE_MILLISECONDS if self._rows.has_unsaved or self._desk.left_over else None
 
-    def _take_one(self, worker: Worker, batch: Batch) -> bool:
-        """Whether there may be more of this worker."""
-        try:
-            packet = worker.channel.receive_now()
-            if packet is None:
-                self._forget(worker)
-                return False
-            batch.descriptors += packet.descriptors
-            request = unpack_request(packet.payload, len(packet.descriptors))
-        except BlockingIOError:
-            return False
-        except MalformedError as failure:
-            self._dismiss(worker, str(failure))
-            return False
-        if isinstance(request, Opening):
-            batch.openings.append((worker, request))
+    def _rest(self) -> None:
+        """Nobody asks: what was left for that comes now."""
+        if self._committer.has_new_names:
+            self._workers.answer(self._committer.rest())
         else:
-            batch.jobs.append((worker, Job(request, packet.descriptors, worker.rights)))
-        return True
+            self._save()
 
-    def _answer(self, batch: Batch) -> None:
-        replies: dict[int, list[Reply]] = {}
-        for worker, job in batch.jobs:
-            if job.reply is not None:
-                replies.setdefault(id(worker), []).append(job.reply)
-        for worker in {id(worker): worker for worker, _ in batch.jobs}.values():
-            self._reply(worker, pack_replies(replies[id(worker)]))
+    def _batch(self) -> Batch:
+        """An empty one, with the room that is left."""
+        jobs = self._committer.on_the_way
+        return Batch(
+            most_jobs=_MOST_JOBS - len(jobs),
+            most_descriptors=_MOST_DESCRIPTORS - sum(len(job.descriptors) for job in jobs),
+            most_openings=_MOST_OPENINGS - len(self._openings),
+        )
 
-    def _lend(self, batch: Batch) -> None:
-        for worker, opening in batch.openings:
+    def _place(self, ready: Sequence[int], batch: Batch) -> None:
+        try:
+            self._workers.take(ready, batch)
+            if batch.jobs:
+                self._committer.begin(batch.jobs)
+        finally:
+            close_all(batch.descriptors)
+        self._openings += batch.openings
+        if batch.jobs:
+            # Names that are durable by now are not kept waiting for the files of others.
+            self._workers.answer(self._committer.advance())
+            self._workers.answer(self._committer.advance(_GATHER_SECONDS))
+
+    def _lend(self) -> None:
+        """Open what was asked for, but for what may still be taken back."""
+        openings, self._openings = self._openings, []
+        for worker, opening in openings:
+            if self._committer.concerns(opening.fingerprint):
+                self._openings.append((worker, opening))
+                continue
             reply, lent = self._lending.answer(opening, worker.rights.reopens, self._now())
             try:
-                self._reply(worker, pack_replies([reply]), lent)
+                self._workers.reply(worker, pack_replies([reply]), lent)
             finally:
                 close_all(lent)
-
-    def _reply(self, worker: Worker, payload: bytes, lent: Sequence[int] = ()) -> None:
-        if worker.channel.fileno() not in self._workers:
-            return  # It went while its batch was on the way; its clients got no 250.
-        # One that is gone is forgotten once all that it had asked for is taken.
-        with contextlib.suppress(ConnectionError):
-            try:
-                worker.channel.send_now(payload, lent)
-            except BlockingIOError:
-                self._reply_late(worker, payload, lent)
-
-    def _reply_late(self, worker: Worker, payload: bytes, lent: Sequence[int]) -> None:
-        """Everybody waits while this worker does not read, so it has little time to begin."""
-        room = select.poll()
-        room.register(worker.channel.fileno(), select.POLLOUT)
-        room.poll(_ANSWER_MILLISECONDS)
-        try:
-            worker.channel.send_now(payload, lent)
-        except BlockingIOError:
-            self._dismiss(worker, "it does not read its replies")
 
     def _hear(self) -> bool:
         """Do what the supervisor wants; False when it is gone."""
@@ -224,32 +190,25 @@ class Placer:
             self._control.send(PLACER.encode(message), descriptors)
 
     def _admit(self, message: Admit, end: int) -> None:
-        worker = Worker(
-            name=message.worker,
-            channel=Channel.of(end, Kind.PLACING),
-            rights=Rights(
-                message.role.folders,
-                Rule(message.uid, self._device, limit=self._largest),
-                message.role.reopens,
-            ),
-        )
-        self._workers[worker.channel.fileno()] = worker
-        self._poll.register(worker.channel.fileno(), select.POLLIN)
+        rule = Rule(message.uid, self._device, limit=self._largest)
+        rights = Rights(message.role.folders, rule, message.role.reopens)
+        self._workers.admit(Worker(message.worker, Channel.of(end, Kind.PLACING), rights))
 
-    def _dismiss(self, worker: Worker, reason: str) -> None:
-        log.error("worker dismissed", worker=worker.name, reason=reason)
-        self._forget(worker)
+    def _dismissed(self, worker: str, reason: str) -> None:
         # Without room or without a supervisor there is nobody to tell; the worker sees the end.
         with contextlib.suppress(OSError):
-            self._control.send_now(PLACER.encode(Dismissed(worker.name, reason)))
-
-    def _forget(self, worker: Worker) -> None:
-        self._poll.unregister(worker.channel.fileno())
-        del self._workers[worker.channel.fileno()]
-        worker.channel.close()
+            self._control.send_now(PLACER.encode(Dismissed(worker, reason)))
 
     def _save(self) -> None:
+        self._desk.clear()
         try:
             self._rows.save(self._now())
         except RowsError as failure:
             log.warning("placed mail not confirmed yet", reason=str(failure))
+
+
+def _polling(*ends: Channel | Disk) -> select.poll:
+    poll = select.poll()
+    for end in ends:
+        poll.register(end.fileno(), select.POLLIN)
+    return poll

@@ -30,12 +30,8 @@ class Rewrite:
         return self.file.inode
 
     @property
-    def files(self) -> Sequence[int]:
-        return self.file.files
-
-    @property
-    def directory(self) -> int | None:
-        return None
+    def flushed(self) -> Sequence[int]:
+        return self.file.flushed
 
     def publish(self, mailbox: Mailbox, stem: str) -> None:
         name, desk = f"{stem}.md", self.file.desk

@@ -12,8 +12,8 @@ from pathlib import Path
 import structlog
 
 from aimx.placing import rows as placed
-from aimx.placing.batch import Committer
 from aimx.placing.capabilities import PLACING, keep
+from aimx.placing.committer import Committer
 from aimx.placing.disk import Disk
 from aimx.placing.drafts import Desk, has_unnamed_files, sweep
 from aimx.placing.handing import Handing
@@ -61,6 +61,7 @@ def serve(arrival: Arrival) -> None:
         placer = Placer(
             control,
             Committer(mailboxes, desk, rows, _now),
+            desk,
             rows,
             Handing(rows, mailboxes),
             Lending(rows, mailboxes),

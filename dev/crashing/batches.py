@@ -12,20 +12,20 @@ import os
 import pwd
 import sqlite3
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
-from math import inf
 from pathlib import Path
 
 from aimx.channel.frames import Due, Folder, Outcome, Over, Request, Seen
-from aimx.placing.batch import Committer, Job, Rights
+from aimx.placing.committer import Committer
 from aimx.placing.control import Take
 from aimx.placing.descriptors import Rule
-from aimx.placing.disk import Disk, Flushing
+from aimx.placing.disk import Disk
 from aimx.placing.drafts import Desk, has_unnamed_files, sweep
+from aimx.placing.job import Job, Rights
 from aimx.placing.mailboxes import Mailboxes, mark
 from aimx.placing.rows import NAME, Rows, RowsError
 from aimx.placing.settle import settle
@@ -92,21 +92,41 @@ WAYS = {
 }
 
 
+@dataclass(slots=True)
+class _Later:
+    """A flush that begins when somebody waits for it."""
+
+    disk: _InOrder
+    left: Sequence[int]
+    begun: float = 0.0
+    failures: dict[int, OSError] = field(default_factory=dict)
+
+    def is_over(self) -> bool:
+        self.ended()
+        return True
+
+    def ended(self) -> Mapping[int, OSError]:
+        left, self.left = self.left, ()
+        for descriptor in left:
+            try:
+                self.disk.flush(descriptor)
+            except OSError as failure:
+                self.failures[descriptor] = failure
+        return self.failures
+
+
 class _InOrder(Disk):
     """Flushes one after the other, and not beside the rows."""
 
     def __init__(self, *, files_first: bool) -> None:
-        super().__init__(slow_seconds=inf)
+        super().__init__()
         self._files_first = files_first
 
-    @contextmanager
-    def beside(self, descriptors: Sequence[int]) -> Iterator[Flushing]:
-        flushing = Flushing()
+    def begin(self, descriptors: Iterable[int]) -> _Later:
+        flush = _Later(self, tuple(dict.fromkeys(descriptors)))
         if self._files_first:
-            flushing.failures = self.flush_all(descriptors)
-        yield flushing
-        if not self._files_first:
-            flushing.failures = self.flush_all(descriptors)
+            flush.ended()
+        return flush
 
 
 def lay_out(base: Path) -> None:
@@ -134,6 +154,7 @@ def _all(base: Path, way: Way) -> int:
         for name in REWRITTEN:
             _said(placer.rewrite(name))
         with suppress(RowsError):  # As the placer's loop does.
+            placer.desk.clear()
             placer.rows.save(NOW)
         leaving.pop_all()  # Neither is a killed one tidy.
     return 0
@@ -155,6 +176,7 @@ class Placer:
 
     base: Path
     rows: Rows
+    desk: Desk
     committer: Committer
     spool: Spool
     device: int
@@ -174,7 +196,7 @@ class Placer:
         settle(rows, mailboxes, disk, directory, NOW)
         desk = Desk(directory, disk, unnamed=has_unnamed_files(directory) and way.unnamed)
         committer = Committer(mailboxes, desk, rows, lambda: NOW)
-        return cls(base, rows, committer, Spool(spool), os.fstat(directory).st_dev)
+        return cls(base, rows, desk, committer, Spool(spool), os.fstat(directory).st_dev)
 
     def place(self, names: Sequence[str]) -> dict[str, str]:
         """What became of each: of one that the worker could not spool, that."""
@@ -204,7 +226,8 @@ class Placer:
         return self._commit([(f"{name} rewritten", Job(request, (), self._rights))])
 
     def _commit(self, jobs: list[tuple[str, Job]]) -> dict[str, str]:
-        self.committer.commit([job for _, job in jobs])
+        self.committer.begin([job for _, job in jobs])
+        self.committer.finish()
         outcomes = {name: job.reply.outcome.name for name, job in jobs if job.reply is not None}
         for _, job in jobs:
             for descriptor in job.descriptors:

@@ -2,9 +2,10 @@ import errno
 import fcntl
 import os
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,10 +14,11 @@ from typing import Any
 import pytest
 
 from aimx.channel.frames import Folder, Reply, Request
-from aimx.placing.batch import Committer, Job, Rights
+from aimx.placing.committer import Committer
 from aimx.placing.descriptors import Rule
 from aimx.placing.disk import Disk
 from aimx.placing.drafts import Desk
+from aimx.placing.job import Job, Rights
 from aimx.placing.mailboxes import Mailboxes
 from aimx.placing.rows import Rows
 from aimx.placing.settle import settle
@@ -43,6 +45,56 @@ class FaultyDisk(Disk):
             return call(*arguments, **options)
 
         return counted
+
+
+class HeldFlush:
+    """Ends when it is told to."""
+
+    begun = 0.0
+
+    def __init__(self, descriptors: Iterable[int], wake: int) -> None:
+        self._descriptors = tuple(descriptors)
+        self._wake = wake
+        self._over = threading.Event()
+        self._error = 0
+
+    def end(self, error: int = 0) -> None:
+        self._error = error
+        self._over.set()
+        os.eventfd_write(self._wake, 1)
+
+    def is_over(self, seconds: float = 0) -> bool:
+        return self._over.is_set()
+
+    def ended(self) -> dict[int, OSError]:
+        self._over.wait()
+        failure = OSError(self._error, os.strerror(self._error))
+        return dict.fromkeys(self._descriptors, failure) if self._error else {}
+
+
+class HeldDisk(Disk):
+    """A disk that is as slow as the test wants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun: list[HeldFlush] = []
+        self._holds = True
+
+    def begin(self, descriptors: Iterable[int]) -> HeldFlush:
+        self.begun.append(HeldFlush(descriptors, self.fileno()))
+        if not self._holds:
+            self.begun[-1].end()
+        return self.begun[-1]
+
+    def let_go(self) -> None:
+        """What was begun ends, and so does at once what is begun later."""
+        self._holds = False
+        for each in tuple(self.begun):
+            if not each.is_over():
+                each.end()
+
+    def flush_all(self, descriptors: Iterable[int]) -> dict[int, OSError]:
+        return self._flush_each(list(dict.fromkeys(descriptors)))
 
 
 @dataclass
@@ -89,12 +141,17 @@ class Ground:
         self.rows = Rows(self.placing / "placed.db")
         self.leaving.callback(self.rows.close)
         settle(self.rows, self.mailboxes, disk, directory, self.clock)
-        desk = Desk(directory, disk, unnamed=unnamed)
-        self.committer = Committer(self.mailboxes, desk, self.rows, lambda: self.clock)
+        self.desk = Desk(directory, disk, unnamed=unnamed)
+        self.committer = Committer(self.mailboxes, self.desk, self.rows, lambda: self.clock)
 
     def open_rows(self) -> Rows:
         """The database as another process sees it."""
         return Rows(self.placing / "placed.db")
+
+    @contextmanager
+    def observer(self) -> Iterator[Rows]:
+        with closing(self.open_rows()) as rows:
+            yield rows
 
     def restart(self, disk: Disk | None = None) -> None:
         """A second placer, after the first one was killed without a word."""
@@ -126,8 +183,9 @@ class Ground:
         return Job(Request(**request | changes), passed, Rights(folders, rule, self.reopens))
 
     def place(self, *jobs: Job) -> list[Reply]:
-        """Commit them as one batch."""
-        self.committer.commit(jobs)
+        """Commit them as one batch, and all that is on the way."""
+        self.committer.begin(jobs)
+        self.committer.finish()
         return [job.reply for job in jobs if job.reply is not None]
 
     def passed(self, content: bytes) -> int:
@@ -211,3 +269,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def faulty() -> type[FaultyDisk]:
     return FaultyDisk
+
+
+@pytest.fixture
+def held() -> type[HeldDisk]:
+    return HeldDisk

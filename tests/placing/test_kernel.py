@@ -1,5 +1,6 @@
 import errno
 import os
+import select
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -18,6 +19,13 @@ def kernel() -> KernelFlushes:
     if found is None:
         pytest.skip("this kernel, or what confines us, offers no asynchronous I/O")
     return found
+
+
+@pytest.fixture
+def told() -> Iterator[int]:
+    opened = os.eventfd(0, os.EFD_NONBLOCK)
+    yield opened
+    os.close(opened)
 
 
 @pytest.fixture
@@ -53,22 +61,22 @@ def overpromised(tmp_path: Path) -> Iterator[Path]:
         yield mounted
 
 
-def test_files_and_directories_are_flushed_together(kernel, files, tmp_path):
+def test_files_and_directories_are_flushed_together(kernel, files, told, tmp_path):
     directory = os.open(tmp_path, os.O_RDONLY)
     for descriptor in files:
         os.write(descriptor, b"mail")
 
-    kernel.begin([*files, directory])
+    flush = kernel.begin([*files, directory], told)
 
-    assert kernel.ended() == {}
+    assert flush.ended() == {}
+    assert flush.is_over()
     os.close(directory)
 
 
-def test_what_cannot_be_flushed_is_told_and_the_rest_is_flushed(kernel, files):
+def test_what_cannot_be_flushed_is_told_and_the_rest_is_flushed(kernel, files, told):
     reading, writing = os.pipe()
 
-    kernel.begin([files[0], writing, files[1]])
-    failures = kernel.ended()
+    failures = kernel.begin([files[0], writing, files[1]], told).ended()
 
     assert {descriptor: each.errno for descriptor, each in failures.items()} == {
         writing: errno.EINVAL
@@ -77,26 +85,33 @@ def test_what_cannot_be_flushed_is_told_and_the_rest_is_flushed(kernel, files):
     os.close(writing)
 
 
-def test_a_failure_is_not_told_again_with_the_next_flushes(kernel, files):
+def test_of_two_flushes_each_has_its_own_failures(kernel, files, told):
     reading, writing = os.pipe()
-    kernel.begin([writing])
-    assert kernel.ended().keys() == {writing}
+    first, second = kernel.begin([writing], told), kernel.begin(files[:2], told)
 
-    kernel.begin(files[:2])
-
-    assert kernel.ended() == {}
+    assert second.ended() == {}
+    assert first.ended().keys() == {writing}
     os.close(reading)
     os.close(writing)
 
 
+def test_that_flushes_have_ended_is_told_by_the_eventfd(kernel, files, told):
+    flush = kernel.begin(files[:9], told)
+    counted = 0
+    while counted < 9:
+        select.select([told], [], [])
+        counted += os.eventfd_read(told)
+
+    assert flush.is_over()
+
+
 @pytest.mark.root
-def test_what_the_disk_did_not_take_is_told_of_each_file(kernel, overpromised):
+def test_what_the_disk_did_not_take_is_told_of_each_file(kernel, overpromised, told):
     opened = [os.open(overpromised / str(n), os.O_CREAT | os.O_WRONLY) for n in range(8)]
     for descriptor in opened:
         os.write(descriptor, os.urandom(700_000))
 
-    kernel.begin(opened)
-    failures = kernel.ended()
+    failures = kernel.begin(opened, told).ended()
 
     assert 0 < len(failures) < len(opened)
     assert {each.errno for each in failures.values()} <= {errno.ENOSPC, errno.EIO}

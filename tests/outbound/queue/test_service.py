@@ -29,8 +29,8 @@ from aimx.outbound.queue.service import Queue, Surroundings
 from aimx.outbound.refusal import Code, NotSent
 from aimx.outbound.sign import Signer
 from aimx.outbound.submit import Signed
-from aimx.placing.batch import Committer
 from aimx.placing.client import PlacingClient
+from aimx.placing.committer import Committer
 from aimx.placing.control import PLACER, Admit, Role
 from aimx.placing.disk import Disk
 from aimx.placing.drafts import Desk
@@ -125,6 +125,7 @@ class House:
             Placer(
                 theirs,
                 Committer(mailboxes, desk, rows, lambda: datetime.now(UTC)),
+                desk,
                 rows,
                 Handing(rows, mailboxes),
                 Lending(rows, mailboxes),

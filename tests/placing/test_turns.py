@@ -1,0 +1,165 @@
+"""The placer's loop on a disk that takes as long as the test wants."""
+
+import os
+import select
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from aimx.channel.control import Measure
+from aimx.channel.frames import (
+    Folder,
+    Opening,
+    Outcome,
+    Reply,
+    Request,
+    pack_opening,
+    pack_request,
+    unpack_replies,
+)
+from aimx.channel.packets import Channel, Kind, close_all, pair
+from aimx.placing import placer as module
+from aimx.placing.control import PLACER, Admit, Ready, Role
+from aimx.placing.handing import Handing
+from aimx.placing.lending import Lending
+from aimx.placing.placer import Placer
+
+ONE = b"1" * 32
+
+
+@dataclass
+class Turning:
+    """A placer in a thread, and both of its ends."""
+
+    ground: object
+    disk: object
+    leaving: ExitStack
+    control: Channel = field(init=False)
+    worker: Channel = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.control, theirs = pair(Kind.CONTROL)
+        ready = threading.Event()
+        self.thread = threading.Thread(target=self._serve, args=(theirs, ready))
+        self.thread.start()
+        ready.wait()
+        assert self.heard() == Ready()
+        ours, end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.control.send(PLACER.encode(Admit("one", Role.OUTBOUND, os.getuid())), (end.fileno(),))
+        end.close()
+        self.worker = Channel(ours, Kind.PLACING)
+        self.leaving.callback(self.worker.close)
+
+    def _serve(self, control: Channel, ready: threading.Event) -> None:
+        ground = self.ground
+        ground.begin(self.disk)
+        placer = Placer(
+            control,
+            ground.committer,
+            ground.desk,
+            ground.rows,
+            Handing(ground.rows, ground.mailboxes),
+            Lending(ground.rows, ground.mailboxes),
+            device=os.stat(ground.root).st_dev,
+            largest=1 << 20,
+            now=lambda: ground.clock,
+        )
+        ready.set()
+        placer.serve()
+        control.close()
+        ground.leaving.close()
+
+    def heard(self) -> object:
+        packet = self.control.receive()
+        return packet and PLACER.decode(packet.payload)
+
+    def ask(self, number: int, fingerprint: bytes | None = None) -> None:
+        request = Request(
+            number=number,
+            folder=Folder.SENT,
+            domain="a.example",
+            name="info",
+            uid=os.getuid(),
+            base=f"2026-{number}",
+            rest=b"rest",
+            fingerprint=fingerprint,
+        )
+        self.worker.send(pack_request(request))
+
+    def rests(self) -> None:
+        """Wait until the placer has taken what it takes, and waits for something else."""
+        self.control.send(PLACER.encode(Measure()))
+        self.heard()
+        sleeps = Path(f"/proc/self/task/{self.thread.native_id}/wchan")
+        deadline = time.monotonic() + 60
+        while "poll" not in sleeps.read_text():
+            assert time.monotonic() < deadline
+            select.select([], [], [], 0.001)
+
+    def replies(self, count: int) -> list[tuple[Reply, tuple[bytes, ...]]]:
+        """With what was lent."""
+        found: list[tuple[Reply, tuple[bytes, ...]]] = []
+        while len(found) < count:
+            packet = self.worker.receive()
+            assert packet is not None
+            lent = tuple(os.read(each, 1000) for each in packet.descriptors)
+            close_all(packet.descriptors)
+            found += ((reply, lent) for reply in unpack_replies(packet.payload))
+        return found
+
+
+@pytest.fixture
+def turning(bare, held) -> Iterator[Turning]:
+    bare.add("a.example/sent/info")
+    with ExitStack() as leaving:
+        found = Turning(bare, held(), leaving)
+        yield found
+        found.disk.let_go()
+        found.control.close()
+        found.thread.join()
+
+
+def test_what_is_on_its_way_is_placed_and_answered_when_the_supervisor_goes(bare, turning):
+    turning.ask(1)
+    turning.rests()
+
+    turning.control.close()
+    turning.disk.let_go()
+
+    ((reply, _),) = turning.replies(1)
+    turning.thread.join()
+    assert reply.outcome is Outcome.PLACED
+    assert (bare.root / "a.example/sent/info/2026-1.md").exists()
+
+
+def test_what_is_on_its_way_is_opened_once_it_is_there(turning):
+    turning.ask(1, ONE)
+    turning.rests()
+    turning.worker.send(
+        pack_opening(Opening(2, Folder.SENT, "a.example", "info", os.getuid(), ONE))
+    )
+    turning.rests()
+
+    turning.disk.let_go()
+
+    (placed, _), (opened, lent) = turning.replies(2)
+    assert (placed.outcome, opened.outcome) == (Outcome.PLACED, Outcome.OPENED)
+    assert lent == (b'+++\nid = "2026-1"\nrest',)
+
+
+def test_no_more_is_taken_than_may_be_on_the_way(bare, turning, monkeypatch):
+    monkeypatch.setattr(module, "_MOST_JOBS", 2)
+    for number in range(5):
+        turning.ask(number)
+        turning.rests()
+
+    assert len(bare.committer.on_the_way) == 2
+
+    turning.disk.let_go()
+    assert [reply.number for reply, _ in turning.replies(5)] == [0, 1, 2, 3, 4]
