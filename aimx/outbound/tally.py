@@ -66,6 +66,7 @@ _PASS_ON = (
 _CARRY = (
     "UPDATE sends SET mailbox = :mailbox WHERE mailbox = :former",
     "UPDATE recipients SET mailbox = :mailbox WHERE mailbox = :former",
+    "UPDATE forgiven SET mailbox = :mailbox WHERE mailbox = :former",
     "INSERT INTO known SELECT :mailbox, address, last FROM known WHERE mailbox = :former"
     " ON CONFLICT DO UPDATE SET last = MAX(last, excluded.last)",
     "DELETE FROM known WHERE mailbox = :former",

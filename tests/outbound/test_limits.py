@@ -438,6 +438,24 @@ def test_strangers_whom_nobody_reached_are_forgiven_up_to_the_limit_for_stranger
     assert ask(tally, house(new=3), "9@b.example", at=hours(24)) is None
 
 
+def test_what_was_forgiven_moves_with_its_mailbox(tally: Tally) -> None:
+    before = house(sends=2)
+    moved = replace(before, former={"ops@a.example": INFO})
+
+    async def knock(snapshot: Snapshot, author: str) -> bool:
+        share = Limits(tally, snapshot).share(author, ("b@b.example",), NOON)
+        refused = await share.take()
+        await share.forgive()
+        return refused is None
+
+    async def run() -> list[bool]:
+        first = [await knock(before, INFO) for _ in range(2)]
+        return first + [await knock(moved, "ops@a.example") for _ in range(3)]
+
+    # Two were forgiven to it already, so that two count, and there is no third.
+    assert asyncio.run(run()) == [True, True, True, True, False]
+
+
 def test_a_message_that_was_refused_for_good_or_may_have_arrived_counts(send: Send) -> None:
     told = codes(send(Failed("550"), Deferred("gone", unanswered=True), OK))
 
