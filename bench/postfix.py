@@ -29,10 +29,14 @@ def is_there() -> bool:
 
 
 @contextmanager
-def postfix(base: Path) -> Iterator[Server]:
+def postfix(base: Path, relay: int = 0) -> Iterator[Server]:
+    """Where a `relay` is given, what is for others goes to that port of this machine."""
     root = base / "postfix"
     with ReservedPort() as port:
         mail = _configured(root, port.number)
+        if relay:
+            with (root / "etc" / "main.cf").open("a") as main:
+                main.write(f"relayhost = [127.0.0.1]:{relay}\n")
         subprocess.run([COMMAND, "-c", root / "etc", "start"], check=True, capture_output=True)
         try:
             until(lambda: greets(port.number), "postfix to greet")
