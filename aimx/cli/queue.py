@@ -52,7 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                 "--for",
                 dest="lasting",
                 type=duration,
-                default="",
+                default=None,
                 metavar="DURATION",
                 help="let it go on by itself after so long, such as 90m, 2h or 1d",
             )
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
     if options.does == "retry" and (asked is None) != options.all:
         options.usage("it takes the ID of a message, or --all")
     headers = {"Do": options.does, **({"Name": asked} if asked else {})}
-    if lasting := getattr(options, "lasting", ""):
+    if lasting := getattr(options, "lasting", None):
         headers["For"] = lasting
     chosen = roots.chosen(options)
     headers |= {each.title(): path for each, path in chosen.items()}
