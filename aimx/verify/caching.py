@@ -74,7 +74,9 @@ class CachingResolver:
         self._patience = Patience(timeout * LONGEST)
 
     def foresee(self, name: str, record: str) -> None:
-        key = _key(name, record)
+        key, answered = _key(name, record), _answered.get()
+        if answered is not None and key in answered:
+            return
         if key not in self._asking and self._kept.get(key) is None:
             self._begin(key)
 

@@ -17,6 +17,10 @@ from desired.frozen import frozen
 SMALLEST_RSA = 1024  # Bits: RFC 8301 3.2.
 ED25519 = 32  # Octets: RFC 8032 5.1.5.
 
+# Made once: they hold nothing of what is verified.
+_PADDING = padding.PKCS1v15()
+_HASHED = utils.Prehashed(hashes.SHA256())
+
 Public: TypeAlias = rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 
 
@@ -52,8 +56,7 @@ class Key:
         """`digest` is SHA-256 of the header (RFC 6376 3.3.2, RFC 8463 3)."""
         try:
             if isinstance(self.public, rsa.RSAPublicKey):
-                prehashed = utils.Prehashed(hashes.SHA256())
-                self.public.verify(signature, digest, padding.PKCS1v15(), prehashed)
+                self.public.verify(signature, digest, _PADDING, _HASHED)
             else:
                 self.public.verify(signature, digest)
         except InvalidSignature as cause:

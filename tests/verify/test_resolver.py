@@ -522,3 +522,33 @@ def test_for_one_message_nothing_is_asked_or_waited_for_twice() -> None:
 
     assert found[:2] == [Records((b"a",), 0)] * 2
     assert isinstance(found[2], NoAnswer)
+
+
+def test_for_one_message_nothing_that_was_answered_is_foreseen() -> None:
+    asked: list[bytes] = []
+    clock = Clock()
+
+    class Recorder(asyncio.DatagramProtocol):
+        def connection_made(self, transport):
+            self.transport = transport
+
+        def datagram_received(self, data, addr):
+            asked.append(data)
+            self.transport.sendto(forged(data), addr)
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(Recorder, local_addr=("127.0.0.1", 0))
+        address = f"127.0.0.1:{transport.get_extra_info('sockname')[1]}"
+        resolver = CachingResolver([address], clock=clock)
+        ask_once()
+        await resolver.lookup("example.com", "A")
+        clock.now += 1000  # While it waits for its turn.
+        resolver.foresee("example.com", "A")
+        await resolver.lookup("other.example", "A")
+        await resolver.close()
+        transport.close()
+
+    asyncio.run(work())
+
+    assert len(asked) == 2
