@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import smtplib
 import subprocess
 import sys
@@ -17,10 +18,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from figures import Series, number, ratio, table
-from instance import PATIENCE, Instance, ground
+from instance import PATIENCE, Instance, ground, until
 from machine import machine
 
 SIZES = [100, 10_000]
+LARGE = 10_000  # From where on a planner is sure to plan.
+_RESTS = 5
 # The server hangs up after twenty refusals, so a session asks less often than that.
 MOST_REFUSALS = 15
 _PAUSE = 0.002  # Seconds between two questions, so that asking does not slow what is measured.
@@ -75,14 +78,36 @@ def _measured(base: Path, size: int, rounds: int) -> list[Series]:
     mailboxes = [f"agent{each}@example.com" for each in range(size)]
     instance.declare(mailboxes, ["example.com"])
     instance.command("apply", "--yes")
-    with instance.serving(), _watcher(base / "watched") as watcher:
+    with instance.serving() as served, _watcher(base / "watched") as watcher:
         asker = Asker(instance.port)
         for each in range(rounds):
             mailboxes.append(f"added{each}@example.com")
             ours.add(_added(instance, asker, mailboxes))
             bare.add(_heard(base / "watched", watcher))
+        rested = _rested(instance, asker, mailboxes, served) if size >= LARGE else []
         asker.close()
-    return [ours, bare, asker.answered]
+    return [ours, bare, asker.answered, *rested]
+
+
+def _rested(instance: Instance, asker: Asker, mailboxes: list[str], served: int) -> list[Series]:
+    """As after a rest so long that the planner of a large instance has gone."""
+    ours = Series("saved to accepted, without a planner")
+    for each in range(_RESTS):
+        for planner in _planners(served):
+            os.kill(planner, signal.SIGKILL)
+        until(lambda: not _planners(served), "the planner to go")
+        mailboxes.append(f"rested{each}@example.com")
+        ours.add(_added(instance, asker, mailboxes))
+    return [ours]
+
+
+def _planners(served: int) -> list[int]:
+    """The process ids of a daemon's planners."""
+    threads = Path(f"/proc/{served}/task").glob("*/children")
+    children = " ".join(thread.read_text() for thread in threads).split()
+    return [
+        int(child) for child in children if ".planner" in Path(f"/proc/{child}/cmdline").read_text()
+    ]
 
 
 def _added(instance: Instance, asker: Asker, mailboxes: list[str]) -> float:

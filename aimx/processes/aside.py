@@ -1,7 +1,8 @@
 """The supervisor's side of the planner: a process for jobs, started at the first.
 
-Nobody who waits for a client waits for it. It is gone a minute after its last job, and whenever it
-dies or falls silent the job at hand fails: what was done stands, and the next apply finishes it.
+Nobody who waits for a client waits for it. It is gone a quarter of an hour after its last job.
+Whenever it dies or falls silent the job at hand fails: what was done stands, and the next apply
+finishes it.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ from aimx.processes.planning import (
 )
 from aimx.processes.start import start
 
-KEPT_SECONDS = 60.0  # Without a job.
+# Without a job. An instance that nothing changes is looked at more often than that (`resync`), so
+# that whoever edits it finds a planner that knows it.
+KEPT_SECONDS = 900.0
 # To read and plan a hundred thousand mailboxes on a slow machine takes a quarter of it, and each
 # step is heard of.
 SILENT_SECONDS = 120.0

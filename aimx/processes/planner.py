@@ -1,8 +1,8 @@
 """The planner's process: root with few capabilities, which reads manifests, plans and applies.
 
-It is started for the first job of a large instance, and is gone a minute after the last, so that
-nobody who plans ever holds up a client. It takes the apply lock itself: whoever writes has it, and
-whoever kills us frees it.
+It is started for the first job of a large instance, and is gone a quarter of an hour after the
+last, so that nobody who plans ever holds up a client. It takes the apply lock itself: whoever
+writes has it, and whoever kills us frees it.
 """
 
 from __future__ import annotations

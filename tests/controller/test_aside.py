@@ -36,10 +36,11 @@ from aimx.controller.workplace import Job
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Errand, Intent, Question, Wish
 from aimx.doors.wished import Apply, ApplySaved, Look, Standing, Tombstones, Wished
-from aimx.processes.aside import Aside
+from aimx.processes.aside import KEPT_SECONDS, Aside
 from aimx.processes.planning import JOBS
 from aimx.processes.start import start
 from aimx.snapshot import Snapshot
+from desired.desired import Controller as Controls
 from reconcilers.generations import Who
 from reconcilers.locks import apply_lock
 from reconcilers.receipt import Receipt
@@ -387,6 +388,10 @@ def test_a_planner_without_a_job_goes_and_the_next_job_has_another(serving):
             assert served.routes == ["info", "postmaster"]
 
     serving(scene)
+
+
+def test_a_planner_is_there_from_one_look_at_the_machine_to_the_next():
+    assert Controls().resync.total_seconds() < KEPT_SECONDS
 
 
 def test_a_planner_whose_supervisor_is_gone_goes(tmp_path):
