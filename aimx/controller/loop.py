@@ -131,7 +131,7 @@ class Controller(Foreman):
             self._due = _now() + max(turned.resync, _SHORTEST_RESYNC)
         if not turned.failure:
             self._failures = 0
-        elif turned.account is not None and self._held_back(held):
+        elif self._held_back(held):
             self.nudge()
             self.state.failed(turned.failure)
         else:

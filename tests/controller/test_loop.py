@@ -183,6 +183,8 @@ def test_drift_is_repaired_or_only_reported(serving, policy, mode):
 
         assert box.stat().st_mode & 0o777 == mode
         assert served.condition("Drifted")[0] == ("False" if policy == "repair" else "True")
+        told = ("True", "") if policy == "repair" else ("False", "DriftReported")
+        assert served.condition("Converged") == told
 
     serving(scene)
 

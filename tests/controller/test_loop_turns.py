@@ -233,7 +233,7 @@ def test_what_is_to_be_tried_again_is_not_left_until_the_next_look(turning):
 
         assert 0 < served.controller.next_look() <= 1.0
 
-    turning(scene, failed(KEY))
+    turning(scene, failed(BOX))
 
 
 def test_a_wait_that_is_longer_than_the_next_look_leaves_that_as_it_is(turning):
