@@ -15,13 +15,6 @@ WILDCARD = "*"
 CATCHALL_FOLDER = "catchall"
 # They would share their folder, or be taken for it, with the wildcard's mailbox.
 RESERVED_LOCAL_PARTS = frozenset({CATCHALL_FOLDER, "aimx-catchall"})
-# RFC 2142 and certificate authorities give mail to these a meaning beyond the mailbox.
-OPERATOR_LOCAL_PARTS = frozenset(
-    {
-        *("postmaster", "abuse", "hostmaster", "webmaster", "administrator", "admin", "root"),
-        *("security", "ssladmin", "mailer-daemon", "noreply", "dmarc", "tls-reports"),
-    }
-)
 
 _LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
 _DOMAIN = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})+")
@@ -91,13 +84,6 @@ class LocalPart:
         if text in RESERVED_LOCAL_PARTS:
             raise InvalidNameError(f"local part {text!r} is reserved for the wildcard; write '*'")
         return cls(text)
-
-    @classmethod
-    def claimed(cls, text: str) -> LocalPart:
-        """Read a local part that an agent asks for: by command, and nobody's role."""
-        if text in OPERATOR_LOCAL_PARTS:
-            raise InvalidNameError(f"local part {text!r} may be declared by the operator only")
-        return cls.commanded(text)
 
     @classmethod
     def commanded(cls, text: str) -> LocalPart:

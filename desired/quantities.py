@@ -55,14 +55,6 @@ def parse_size(text: int | str) -> int:
     return int(found[1]) * _BINARY.get(found[2], 1)
 
 
-def write_size(octets: int) -> int | str:
-    """The inverse of `parse_size`, in the largest unit that is exact."""
-    for unit, size in _BINARY.items():
-        if octets and not octets % size:
-            return f"{octets // size}{unit}"
-    return octets
-
-
 @dataclass(frozen=True, slots=True, order=True)
 class Endpoint:
     """Where to listen or whom to call: a host and a port."""

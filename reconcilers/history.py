@@ -16,6 +16,11 @@ from reconcilers.roots import Roots
 _SUMMARY, _HEAD = '"summary":', 4096
 
 
+def off_record(number: int) -> str:
+    """What is said to whom names a generation that there is no record of."""
+    return f"generation {number} is not on record; `aimx history` lists those that are"
+
+
 @frozen
 class Entry:
     """What a list of generations tells of one."""

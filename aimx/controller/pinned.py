@@ -12,6 +12,7 @@ from desired.frozen import frozen
 from desired.manifest import Reading, read
 from desired.problem import ManifestError, Source, render_problem
 from reconcilers.generations import load, numbers
+from reconcilers.history import off_record
 from reconcilers.host.host import Host, ReconcileError, UnseenError
 from reconcilers.host.host import Reading as Looking
 from reconcilers.intents import Damaged, Pin
@@ -58,13 +59,14 @@ def destination(wanted: int | None, pin: Pin | Damaged | None, host: Looking, ro
     known = numbers(host, roots)
     if wanted is not None:
         if wanted not in known:
-            raise PinError(f"generation {wanted} is not on record; {_those(known)}")
+            raise PinError(off_record(wanted))
         return wanted
     # Twice back is two back, and not there and back.
     now = pin.generation if isinstance(pin, Pin) else _current(host, roots)
     earlier = [number for number in known if number < now]
     if not earlier:
-        raise PinError(f"no generation before {now} is on record; {_those(known)}")
+        told = f"no generation before {now} is on record"
+        raise PinError(f"{told}; `aimx history` lists those that are")
     return earlier[-1]
 
 
@@ -100,7 +102,7 @@ def _recorded(number: int, host: Looking, roots: Roots, understand: Understand) 
     except UnseenError as cause:
         raise PinError(f"generation {number} is damaged: {cause}") from cause
     if generation is None:
-        raise PinError(f"generation {number} is not on record; {_those(numbers(host, roots))}")
+        raise PinError(off_record(number))
     if not generation.sources:
         raise PinError(f"generation {number} has no manifest on record")
     try:
@@ -152,9 +154,3 @@ def _stated(configs: Sequence[bytes | None]) -> Iterator[Desired]:
 def _current(host: Looking, roots: Roots) -> int:
     head = header(host.read(roots.engine_config) or b"")
     return head.generation if head else 0
-
-
-def _those(known: Sequence[int]) -> str:
-    if not known:
-        return "none is, since nothing has been applied here yet"
-    return f"those from {known[0]} to {known[-1]} are: `aimx history` lists them"

@@ -17,7 +17,7 @@ from aimx.doors.wish import Answer, Question, Wish
 from desired.problem import printable
 from reconcilers.drift import drift, stated
 from reconcilers.generations import Generation, load
-from reconcilers.history import history, plan_of
+from reconcilers.history import history, off_record, plan_of
 from reconcilers.inspection import Unknown, addresses, explained
 from reconcilers.intents import Intents, Pin
 from reconcilers.overdue import overdue
@@ -113,9 +113,7 @@ def _loaded(instance: Instance, number: int) -> Generation:
     with instance.looking() as host:
         generation = load(host, instance.roots, number)
     if generation is None:
-        raise MachineError(
-            f"generation {number} is not on record; `aimx history` lists those that are"
-        )
+        raise MachineError(off_record(number))
     return generation
 
 

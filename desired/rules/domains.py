@@ -177,7 +177,7 @@ def lines_have_the_room_that_the_protocol_asks_for(draft: Draft) -> Iterator[Fin
 
 
 def the_postmaster_is_reachable(draft: Draft) -> Iterator[Finding]:
-    """RFC 5321 4.5.1: whoever receives mail has a postmaster."""
+    """RFC 5321 4.5.1, RFC 2142 5: whoever receives mail has a postmaster."""
     default = draft.default
     if default is None:
         return

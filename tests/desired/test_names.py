@@ -3,7 +3,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desired.names import (
-    OPERATOR_LOCAL_PARTS,
     Address,
     Domain,
     Glob,
@@ -80,15 +79,6 @@ def test_what_is_no_dot_atom_is_no_local_part(text: str) -> None:
 def test_the_wildcards_folder_is_nobodys_local_part(text: str) -> None:
     with pytest.raises(InvalidNameError, match="is reserved for the wildcard"):
         LocalPart.parse(text)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [*sorted(OPERATOR_LOCAL_PARTS), "catchall", "aimx-catchall", "a+b", "*", "A", "..", ".a"],
-)
-def test_an_agent_cannot_claim_what_the_operator_reserves(text: str) -> None:
-    with pytest.raises(InvalidNameError):
-        LocalPart.claimed(text)
 
 
 @pytest.mark.parametrize("text", ["catchall", "aimx-catchall", "a+b", "*", "A", "..", ".a"])

@@ -10,7 +10,6 @@ from desired.quantities import (
     parse_duration,
     parse_size,
     write_duration,
-    write_size,
 )
 
 
@@ -55,11 +54,6 @@ def test_a_size_is_octets_or_has_a_binary_unit(text: int | str, octets: int) -> 
 def test_a_size_is_nothing_else(text: int | str) -> None:
     with pytest.raises(InvalidNameError, match="is not a size"):
         parse_size(text)
-
-
-@given(st.integers(0, 10**14))
-def test_a_written_size_reads_the_same(octets: int) -> None:
-    assert parse_size(write_size(octets)) == octets
 
 
 @pytest.mark.parametrize(
