@@ -16,7 +16,8 @@ from aimx.controller.pulse import Pulse
 from aimx.controller.state import State
 from aimx.doors.daemon import Daemon
 from aimx.doors.socket.server import Door
-from aimx.doors.socket.verbs import Submission, Verbs
+from aimx.doors.socket.submission import Submission
+from aimx.doors.socket.verbs import Verbs
 from aimx.processes.notify import Service
 from aimx.processes.opening import unheard
 from desired.desired import Desired

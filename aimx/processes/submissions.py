@@ -21,7 +21,7 @@ from aimx.channel.control import (
     Submission,
 )
 from aimx.doors.socket.frames import Code
-from aimx.doors.socket.verbs import (
+from aimx.doors.socket.submission import (
     Accepted,
     Declined,
     Permission,

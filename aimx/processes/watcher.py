@@ -18,7 +18,7 @@ from aimx.controller.probe import probe
 from aimx.controller.state import State
 from aimx.doors.exits import Exit
 from aimx.doors.socket.frames import Code
-from aimx.doors.socket.verbs import Declined, Permission, Steering, Submitted
+from aimx.doors.socket.submission import Declined, Permission, Steering, Submitted
 from aimx.processes.attending import Watchman, attend
 from aimx.processes.notify import service
 from aimx.processes.opening import opened, run, signals

@@ -8,7 +8,8 @@ import pytest
 from aimx.doors.authorize import Caller
 from aimx.doors.socket import frames
 from aimx.doors.socket.frames import Code, FrameError
-from aimx.doors.socket.verbs import Declined, Permission, Steered, Steering, Verbs
+from aimx.doors.socket.submission import Declined, Permission, Steered, Steering
+from aimx.doors.socket.verbs import Verbs
 from aimx.doors.wish import Wish
 
 
