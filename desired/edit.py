@@ -13,7 +13,8 @@ from desired.finding import dotted
 from desired.frozen import frozen
 from desired.places import locate
 from desired.problem import BYTE_ORDER_MARK, KeyPath, ManifestError, Problem, Source
-from desired.splicing import Splicing, UnsafeError, block, line, rendered
+from desired.rendering import block, line, rendered
+from desired.splicing import Splicing, UnsafeError
 from desired.tables import Tables, load, same
 
 

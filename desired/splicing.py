@@ -5,7 +5,7 @@ Nothing here is believed: whoever splices reads the text again and compares.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from operator import delitem, setitem
 from typing import Any
 
@@ -13,7 +13,8 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from desired.problem import KeyPath
-from desired.statements import Statement, comments, cut, key, newline, string
+from desired.rendering import block, is_tables, line
+from desired.statements import Statement, comments, cut, newline
 
 # Whose tables are called by name: [mailboxes."info@example.com"], but [smtp].
 _NAMED = frozenset({"mailboxes", "domain", "identities"})
@@ -50,7 +51,7 @@ class Splicing:
     def _put_new(self, path: KeyPath, value: Any) -> None:
         table = self._table(path)
         home = path[: 2 if path[0] in _NAMED else 1]
-        if _is_tables(value) and len(path) == len(table) + 1:
+        if is_tables(value) and len(path) == len(table) + 1:
             self._add_block(path, "\n".join(block(path, item, element=True) for item in value))
         elif len(path) == 1 and not isinstance(value, dict):
             self._add_pair(path, value)
@@ -275,12 +276,6 @@ def _rewritten(statement: Statement, path: KeyPath, change: Callable[[Any, Any],
         raise UnsafeError("it is written in a way that cannot be edited") from cause
 
 
-def _is_tables(value: Any) -> bool:
-    if not isinstance(value, list):
-        return False
-    return bool(value) and all(isinstance(item, dict) for item in value)
-
-
 def _nested(path: KeyPath, value: Any) -> Any:
     for name in reversed(path):
         value = {name: value}
@@ -289,34 +284,3 @@ def _nested(path: KeyPath, value: Any) -> Any:
 
 def _indent(text: str) -> str:
     return text[: len(text) - len(text.lstrip(" \t"))]
-
-
-def block(path: KeyPath, table: Mapping[str, Any], *, element: bool = False) -> str:
-    """A table with its header; arrays of tables below it have headers of their own."""
-    opening, closing = ("[[", "]]") if element else ("[", "]")
-    pairs = [line((name,), value) for name, value in table.items() if not _is_tables(value)]
-    blocks = [
-        "\n" + block((*path, name), item, element=True)
-        for name, value in table.items()
-        if _is_tables(value)
-        for item in value
-    ]
-    return f"{opening}{key(path)}{closing}\n" + "".join(pairs + blocks)
-
-
-def line(path: KeyPath, value: Any) -> str:
-    return f"{key(path)} = {rendered(value)}\n"
-
-
-def rendered(value: Any) -> str:
-    """A value as it is written in one line."""
-    match value:
-        case str():
-            return string(value)
-        case list() | tuple():
-            return f"[{', '.join(map(rendered, value))}]"
-        case dict():
-            pairs = ", ".join(f"{key((name,))} = {rendered(item)}" for name, item in value.items())
-            return f"{{ {pairs} }}" if pairs else "{}"
-        case _:
-            return str(tomlkit.item(value).as_string())
