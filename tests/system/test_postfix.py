@@ -24,6 +24,7 @@ from aimx.testing.zone import Zone, serve_in_thread
 
 POSTFIX = shutil.which("postfix", path="/usr/sbin:/usr/bin")
 SENDMAIL = shutil.which("sendmail", path="/usr/sbin:/usr/lib")
+OPENDKIM = shutil.which("opendkim", path="/usr/sbin:/usr/bin")
 SHIPPED = Path("/etc/postfix")
 ZONE = {"peer.example": {"MX": "10 mx.peer.example"}, "mx.peer.example": {"A": "127.0.0.1"}}
 AGENT = "agent@example.com"
@@ -182,12 +183,28 @@ def test_what_we_send_arrives_whole_signed_and_encrypted(ends, until):
         assert attached.get_payload(decode=True) == bytes(range(256)) * 100
         assert "TLSv1" in read.get_all("Received")[0]
         assert max(map(len, copy.splitlines())) <= 998
-        assert _vouches(copy, instance)
+        assert _vouching(copy, instance) == {"dkimpy", *(["OpenDKIM"] if OPENDKIM else [])}
 
 
-def _vouches(copy: bytes, instance) -> bool:
-    """Whether the signature still holds, by the key that is to be published."""
+def _vouching(copy: bytes, instance) -> set[str]:
+    """Who finds that the signature still holds, by the key that is to be published."""
     pem = (instance.base / "config" / "dkim" / "example.com" / "public.key").read_text()
     key = "".join(line for line in pem.splitlines() if "--" not in line)
-    record = f"v=DKIM1; k=rsa; p={key}".encode()
-    return dkim.verify(copy.replace(b"\n", b"\r\n"), dnsfunc=lambda *_, **__: record)
+    record = f"v=DKIM1; k=rsa; p={key}"
+    vouching = set()
+    if dkim.verify(copy.replace(b"\n", b"\r\n"), dnsfunc=lambda *_, **__: record.encode()):
+        vouching.add("dkimpy")
+    if OPENDKIM and _satisfies_opendkim(copy, record):
+        vouching.add("OpenDKIM")
+    return vouching
+
+
+def _satisfies_opendkim(copy: bytes, record: str) -> bool:
+    with TemporaryDirectory(prefix="aimx-") as made:
+        content, keys, settings = (Path(made) / name for name in ("content", "keys", "settings"))
+        content.write_bytes(copy)
+        keys.write_text(f"aimx._domainkey.example.com {record}\n")
+        settings.write_text(f"Mode v\nTestPublicKeys {keys}\nSyslog no\n")
+        command = [OPENDKIM or "", "-x", str(settings), "-t", str(content)]
+        told = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    return "succeeded" in told.stdout + told.stderr
