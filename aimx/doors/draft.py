@@ -47,7 +47,7 @@ def message(draft: Draft, message_id: str, now: datetime) -> bytes:
         ("Date", format_datetime(now)),
         ("Message-ID", message_id),
         ("In-Reply-To", _bracketed(draft.in_reply_to)),
-        ("References", draft.references or _bracketed(draft.in_reply_to)),
+        ("References", _references(draft)),
     ]
     header = b"".join(_field(name, value) for name, value in fields if value or name == "Subject")
     text = draft.body.replace("\r\n", "\n").replace("\r", "\n")
@@ -71,6 +71,11 @@ def _field(name: str, value: str) -> bytes:
 def _bracketed(message_id: str) -> str:
     stripped = message_id.strip()
     return stripped if not stripped or stripped.startswith("<") else f"<{stripped}>"
+
+
+def _references(draft: Draft) -> str:
+    """Also as stored mail has them, without brackets."""
+    return " ".join(map(_bracketed, draft.references.split(" "))) or _bracketed(draft.in_reply_to)
 
 
 def _attachments(paths: Sequence[Path]) -> Iterator[Attachment]:

@@ -27,8 +27,12 @@ _DROPPED = frozenset(
     {"bcc", "resent-bcc", "return-path", "sender", "mime-version", "dkim-signature"}
 )
 _PEOPLE = frozenset({"from", "to", "cc", "reply-to"})
+_PARENTS = frozenset({"in-reply-to", "references"})
 _ASCII = frozenset({"message-id", "in-reply-to", "references", "date"})
-_ID = re.compile(r"<([!-;=?-~]{1,250})>")
+# RFC 5322 3.6.4, without looking closer at the characters on both sides of the first @.
+_ID = re.compile(r"<([!-;=?A-~]+@[!-;=?-~]+)>")
+_LONGEST_ID = 250  # Of ours.
+_PARENT = re.compile(rf"\([^()]*\)|{_ID.pattern}")  # Or a comment.
 
 
 @frozen
@@ -91,8 +95,8 @@ def heading(
         subject=words.text(submission.value("Subject").encode()),
         message_id=own,
         date=_date(date) if date else now,
-        in_reply_to=next(iter(_ID.findall(submission.value("In-Reply-To"))), ""),
-        references=tuple(_ID.findall(submission.value("References"))),
+        in_reply_to=next(iter(_ids("In-Reply-To", submission)), ""),
+        references=_ids("References", submission),
         fields=b"".join(_lines([*submission.fields, *added], author)),
     )
 
@@ -114,9 +118,20 @@ def _check_sender(text: str, author: Correspondent) -> None:
 
 def _id(text: str) -> str:
     found = _ID.fullmatch(text)
-    if not found:
+    if not found or len(found[1]) > _LONGEST_ID:
         raise malformed("Message-ID is not one id in angle brackets")
     return found[1]
+
+
+def _ids(name: str, submission: Submission) -> tuple[str, ...]:
+    """The messages that this one answers."""
+    text = submission.value(name)
+    if _PARENT.sub("", text).strip(" \t"):
+        raise malformed(
+            f"{name} is not a list of message ids like <left@right> (RFC 5322 3.6.4):"
+            " copy the ids as they stand in the message that is answered, or leave it out"
+        )
+    return tuple(filter(None, _PARENT.findall(text)))
 
 
 def _date(text: str) -> datetime:
@@ -132,8 +147,8 @@ def _lines(fields: Sequence[Field], author: Correspondent) -> Iterator[bytes]:
         if name in _DROPPED or name.startswith("content-"):
             continue
         value = _value(name, field, author)
-        # RFC 5322 3.6.3: a list of addresses is not empty.
-        if value or name not in _PEOPLE:
+        # RFC 5322 3.6.3, 3.6.4: a list of addresses is not empty, nor one of ids.
+        if value or name not in _PEOPLE | _PARENTS:
             yield header.field(field.name, value)
 
 

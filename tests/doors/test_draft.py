@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from aimx.doors.draft import MOST, Draft, DraftError, message
 from aimx.doors.socket.frames import MAX_BODY
 from aimx.outbound.body import Body, body
+from aimx.outbound.heading import heading
 from aimx.outbound.refusal import SubmissionError
 from aimx.outbound.submission import read
 
@@ -45,6 +46,21 @@ def test_a_draft_is_what_was_given():
         "References": "<x@y>",
     }
     assert body(read(made)) == Body("a\n.\nb\n")
+
+
+def test_the_chain_that_is_answered_may_come_as_stored_mail_has_it():
+    made = header(draft(in_reply_to="x@y", references="w@y  <v@y> x@y"))
+
+    assert (made["In-Reply-To"], made["References"]) == ("<x@y>", "<w@y>  <v@y> <x@y>")
+
+
+@pytest.mark.parametrize("text", ["garbage id", "garbage", "x@y z@y trailing", "<x@y", "<>"])
+@pytest.mark.parametrize("name", ["in_reply_to", "references"])
+def test_what_is_no_message_id_is_refused_as_what_is_answered(name, text):
+    submission = read(draft(**{"in_reply_to": "x@y", name: text}))
+
+    with pytest.raises(SubmissionError, match=r"is not a list of message ids like <left@right>"):
+        heading(submission, domains=["example.com"], now=NOW, message_id=lambda _: "id@example.com")
 
 
 @pytest.mark.parametrize(

@@ -159,6 +159,20 @@ def test_the_heading_is_told(composed: Compose, now: datetime) -> None:
     assert heading.recipients == ("bob@c.example", "b@c.example", "d@e.example")
 
 
+def test_comments_beside_ids_are_kept_and_no_ids(composed: Compose) -> None:
+    message = composed(submission(In_Reply_To="(not <b@x>) <a(1)@x>", References="<z@x><y@x> (it)"))
+
+    assert message.heading.in_reply_to == "a(1)@x"
+    assert message.heading.references == ("z@x", "y@x")
+    assert b"References: <z@x><y@x> (it)\r\n" in message.wire
+
+
+def test_an_answer_to_nothing_has_no_field_for_it(composed: Compose) -> None:
+    found = parsed(composed(START + b"In-Reply-To:\r\nReferences: \r\n\r\n"))
+
+    assert not {"In-Reply-To", "References"} & set(found.keys())
+
+
 def test_an_id_and_a_date_are_kept_and_else_made(composed: Compose) -> None:
     given_both = composed(
         START + b"Message-ID: <a@b>\r\nDate: Sat, 03 Jan 2026 01:00:00 +0100\r\n\r\n"
@@ -222,7 +236,20 @@ def test_other_fields_are_kept(composed: Compose) -> None:
         ),
         pytest.param(b"To: b@c.example\r\nDate: soon\r\n\r\n", "not a date", id="date"),
         pytest.param(
-            "To: b@c.example\r\nReferences: <é@x>\r\n\r\n".encode(), "outside ASCII", id="ids"
+            "To: b@c.example\r\nReferences: (é) <a@x>\r\n\r\n".encode(), "outside ASCII", id="ids"
+        ),
+        *(
+            pytest.param(
+                f"To: b@c.example\r\n{name}: {ids}\r\n\r\n".encode(),
+                f"{name} is not a list of message ids like <left@right> (RFC 5322 3.6.4):"
+                " copy the ids as they stand in the message that is answered, or leave it out",
+                id=f"{name}-{ids}",
+            )
+            for name in ("In-Reply-To", "References")
+            for ids in (
+                *("garbage id", "a@x", "<a>", "<a@>", "<@x>", "<a b@x>", "<é@x>", "<a@x", "(<a@x>"),
+                *("<a@x> b", "<a@x>, <b@x>", "<a<b@x>", "<" * 50_000, "(" * 50_000, "<@" * 20_000),
+            )
         ),
         pytest.param(
             b"To: " + b", ".join(b"a%d@c.example" % n for n in range(101)) + b"\r\n\r\n",
