@@ -73,8 +73,7 @@ class Session(Dialogue):
             self.say(recipient)
             return
         outcome = self.envelope.add(recipient)
-        # Without number are those alone for whom there is no room: one line stands for all.
-        if not outcome.accepts and self.envelope.too_many <= 1:
+        if self.envelope.is_news(outcome):
             log.info(
                 "recipient refused",
                 trace=self.envelope.trace,

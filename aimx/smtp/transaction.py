@@ -26,14 +26,13 @@ class Transaction(Envelope):
         self.sender = self.mail_from = sender.address
         self.smtp_utf8 = sender.utf8
         self.routes: list[tuple[str, Route]] = []
-        self.too_many = 0  # Recipients that came when there was no room for any.
+        self._put_off: set[Reply] = set()  # What some recipients were told to come later with.
 
     def add(self, recipient: str) -> Reply:
         """Take one more recipient, or say why not."""
         # RFC 5321 4.5.3.1.10: 452 and not 552, so that the client sends the message again for the
         # others instead of giving up on them.
         if len(self.routes) >= self.snapshot.limits.recipients:
-            self.too_many += 1
             return replies.TOO_MANY_RECIPIENTS
         route = self.snapshot.route(recipient)
         if route is Unrouted.FOREIGN:
@@ -45,6 +44,18 @@ class Transaction(Envelope):
         self.rcpt_tos.append(recipient)
         self.routes.append((recipient, route))
         return replies.RECIPIENT_OK
+
+    def is_news(self, outcome: Reply) -> bool:
+        """Whether the log is to have what a recipient was told.
+
+        A session ends after some errors. What is none has no end: one line stands for all that
+        were put off with the same words.
+        """
+        if outcome.accepts or outcome in self._put_off:
+            return False
+        if outcome.code < 500:
+            self._put_off.add(outcome)
+        return True
 
 
 class Arrival:

@@ -181,6 +181,33 @@ def test_where_every_place_is_taken_an_administrator_still_gets_in(
     assert asyncio.run(session()).startswith(reply)
 
 
+def test_connections_that_are_refused_do_not_fill_the_log(tmp_path: Path, capsys) -> None:
+    async def besieged(door: Door, path: PurePosixPath) -> None:
+        idle = [
+            await asyncio.open_unix_connection(str(path)) for _ in range(MAX_CONNECTIONS_PER_UID)
+        ]
+        while door.inside.total() < MAX_CONNECTIONS_PER_UID:
+            await asyncio.sleep(0)
+        for _ in range(5):
+            assert (await saying(b"AIMX/1 VERSION\n\n")(path)).startswith(b"AIMX/1 ERR TEMP")
+        for _, writer in idle:
+            writer.close()
+            await writer.wait_closed()
+        await everybody_is_gone(door)
+
+    async def session() -> None:
+        door = Door(repeat)
+        path = PurePosixPath(tmp_path / "s")
+        await door.open(path)
+        for _ in range(2):
+            await besieged(door, path)
+        await door.close()
+
+    asyncio.run(session())
+
+    assert capsys.readouterr().out.count("socket connection refused") == 2
+
+
 async def everybody_is_gone(door: Door) -> None:
     while door.inside.total():
         await asyncio.sleep(0.001)

@@ -206,20 +206,42 @@ def test_a_spool_that_fails_is_for_later_and_the_session_goes_on(serve, spool):
     asyncio.run(run())
 
 
-def test_recipients_beyond_the_limit_do_not_fill_the_log(serve, capsys):
+@pytest.mark.parametrize(
+    ("recipient", "code"),
+    [
+        pytest.param(b"a@agents.example", "452 4.5.3", id="beyond-the-limit"),
+        pytest.param(b"ownerless@example.com", "450 4.2.1", id="owner-missing"),
+    ],
+)
+def test_recipients_that_are_put_off_do_not_fill_the_log(serve, capsys, recipient, code):
     async def run() -> None:
         async with serve(Limits(recipients=1)) as server, server.client() as client:
             await client.ask(b"HELO c.example")
             for _ in range(2):
                 await client.ask(b"MAIL FROM:<a@example.org>")
                 for _ in range(50):
-                    await client.ask(b"RCPT TO:<a@agents.example>")
-                assert client.heard[-1] == "452 4.5.3 Too many recipients"
+                    await client.ask(b"RCPT TO:<%s>" % recipient)
+                assert client.heard[-1].startswith(code)
                 await client.ask(b"RSET")
 
     asyncio.run(run())
 
     assert capsys.readouterr().out.count("recipient refused") == 2
+
+
+def test_each_recipient_that_is_refused_for_good_is_in_the_log(serve, capsys):
+    async def run() -> None:
+        async with serve() as server, server.client() as client:
+            await client.ask(b"HELO c.example")
+            await client.ask(b"MAIL FROM:<a@example.org>")
+            for name in (b"one", b"two", b"three"):
+                assert (await client.ask(b"RCPT TO:<%s@else.example>" % name)).startswith("550")
+
+    asyncio.run(run())
+
+    logged = capsys.readouterr().out
+    assert [logged.count(f"recipient={name}@else.example") for name in ("one", "two")] == [1, 1]
+    assert logged.count("recipient refused") == 3
 
 
 def test_an_unexpected_error_says_nothing_but_a_reference_that_is_in_the_log(serve, capsys):

@@ -50,6 +50,7 @@ class Door:
     administrators: frozenset[int] = field(default_factory=lambda: frozenset({0, os.geteuid()}))
     inside: Counter[int] = field(default_factory=Counter)  # Connections by uid.
     held: Counter[int] = field(default_factory=Counter)  # Octets of requests by uid.
+    _told: set[int] = field(default_factory=set)  # Users whose refusal the log has.
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
     _answering: set[asyncio.StreamWriter] = field(default_factory=set)
     _closing: bool = False
@@ -111,12 +112,16 @@ class Door:
             log.warning("socket client timed out", uid=caller.uid)
         finally:
             self.inside -= Counter({caller.uid: 1})  # Forgets who has none left.
+            if caller.uid not in self.inside:
+                self._told.discard(caller.uid)
 
     def _admits(self, uid: int) -> bool:
         others = sum(n for each, n in self.inside.items() if each not in self.administrators)
         crowded = others >= MAX_CONNECTIONS and uid not in self.administrators
         full = crowded or self.inside[uid] >= MAX_CONNECTIONS_PER_UID
-        if full:
+        # Refusals have no end: one line stands for all, until the user has left.
+        if full and uid not in self._told:
+            self._told.add(uid)
             log.warning("socket connection refused", uid=uid, connections=self.inside.total())
         return not full
 
