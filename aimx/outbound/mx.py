@@ -59,7 +59,10 @@ def _ordered(domain: str, records: Iterable[tuple[int, str]], random: Random) ->
 async def addresses(
     resolver: Resolver, host: str, *, ipv6: bool
 ) -> tuple[str, ...] | Nowhere | NoAnswer:
-    """The host's addresses, IPv4 first. What is unseen matters only where nothing was found."""
+    """The host's addresses, IPv4 first. What is unseen matters only where nothing was found.
+
+    Without `ipv6`, a host that has no others is told with the setting that would reach it.
+    """
     found: list[str] = []
     unseen: NoAnswer | None = None
     for record in ("A", "AAAA") if ipv6 else ("A",):
@@ -72,4 +75,9 @@ async def addresses(
                 pass
     if found:
         return tuple(found)
-    return unseen or Nowhere(f"{host} has no {'' if ipv6 else 'IPv4 '}address")
+    if unseen or ipv6:
+        return unseen or Nowhere(f"{host} has no address")
+    text = f"{host} has no IPv4 address"
+    if isinstance(await resolver.lookup(host, "AAAA"), Records):
+        text += ", and IPv6 is off: set `enable_ipv6 = true` to reach it"
+    return Nowhere(text)

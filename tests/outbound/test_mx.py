@@ -70,7 +70,16 @@ def test_equals_are_shuffled_and_stay_before_the_others() -> None:
         pytest.param("both.example", True, ("192.0.2.1", "2001:db8::1"), id="ipv4-first"),
         pytest.param("six.example", True, ("2001:db8::1",), id="ipv6-only"),
         pytest.param(
-            "six.example", False, Nowhere("six.example has no IPv4 address"), id="wrong-family"
+            "six.example",
+            False,
+            Nowhere(
+                "six.example has no IPv4 address, and IPv6 is off: set `enable_ipv6 = true` to"
+                " reach it"
+            ),
+            id="wrong-family",
+        ),
+        pytest.param(
+            "text.example", False, Nowhere("text.example has no IPv4 address"), id="neither"
         ),
         pytest.param("text.example", True, Nowhere("text.example has no address"), id="none"),
         pytest.param("broken.example", True, NoAnswer("SERVFAIL"), id="unseen"),
