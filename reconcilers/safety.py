@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence, Set
 
 from desired.desired import Desired
 from desired.frozen import frozen
+from desired.names import Domain
 from reconcilers.change import Action, Blocked, Change
 from reconcilers.reconciler import World
+from reconcilers.roots import Roots
 
 # A share says nothing about a handful: smaller kinds are guarded by number, and from vanishing.
 _ENOUGH_FOR_A_SHARE = 10
@@ -50,7 +52,7 @@ def judge(
         if change.address in _protected(before)
     }
     unasked = [each for each in removing if each.unasked and each.address not in agreed]
-    reason = _last_domain(world.desired, before) or (
+    reason = _last_domain(world, before) or (
         _too_many(unasked, before, world.desired) if len(unasked) > allow_removals else None
     )
     if reason is None:
@@ -73,14 +75,22 @@ def _protection(change: Change) -> Blocked:
     )
 
 
-def _last_domain(desired: Desired, before: Desired) -> Blocked | None:
-    if desired.domains or not before.domains:
+def _last_domain(world: World, before: Desired) -> Blocked | None:
+    if world.desired.domains or not before.domains:
         return None
     return Blocked(
         "last-domain",
-        f"cannot remove '{before.default_domain}': it is the last configured domain. An AIMX"
-        " install must have at least one domain. Use `aimx uninstall` for a full teardown.",
+        needs_a_domain(before.default_domain, world.roots),
         f'declare domains = ["{before.default_domain}"] again',
+    )
+
+
+def needs_a_domain(last: Domain, roots: Roots) -> str:
+    """Why the last one stays, and how an instance ends."""
+    return (
+        f"cannot remove '{last}': it is the last configured domain. An AIMX install must have at"
+        f" least one domain. For a full teardown stop the daemon and delete {roots.config} and"
+        f" {roots.data}, all keys and all mail with them."
     )
 
 

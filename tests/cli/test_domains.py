@@ -10,10 +10,6 @@ from aimx.doors.exits import Exit
 from reconcilers.safety import removes
 from reconcilers.step import Hands
 
-LAST = (
-    "cannot remove 'example.com': it is the last configured domain. An AIMX install must have at"
-    " least one domain. Use `aimx uninstall` for a full teardown.\n"
-)
 TWO = 'domains = ["example.com", "b.example"]\n'
 
 
@@ -262,20 +258,31 @@ def test_what_is_protected_does_not_go_with_its_domain(instance):
 
 @pytest.mark.parametrize("words", [(), ("--force",)], ids=["", "force"])
 def test_the_last_domain_is_never_removed(applied, words):
-    before = applied.tree()
+    before, roots = applied.tree(), applied.roots
 
     ended = applied.run("domains", "remove", "example.com", "--yes", *words)
 
-    assert (ended.exit, ended.err) == (Exit.ERROR, LAST)
+    assert (ended.exit, ended.err) == (
+        Exit.ERROR,
+        "cannot remove 'example.com': it is the last configured domain. An AIMX install must have"
+        " at least one domain. For a full teardown stop the daemon and delete"
+        f" {roots.config} and {roots.data}, all keys and all mail with them.\n",
+    )
     assert applied.tree() == before
 
 
-@pytest.mark.parametrize("does", ["remove", "set-default"])
-def test_a_domain_that_is_not_configured_is_told(applied, does):
+@pytest.mark.parametrize(
+    ("does", "remedy"),
+    [
+        ("remove", "'aimx domains list' lists those that are"),
+        ("set-default", "add it with 'aimx domains add c.example'"),
+    ],
+)
+def test_a_domain_that_is_not_configured_is_told(applied, does, remedy):
     ended = applied.run("domains", does, "c.example", "--yes")
 
     assert ended.exit == Exit.ERROR
-    assert ended.err.startswith("domain 'c.example' is not configured")
+    assert ended.err == f"domain 'c.example' is not in 'domains'; {remedy}\n"
 
 
 def test_a_removal_waits_for_a_yes(instance):

@@ -111,7 +111,8 @@ def test_the_last_domain_is_never_removed(machine):
 
     assert verdict.refused.reason == (
         "cannot remove 'a.com': it is the last configured domain. An AIMX install must have at"
-        " least one domain. Use `aimx uninstall` for a full teardown."
+        f" least one domain. For a full teardown stop the daemon and delete {machine.roots.config}"
+        f" and {machine.roots.data}, all keys and all mail with them."
     )
 
 

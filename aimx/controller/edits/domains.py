@@ -7,13 +7,14 @@ from typing import Any
 
 from aimx.controller.amendments import AddDomain, RemoveDomain, SetDefault
 from aimx.controller.edits.edits import Edits
-from aimx.controller.edits.keys import parsed
+from aimx.controller.edits.keys import configured, parsed
 from aimx.controller.edits.manifest import Manifest
 from aimx.controller.refusal import EditError
 from desired.edit import Append, Delete, Edit, Lead, Put, Remove
 from desired.names import Domain
 from desired.problem import KeyPath
 from reconcilers.counted import counted
+from reconcilers.safety import needs_a_domain
 
 
 def added(it: AddDomain, manifest: Manifest) -> Edits:
@@ -34,8 +35,7 @@ def added(it: AddDomain, manifest: Manifest) -> Edits:
 
 
 def made_default(it: SetDefault, manifest: Manifest) -> Edits:
-    domain = manifest.domain(it.domain)
-    _require_configured(domain, manifest)
+    domain = configured(it.domain, manifest).name
     if manifest.desired.default_domain == domain:
         raise EditError(f"domain '{domain}' is the default domain already", "DOMAIN")
     manifest.require_list()
@@ -50,14 +50,9 @@ def made_default(it: SetDefault, manifest: Manifest) -> Edits:
 
 
 def removed(it: RemoveDomain, manifest: Manifest) -> Edits:
-    domain = manifest.domain(it.domain)
-    _require_configured(domain, manifest)
+    domain = configured(it.domain, manifest, "'aimx domains list' lists those that are").name
     if len(manifest.desired.domains) == 1:
-        raise EditError(
-            f"cannot remove '{domain}': it is the last configured domain. An AIMX install must"
-            " have at least one domain. Use `aimx uninstall` for a full teardown.",
-            "DOMAIN",
-        )
+        raise EditError(needs_a_domain(domain, manifest.roots), "DOMAIN")
     manifest.require_list()
     if manifest.desired.default_domain == domain:
         manifest.require_full_names("removing the default domain")
@@ -69,14 +64,6 @@ def removed(it: RemoveDomain, manifest: Manifest) -> Edits:
         about=frozenset({*gone, f"domain/{domain}"}),
         going=frozenset({*gone, f"domain/{domain}"}),
     )
-
-
-def _require_configured(domain: Domain, manifest: Manifest) -> None:
-    if manifest.desired.domain(domain.ascii) is None:
-        raise EditError(
-            f"domain '{domain}' is not configured; `aimx domains list` lists those that are",
-            "DOMAIN",
-        )
 
 
 def _require_empty(domain: Domain, manifest: Manifest) -> None:

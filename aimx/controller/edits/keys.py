@@ -6,7 +6,7 @@ import re
 
 from aimx.controller.amendments import MakeKey, SetSelector
 from aimx.controller.edits.edits import Edits
-from aimx.controller.edits.manifest import Manifest
+from aimx.controller.edits.manifest import Manifest, unlisted
 from aimx.controller.refusal import EditError
 from desired.desired import Desired, HostedDomain, published
 from desired.edit import Put
@@ -55,20 +55,15 @@ def require_known(renewal: Renewal, desired: Desired) -> None:
             raise EditError(f"'{address}' is no address of a key: dkim/DOMAIN/SELECTOR")
         parsed(parts["selector"])
         if desired.domain(parts["domain"]) is None:
-            raise _unknown(parts["domain"])
+            raise unlisted(parts["domain"])
 
 
-def _unknown(name: str) -> EditError:
-    told = f"domain '{name}' is not in 'domains'; add it with 'aimx domains add {name}'"
-    return EditError(told, "DOMAIN")
-
-
-def configured(text: str, manifest: Manifest) -> HostedDomain:
-    """The domain that is meant; raises `EditError`."""
+def configured(text: str, manifest: Manifest, remedy: str = "") -> HostedDomain:
+    """The domain that is meant; raises `EditError`, which says how to add it, or `remedy`."""
     name = manifest.domain(text)
     domain = manifest.desired.domain(name.ascii)
     if domain is None:
-        raise _unknown(name.ascii)
+        raise unlisted(name.ascii, remedy)
     return domain
 
 

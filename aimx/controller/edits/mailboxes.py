@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from aimx.controller.amendments import CreateMailbox, DeleteMailbox
 from aimx.controller.edits.edits import Edits
-from aimx.controller.edits.manifest import Manifest
+from aimx.controller.edits.manifest import Manifest, unlisted
 from aimx.controller.refusal import EditError
 from desired.edit import Delete, Edit, Put
 from desired.names import Address, InvalidNameError, LocalPart, Owner
@@ -19,11 +19,7 @@ def created(it: CreateMailbox, manifest: Manifest) -> Edits:
     if str(address) in manifest.desired.mailboxes:
         raise EditError(f"mailbox '{it.name}' already exists", "MAILBOX")
     if manifest.desired.domain(address.domain.ascii) is None:
-        raise EditError(
-            f"domain '{address.domain}' is not in `domains`; add it with"
-            f" `aimx domains add {address.domain}`",
-            "VALIDATION",
-        )
+        raise unlisted(address.domain.ascii, code="VALIDATION")
     owner = _owner(it.owner, manifest)
     return Edits(
         ((manifest.main, Put(("mailboxes", str(address)), {"owner": owner})),),

@@ -99,3 +99,9 @@ class Manifest:
                 f"{self.main} names its one domain in an older way: `aimx fmt --canonical`"
                 " writes it in full"
             )
+
+
+def unlisted(domain: str, remedy: str = "", code: str = "DOMAIN") -> EditError:
+    """What to say of a domain that is not ours, wherever it was named."""
+    told = remedy or f"add it with 'aimx domains add {domain}'"
+    return EditError(f"domain '{domain}' is not in 'domains'; {told}", code)
