@@ -84,14 +84,18 @@ class Placer:
 
     def _turn(self) -> bool:
         batch = self._batch()
+        has_new_names = self._committer.has_new_names
         waiting = self._full if batch.is_full else self._all
         ready = [descriptor for descriptor, _ in waiting.poll(self._patience)]
-        if not ready:
-            self._rest()
         if self._desk.disk.fileno() in ready:
             self._desk.disk.clear()
             self._workers.answer(self._committer.advance())
         self._place(ready, batch)
+        if has_new_names and not batch.jobs:
+            # Nobody had a message in time to be written meanwhile, whatever else was asked for.
+            self._workers.answer(self._committer.rest())
+        elif not ready:
+            self._save()
         self._lend()
         if self._rows.awakes:
             # Only now: nobody waits for a hook, and everybody for an answer.
@@ -108,13 +112,6 @@ class Placer:
         if self._committer.has_new_names:
             return 0
         return _SAVE_MILLISECONDS if self._rows.has_unsaved or self._desk.left_over else None
-
-    def _rest(self) -> None:
-        """Nobody asks: what was left for that comes now."""
-        if self._committer.has_new_names:
-            self._workers.answer(self._committer.rest())
-        else:
-            self._save()
 
     def _batch(self) -> Batch:
         """An empty one, with the room that is left."""

@@ -79,8 +79,17 @@ class HeldDisk(Disk):
         super().__init__()
         self.begun: list[HeldFlush] = []
         self._holds = True
+        self._comes, self._goes = threading.Event(), threading.Event()
+        self._goes.set()
+
+    def hold(self) -> threading.Event:
+        """Whoever begins a flush waits, once the event is set, until all is let go."""
+        self._goes.clear()
+        return self._comes
 
     def begin(self, descriptors: Iterable[int]) -> HeldFlush:
+        self._comes.set()
+        self._goes.wait()
         self.begun.append(HeldFlush(descriptors, self.fileno()))
         if not self._holds:
             self.begun[-1].end()
@@ -92,6 +101,7 @@ class HeldDisk(Disk):
         for each in tuple(self.begun):
             if not each.is_over():
                 each.end()
+        self._goes.set()
 
     def flush_all(self, descriptors: Iterable[int]) -> dict[int, OSError]:
         return self._flush_each(list(dict.fromkeys(descriptors)))

@@ -153,6 +153,22 @@ def test_what_is_on_its_way_is_opened_once_it_is_there(turning):
     assert lent == (b'+++\nid = "2026-1"\nrest',)
 
 
+def test_who_asks_without_end_keeps_no_message_waiting_for_its_answer(turning):
+    many = 130  # Openings at a time are 64.
+    begun = turning.disk.hold()
+    turning.ask(1)
+    begun.wait()
+    for number in range(many):
+        turning.worker.send(
+            pack_opening(Opening(number, Folder.SENT, "a.example", "info", os.getuid(), ONE))
+        )
+
+    turning.disk.let_go()
+
+    outcomes = [reply.outcome for reply, _ in turning.replies(many + 1)]
+    assert Outcome.PLACED in outcomes[: many // 2 + 1]
+
+
 def test_no_more_is_taken_than_may_be_on_the_way(bare, turning, monkeypatch):
     monkeypatch.setattr(module, "_MOST_JOBS", 2)
     for number in range(5):
