@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import select
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -92,21 +91,13 @@ class Workers:
         """The descriptors stay the caller's."""
         if self._workers.get(worker.channel.fileno()) is not worker:
             return  # It went while its batch was on the way; its clients got no 250.
-        # One that is gone is forgotten once all that it had asked for is taken.
-        with contextlib.suppress(ConnectionError):
-            try:
-                worker.channel.send_now(payload, lent)
-            except BlockingIOError:
-                self._reply_late(worker, payload, lent)
-
-    def _reply_late(self, worker: Worker, payload: bytes, lent: Sequence[int]) -> None:
-        """Everybody waits while this worker does not read, so it has little time to begin."""
+        if _is_sent(worker, payload, lent):
+            return
+        # Everybody waits while this worker does not read, so it has little time to begin.
         room = select.poll()
         room.register(worker.channel.fileno(), select.POLLOUT)
         room.poll(_ANSWER_MILLISECONDS)
-        try:
-            worker.channel.send_now(payload, lent)
-        except BlockingIOError:
+        if not _is_sent(worker, payload, lent):
             self._dismiss(worker, "it does not read its replies")
 
     def _take_one(self, worker: Worker, batch: Batch) -> bool:
@@ -140,3 +131,14 @@ class Workers:
         self._poll.unregister(worker.channel.fileno())
         del self._workers[worker.channel.fileno()]
         worker.channel.close()
+
+
+def _is_sent(worker: Worker, payload: bytes, lent: Sequence[int]) -> bool:
+    """False where its socket is full, or too many descriptors are on their way already."""
+    try:
+        worker.channel.send_now(payload, lent)
+    except ConnectionError:
+        pass  # One that is gone is forgotten once all that it had asked for is taken.
+    except OSError:
+        return False
+    return True

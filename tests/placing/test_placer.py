@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import os
 import re
+import resource
 import select
 import signal
 import socket
@@ -227,6 +228,25 @@ def test_a_worker_that_does_not_read_its_replies_is_dismissed(bare, placer):
     with contextlib.suppress(ConnectionError):
         while True:
             channel.send(pack_request(request(name="nobody")))
+
+    assert placer.heard() == Dismissed("one", "it does not read its replies")
+
+
+def test_a_worker_that_does_not_take_what_it_is_lent_is_dismissed(bare, placer):
+    (bare.root / "a.example/sent/info").mkdir(parents=True, mode=0o700)
+    channel = placer.admit(Role.OUTBOUND)
+    place = {"folder": Folder.SENT, "fingerprint": b"1" * 32}
+    channel.send(pack_request(request(**place)))
+    assert [reply.outcome for reply in replies(channel, 1)] == [Outcome.PLACED]
+    # The kernel lets a process have so many descriptors open, and as many on their way.
+    resource.prlimit(placer.process.pid, resource.RLIMIT_NOFILE, (40, 40))
+
+    opening = pack_opening(
+        Opening(2, Folder.SENT, "a.example", "info", os.getuid(), place["fingerprint"])
+    )
+    with contextlib.suppress(ConnectionError):
+        for _ in range(60):
+            channel.send(opening)
 
     assert placer.heard() == Dismissed("one", "it does not read its replies")
 
