@@ -9,7 +9,8 @@ from contextlib import suppress
 
 from aimx.cli.roots import absolute
 
-# What a daemon takes at its socket; a plan for a hundred thousand mailboxes has half of it.
+# Octets, as a daemon takes at its socket; a plan that makes 100,000 mailboxes has 16 MB. None over
+# that is written, also where no daemon runs: one may when it is to be applied.
 LARGEST = 25 * 1024 * 1024
 # How each saved plan begins, whatever release wrote it.
 BEGINNING = b'{"format": "aimx.saved-plan"'
@@ -21,8 +22,8 @@ class FileError(Exception):
     """A plan cannot be kept in this file, or not be read from it."""
 
 
-def read(path: str) -> bytes:
-    """The file's content; raises `FileError`."""
+def read(path: str, largest: int = LARGEST) -> bytes:
+    """The file's content, of `largest` octets at most; raises `FileError`."""
     try:
         # Without O_NONBLOCK a FIFO would hold us until somebody writes to it.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -31,13 +32,16 @@ def read(path: str) -> bytes:
     try:
         _require_regular(path, os.fstat(descriptor).st_mode)
         with os.fdopen(os.dup(descriptor), "rb") as file:
-            content = file.read(LARGEST + 1)
+            content = file.read(largest + 1)
     except OSError as cause:
         raise FileError(f"{path}: {_said(cause)}") from cause
     finally:
         os.close(descriptor)
-    if len(content) > LARGEST:
-        raise FileError(f"{path}: it is over {LARGEST} octets, which no saved plan is.")
+    if len(content) > largest:
+        raise FileError(
+            f"{path}: it is over {largest:,} octets, and `aimx plan --out FILE` writes no plan that"
+            " is. Name the file that it wrote; `aimx apply` without a FILE has no such limit."
+        )
     if not content:
         raise FileError(f"{path}: it is empty. `aimx plan --out FILE` writes a plan.")
     return content
@@ -58,8 +62,15 @@ def check(path: str, roots: Mapping[str, str]) -> None:
         _require_spare(path, roots)
 
 
-def write(path: str, content: bytes) -> None:
-    """Keep the plan, durably and readable by its owner alone; raises `FileError`."""
+def write(path: str, content: bytes, largest: int = LARGEST) -> None:
+    """Keep the plan, durably and readable by its owner alone; raises `FileError`, also where it
+    is over `largest` octets, and then nothing was written."""
+    if len(content) > largest:
+        raise FileError(
+            f"{path}: it has {len(content):,} octets, and a daemon takes {largest:,} at most. Apply"
+            " it without a file, with `aimx apply`; or declare a part of it, apply that, then plan"
+            " the rest."
+        )
     directory, name = os.path.split(absolute(path))
     new = os.path.join(directory, f".{name}.{os.getpid()}.aimx-new")
     try:

@@ -6,7 +6,9 @@ import stat
 
 import pytest
 
+from aimx.cli import saved
 from aimx.doors.exits import Exit
+from aimx.doors.socket import frames
 
 
 @pytest.fixture
@@ -175,6 +177,20 @@ def test_what_is_no_plan_is_refused_in_a_sentence(instance, file, spoil):
     assert ended.exit == Exit.ERROR
     assert ended.err.count("\n") == 1
     assert instance.data.exists() == before
+
+
+def test_a_plan_is_as_large_as_a_daemon_takes_and_no_larger(file):
+    largest = len(saved.BEGINNING)
+    saved.write(str(file), saved.BEGINNING, largest)
+    assert saved.read(str(file), largest) == saved.BEGINNING
+
+    with pytest.raises(saved.FileError, match="it has 29 octets, and a daemon takes 28 at most"):
+        saved.write(str(file), saved.BEGINNING + b",", largest)
+    with pytest.raises(saved.FileError, match=r"over 27 octets.*`aimx apply` without a FILE"):
+        saved.read(str(file), largest - 1)
+    assert file.read_bytes() == saved.BEGINNING
+    assert [path.name for path in file.parent.iterdir()] == ["next.plan"]
+    assert saved.LARGEST == frames.MAX_BODY
 
 
 def test_a_dash_is_no_file(instance):
