@@ -7,11 +7,12 @@ one is a bare tuple, whose parts are the same objects where they are equal.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from desired.desired import Mailbox
+from desired.itself import once
 from desired.names import Address
 from reconcilers.blocks import moving, removing
 from reconcilers.change import Action, Blocked, Change, Field
@@ -249,13 +250,21 @@ def _unmovable(
 
 def _earlier_mail(mailbox: Mailbox, world: World) -> Iterator[str]:
     """Mail that an earlier mailbox of this address left is offered, never attached by itself."""
-    name = folder_name(mailbox.address)
+    for tombstone in _set_aside(world).get(folder_name(mailbox.address), ()):
+        yield (
+            "An earlier mailbox of this address left its mail, which stays set aside: to have"
+            f" it again, run `aimx tombstones restore {tombstone}` after this apply."
+        )
+
+
+@once
+def _set_aside(world: World) -> Mapping[str, Sequence[str]]:
+    """The whole tombstones, by the name that they have of their mailbox."""
+    found: dict[str, list[str]] = defaultdict(list)
     for tombstone in world.host.names(world.roots.tombstones) or ():
-        if tombstone.rpartition(".")[0] == name and not tombstone.endswith(DELETING):
-            yield (
-                "An earlier mailbox of this address left its mail, which stays set aside: to have"
-                f" it again, run `aimx tombstones restore {tombstone}` after this apply."
-            )
+        if not tombstone.endswith(DELETING):
+            found[tombstone.rpartition(".")[0]].append(tombstone)
+    return found
 
 
 def _corrected(
