@@ -121,10 +121,10 @@ def _intent(step: Step, at: str) -> bytes:
 
 
 def _written(event: Mapping[str, object]) -> bytes:
-    members = (
-        f"{_quoted(name)}: {_quoted(value) if isinstance(value, str) else json.dumps(value)}"
+    members = [  # Their names are ours, in which nothing has to be quoted.
+        f'"{name}": {_quoted(value) if isinstance(value, str) else json.dumps(value)}'
         for name, value in event.items()
-    )
+    ]
     # A name on the machine need not be text, and is told by its escapes then.
     return f"{{{', '.join(members)}}}\n".encode(errors="backslashreplace")
 

@@ -122,6 +122,9 @@ class Kept(Anchors):
         while self._reached:
             os.close(self._reached.popitem()[1])
 
+    def holds(self, path: PurePosixPath) -> bool:
+        return path.parts[:-1] in self._reached or super().holds(path)
+
     def directory(self, path: PurePosixPath) -> AbstractContextManager[int]:
         descriptor = self._kept(path, path.parts)
         return super().directory(path) if descriptor is None else nullcontext(descriptor)
