@@ -168,6 +168,24 @@ def test_no_mail_is_sent_to_a_mailbox_that_is_not_there(pair):
     assert pair.ours.letter(AGENT, "lost", "sent").fields["delivery_status"] == "failed"
 
 
+@pytest.mark.parametrize("option", ["--reply-to", "--references"])
+def test_what_is_no_message_id_is_answered_by_nobody(pair, option):
+    field = "In-Reply-To" if option == "--reply-to" else "References"
+    told = (
+        f"{field} is not a list of message ids like <left@right> (RFC 5322 3.6.4): copy the ids"
+        " as they stand in the message that is answered, or leave it out"
+    )
+    to = ("--to", f"info@{THEIRS}", "--subject", "garbled", "--body", "Hello?")
+    content = f"From: {AGENT}\r\nTo: info@{THEIRS}\r\n{field}: <a@x> <\r\n\r\nHello?\r\n".encode()
+
+    done = pair.ours.aimx("send", "--from", AGENT, *to, "--reply-to", "a@x", option, "garbage id")
+    reply = pair.ours.ask("SEND", {"Content-Length": str(len(content))}, content)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"Error [MALFORMED]: {told}\n"
+    assert reply == Err("MALFORMED", told)
+
+
 FORGED = (
     f"From: {AGENT}\r\nTo: info@{THEIRS}\r\nSubject: %s\r\n"
     f"Message-ID: <%s@{STRANGE}>\r\nDate: %s\r\n\r\nPay at once.\r\n"
