@@ -28,4 +28,9 @@ def translated(failure: OSError, doing: str) -> PlacingError:
 def unreachable(failure: OSError, mailbox: str) -> PlacingError:
     """What it means that a mailbox's directory cannot be opened."""
     found = translated(failure, f"the mailbox {mailbox}")
-    return PlacingError(str(found), Outcome.AWAY) if failure.errno in _AWAY else found
+    return PlacingError(str(found), Outcome.AWAY) if is_away(failure) else found
+
+
+def is_away(failure: OSError) -> bool:
+    """Whether it says that nothing is there. Who is told so does not come again."""
+    return failure.errno in _AWAY

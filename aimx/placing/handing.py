@@ -39,6 +39,8 @@ class Handing:
             if found is not None:
                 descriptor, path = found
                 return _firing(row, path), (descriptor,)
+        except OSError as failure:
+            return _firing(row, "", f"its message cannot be opened: {failure.strerror}"), ()
         finally:
             self._mailboxes.release()
         return _firing(row, "", _GONE), ()

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from aimx.channel.frames import Folder, Opening, Outcome, Reply
 from aimx.placing import reading
-from aimx.placing.failure import PlacingError
+from aimx.placing.failure import PlacingError, translated
 from aimx.placing.mailboxes import Mailboxes, Place
 from aimx.placing.rows import Rows, RowsError
 
@@ -32,6 +32,9 @@ class Lending:
             return Reply(opening.number, failure.outcome, str(failure)), ()
         except RowsError as failure:
             return Reply(opening.number, Outcome.FAILED, str(failure)), ()
+        except OSError as failure:
+            untold = translated(failure, "opening the message")
+            return Reply(opening.number, untold.outcome, str(untold)), ()
         finally:
             self._mailboxes.release()
         return Reply(opening.number, Outcome.OPENED, stem), (descriptor,)

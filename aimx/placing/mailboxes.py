@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from aimx.channel.frames import Folder, Outcome
-from aimx.placing.failure import PlacingError, unreachable
+from aimx.placing.failure import PlacingError, is_away, unreachable
 from aimx.placing.stems import Stems
 from desired.frozen import frozen
 
@@ -77,10 +77,15 @@ class Mailboxes:
             return None
 
     def is_moved(self, mailbox: Mailbox) -> bool:
-        """Whether the name stands for another directory by now, or for none."""
+        """Whether the name stands for another directory by now, or for none.
+
+        An `OSError` where that cannot be told.
+        """
         try:
             found = self._status(mailbox.place)
-        except OSError:
+        except OSError as failure:
+            if not is_away(failure):
+                raise
             return True
         return (found.st_dev, found.st_ino) != mailbox.identity
 

@@ -11,7 +11,7 @@ import structlog
 from aimx.channel.frames import Outcome
 from aimx.placing.disk import Disk, Flush
 from aimx.placing.failure import PlacingError, translated
-from aimx.placing.mailboxes import Mailboxes, Place
+from aimx.placing.mailboxes import Mailbox, Mailboxes
 from aimx.placing.recording import confirm, withdraw
 from aimx.placing.rows import Rows
 from aimx.placing.writing import Staged, unanswered
@@ -39,14 +39,17 @@ class Naming:
 
     def give(self, staged: Sequence[Staged]) -> Named:
         """Publish these, as far as they can be."""
-        moved: dict[int, bool] = {}  # By directory: of one name there may be two.
+        # By directory: of one name there may be two.
+        refusals: dict[int, PlacingError | None] = {}
         for each in staged:
             directory = each.mailbox.descriptor
-            if directory not in moved:
-                moved[directory] = self.mailboxes.is_moved(each.mailbox)
+            if directory not in refusals:
+                refusals[directory] = self._refusal(each.mailbox)
+            refusal = refusals[directory]
+            if refusal is not None:
+                self._take_back(each, refusal)
+                continue
             try:
-                if moved[directory]:
-                    raise _moved(each.mailbox.place)
                 each.draft.publish(each.mailbox, each.stem)
             except PlacingError as failure:
                 self._take_back(each, failure)
@@ -79,12 +82,22 @@ class Naming:
 
     def _answer(self, staged: Staged) -> None:
         job = staged.job
-        if job.followers and self.mailboxes.is_moved(staged.mailbox):
-            # This one went with its directory. Who came later meant the one that is there now.
+        refusal = self._refusal(staged.mailbox) if job.followers else None
+        if refusal is not None:
+            # This one may have gone with its directory. Who came later meant the one there now.
             for each in job.followers:
-                each.fail(_moved(job.place))
+                each.fail(refusal)
             job.followers.clear()
         job.answer(Outcome.PLACED, staged.stem)
+
+    def _refusal(self, mailbox: Mailbox) -> PlacingError | None:
+        """Why what is in this directory is not in the mailbox of its name; None where it is."""
+        path = mailbox.place.path
+        try:
+            moved = self.mailboxes.is_moved(mailbox)
+        except OSError as failure:
+            return translated(failure, f"looking for the mailbox {path}")
+        return PlacingError(f"the mailbox {path} was moved meanwhile", Outcome.AWAY) if moved else None
 
     def _take_back(self, staged: Staged, failure: PlacingError) -> None:
         """The message was not placed after all: its name, if it has one, and its row go."""
@@ -98,7 +111,3 @@ class Naming:
                 mailbox=staged.job.place.path,
                 id=staged.stem,
             )
-
-
-def _moved(place: Place) -> PlacingError:
-    return PlacingError(f"the mailbox {place.path} was moved meanwhile", Outcome.AWAY)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
+# What the kernel says where there is none, or something that its owner lets nobody open.
+_NONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EACCES, errno.EPERM}
+
 
 def message(directory: int, stem: str, uid: int) -> tuple[int, str] | None:
-    """The message of that stem in a mailbox, open, and its path there; None where there is none."""
+    """The message of that stem in a mailbox, open, and its path there; None where there is none.
+
+    An `OSError` where that cannot be told.
+    """
     for path in (f"{stem}.md", f"{stem}/{stem}.md"):
         descriptor = _opened(directory, path, uid)
         if descriptor is not None:
@@ -34,7 +41,9 @@ def _opened(directory: int, path: str, uid: int) -> int | None:
             return _checked(os.open(name, READ, dir_fd=inside), uid)
         finally:
             os.close(inside)
-    except OSError:
+    except OSError as failure:
+        if failure.errno not in _NONE:
+            raise
         return None
 
 

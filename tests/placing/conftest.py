@@ -1,11 +1,12 @@
 import errno
 import fcntl
 import os
+import resource
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -274,6 +275,22 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
             return
         time.sleep(0.1)
     raise OSError(errno.EBUSY, str(point))
+
+
+@contextmanager
+def _no_descriptors() -> Iterator[None]:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.fixture
+def no_descriptors() -> Callable[[], AbstractContextManager[None]]:
+    """Within it nothing more can be opened."""
+    return _no_descriptors
 
 
 @pytest.fixture

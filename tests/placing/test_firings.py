@@ -192,6 +192,16 @@ def test_what_the_owner_put_in_the_place_of_a_message_is_not_opened(ground, hand
     assert answer.reason == "its message is not where it was placed any more"
 
 
+def test_a_message_that_cannot_be_opened_is_not_told_as_gone(ground, handed, no_descriptors):
+    placed(ground)
+
+    with no_descriptors():
+        answer, content = handed()
+
+    assert (answer.hook, answer.path, content) == ("tell", "", None)
+    assert answer.reason == "its message cannot be opened: Too many open files"
+
+
 def test_a_message_that_its_reader_rewrote_is_handed_out(ground, handed):
     stem = placed(ground)
     path = ground.inbox / f"{stem}.md"

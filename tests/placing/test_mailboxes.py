@@ -1,11 +1,12 @@
 import os
 import resource
+from contextlib import closing
 
 import pytest
 
 from aimx.channel.frames import Folder
 from aimx.placing.failure import PlacingError
-from aimx.placing.mailboxes import Place
+from aimx.placing.mailboxes import Mailboxes, Place
 
 INFO = Place("a.example", Folder.INBOX, "info")
 
@@ -78,6 +79,16 @@ def test_a_mailbox_is_told_as_moved_when_its_name_means_something_else(ground):
 
     ground.add("a.example/inbox/info")
     assert ground.mailboxes.is_moved(mailbox)
+
+
+def test_a_mailbox_that_cannot_be_looked_for_is_not_told_as_moved(ground):
+    data = os.open(ground.root, os.O_RDONLY | os.O_DIRECTORY)
+    with closing(Mailboxes(data)) as mailboxes:
+        mailbox = mailboxes.get(INFO, os.getuid())
+        os.close(data)
+
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            mailboxes.is_moved(mailbox)
 
 
 def test_a_directory_is_told_from_one_that_had_its_inode(ground):

@@ -129,6 +129,25 @@ def test_who_follows_into_a_mailbox_that_is_another_now_is_not_told_of_the_old_o
     assert len(list((bare.root / "retired").iterdir())) == 1
 
 
+@pytest.mark.parametrize("when", ["before-the-name", "before-the-answer"])
+def test_a_mailbox_that_cannot_be_looked_for_fails_for_now(bare, disk, monkeypatch, when):
+    def failing(_: object) -> bool:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    first, second = bare.job(fingerprint=ONE), bare.job(fingerprint=ONE)
+    bare.committer.begin([first, second])
+    disk.begun[0].end()
+    if when == "before-the-answer":
+        bare.committer.advance()
+    monkeypatch.setattr(bare.mailboxes, "is_moved", failing)
+    bare.committer.finish()
+
+    is_named = when == "before-the-answer"
+    assert outcome(first) is (Outcome.PLACED if is_named else Outcome.FAILED)
+    assert outcome(second) is Outcome.FAILED
+    assert names(bare) == ([f"{BASE}.md"] if is_named else [])
+
+
 def test_a_mailbox_that_is_made_again_meanwhile_gets_what_comes_then(bare, disk):
     first, second = bare.job(fingerprint=ONE), bare.job(fingerprint=TWO)
     bare.committer.begin([first])

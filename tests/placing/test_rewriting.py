@@ -99,6 +99,14 @@ def test_what_its_owner_put_in_the_place_of_a_message_is_not_opened(copy):
     assert (reply.outcome, lent) == (Outcome.AWAY, ())
 
 
+def test_what_cannot_be_opened_now_is_not_told_as_gone(copy, no_descriptors):
+    with no_descriptors():
+        reply, lent = copy.opening()
+
+    assert (reply.outcome, lent) == (Outcome.FAILED, ())
+    assert reply.text == "opening the message: Too many open files"
+
+
 def test_a_message_is_replaced_under_its_own_name_and_owner(copy):
     before = copy.path.stat()
 
