@@ -87,7 +87,8 @@ class File:
             os.unlink(name, dir_fd=mailbox.descriptor)
 
     def discard(self) -> None:
-        os.close(self.descriptor)
+        # Some file systems repeat here what a write or a flush has told.
+        close_all((self.descriptor,))
         if self.name is not None:
             self.desk.discard(self.name)
 
@@ -132,7 +133,7 @@ class Bundle:
         for part in self.parts:
             part.discard()
         self.desk.discard(self.name)
-        os.close(self.descriptor)
+        close_all((self.descriptor,))
 
 
 @frozen
@@ -219,7 +220,11 @@ class Desk:
     def _empty_bundle(self) -> Bundle:
         name = f"bundle-{secrets.token_hex(8)}"
         os.mkdir(name, 0o700, dir_fd=self.directory)
-        return Bundle(self, name, os.open(name, _DIRECTORY, dir_fd=self.directory))
+        try:
+            return Bundle(self, name, os.open(name, _DIRECTORY, dir_fd=self.directory))
+        except OSError:
+            self.discard(name)
+            raise
 
     def _new(self, mailbox: Mailbox) -> File:
         if self.unnamed:
@@ -276,7 +281,7 @@ def remove(directory: int, name: str) -> None:
         for part in os.listdir(inside):
             os.unlink(part, dir_fd=inside)
     finally:
-        os.close(inside)
+        close_all((inside,))
     os.rmdir(name, dir_fd=directory)
 
 

@@ -97,7 +97,9 @@ class Naming:
             moved = self.mailboxes.is_moved(mailbox)
         except OSError as failure:
             return translated(failure, f"looking for the mailbox {path}")
-        return PlacingError(f"the mailbox {path} was moved meanwhile", Outcome.AWAY) if moved else None
+        return (
+            PlacingError(f"the mailbox {path} was moved meanwhile", Outcome.AWAY) if moved else None
+        )
 
     def _take_back(self, staged: Staged, failure: PlacingError) -> None:
         """The message was not placed after all: its name, if it has one, and its row go."""

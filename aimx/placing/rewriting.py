@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aimx.channel.frames import Outcome, Seen
+from aimx.channel.packets import close_all
 from aimx.placing import reading
 from aimx.placing.drafts import File
 from aimx.placing.failure import PlacingError
@@ -67,4 +68,4 @@ class Rewrite:
     def discard(self) -> None:
         self.file.discard()
         if self.target is not None:
-            os.close(self.target)
+            close_all((self.target,))

@@ -356,6 +356,42 @@ def test_without_unnamed_files_a_failure_leaves_nothing_either(bare, faulty):
     assert (names(bare.inbox), bare.left_over) == ([], [])
 
 
+def test_a_bundle_that_cannot_be_opened_leaves_nothing(ground, monkeypatch):
+    open_, failing = os.open, [True]
+
+    def opened(path: str, *flags: int, **where: int) -> int:
+        if str(path).startswith("bundle-") and failing and failing.pop():
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return open_(path, *flags, **where)
+
+    passed = ground.passed(b"x")
+    monkeypatch.setattr(os, "open", opened)
+
+    replies = ground.place(ground.job(passed, attachments=("a.txt",)))
+
+    assert outcomes(replies) == [Outcome.FAILED]
+    assert (names(ground.inbox), ground.left_over) == ([], [])
+
+
+@pytest.mark.parametrize("call", ["write", "nothing"])
+def test_what_is_complained_of_at_the_end_leaves_nothing(bare, faulty, monkeypatch, call):
+    disk = faulty("write", errno.EDQUOT, after=2 if call == "write" else 1 << 20)
+    bare.begin(disk, unnamed=False)
+    bare.place(bare.job())  # The mailbox is open by now.
+    passed, close = bare.passed(b"x"), os.close
+
+    def closed(descriptor: int) -> None:
+        close(descriptor)
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "close", closed)
+        replies = bare.place(bare.job(passed, attachments=("a.txt",)))
+
+    assert outcomes(replies) == [Outcome.FULL if call == "write" else Outcome.PLACED]
+    assert bare.left_over == []
+
+
 def test_a_slow_disk_is_flushed_by_several_threads(bare):
     class Slow(Disk):
         def flush(self, descriptor: int) -> None:
