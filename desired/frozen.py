@@ -127,8 +127,11 @@ class _Described:
         self._name = name
 
     def __get__(self, it: object, owner: type) -> object:
-        if self._name not in vars(self._kind):
-            dataclasses.dataclass(frozen=True, init=False, repr=False, eq=False)(self._kind)
-        told = getattr(self._kind, self._name)
+        # Of a copy, since the standard library does that once to a class, and threads ask together.
+        kind: Any = self._kind
+        said = {name: value for name, value in vars(kind).items() if name not in _ITS_OWN}
+        twin = type(kind)(kind.__name__, kind.__bases__, said)
+        dataclasses.dataclass(frozen=True, init=False, repr=False, eq=False)(twin)
+        told = getattr(twin, self._name)
         setattr(owner, self._name, told)
         return told

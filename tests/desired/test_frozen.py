@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import FrozenInstanceError, asdict, dataclass, field, fields, replace
+from threading import Barrier
 from typing import Any, ClassVar, Generic, TypeVar
 
 import pytest
@@ -156,3 +159,32 @@ def test_a_class_of_the_standard_library_may_inherit_its_fields() -> None:
 
     assert Watched("smtp", 3) == Watched(name="smtp", since=3)
     assert asdict(Watched("smtp", 3)) == {"name": "smtp", "since": 3}
+
+
+def _together(does: Callable[[], T]) -> list[T]:
+    """What each of four threads comes to that begin at once and take turns all the time."""
+    start, switching = Barrier(4), sys.getswitchinterval()
+
+    def begin() -> T:
+        start.wait()
+        return does()
+
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(start.parties) as threads:
+            begun = [threads.submit(begin) for _ in range(start.parties)]
+            return [each.result() for each in begun]
+    finally:
+        sys.setswitchinterval(switching)
+
+
+def test_threads_may_ask_together_what_it_is_made_of():
+    kinds = [_declared(frozen) for _ in range(50)]
+    told = _together(lambda: [[part.name for part in fields(kind)] for kind in kinds])
+    assert all(each == told[0] for each in told)
+
+
+def test_threads_may_make_the_first_value_together():
+    kinds = [_declared(frozen) for _ in range(50)]
+    made = _together(lambda: [kind("you", "hello") for kind in kinds])
+    assert all(each == made[0] for each in made)
