@@ -32,17 +32,11 @@ def frozen(kind: type[T]) -> type[T]:
     declared: Mapping[str, str] = said.get("__annotations__", {})
     names = [name for name, told in declared.items() if not told.startswith("ClassVar")]
     fields = {name: _field(said.pop(name, MISSING)) for name in names}
-    made: Any = None
-
-    def first(self: object, *given: object, **named: object) -> None:
-        made.__init__ = _initializer(fields, ends="__post_init__" in said)
-        made.__init__(self, *given, **named)
-
     told = [name for name, each in fields.items() if each.repr]
     compared = [name for name, each in fields.items() if each.compare]
     said |= {
         "__slots__": tuple(names),
-        "__init__": first,
+        "__init__": _Initializer(fields, ends="__post_init__" in said),
         "__setattr__": _refuse,
         "__delattr__": _refuse,
         "__getstate__": _state,
@@ -53,7 +47,7 @@ def frozen(kind: type[T]) -> type[T]:
         **{name: _Described(kind, name) for name in _DESCRIBED},
     }
     maker: Any = type(kind)
-    made = maker(kind.__name__, kind.__bases__, said)
+    made: Any = maker(kind.__name__, kind.__bases__, said)
     made.__qualname__ = kind.__qualname__
     return made  # type: ignore[no-any-return]
 
@@ -115,6 +109,23 @@ def _comparing(values: Callable[[Any], object]) -> Mapping[str, Callable[..., ob
         return hash(values(self))
 
     return {"__eq__": equals, "__hash__": hashed}
+
+
+class _Initializer:
+    """An `__init__`, compiled when the first value is made or somebody asks for its signature."""
+
+    __slots__ = ("_ends", "_fields")
+
+    def __init__(self, fields: Fields, *, ends: bool) -> None:
+        self._fields = fields
+        self._ends = ends
+
+    def __get__(self, it: object, owner: Any) -> object:
+        compiled = _initializer(self._fields, ends=self._ends)
+        for kind in owner.__mro__:
+            if vars(kind).get("__init__") is self:
+                kind.__init__ = compiled
+        return compiled.__get__(it, owner)
 
 
 class _Described:

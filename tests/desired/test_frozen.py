@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import FrozenInstanceError, asdict, dataclass, field, fields, replace
+from inspect import signature
 from threading import Barrier
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -159,6 +160,10 @@ def test_a_class_of_the_standard_library_may_inherit_its_fields() -> None:
 
     assert Watched("smtp", 3) == Watched(name="smtp", since=3)
     assert asdict(Watched("smtp", 3)) == {"name": "smtp", "since": 3}
+
+
+def test_its_signature_is_known_before_there_is_a_value():
+    assert str(signature(_declared(frozen))).startswith("(to, words, copies=")
 
 
 def _together(does: Callable[[], T]) -> list[T]:
