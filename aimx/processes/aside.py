@@ -183,6 +183,7 @@ class _Line:
     _known: Compiled | None = None  # What it believes that the engine runs on.
     _prepared: bool = False
     _engaging: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _gone: asyncio.Event = field(default_factory=asyncio.Event)  # Nobody waits for it any more.
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
@@ -193,15 +194,19 @@ class _Line:
         self._control = control
 
     async def do(self, job: Job[R], watched: Watched) -> R:
-        content = await asyncio.to_thread(JOBS.encode, job)
-        await self._tell_current()
         loop = asyncio.get_running_loop()
+        if not self.is_open:
+            await self._gone.wait()
+            raise PlannerGoneError("is gone")
+        # Known before anything is waited for, so that whoever buries it knows who waits.
         self._last += 1
         number, asked = self._last, _Asked(watched, loop.create_future())
         self._jobs[number] = asked
         self._heard = loop.time()
         watching = loop.create_task(self._watch())
         try:
+            content = await asyncio.to_thread(JOBS.encode, job)
+            await self._tell_current()
             followed = watched.started is not UNWATCHED.started
             await self._send(Do(number, watched.parallelism, followed), [content])
             descriptor = await asked.outcome
@@ -286,6 +291,7 @@ class _Line:
             if not asked.outcome.done():
                 gone = PlannerGoneError(reason, asked.taken, asked.steps)
                 asked.outcome.set_exception(gone)
+        self._gone.set()
 
     async def _engaged(
         self, message: Prepare | Commit | Drop, descriptors: tuple[int, ...]

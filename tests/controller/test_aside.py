@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import fields
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import aimx.processes.aside
 from aimx.channel.packets import Kind, pair
 from aimx.channel.sealed import sealed
 from aimx.controller.amendments import (
@@ -77,6 +79,20 @@ class Watching:
 
     def leave(self) -> None:
         self._aside.leave()
+
+
+class DiesMeanwhile:
+    """How jobs are written down, while the process dies that they are for."""
+
+    def __init__(self, aside: Aside) -> None:
+        self._aside = aside
+
+    def encode(self, job: Job) -> bytes:
+        process = self._aside.pid
+        kill(self._aside)
+        while self._aside.pid is not None or Path(f"/proc/{process}").exists():
+            time.sleep(0.001)
+        return JOBS.encode(job)
 
 
 def test_what_is_planned_aside_is_there_and_the_engine_knows_it(serving):
@@ -242,6 +258,24 @@ def test_a_planner_that_is_killed_at_any_time_leaves_nothing_undone(serving):
 
             assert served.boxes == served.routes == sorted(names), f"AIMX_SEED={SEED}"
             assert served.condition("Converged") == ("True", "")
+
+    serving(scene)
+
+
+def test_a_planner_that_dies_before_it_is_told_its_job_keeps_nobody_waiting(serving, monkeypatch):
+    async def scene(served) -> None:
+        async with planning(served) as aside, asyncio.timeout(60):
+            await served.controller.turn()
+            served.declare("postmaster", "info")
+            monkeypatch.setattr(aimx.processes.aside, "JOBS", DiesMeanwhile(aside))
+
+            await served.controller.turn()
+
+            assert served.condition("Converged") == ("False", "ApplyFailed")
+            monkeypatch.undo()
+            served.controller.nudge()
+            await served.controller.turn()
+            assert served.boxes == served.routes == ["info", "postmaster"]
 
     serving(scene)
 
