@@ -315,9 +315,7 @@ class Queue:
         """Let it be tried, and wait until its copy is there, if that can be had now."""
         self.stir()
         if self._tending is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_COPY_SECONDS):
-                    await asyncio.shield(self._tending.owe(name))
+            await asyncio.wait([self._tending.owe(name)], timeout=_COPY_SECONDS)
 
     async def _forget(self, books: _Books) -> None:
         while True:

@@ -28,19 +28,29 @@ class Tending:
 
     def owe(self, name: str) -> asyncio.Future[None]:
         """Tend it soon; what is given is done when that is over, however it went."""
+        loop = asyncio.get_running_loop()
         task = self._tasks.get(name)
         if task is not None:
             self._again.add(name)
             return task
-        task = asyncio.get_running_loop().create_task(self._tended(name))
-        self._tasks[name] = task
+        if self._leaving:
+            nothing = loop.create_future()
+            nothing.set_result(None)
+            return nothing
+        task = self._tasks[name] = loop.create_task(self._tended(name))
         return task
 
     async def leave(self, seconds: float) -> None:
-        """Finish what is under way, as far as that is possible in so long."""
+        """Finish what is under way, as far as that is possible in so long, and begin nothing.
+
+        What is owed still is owed by whoever opens the queue next.
+        """
         self._leaving = True
         if self._tasks:
-            await asyncio.wait(list(self._tasks.values()), timeout=seconds)
+            _, late = await asyncio.wait(list(self._tasks.values()), timeout=seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def _tended(self, name: str) -> None:
         try:
