@@ -1,10 +1,6 @@
 """What a Postfix makes of addresses beyond ASCII: one that takes them, and one that does not."""
 
 import asyncio
-import os
-import pwd
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -17,74 +13,36 @@ from aimx.outbound.delivery import Outgoing
 from aimx.outbound.outcome import Delivered, Failed, Outcome
 from aimx.outbound.session import Manners
 from aimx.testing.ports import ReservedPort
+from aimx.testing.postfix import is_there, postfix
 from aimx.testing.zone import Zone, ZoneResolver
 
-COMMAND, SHIPPED = Path("/usr/sbin/postfix"), Path("/etc/postfix")
-PROTO = SHIPPED / "master.cf.proto"
+pytestmark = pytest.mark.skipif(not is_there(), reason="needs root and a Postfix to start")
 
-pytestmark = [
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: Postfix's master runs as root alone"),
-    pytest.mark.skipif(not PROTO.exists(), reason="needs Postfix"),
-]
-
-MAIN = """compatibility_level = 3.6
-multi_instance_name = postfix-test
-queue_directory = {root}/queue
-data_directory = {root}/data
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-myhostname = mx.c.example
-mydestination =
-alias_maps =
-virtual_mailbox_domains = c.example
-virtual_mailbox_maps = static:anybody
-virtual_transport = discard:
-smtputf8_enable = yes
-maillog_file = {root}/log
-maillog_file_prefixes = {root}
-"""
 ZONE = Zone({"c.example": {"MX": "10 mx.c.example"}, "mx.c.example": {"A": "127.0.0.1"}})
 
 
-def configure(root: Path, able: int, unable: int) -> Path:
-    """Nothing in a chroot, and two ports: with SMTPUTF8 and without."""
-    etc = root / "etc"
-    for directory in (etc, root / "data", root / "queue"):
-        directory.mkdir()
-    os.chown(root / "data", pwd.getpwnam("postfix").pw_uid, -1)
-    for name in ("postfix-files", "dynamicmaps.cf"):
-        if (SHIPPED / name).exists():
-            shutil.copy(SHIPPED / name, etc)
-    (etc / "main.cf").write_text(MAIN.format(root=root))
-    services = []
-    for line in PROTO.read_text().splitlines():
-        fields = line.split()
-        if not fields or line.startswith(("#", " ", "\t")) or fields[:2] == ["smtp", "inet"]:
-            continue
-        fields[4] = "n"
-        services.append(" ".join(fields))
-    services += [
-        f"127.0.0.1:{able} inet n - n - - smtpd",
-        f"127.0.0.1:{unable} inet n - n - - smtpd",
-        "  -o smtputf8_enable=no -o smtpd_discard_ehlo_keywords=smtputf8",
-    ]
-    (etc / "master.cf").write_text("\n".join(services) + "\n")
-    return etc
+SETTINGS = {
+    "myhostname": "mx.c.example",
+    "virtual_mailbox_domains": "c.example",
+    "virtual_mailbox_maps": "static:anybody",
+    "virtual_transport": "discard:",
+    "smtputf8_enable": "yes",
+}
+WITHOUT = ("smtputf8_enable=no", "smtpd_discard_ehlo_keywords=smtputf8")
 
 
 @pytest.fixture(scope="module")
 def ports() -> Iterator[tuple[int, int]]:
     """Of a Postfix that is started for this: with SMTPUTF8, and without."""
-    with TemporaryDirectory(dir="/var/tmp") as name, ReservedPort() as able:
+    with (
+        TemporaryDirectory(dir="/var/tmp") as name,
+        ReservedPort() as able,
+        ReservedPort() as unable,
+    ):
         root = Path(name)
         root.chmod(0o755)
-        with ReservedPort() as unable:
-            etc = configure(root, able.number, unable.number)
-            subprocess.run([COMMAND, "-c", etc, "start"], check=True, capture_output=True)
-            try:
-                yield able.number, unable.number
-            finally:
-                subprocess.run([COMMAND, "-c", etc, "stop"], check=True, capture_output=True)
+        with postfix(root / "postfix", SETTINGS, {able.number: (), unable.number: WITHOUT}):
+            yield able.number, unable.number
 
 
 def send(port: int, *recipients: str, shown: bool) -> list[Outcome]:

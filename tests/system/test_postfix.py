@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -20,19 +18,17 @@ import pytest
 
 from aimx.doors.socket.client import Ok
 from aimx.testing.ports import ReservedPort
+from aimx.testing.postfix import is_there, postfix
 from aimx.testing.zone import Zone, serve_in_thread
 
-POSTFIX = shutil.which("postfix", path="/usr/sbin:/usr/bin")
 SENDMAIL = shutil.which("sendmail", path="/usr/sbin:/usr/lib")
 OPENDKIM = shutil.which("opendkim", path="/usr/sbin:/usr/bin")
-SHIPPED = Path("/etc/postfix")
 ZONE = {"peer.example": {"MX": "10 mx.peer.example"}, "mx.peer.example": {"A": "127.0.0.1"}}
 AGENT = "agent@example.com"
 TEXT = "Grüße\n\n.\n..\n.a dot\nFrom the start\n\n" + "ein langer Absatz " * 50 + "\n"
 
 pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0 or not POSTFIX or not SENDMAIL or not (SHIPPED / "master.cf.proto").exists(),
-    reason="needs root and a Postfix to start",
+    not is_there() or not SENDMAIL, reason="needs root and a Postfix to start"
 )
 
 
@@ -55,55 +51,18 @@ class Peer:
         subprocess.run(command, input=content, check=True, timeout=60)
 
 
-@contextmanager
-def postfix(root: Path, certificate: Path, ours: int) -> Iterator[Peer]:
-    with ReservedPort() as port:
-        _configure(root, certificate, port.number, ours)
-        steer = [str(POSTFIX), "-c", str(root / "etc")]
-        subprocess.run([*steer, "start"], check=True, capture_output=True, timeout=60)
-        try:
-            yield Peer(root, port.number)
-        finally:
-            subprocess.run([*steer, "stop"], check=True, capture_output=True, timeout=60)
-
-
-def _configure(root: Path, certificate: Path, port: int, ours: int) -> None:
-    nobody, daemon = pwd.getpwnam("nobody"), pwd.getpwnam("postfix")
-    for name in ("etc", "queue", "data", "mail"):
-        (root / name).mkdir(parents=True)
-    os.chown(root / "data", daemon.pw_uid, -1)
-    os.chown(root / "mail", nobody.pw_uid, nobody.pw_gid)
-    for name in ("postfix-files", "dynamicmaps.cf"):
-        if (SHIPPED / name).exists():
-            shutil.copy(SHIPPED / name, root / "etc")
-    (root / "etc" / "main.cf").write_text(
-        "compatibility_level = 3.6\nmulti_instance_name = postfix-peer\n"
-        f"queue_directory = {root}/queue\ndata_directory = {root}/data\n"
-        "inet_interfaces = 127.0.0.1\ninet_protocols = ipv4\n"
-        "myhostname = mx.peer.example\nmydestination =\nalias_maps =\n"
-        f"virtual_mailbox_domains = peer.example\nvirtual_mailbox_base = {root}/mail\n"
-        "virtual_mailbox_maps = static:box/\n"
-        f"virtual_uid_maps = static:{nobody.pw_uid}\nvirtual_gid_maps = static:{nobody.pw_gid}\n"
-        f"relayhost = [127.0.0.1]:{ours}\nsmtp_tls_security_level = encrypt\n"
-        "smtpd_tls_security_level = may\nsmtpd_tls_received_header = yes\n"
-        f"smtpd_tls_cert_file = {certificate}/cert.pem\n"
-        f"smtpd_tls_key_file = {certificate}/key.pem\n"
-        f"maillog_file = {root}/log\nmaillog_file_prefixes = {root}\n"
-    )
-    shipped = (SHIPPED / "master.cf.proto").read_text().splitlines()
-    services = "\n".join(_service(line, port) for line in shipped)
-    (root / "etc" / "master.cf").write_text(f"{services}\n")
-
-
-def _service(line: str, port: int) -> str:
-    """One of `master.cf`: our port instead of 25, and nothing in a chroot."""
-    fields = line.split()
-    if not fields or line.startswith(("#", " ", "\t")):
-        return line
-    if fields[:2] == ["smtp", "inet"]:
-        fields[0] = f"127.0.0.1:{port}"
-    fields[4] = "n"
-    return " ".join(fields)
+def settings(certificate: Path, ours: int) -> dict[str, str]:
+    return {
+        "myhostname": "mx.peer.example",
+        "virtual_mailbox_domains": "peer.example",
+        "virtual_mailbox_maps": "static:box/",
+        "relayhost": f"[127.0.0.1]:{ours}",
+        "smtp_tls_security_level": "encrypt",
+        "smtpd_tls_security_level": "may",
+        "smtpd_tls_received_header": "yes",
+        "smtpd_tls_cert_file": f"{certificate}/cert.pem",
+        "smtpd_tls_key_file": f"{certificate}/key.pem",
+    }
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +76,10 @@ def ends(make_for_all) -> Iterator[tuple[object, Peer]]:
         root = Path(held.enter_context(TemporaryDirectory(prefix="aimx-")))
         root.chmod(0o755)
         certificate = instance.base / "config" / "tls"
-        peer = held.enter_context(postfix(root / "postfix", certificate, instance.port))
+        port = held.enter_context(ReservedPort()).number
+        peer = Peer(root / "postfix", port)
+        told = settings(certificate, instance.port)
+        held.enter_context(postfix(peer.root, told, {port: ()}))
         instance.declare(AGENT, rest=f"[outbound]\nport = {peer.port}\n")
         instance.serve()
         yield instance, peer
