@@ -7,7 +7,6 @@ is made under a lock, so that of two messages that come at once one sees the oth
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +15,8 @@ from pathlib import Path
 
 import structlog
 
-from aimx.outbound.transactions import Transactions, is_corrupt
+from aimx.damaged import is_corrupt, set_aside
+from aimx.outbound.transactions import Transactions
 from aimx.outbound.turns import Turns
 
 NAME = "tally.db"
@@ -253,11 +253,8 @@ class Tally:
             return _connected(self._path)
 
     def _set_aside(self, reason: str) -> None:
-        aside = f"{self._path}.set-aside-{datetime.now(UTC):%Y-%m-%dT%H%M%S%fZ}"
         try:
-            for suffix in ("", "-wal", "-shm"):
-                with contextlib.suppress(FileNotFoundError):
-                    os.rename(f"{self._path}{suffix}", f"{aside}{suffix}")
+            aside = set_aside(self._path)
         except OSError as cause:
             raise sqlite3.OperationalError(f"{self._path} is damaged and stays: {cause}") from cause
         log.critical(

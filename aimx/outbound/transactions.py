@@ -9,8 +9,6 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator
 
-CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
 
 class Transactions:
     """Of a connection in autocommit mode, which one thread at a time uses."""
@@ -78,7 +76,3 @@ class Transactions:
             self._lost = cause
         else:
             self._lost = sqlite3.OperationalError(str(cause))
-
-
-def is_corrupt(cause: BaseException) -> bool:
-    return getattr(cause, "sqlite_errorcode", None) in CORRUPT

@@ -9,15 +9,15 @@ transaction. What a crash leaves unconfirmed is settled at the next start, again
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
 
 from aimx.channel.frames import Folder, Outcome
+from aimx.damaged import is_corrupt, set_aside
 from aimx.placing import firings
 from aimx.placing.control import Take
 from aimx.placing.failure import PlacingError
@@ -28,7 +28,6 @@ from desired.frozen import frozen
 NAME = "placed.db"
 # After the last hit. What was sent changes for as long as it is on its way.
 _REMEMBERED = {Folder.INBOX: timedelta(hours=24), Folder.SENT: timedelta(days=30)}
-_CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 # Rows stand in the order in which they came, so that those of a batch are written, and later
 # confirmed, on few pages; a fingerprint, which is random, dirties one of the index alone. Nothing
 # finds open rows but a look at all of them, once at the start.
@@ -263,7 +262,7 @@ class Rows:
         try:
             yield
         except sqlite3.Error as cause:
-            if getattr(cause, "sqlite_errorcode", None) in _CORRUPT:
+            if is_corrupt(cause):
                 self._database.close()
                 self._database = _renewed(self._path, str(cause))
                 self._firings.load(self._database)
@@ -290,7 +289,7 @@ def _opened(path: Path) -> sqlite3.Connection:
         database = _connected(path)
         verdict = database.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.DatabaseError as cause:
-        if getattr(cause, "sqlite_errorcode", None) not in _CORRUPT:
+        if not is_corrupt(cause):
             raise
         return _renewed(path, str(cause))
     if verdict != "ok":
@@ -316,10 +315,7 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 
 def _renewed(path: Path, reason: str) -> sqlite3.Connection:
-    aside = f"{path}.corrupt-{datetime.now(UTC):%Y-%m-%dT%H%M%S%fZ}"
-    for suffix in ("", "-wal", "-shm"):
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(f"{path}{suffix}", f"{aside}{suffix}")
+    aside = set_aside(path)
     log.error(
         "the record of placed mail was corrupt and is begun anew: mail that is sent again"
         " is kept again",

@@ -31,6 +31,19 @@ def names(ground) -> list[str]:
     return sorted(path.name for path in ground.inbox.iterdir())
 
 
+def end(bare, disk, error: int = 0) -> None:
+    """The disk ends what was begun, with this error or none, and nothing is on the way any more."""
+    for flush in disk.begun:
+        flush.end(error)
+    bare.committer.finish()
+
+
+def make_again(bare) -> None:
+    """Another directory in the place of the mailbox's, which goes on as `retired`."""
+    bare.inbox.rename(bare.root / "retired")
+    bare.add("a.example/inbox/info")
+
+
 def test_an_answer_comes_after_file_row_name_and_directory(bare, disk):
     job = bare.job(fingerprint=ONE)
 
@@ -87,9 +100,7 @@ def test_an_equal_message_gets_the_outcome_of_the_one_on_its_way(bare, disk, bat
     ):
         bare.committer.begin(batch)
 
-    for flush in disk.begun:
-        flush.end(error)
-    bare.committer.finish()
+    end(bare, disk, error)
 
     expected = [Outcome.FAILED] * 3 if error else [Outcome.PLACED] + [Outcome.DUPLICATE] * 2
     assert [outcome(job) for job in (first, second, third)] == expected
@@ -100,9 +111,7 @@ def test_an_equal_message_gets_the_outcome_of_the_one_on_its_way(bare, disk, bat
 def test_what_failed_with_its_followers_is_kept_when_it_comes_again(bare, disk):
     bare.committer.begin([bare.job(fingerprint=ONE)])
     bare.committer.begin([bare.job(fingerprint=ONE)])
-    for flush in disk.begun:
-        flush.end(errno.EIO)
-    bare.committer.finish()
+    end(bare, disk, errno.EIO)
 
     bare.committer.begin([again := bare.job(fingerprint=ONE)])
     disk.begun[-1].end()
@@ -116,13 +125,10 @@ def test_who_follows_into_a_mailbox_that_is_another_now_is_not_told_of_the_old_o
     bare.committer.begin([first])
     disk.begun[0].end()
     bare.committer.advance()
-    bare.inbox.rename(bare.root / "retired")
-    bare.add("a.example/inbox/info")
+    make_again(bare)
 
     bare.committer.begin([second])
-    for flush in disk.begun:
-        flush.end()
-    bare.committer.finish()
+    end(bare, disk)
 
     assert (outcome(first), outcome(second)) == (Outcome.PLACED, Outcome.AWAY)
     assert names(bare) == []
@@ -151,13 +157,10 @@ def test_a_mailbox_that_cannot_be_looked_for_fails_for_now(bare, disk, monkeypat
 def test_a_mailbox_that_is_made_again_meanwhile_gets_what_comes_then(bare, disk):
     first, second = bare.job(fingerprint=ONE), bare.job(fingerprint=TWO)
     bare.committer.begin([first])
-    bare.inbox.rename(bare.root / "retired")
-    bare.add("a.example/inbox/info")
+    make_again(bare)
 
     bare.committer.begin([second])
-    for flush in disk.begun:
-        flush.end()
-    bare.committer.finish()
+    end(bare, disk)
 
     assert (outcome(first), outcome(second)) == (Outcome.AWAY, Outcome.PLACED)
     assert names(bare) == [f"{BASE}.md"]
@@ -174,9 +177,7 @@ def test_stems_are_given_once_though_others_mailboxes_are_opened_meanwhile(bare,
     bare.mailboxes.release()
 
     bare.committer.begin([second])
-    for flush in disk.begun:
-        flush.end()
-    bare.committer.finish()
+    end(bare, disk)
 
     assert [job.reply.text for job in (first, second)] == [BASE, f"{BASE}-2"]
     assert names(bare) == [f"{BASE}-2.md", f"{BASE}.md"]
@@ -220,9 +221,7 @@ def test_rows_that_cannot_be_written_fail_their_batch_alone(bare, disk):
     bare.rows.close()
 
     bare.committer.begin([second])
-    for flush in disk.begun:
-        flush.end()
-    bare.committer.finish()
+    end(bare, disk)
 
     assert (outcome(first), outcome(second)) == (Outcome.PLACED, Outcome.FAILED)
     assert names(bare) == [f"{BASE}.md"]
@@ -251,9 +250,7 @@ def test_nothing_stays_open_of_what_is_over(bare, disk):
 
     for job in jobs:
         bare.committer.begin([job])
-    for flush in disk.begun:
-        flush.end()
-    bare.committer.finish()
+    end(bare, disk)
     bare.mailboxes.close()
 
     assert len(os.listdir("/proc/self/fd")) == before + passed

@@ -97,7 +97,7 @@ def test_a_corrupt_database_is_set_aside_with_its_date_and_said_loudly(path, dam
     rows = Rows(path)
 
     assert rows.unconfirmed() == []
-    (aside,) = path.parent.glob("placed.db.corrupt-20*Z")
+    (aside,) = path.parent.glob("placed.db.set-aside-20*Z")
     assert aside.read_bytes() == content
     assert "was corrupt and is begun anew" in capsys.readouterr().out
     rows.close()
@@ -119,7 +119,7 @@ def test_a_database_that_turns_out_corrupt_at_work_is_begun_anew(path):
 
     rows.record([ROW], (), NOW)
     assert rows.stem(ROW.fingerprint, NOW) == "stem"
-    assert list(path.parent.glob("placed.db.corrupt-*"))
+    assert list(path.parent.glob("placed.db.set-aside-*"))
     rows.close()
 
 

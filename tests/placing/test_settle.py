@@ -106,13 +106,13 @@ def test_what_a_killed_placer_left_is_swept(ground):
     (ground.placing / "bundle-1").mkdir()
     (ground.placing / "bundle-1/a.txt").write_text("half")
     (ground.placing / "link").symlink_to("/etc/passwd")
-    (ground.placing / "placed.db.corrupt-2026").write_text("evidence")
+    (ground.placing / "placed.db.set-aside-2026").write_text("evidence")
     opened = os.open(ground.placing, os.O_RDONLY)
 
     assert sweep(opened, ("lock", "placed.db")) == 3
 
     assert ground.left_over == []
-    assert (ground.placing / "placed.db.corrupt-2026").exists()
+    assert (ground.placing / "placed.db.set-aside-2026").exists()
     os.close(opened)
 
 

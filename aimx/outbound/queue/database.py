@@ -6,17 +6,16 @@ Whoever opens it holds the lock of its directory, so nobody else works on it.
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
 import structlog
 
+from aimx.damaged import is_corrupt, set_aside
 from aimx.outbound.queue.schema import MIGRATIONS
-from aimx.outbound.transactions import Transactions, is_corrupt
+from aimx.outbound.transactions import Transactions
 
 NAME = "queue.db"
 _KEYS = "keys.db"  # Where an earlier release kept the idempotency keys.
@@ -96,10 +95,7 @@ class Database:
         return self._renewed(verdict)
 
     def _renewed(self, reason: str) -> sqlite3.Connection:
-        aside = f"{self._path}.set-aside-{datetime.now(UTC):%Y-%m-%dT%H%M%S%fZ}"
-        for suffix in ("", "-wal", "-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                os.rename(f"{self._path}{suffix}", f"{aside}{suffix}")
+        aside = set_aside(self._path)
         log.critical(
             "the queue cannot be read and is begun anew: what was in it is taken up as unknown,"
             " and idempotency keys used before are forgotten",
