@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 
-from aimx.channel.frames import Due
+from aimx.channel.placing import Due
 from aimx.hooks.facts import Facts
 from aimx.mail import header
 from aimx.mail.heading import heading

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aimx.channel.frames import Due
+from aimx.channel.placing import Due
 from aimx.hooks.automated import automation
 from aimx.hooks.choice import Choice, choose
 from aimx.hooks.facts import Facts

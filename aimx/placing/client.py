@@ -10,20 +10,9 @@ from dataclasses import replace
 from typing import Literal, Protocol, TypeAlias
 
 from aimx.channel.attached import Attached
-from aimx.channel.frames import (
-    INLINE,
-    Due,
-    Folder,
-    Opening,
-    Outcome,
-    Over,
-    Reply,
-    Request,
-    pack_opening,
-    pack_request,
-    unpack_replies,
-)
+from aimx.channel.frames import pack_opening, pack_request, unpack_replies
 from aimx.channel.packets import Channel, MalformedError, Packet, close_all
+from aimx.channel.placing import INLINE, Due, Folder, Opening, Outcome, Over, Reply, Request
 from aimx.channel.room import Room
 from aimx.placing.spool import Spool
 from desired.frozen import frozen

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from aimx.channel.frames import Outcome
+from aimx.channel.placing import Outcome
 from aimx.metrics import table as metrics
 from aimx.placing.disk import Flush
 from aimx.placing.drafts import Desk

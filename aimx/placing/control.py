@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 
 from aimx.channel.control import Logging, Measure, Measured
-from aimx.channel.frames import Folder
 from aimx.channel.messages import Vocabulary
+from aimx.channel.placing import Folder
 from desired.frozen import frozen
 
 

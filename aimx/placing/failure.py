@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from aimx.channel.frames import Outcome
+from aimx.channel.placing import Outcome
 
 # What the kernel says where a directory's name leads to none, or to something else.
 _AWAY = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}

@@ -14,7 +14,7 @@ from enum import IntEnum
 
 import structlog
 
-from aimx.channel.frames import Due, Folder
+from aimx.channel.placing import Due, Folder
 from aimx.placing.mailboxes import Place
 from desired.frozen import frozen
 

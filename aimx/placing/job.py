@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from aimx.channel.frames import Folder, Outcome, Reply, Request
+from aimx.channel.placing import Folder, Outcome, Reply, Request
 from aimx.placing.descriptors import Rule
 from aimx.placing.failure import PlacingError
 from aimx.placing.mailboxes import Place

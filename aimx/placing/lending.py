@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from aimx.channel.frames import Folder, Opening, Outcome, Reply
+from aimx.channel.placing import Folder, Opening, Outcome, Reply
 from aimx.placing import reading
 from aimx.placing.failure import PlacingError, translated
 from aimx.placing.mailboxes import Mailboxes, Place

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
-from aimx.channel.frames import Folder, Outcome
+from aimx.channel.placing import Folder, Outcome
 from aimx.placing.failure import PlacingError, is_away, unreachable
 from aimx.placing.stems import Stems
 from desired.frozen import frozen

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from aimx.channel.frames import Outcome
+from aimx.channel.placing import Outcome
 from aimx.placing.disk import Disk, Flush
 from aimx.placing.failure import PlacingError, translated
 from aimx.placing.mailboxes import Mailbox, Mailboxes

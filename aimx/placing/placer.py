@@ -14,8 +14,9 @@ import structlog
 
 from aimx import logs
 from aimx.channel.control import Logging, Measure, Measured
-from aimx.channel.frames import Opening, pack_replies
+from aimx.channel.frames import pack_replies
 from aimx.channel.packets import Channel, Kind, MalformedError, Packet, close_all
+from aimx.channel.placing import Opening
 from aimx.metrics import table as metrics
 from aimx.metrics.totals import readings
 from aimx.placing.committer import Committer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from aimx.channel.frames import Outcome
+from aimx.channel.placing import Outcome
 from aimx.placing.failure import PlacingError
 from aimx.placing.firings import Wanted
 from aimx.placing.job import Job

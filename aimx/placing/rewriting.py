@@ -7,8 +7,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aimx.channel.frames import Outcome, Seen
 from aimx.channel.packets import close_all
+from aimx.channel.placing import Outcome, Seen
 from aimx.placing import reading
 from aimx.placing.drafts import File
 from aimx.placing.failure import PlacingError

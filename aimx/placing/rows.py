@@ -16,7 +16,7 @@ from pathlib import Path
 
 import structlog
 
-from aimx.channel.frames import Folder, Outcome
+from aimx.channel.placing import Folder, Outcome
 from aimx.damaged import is_corrupt, set_aside
 from aimx.placing import firings
 from aimx.placing.control import Take

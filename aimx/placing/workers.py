@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from aimx.channel.frames import Opening, Reply, pack_replies, unpack_request
+from aimx.channel.frames import pack_replies, unpack_request
 from aimx.channel.packets import Channel, MalformedError
+from aimx.channel.placing import Opening, Reply
 from aimx.placing.job import Job, Rights
 from desired.frozen import frozen
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
-from aimx.channel.frames import Outcome, Over
+from aimx.channel.placing import Outcome, Over
 from aimx.placing.drafts import Desk, Draft, File
 from aimx.placing.failure import PlacingError, translated
 from aimx.placing.job import Job

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import structlog
 
 from aimx.channel.control import Attempted
-from aimx.channel.frames import FINGERPRINT_SIZE, Due
+from aimx.channel.placing import FINGERPRINT_SIZE, Due
 from aimx.hooks import attempted
 from aimx.mail.mime import File
 from aimx.mail.sent import Outgoing, finish

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
-from aimx.channel.frames import Due, Folder, Outcome, Over, Request, Seen
+from aimx.channel.placing import Due, Folder, Outcome, Over, Request, Seen
 from aimx.placing.committer import Committer
 from aimx.placing.control import Take
 from aimx.placing.descriptors import Rule

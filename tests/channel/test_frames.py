@@ -3,14 +3,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aimx.channel.frames import (
-    Due,
-    Folder,
-    Opening,
-    Outcome,
-    Over,
-    Reply,
-    Request,
-    Seen,
     pack_opening,
     pack_replies,
     pack_request,
@@ -18,6 +10,7 @@ from aimx.channel.frames import (
     unpack_request,
 )
 from aimx.channel.packets import MalformedError
+from aimx.channel.placing import Due, Folder, Opening, Outcome, Over, Reply, Request, Seen
 
 
 def replace(request: Request, **changes: object) -> Request:

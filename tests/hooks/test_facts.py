@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aimx.channel.frames import MOST_FACTS
+from aimx.channel.placing import MOST_FACTS
 from aimx.hooks.facts import MOST, Facts, FactsError
 
 FACTS = Facts("Ann <a@example.org>", "b@example.com", "hello", "1@x", "2026", "thread", "a@x")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from aimx.channel.frames import Folder, Reply, Request
+from aimx.channel.placing import Folder, Reply, Request
 from aimx.placing.committer import Committer
 from aimx.placing.descriptors import Rule
 from aimx.placing.disk import Disk

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aimx.channel.frames import Folder, Outcome, Reply
+from aimx.channel.placing import Folder, Outcome, Reply
 from aimx.placing.disk import Disk
 
 BASE = "2026-01-02-030405-hello"

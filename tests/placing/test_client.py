@@ -8,15 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from aimx.channel.frames import (
-    Folder,
-    Opening,
-    Outcome,
-    Reply,
-    pack_replies,
-    unpack_request,
-)
+from aimx.channel.frames import pack_replies, unpack_request
 from aimx.channel.packets import Channel, Kind, Packet, close_all, pair
+from aimx.channel.placing import Folder, Opening, Outcome, Reply
 from aimx.placing.client import NotPlaced, Opened, Placed, Placement, PlacingClient
 
 Scenario = Callable[[PlacingClient, Channel], Awaitable[None]]

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from aimx.channel.frames import Outcome
+from aimx.channel.placing import Outcome
 from aimx.placing import descriptors
 from aimx.placing.descriptors import Rule
 from aimx.placing.failure import PlacingError

@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from aimx.channel.frames import Due
+from aimx.channel.placing import Due
 from aimx.placing import firings
 from aimx.placing.control import Firing, Idle, Take
 from aimx.placing.handing import Handing

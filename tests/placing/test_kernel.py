@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aimx.channel.frames import Outcome
+from aimx.channel.placing import Outcome
 from aimx.placing.disk import Disk
 from aimx.placing.kernel import AT_ONCE, KernelFlushes, kernel_flushes
 

@@ -4,7 +4,7 @@ from contextlib import closing
 
 import pytest
 
-from aimx.channel.frames import Folder
+from aimx.channel.placing import Folder
 from aimx.placing.failure import PlacingError
 from aimx.placing.mailboxes import Mailboxes, Place
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from aimx.channel.frames import Due, Folder, Outcome
+from aimx.channel.placing import Due, Folder, Outcome
 from aimx.placing import drafts, mailboxes
 from aimx.placing.control import Take
 from aimx.placing.job import Job

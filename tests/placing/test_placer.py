@@ -17,17 +17,9 @@ from subprocess import Popen
 
 import pytest
 
-from aimx.channel.frames import (
-    Folder,
-    Opening,
-    Outcome,
-    Reply,
-    Request,
-    pack_opening,
-    pack_request,
-    unpack_replies,
-)
+from aimx.channel.frames import pack_opening, pack_request, unpack_replies
 from aimx.channel.packets import Channel, Kind, close_all, pair
+from aimx.channel.placing import Folder, Opening, Outcome, Reply, Request
 from aimx.placing.client import Placed, Placement, PlacingClient
 from aimx.placing.control import PLACER, Admit, Dismissed, Ready, Role
 from aimx.processes.start import start

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from aimx.channel.frames import Due, Folder, Opening, Outcome, Over, Reply, Seen
+from aimx.channel.placing import Due, Folder, Opening, Outcome, Over, Reply, Seen
 from aimx.placing.control import Take
 from aimx.placing.disk import Disk
 from aimx.placing.lending import Lending

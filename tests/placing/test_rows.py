@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from aimx.channel.frames import Folder
+from aimx.channel.placing import Folder
 from aimx.placing.mailboxes import Place
 from aimx.placing.rows import Row, Rows, RowsError
 

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from aimx.channel.frames import Outcome
+from aimx.channel.placing import Outcome
 from aimx.placing.disk import Disk
 from aimx.placing.drafts import sweep
 

@@ -13,17 +13,9 @@ from pathlib import Path
 import pytest
 
 from aimx.channel.control import Measure
-from aimx.channel.frames import (
-    Folder,
-    Opening,
-    Outcome,
-    Reply,
-    Request,
-    pack_opening,
-    pack_request,
-    unpack_replies,
-)
+from aimx.channel.frames import pack_opening, pack_request, unpack_replies
 from aimx.channel.packets import Channel, Kind, close_all, pair
+from aimx.channel.placing import Folder, Opening, Outcome, Reply, Request
 from aimx.placing import placer as module
 from aimx.placing.control import PLACER, Admit, Ready, Role
 from aimx.placing.handing import Handing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 from aimx.channel import trace
-from aimx.channel.frames import FINGERPRINT_SIZE
+from aimx.channel.placing import FINGERPRINT_SIZE
 from aimx.mail import mime
 from aimx.mail.sent import Outgoing, finish
 from aimx.outbound.queue.letters import Copy, File, Label, Parcel

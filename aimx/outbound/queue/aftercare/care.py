@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import structlog
 
 from aimx.channel.control import Attempted
-from aimx.channel.frames import Due
+from aimx.channel.placing import Due
 from aimx.hooks import attempted
 from aimx.outbound.queue.aftercare import copies
 from aimx.outbound.queue.aftercare.bounce import Undelivered

@@ -12,7 +12,7 @@ from hashlib import sha256
 
 import structlog
 
-from aimx.channel.frames import Due, Folder, Opening, Over, Seen
+from aimx.channel.placing import Due, Folder, Opening, Over, Seen
 from aimx.mail import dates, frontmatter
 from aimx.mail.frontmatter import FrontmatterError
 from aimx.outbound.queue.aftercare.mailbox import NotNowError
