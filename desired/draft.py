@@ -53,6 +53,7 @@ class Draft:
     identities: tuple[Declared[Slug, IdentityTable], ...]
     moved: tuple[Declared[None, MovedTable], ...]
     removed: tuple[Declared[None, RemovedTable], ...]
+    all_domains: bool  # Else some are no names, and others stand in for them.
 
     @property
     def default(self) -> Domain | None:
@@ -64,6 +65,7 @@ class Gathering:
 
     def __init__(self, sources: Sequence[Shaped]) -> None:
         self.findings: list[Finding] = []
+        self._all_domains = all(shaped.all_domains for shaped in sources)
         self._files = [(shaped.source, shaped.table) for shaped in sources if shaped.table]
 
     def draft(self) -> Draft:
@@ -94,6 +96,7 @@ class Gathering:
                 for source, file in self._files
                 for index, table in enumerate(file.removed)
             ),
+            all_domains=self._all_domains,
         )
 
     def _domains(self) -> Iterator[Declared[Domain, None]]:

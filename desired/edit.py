@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from desired.finding import dotted
 from desired.frozen import frozen
 from desired.places import locate
-from desired.problem import BYTE_ORDER_MARK, KeyPath, ManifestError, Problem, Source
+from desired.problem import BYTE_ORDER_MARK, KeyPath, ManifestError, Problem, Source, dotted
 from desired.rendering import block, line, rendered
 from desired.splicing import Splicing, UnsafeError
 from desired.tables import Tables, load, same

@@ -33,7 +33,7 @@ def placed(findings: Iterable[Finding]) -> tuple[Problem, ...]:
     for finding in findings:
         files.setdefault(finding.source.name, len(files))
         where, line, width = places(finding.source.raw).show(
-            finding.path, finding.source.name, key=finding.meant == "key"
+            finding.source.written(finding.path), finding.source.name, key=finding.meant == "key"
         )
         problem = Problem(
             where, finding.code, finding.text, finding.severity, finding.hint, line, width
@@ -46,7 +46,7 @@ def where(source: Source, path: KeyPath) -> Where:
     """Where a path stands, to be named in another place's problem."""
     from desired.places import places
 
-    return places(source.raw).show(path, source.name, key=True)[0]
+    return places(source.raw).show(source.written(path), source.name, key=True)[0]
 
 
 def fits(pattern: Pattern, path: Sequence[str | int]) -> bool:
@@ -76,15 +76,3 @@ def _items(tables: Any) -> Iterable[tuple[str | int, Any]]:
     if isinstance(tables, dict):
         return tables.items()
     return enumerate(tables) if isinstance(tables, list) else ()
-
-
-def dotted(path: Sequence[str | int]) -> str:
-    """The path as TOML would write it: `mailboxes."info@a.com".hooks[0].cmd`."""
-    parts: list[str] = []
-    for key in path:
-        if isinstance(key, int):
-            parts.append(f"[{key}]")
-        else:
-            bare = key.isascii() and key.replace("-", "").replace("_", "").isalnum()
-            parts.append(("." if parts else "") + (key if bare else f'"{key}"'))
-    return "".join(parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
@@ -32,6 +32,19 @@ class Source:
 
     name: str
     raw: bytes
+    # Items of its arrays, by where they are written, that the tables made of it lack, being wrong.
+    lacks: tuple[KeyPath, ...] = ()
+
+    def written(self, path: KeyPath) -> KeyPath:
+        """Where in the file stands what those tables have under the path."""
+        found: KeyPath = ()
+        for key in path:
+            place = key
+            for lacking in sorted(item for item in self.lacks if item[:-1] == found):
+                if isinstance(place, int) and isinstance(lacking[-1], int) and lacking[-1] <= place:
+                    place += 1
+            found = (*found, place)
+        return found
 
 
 def digest(sources: tuple[Source, ...]) -> str:
@@ -98,6 +111,18 @@ def render_problem(problem: Problem) -> str:
     if problem.hint:
         shown.append(f"{margin} = {printable(problem.hint)}")
     return "\n".join(shown)
+
+
+def dotted(path: Sequence[str | int]) -> str:
+    """The path as TOML would write it: `mailboxes."info@a.com".hooks[0].cmd`."""
+    parts: list[str] = []
+    for key in path:
+        if isinstance(key, int):
+            parts.append(f"[{key}]")
+        else:
+            bare = key.isascii() and key.replace("-", "").replace("_", "").isalnum()
+            parts.append(("." if parts else "") + (key if bare else f'"{key}"'))
+    return "".join(parts)
 
 
 def printable(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date, datetime, time
 from difflib import get_close_matches
 from functools import cache
@@ -11,10 +12,10 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from desired.finding import Finding, Pattern, dotted, fits
+from desired.finding import Finding, Pattern, fits
 from desired.frozen import frozen
 from desired.legacy import REMOVED
-from desired.problem import KeyPath, Source
+from desired.problem import KeyPath, Source, dotted
 from desired.schema import ManifestTable, json_schema
 from desired.tables import Tables
 
@@ -59,8 +60,9 @@ _WORDINGS: tuple[tuple[Pattern, str, str, str], ...] = (
     (_TIMEOUT, "less_than_equal", "value", "`timeout_secs = {value}` exceeds the max of 600"),
 )
 _MISSING_OWNER: Pattern = ("mailboxes", "*", "owner")
-# Stands in for an owner that is missing or no name, so that the rest can still be checked.
-_STAND_IN = "aimx-catchall"
+# Stand in for what is missing or no name, so that the rest can still be checked.
+_OWNER = "aimx-catchall"
+_DOMAIN = "domain{}.invalid"
 _EXPECTED = {
     "string_type": "a string",
     "int_type": "an integer",
@@ -79,22 +81,26 @@ class Shaped:
     source: Source
     table: ManifestTable | None  # None: too much is wrong to check the rest against it.
     findings: tuple[Finding, ...] = ()
+    all_domains: bool = True  # Else some are no names, and others stand in for them.
 
 
 def shape(source: Source, tables: Tables) -> Shaped:
     """Fit the tables into the schema. What does not fit is taken out of `tables`."""
     findings: list[Finding] = []
+    left, all_domains = source, True
     # Taking a wrong value out can leave its table without a required key: two rounds more.
     for attempt in range(3):
         try:
-            return Shaped(source, ManifestTable.model_validate(tables), tuple(findings))
+            table = ManifestTable.model_validate(tables)
         except ValidationError as cause:
             errors = cause.errors(include_url=False)
             if not attempt:
                 findings = [_finding(source, tables, error) for error in errors]
-            if any(_path(error)[:1] in (("domains",), ("domain",)) for error in errors):
-                break  # Every mailbox would seem to be on somebody else's domain.
-            _mend(tables, errors)
+                all_domains = not any(_of_domains(_path(error)) for error in errors)
+            gone = _mend(tables, errors)
+            left = replace(left, lacks=left.lacks + tuple(map(left.written, gone)))
+        else:
+            return Shaped(left, table, tuple(findings), all_domains)
     return Shaped(source, None, tuple(findings))
 
 
@@ -104,18 +110,38 @@ def _path(error: ErrorDetails) -> KeyPath:
     return path[:1] + path[2:] if path[:1] == ("domain",) else path
 
 
-def _mend(tables: Tables, errors: list[ErrorDetails]) -> None:
-    """Take out what is wrong, and what lacks a key; only an owner is made up."""
+def _of_domains(path: KeyPath) -> bool:
+    """Whether it is about which domains there are, and not about one's override."""
+    return path[0] == "domains" or path == ("domain",)
+
+
+def _mend(tables: Tables, errors: list[ErrorDetails]) -> list[KeyPath]:
+    """Take out what is wrong, and what lacks a key; owners and domains are made up.
+
+    Gives what is taken out of arrays.
+    """
     wrong: dict[KeyPath, None] = {}
     for error in reversed(errors):
         path = _path(error)
         if fits(_MISSING_OWNER, path):
-            _at(tables, path[:-1])["owner"] = _STAND_IN
+            _at(tables, path[:-1])["owner"] = _OWNER
+        elif path[0] == "domains":
+            # Without it every mailbox would seem to be on somebody else's domain.
+            _stand_in(tables, path)
         else:
             wrong[path[:-1] if error["type"] == "missing" else path] = None
     # The deepest first, and the last of an array first: no path is moved by another's removal.
-    for path in sorted(wrong, key=len, reverse=True):
+    gone = sorted(wrong, key=len, reverse=True)
+    for path in gone:
         del _at(tables, path[:-1])[path[-1]]
+    return [path for path in gone if isinstance(path[-1], int)]
+
+
+def _stand_in(tables: Tables, path: KeyPath) -> None:
+    if len(path) == 1:
+        tables["domains"] = [_DOMAIN.format("")]
+    else:
+        tables["domains"][path[1]] = _DOMAIN.format(path[1])
 
 
 def _at(tables: Tables, path: KeyPath) -> Any:

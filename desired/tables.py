@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import re
+from ast import literal_eval
 from typing import Any
 
 import tomli
 
-from desired.problem import BYTE_ORDER_MARK, Problem, Source, Where
+from desired.problem import BYTE_ORDER_MARK, Problem, Source, Where, dotted
 
 Tables = dict[str, Any]
+
+# What the parser has read to its end before it complains.
+_AFTERWARDS = re.compile("Cannot ")
+_HEADER_TWICE = re.compile("Cannot declare ")
+# What it says in words of its own, which are Python's.
+_WORDINGS = (
+    (re.compile("Cannot overwrite a value"), "the key has a value already"),
+    (re.compile("Duplicate inline table key"), "a key of the table has a value already"),
+    (
+        re.compile(r"Cannot (?:mutate immutable namespace|redefine namespace) (\(.+\))"),
+        "`{}` has a value already, to which nothing can be added",
+    ),
+)
+_BARE_ADDRESS = re.compile(r"""\s*\[[^"'\]]*@""")
+_BARE_TEXT = re.compile("[A-Za-z/*\N{LEFT DOUBLE QUOTATION MARK}\N{LEFT SINGLE QUOTATION MARK}]")
 
 
 def load(source: Source) -> Tables | Problem:
@@ -56,11 +73,37 @@ def _not_text(name: str, raw: bytes, start: int) -> Problem:
 def _not_toml(name: str, text: str, cause: tomli.TOMLDecodeError) -> Problem:
     lines = text.replace("\r\n", "\n").split("\n")
     line = lines[cause.lineno - 1] if cause.lineno <= len(lines) else ""
-    return Problem(
-        Where(name, cause.lineno, cause.colno), "syntax", _sentence(cause.msg), line=line
-    )
+    said, column, width = _sentence(cause.msg), cause.colno, 1
+    if _AFTERWARDS.match(cause.msg):
+        # Found at its end, and meant is all of it.
+        statement = _statement(line)
+        column, width = line.find(statement) + 1 or column, len(statement) or 1
+    where = Where(name, cause.lineno, column)
+    if not _HEADER_TWICE.match(cause.msg):
+        return Problem(where, "syntax", said, hint=_hint(cause, line), line=line, width=width)
+    header, earlier = _statement(line), list(map(_statement, lines[: cause.lineno - 1]))
+    hint = f"first declared at {name}:{earlier.index(header) + 1}" if header in earlier else ""
+    said = f"{header} is declared {'twice' if hint else 'already, as a value or by dotted keys'}"
+    return Problem(where, "syntax", said, hint=hint, line=line, width=width)
+
+
+def _statement(line: str) -> str:
+    """What stands on the line without the comment behind it."""
+    return line.partition(" #")[0].strip()
+
+
+def _hint(cause: tomli.TOMLDecodeError, line: str) -> str:
+    """What is often meant, and looks so nearly right that nobody sees what is missing."""
+    if _BARE_ADDRESS.match(line):
+        return 'an address stands in quotes: [mailboxes."info@example.com"]'
+    if cause.msg == "Invalid value" and _BARE_TEXT.match(line, cause.colno - 1):
+        return 'a text stands in straight quotes: "..."'
+    return ""
 
 
 def _sentence(text: str) -> str:
-    """A message in the form that stands behind its place: lower-case start."""
+    """A message in the form that stands behind its place: lower-case start, no word of Python's."""
+    for pattern, wording in _WORDINGS:
+        if found := pattern.match(text):
+            return wording.format(*(dotted(literal_eval(key)) for key in found.groups()))
     return text[:1].lower() + text[1:]

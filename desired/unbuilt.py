@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from desired.finding import Finding, Pattern, dotted, matches
+from desired.finding import Finding, Pattern, matches
 from desired.frozen import frozen
-from desired.problem import Severity, Source
+from desired.problem import Severity, Source, dotted
 from desired.tables import Tables
 
 

@@ -14,6 +14,9 @@ from desired.shape import shape
 from desired.tables import load
 from desired.unbuilt import unbuilt
 
+# What cannot be told while it is open which domains there are.
+_OF_DOMAINS = ("no-domain", "postmaster-missing", "unlisted-domain")
+
 
 def understand(
     sources: Sequence[Source], owner_exists: Callable[[str], bool] | None
@@ -21,7 +24,8 @@ def understand(
     """What they desire, and the warnings; raises `ManifestError` with every problem."""
     draft, findings, unreadable = _understood(sources)
     if draft is not None and not unreadable:
-        findings += check(draft, owner_exists)
+        found = check(draft, owner_exists)
+        findings += (each for each in found if draft.all_domains or each.code not in _OF_DOMAINS)
     problems = (*unreadable, *placed(findings))
     if draft is None or any(problem.severity == "error" for problem in problems):
         raise ManifestError(problems)

@@ -82,7 +82,8 @@ def _refused(cause: ManifestError) -> int:
 
 def _tell_short(sources: Sequence[Source]) -> None:
     from desired.canonical import short
-    from desired.finding import dotted, where
+    from desired.finding import where
+    from desired.problem import dotted
 
     for source in sources:
         for path in short(source):
