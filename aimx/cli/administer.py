@@ -1,17 +1,15 @@
-"""Asks the daemon where one serves these directories, else does the same in this process."""
+"""What commands ask about an instance: each of whoever answers."""
 
 from __future__ import annotations
 
 import argparse
-import atexit
-import gc
-import os
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aimx.cli import roots, terminal
+from aimx.cli.answered import Asked, answered, daemon, direct, followed
 from aimx.cli.progress import progress
 from aimx.doors.events import Tell, unheard
 from aimx.doors.exits import Exit
@@ -23,18 +21,11 @@ if TYPE_CHECKING:
     from aimx.cli.events import Events
     from aimx.controller.watched import Watched
     from aimx.doors.direct import Direct
-    from reconcilers.roots import Roots
-    from reconcilers.unread import Inbox, Unread
 
-# The daemon's word for "I serve other directories", after which we are on our own.
-OTHER_INSTANCE = "ECONFLICT"
+T = TypeVar("T")
 
 # How long a daemon may take to say what it knows already, in seconds.
 _GLANCE = 5.0
-
-_APPLYING = ("APPLY", "ROLLBACK", "APPROVE")
-# Those that tell of each step.
-_FOLLOWED = (*_APPLYING, "TOMBSTONES")
 
 
 def wish(options: argparse.Namespace) -> Wish:
@@ -58,7 +49,9 @@ def wish(options: argparse.Namespace) -> Wish:
 
 def plan(options: argparse.Namespace) -> Answer:
     asked = wish(options)
-    return _answer("PLAN", options, {**_headers(asked)}, lambda direct: direct.plan(asked))
+    return answered(
+        Asked("PLAN", options, asked, asked.headers(), lambda direct, _: direct.plan(asked))
+    )
 
 
 def outright(
@@ -71,18 +64,15 @@ def outright(
     asked = wish(options)
     ended: list[Answer | None] = []
 
-    def alone(direct: Direct) -> Answer:
-        from aimx.cli.attended import attended
-
-        with (
-            nullcontext(events.hear) if events else progress() as tell,
-            attended(asked.parallelism, tell or unheard) as watched,
-        ):
-            planned, applied = direct.outright(asked, show, watched)
+    def alone(direct: Direct, _: Tell) -> Answer:
+        with nullcontext(events.hear) if events else progress() as tell:
+            planned, applied = _attended(
+                asked, tell or unheard, lambda watched: direct.outright(asked, show, watched)
+            )
         ended.append(applied)
         return planned
 
-    planned = _answer("PLAN", options, {**_headers(asked)}, alone)
+    planned = answered(Asked("PLAN", options, asked, asked.headers(), alone))
     return planned, next(iter(ended), None)
 
 
@@ -91,64 +81,93 @@ def apply_saved(
 ) -> Answer:
     """Carry out exactly the plan of this content, or refuse."""
     asked = wish(options)
-    headers = {**_headers(asked), "Content-Length": str(len(content))}
+    headers = {**asked.headers(), "Content-Length": str(len(content))}
 
     def alone(direct: Direct, tell: Tell) -> Answer:
         return _attended(asked, tell, lambda watched: direct.apply_saved(asked, content, watched))
 
-    return _followed("APPLY", options, headers, alone, content, events)
+    return followed(Asked("APPLY", options, asked, headers, alone, content), events)
 
 
 def apply(options: argparse.Namespace, plan_id: str, events: Events | None = None) -> Answer:
     asked = wish(options)
-    headers = {**_headers(asked), "Plan": plan_id}
+    headers = {**asked.headers(), "Plan": plan_id}
 
     def alone(direct: Direct, tell: Tell) -> Answer:
         return _attended(asked, tell, lambda watched: direct.apply(asked, plan_id, watched))
 
-    return _followed("APPLY", options, headers, alone, events=events)
+    return followed(Asked("APPLY", options, asked, headers, alone), events)
 
 
 def intend(options: argparse.Namespace, intent: Intent) -> Answer:
     """Let it hold, with the plan that it takes; of a rollback without a plan only shown."""
     asked = wish(options)
-    headers = {**_headers(asked), **intent.headers()}
+    headers = {**asked.headers(), **intent.headers()}
 
     def alone(direct: Direct, tell: Tell) -> Answer:
         return _attended(asked, tell, lambda watched: direct.intend(asked, intent, watched))
 
-    return _followed(intent.verb, options, headers, alone)
+    return followed(Asked(intent.verb, options, asked, headers, alone))
 
 
 def downgrade(options: argparse.Namespace, plan_id: str | None = None) -> Answer:
     """Show what leads back to layout 1, or do exactly that: never through the daemon, which
     does not run on it."""
-    asked = wish(options)
-    direct = _direct(options)
+    asked, alone = wish(options), direct(options)
     with progress() as tell:
         return _attended(
-            asked, tell or unheard, lambda watched: direct.downgrade(asked, plan_id, watched)
+            asked, tell or unheard, lambda watched: alone.downgrade(asked, plan_id, watched)
         )
 
 
 def report(options: argparse.Namespace, question: Question) -> Answer:
     """What is asked, told."""
     asked = wish(options)
-    headers = {**_headers(asked), **question.headers()}
-    return _answer(question.verb, options, headers, lambda direct: direct.report(asked, question))
+    headers = {**asked.headers(), **question.headers()}
+
+    def alone(direct: Direct, _: Tell) -> Answer:
+        return direct.report(asked, question)
+
+    return answered(Asked(question.verb, options, asked, headers, alone))
 
 
 def tombstones(options: argparse.Namespace, errand: Errand, plan_id: str | None = None) -> Answer:
     """Show what there is or would be done, or carry out exactly the plan of this id."""
     asked = wish(options)
-    headers = {**_headers(asked), **errand.headers(), **({"Plan": plan_id} if plan_id else {})}
+    headers = {**asked.headers(), **errand.headers(), **({"Plan": plan_id} if plan_id else {})}
 
     def alone(direct: Direct, tell: Tell) -> Answer:
         return _attended(
             asked, tell, lambda watched: direct.tombstones(asked, errand, plan_id, watched)
         )
 
-    return _followed("TOMBSTONES", options, headers, alone)
+    return followed(Asked("TOMBSTONES", options, asked, headers, alone))
+
+
+def status(options: argparse.Namespace) -> Answer:
+    """How machine and manifest stand."""
+    asked = wish(options)
+    return answered(
+        Asked("STATUS", options, asked, asked.headers(), lambda direct, _: direct.status(asked))
+    )
+
+
+def conditions(options: argparse.Namespace) -> Mapping[str, Any] | None:
+    """How the daemon stands, without a look at the machine; None where none answers."""
+    asked = wish(options)
+    try:
+        headers = {**asked.addressed(), "Brief": "true"}
+        reply = daemon("STATUS", asked, headers, seconds=_GLANCE)
+    except client.ReplyError:
+        return None
+    return reply.document if isinstance(reply, client.Ok) else None
+
+
+def _attended(asked: Wish, tell: Tell, work: Callable[[Watched], T]) -> T:
+    from aimx.cli.attended import attended
+
+    with attended(asked.parallelism, tell) as watched:
+        return work(watched)
 
 
 def tell(options: argparse.Namespace, answer: Answer) -> int:
@@ -164,158 +183,3 @@ def tell(options: argparse.Namespace, answer: Answer) -> int:
 def refuse(options: argparse.Namespace, code: Exit, message: str) -> int:
     """Tell what keeps the command itself from going on; gives the exit code."""
     return tell(options, refused(code, message, "json" if options.json else "text"))
-
-
-def status(options: argparse.Namespace) -> Answer:
-    """How machine and manifest stand."""
-    asked = wish(options)
-    headers = {**_headers(asked), "Every": "true" if asked.every else "false"}
-    return _answer("STATUS", options, headers, lambda direct: direct.status(asked))
-
-
-def conditions(options: argparse.Namespace) -> Mapping[str, Any] | None:
-    """How the daemon stands, without a look at the machine; None where none answers."""
-    asked = wish(options)
-    try:
-        headers = {**_roots(asked), "Brief": "true"}
-        reply = _daemon("STATUS", asked, headers, b"", unheard, seconds=_GLANCE)
-    except client.ReplyError:
-        return None
-    return reply.document if isinstance(reply, client.Ok) else None
-
-
-def _attended(asked: Wish, tell: Tell, apply: Callable[[Watched], Answer]) -> Answer:
-    from aimx.cli.attended import attended
-
-    with attended(asked.parallelism, tell) as watched:
-        return apply(watched)
-
-
-def _followed(
-    verb: str,
-    options: argparse.Namespace,
-    headers: dict[str, str],
-    alone: Callable[[Direct, Tell], Answer],
-    body: bytes = b"",
-    events: Events | None = None,
-) -> Answer:
-    """What may take long: told as events, or on a terminal by a line that is written over."""
-    with nullcontext(events.hear) if events else progress() as tell:
-        if tell is not None and verb in _FOLLOWED:
-            headers = {**headers, "Events": "true"}
-        return _answer(
-            verb, options, headers, lambda direct: alone(direct, tell or unheard), body, tell
-        )
-
-
-def _answer(
-    verb: str,
-    options: argparse.Namespace,
-    headers: dict[str, str],
-    alone: Callable[[Direct], Answer],
-    body: bytes = b"",
-    tell: Tell | None = None,
-) -> Answer:
-    asked = wish(options)
-    try:
-        reply = _daemon(verb, asked, headers, body, tell or unheard)
-    except client.ReplyError as cause:
-        told = f"aimx: {cause}; `aimx status` tells how far it came"
-        return refused(Exit.ERROR, told, asked.view)
-    except KeyboardInterrupt:
-        if verb in _APPLYING:
-            terminal.tell("\nThe daemon goes on with it; `aimx status` tells how far it came.")
-        raise
-    match reply:
-        case client.Ok(document=document):
-            return Answer(**document)
-        case client.Err(code, reason):
-            told = f"aimx: the daemon refuses: {reason} [{code}]"
-            return _forbidden(options, code) or refused(Exit.ERROR, told, asked.view)
-        case None:
-            return _helpless(options) or alone(_direct(options))
-
-
-def _forbidden(options: argparse.Namespace, code: str) -> Answer | None:
-    """What is said to whom a daemon does not let do what only root may."""
-    if code != "EACCES" or not hasattr(options, "crud"):
-        return None
-    words = f"{options.command} {options.does}".rstrip()
-    told = f"not authorized: {words} requires root (run with sudo)"
-    return refused(Exit.ERROR, told, wish(options).view)
-
-
-def _helpless(options: argparse.Namespace) -> Answer | None:
-    """What is said to whom, without a daemon, nothing is left: the manifest is another's."""
-    if not hasattr(options, "crud") or roots.are_ours(options):
-        return None
-    told = (
-        f"daemon must be running for non-root {options.crud} CRUD; start `aimx serve` or run with"
-        " sudo to fall back to direct config edit."
-    )
-    return refused(Exit.NO_DAEMON, told, wish(options).view)
-
-
-def _daemon(
-    verb: str,
-    asked: Wish,
-    headers: dict[str, str],
-    body: bytes,
-    tell: Tell,
-    seconds: float | None = None,
-) -> client.Ok | client.Err | None:
-    """The daemon's reply; None where none runs, or one that serves other directories."""
-    socket = os.path.join(asked.roots["runtime-dir"], "aimx.sock")
-    try:
-        reply = client.call(socket, verb, headers, body, tell, seconds)
-    except client.UnreachableError:
-        return None
-    if isinstance(reply, client.Err) and reply.code == OTHER_INSTANCE:
-        return None
-    return reply
-
-
-def _roots(asked: Wish) -> dict[str, str]:
-    return {name.title(): path for name, path in asked.roots.items()}
-
-
-def _headers(asked: Wish) -> dict[str, str]:
-    return {
-        **_roots(asked),
-        "Format": asked.view,
-        "Columns": str(asked.columns),
-        "Color": "true" if asked.color else "false",
-        "Allow-Removals": str(asked.allow_removals),
-        "Advised": "true" if asked.advised else "false",
-        **({"Parallelism": str(asked.parallelism)} if asked.parallelism else {}),
-        **({"Purge": "true"} if asked.purge else {}),
-        **_amendment(asked),
-        **({"Out": asked.out} if asked.out else {}),
-    }
-
-
-def _amendment(asked: Wish) -> dict[str, str]:
-    if asked.amendment is None:
-        return {}
-    from aimx.controller.amendments import to_text  # Most commands amend nothing.
-
-    return {"Amend": to_text(asked.amendment)}
-
-
-def _direct(options: argparse.Namespace) -> Direct:
-    # This process ends with its answer: looking for cycles would take a quarter of its time, the
-    # last time when it ends, and free nothing.
-    gc.disable()
-    atexit.register(gc.freeze)
-    from aimx.doors.direct import Direct
-
-    return Direct.of(
-        roots.chosen(options), may_move=not roots.data_is_chosen(options), count=_count
-    )
-
-
-def _count(roots: Roots, inboxes: Sequence[Inbox]) -> Mapping[str, Unread]:
-    # What starts a process is loaded where one is to be started.
-    from aimx.processes.unread import count
-
-    return count(roots, inboxes)

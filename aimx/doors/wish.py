@@ -33,6 +33,37 @@ class Wish:
     brief: bool = False  # Only what is known already, without a look at the machine.
     out: str = ""  # Where the plan is to be saved, so that what to type next can name it.
 
+    def headers(self) -> dict[str, str]:
+        """Itself, as a frame says it."""
+        said = {
+            "Parallelism": str(self.parallelism or ""),
+            "Purge": "true" if self.purge else "",
+            "Amend": self._amended(),
+            "Every": "true" if self.every else "",
+            "Brief": "true" if self.brief else "",
+            "Out": self.out,
+        }
+        return {
+            **self.addressed(),
+            "Format": self.view,
+            "Columns": str(self.columns),
+            "Color": "true" if self.color else "false",
+            "Allow-Removals": str(self.allow_removals),
+            "Advised": "true" if self.advised else "false",
+            **{name: text for name, text in said.items() if text},
+        }
+
+    def addressed(self) -> dict[str, str]:
+        """The instance that is meant, as a frame says it."""
+        return {name.title(): path for name, path in self.roots.items()}
+
+    def _amended(self) -> str:
+        if self.amendment is None:
+            return ""
+        from aimx.controller.amendments import to_text  # Most wishes amend nothing.
+
+        return to_text(self.amendment)
+
 
 @frozen
 class Question:

@@ -29,6 +29,7 @@ THIN = {
     "aimx.cli",
     "aimx.cli.administer",
     "aimx.cli.amend",
+    "aimx.cli.answered",
     "aimx.cli.apply",
     "aimx.cli.approve",
     "aimx.cli.diff",
