@@ -38,6 +38,7 @@ class Wish:
         said = {
             "Parallelism": str(self.parallelism or ""),
             "Purge": "true" if self.purge else "",
+            "Replace": self.replace,
             "Amend": self._amended(),
             "Every": "true" if self.every else "",
             "Brief": "true" if self.brief else "",

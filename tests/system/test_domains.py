@@ -88,3 +88,18 @@ def test_a_hook_is_created_and_deleted_by_the_daemon(instance):
     assert "notify  info@example.com  on_receive" in listed.stdout
     assert deleted.returncode == 0
     assert instance.aimx("hooks", "list").stdout == "No hooks configured.\n"
+
+
+def test_the_daemon_puts_a_key_in_the_place_of_the_one_that_is_named(instance):
+    instance.declare(INFO)
+    instance.serve()
+    keys = instance.base / "config" / "dkim" / "example.com"
+    before = (keys / "private.key").read_bytes()
+
+    shown = instance.aimx("plan", "--replace", "dkim/example.com/aimx")
+    done = instance.aimx("apply", "--replace", "dkim/example.com/aimx", "--yes")
+
+    assert "  ~ dkim/example.com/aimx" in shown.stdout
+    assert done.returncode == 0, done.stderr
+    assert (keys / "private.key").read_bytes() != before
+    assert before in [path.read_bytes() for path in keys.glob("private.key.20*")]
