@@ -13,7 +13,7 @@ from aiosmtplib import SMTP, SMTPException, SMTPResponseException, SMTPServerDis
 
 from aimx.outbound.delivery import Outgoing
 from aimx.outbound.outcome import Deferred, Delivered, Failed, Outcome
-from aimx.outbound.session import Manners, Peer, Session, met
+from aimx.outbound.session import Manners, NoTlsError, Peer, Session, met
 from aimx.outbound.sessions import Sessions
 
 # RFC 5321 4.5.3.2.6: who gives up earlier on the reply to the final dot delivers twice.
@@ -47,6 +47,7 @@ async def offer(
     """Offer the message for these recipients, and tell what became of each."""
     data = transparent(outgoing.content)
     outcomes: dict[str, Outcome] = {}
+    manners = sessions.clear.manners(peer, manners)
     async with sessions.turn(peer, manners):
         late = asyncio.get_running_loop().time() + MOST_REPLIES * manners.timeout
         # A host may take a few at a time; of those that it is offered one is settled at least.
@@ -74,6 +75,8 @@ async def _offered(
     try:
         session = await met(peer, manners)
     except _TROUBLE as trouble:
+        if isinstance(trouble, NoTlsError):
+            sessions.clear.note(peer, manners)
         return dict.fromkeys(recipients, _unmet(_outcome(peer, trouble)))
     return await _through(session, outgoing, recipients, data, sessions)
 
@@ -289,6 +292,8 @@ def _outcome(peer: Peer, trouble: Exception) -> Outcome:
 
 def _said(trouble: Exception) -> str:
     match trouble:
+        case NoTlsError(cause=cause):
+            return _said(cause)
         case SMTPResponseException(code=code, message=message) if code > 0:
             return f"{code} {_line(message)}"
         case SMTPResponseException(message=message):

@@ -26,6 +26,14 @@ def opportunistic() -> ssl.SSLContext:
     return context
 
 
+class NoTlsError(SMTPException):
+    """The host offers TLS and none comes of it, which says nothing about the message."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
 @frozen
 class Credentials:
     """Who we are to a host that asks. They are told in an encrypted session alone."""
@@ -43,6 +51,7 @@ class Manners:
     timeout: float = 60.0  # Seconds, for each reply but the last.
     tls: ssl.SSLContext = field(default_factory=opportunistic)
     implicit_tls: bool = False  # RFC 8314 3: from the first byte.
+    start_tls: bool = True  # Where a host offers it.
     credentials: Credentials | None = None
 
 
@@ -135,17 +144,30 @@ async def _secured(smtp: SMTP, manners: Manners) -> str:
     """Greet, and go to TLS where that is offered; gives its version. Never falls back from it."""
     await _greet(smtp)
     if manners.implicit_tls:
-        return str(smtp.get_transport_info("ssl_object").version())
-    if not smtp.supports_extension("starttls"):
+        return _version(smtp)
+    if not (manners.start_tls and smtp.supports_extension("starttls")):
         if manners.credentials is not None:
             raise SMTPException("it offers no TLS, and without that it is told no password")
         return ""
     try:
+        await _upgraded(smtp)
+    except SMTPResponseException:
+        raise  # It was said within TLS.
+    except (ssl.SSLError, ConnectionError, TimeoutError, SMTPException) as trouble:
+        raise NoTlsError(trouble) from trouble
+    return _version(smtp)
+
+
+async def _upgraded(smtp: SMTP) -> None:
+    """To TLS, and greeted within: in TLS 1.3 some hosts say only then that they want none."""
+    try:
         await smtp.starttls()
     except SMTPResponseException as refused:
-        # A host that offers TLS and then refuses it says nothing about the message.
         raise SMTPException(f"STARTTLS refused: {refused.code} {refused.message}") from refused
     await _greet(smtp)
+
+
+def _version(smtp: SMTP) -> str:
     return str(smtp.get_transport_info("ssl_object").version())
 
 

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 
+from aimx.outbound.clear import Clear
 from aimx.outbound.session import Manners, Peer, Session
 
 # Postfix keeps one for two seconds: a host has others to serve, and an agent thinks longer.
@@ -45,6 +46,7 @@ class Sessions:
     ) -> None:
         self._most, self._messages, self._idle, self._oldest = most, messages, idle, oldest
         self._at_once, self._wait = at_once, wait
+        self.clear = Clear()
         self._gates: dict[_Place, tuple[asyncio.Semaphore, int]] = {}  # And who wants one.
         self._waiting: dict[Session, asyncio.TimerHandle] = {}  # Until when.
         self._leaving: set[asyncio.Task[None]] = set()
