@@ -16,7 +16,7 @@ from desired.finding import Finding, Pattern, fits
 from desired.frozen import frozen
 from desired.legacy import REMOVED
 from desired.problem import KeyPath, Source, dotted
-from desired.schema import ManifestTable, json_schema
+from desired.schema import ManifestTable
 from desired.tables import Tables
 
 _TRUST = 'expected one of ["none", "verified"]'
@@ -258,6 +258,8 @@ def _called(value: object, *, exact: bool = False) -> str:
 
 @cache
 def _schema() -> dict[str, Any]:
+    from desired.json_schema import json_schema  # Most manifests have no key that it does not know.
+
     return json_schema()
 
 

@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
 def _made(options: argparse.Namespace, found: Mapping[str, str], text: str) -> bool:
     """The manifest comes last: once it is there, all is, and nothing is made a second time."""
     from aimx.controller.rewrite import create, make_directory, write
-    from desired.schema import json_schema
+    from desired.json_schema import json_schema
 
     manifest = Path(found["manifest"])
     make_directory(manifest.parent)

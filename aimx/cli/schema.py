@@ -14,7 +14,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from desired.schema import json_schema
+    from desired.json_schema import json_schema
 
     terminal.say(json.dumps(json_schema(), indent=2))
     return Exit.DONE

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from desired.amended import amended
+from desired.json_schema import json_schema
 from desired.manifest import Reading, read
 from desired.problem import ManifestError, Source
-from desired.schema import json_schema
 
 TOP = 'domains = ["a.com", "b.com"]\ntrust = "none"\n'
 USERS = {"alice", "bob"}

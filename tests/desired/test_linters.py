@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from desired.json_schema import json_schema
 from desired.problem import Problem, Source
-from desired.schema import json_schema
 from desired.tables import load
 
 ROOT = Path(__file__).parents[2]

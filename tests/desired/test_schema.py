@@ -9,11 +9,11 @@ import tomlkit
 from hypothesis import given
 from hypothesis import strategies as st
 
+from desired.json_schema import json_schema
 from desired.manifest import Reading, read
 from desired.meanings import MEANINGS
 from desired.places import Places
 from desired.problem import ManifestError, Problem, Source
-from desired.schema import json_schema
 from desired.tables import load
 from desired.unbuilt import UNBUILT
 

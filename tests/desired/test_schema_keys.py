@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 import tomlkit
 
+from desired.json_schema import json_schema
 from desired.manifest import read
 from desired.problem import ManifestError, Problem, Source
-from desired.schema import json_schema
 
 SCHEMA = json_schema()
 DIRECTIVE = "#:schema ./aimx.schema.json\n"
