@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-import aimx.processes.aside
+import aimx.processes.delegate
 from aimx.channel.packets import Kind, pair
 from aimx.channel.sealed import sealed
 from aimx.controller.amendments import (
@@ -267,7 +267,7 @@ def test_a_planner_that_dies_before_it_is_told_its_job_keeps_nobody_waiting(serv
         async with planning(served) as aside, asyncio.timeout(60):
             await served.controller.turn()
             served.declare("postmaster", "info")
-            monkeypatch.setattr(aimx.processes.aside, "JOBS", DiesMeanwhile(aside))
+            monkeypatch.setattr(aimx.processes.delegate, "JOBS", DiesMeanwhile(aside))
 
             await served.controller.turn()
 
