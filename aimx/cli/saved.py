@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
@@ -72,10 +73,10 @@ def write(path: str, content: bytes, largest: int = LARGEST) -> None:
             " the rest."
         )
     directory, name = os.path.split(absolute(path))
+    # In a directory where everybody may write it must be nobody else's: each process has its own.
     new = os.path.join(directory, f".{name}.{os.getpid()}.aimx-new")
     try:
-        with suppress(FileNotFoundError):
-            os.unlink(new)
+        _sweep(directory, name)
         try:
             with os.fdopen(os.open(new, _CREATING, 0o600), "wb") as file:
                 file.write(content)
@@ -89,6 +90,26 @@ def write(path: str, content: bytes, largest: int = LARGEST) -> None:
         _flush(directory)
     except OSError as cause:
         raise FileError(f"{path}: {_said(cause)}") from cause
+
+
+def _sweep(directory: str, name: str) -> None:
+    """Take away what processes left that were killed over this plan."""
+    draft = re.compile(rf"\.{re.escape(name)}\.([0-9]+)\.aimx-new")
+    with suppress(OSError):
+        for left in os.listdir(directory):
+            if (found := draft.fullmatch(left)) and _is_over(int(found[1])):
+                os.unlink(os.path.join(directory, left))
+
+
+def _is_over(process: int) -> bool:
+    """Whether there is no such process, or it is this one, which has begun nothing yet."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return process == os.getpid()
 
 
 def _flush(directory: str) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import subprocess
 
 import pytest
 
@@ -221,6 +222,19 @@ def test_a_plan_takes_the_place_of_any_other_file(instance, file):
 
     assert instance.run("plan", "--out", str(file)).exit == Exit.DONE
     assert json.loads(file.read_bytes())["format"] == "aimx.saved-plan"
+
+
+def test_what_a_killed_plan_left_is_gone_with_the_next(instance, file):
+    over = subprocess.Popen(["/bin/true"])
+    over.wait()
+    left = file.with_name(f".{file.name}.{over.pid}.aimx-new")
+    others = {file.with_name(name) for name in (f".{file.name}.1.aimx-new", ".other.7.aimx-new")}
+    for each in (left, *others):
+        each.write_text("half a plan")
+
+    assert instance.run("plan", "--out", str(file)).exit == Exit.DONE
+
+    assert set(file.parent.glob(".*.aimx-new")) == others
 
 
 def test_a_plan_that_cannot_be_kept_is_an_error(instance, tmp_path):
