@@ -16,7 +16,7 @@ from desired.problem import Source
 from reconcilers.host.host import Host, Reading, UnseenError, provisional
 from reconcilers.plan import Plan
 from reconcilers.receipt import Outcome, Receipt, final
-from reconcilers.records import parsed
+from reconcilers.records import parsed, rfc3339
 from reconcilers.roots import Roots
 from reconcilers.state import make_state, private_directory, private_file
 from reconcilers.understood import Understood, of_record
@@ -202,13 +202,13 @@ def _files(generation: Generation) -> Iterator[tuple[str, bytes]]:
     yield _kept("receipts.json", _receipts(generation.receipts))
     about = {
         "generation": generation.number,
-        "at": generation.at.isoformat(),
+        "at": rfc3339(generation.at),
         "who": asdict(generation.who),
         "sources": names,
         "resumed": generation.resumed,
     }
     if (back := generation.rollback) is not None:
-        about["rollback"] = {**asdict(back), "until": back.until.isoformat()}
+        about["rollback"] = {**asdict(back), "until": rfc3339(back.until)}
     if generation.understood is not None:
         about["understood"] = asdict(generation.understood)
     yield "record.json", _json(about)

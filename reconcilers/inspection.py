@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from desired.desired import Desired
@@ -14,6 +14,7 @@ from reconcilers.contrast import settings
 from reconcilers.history import Touched, Untouched, last_touch
 from reconcilers.host.host import Reading, UnseenError
 from reconcilers.kinds.table import RECONCILERS
+from reconcilers.overdue import Overdue
 from reconcilers.plan import Plan
 from reconcilers.reconciler import Reconciler, World
 from reconcilers.report.explanation import Explanation
@@ -40,9 +41,14 @@ class Unknown:
 
 
 def explained(
-    address: str, plan: Plan, desired: Desired, host: Reading, roots: Roots
+    address: str,
+    plan: Plan,
+    desired: Desired,
+    host: Reading,
+    roots: Roots,
+    aged: Iterable[Overdue] = (),
 ) -> Explanation | Unknown:
-    """Why the plan does with the resource what it does."""
+    """Why the plan does with the resource what it does; `aged`: the keys that are overdue."""
     world = what_was_applied(desired, host, roots)
     kinds = {reconciler.kind: _Kind.of(reconciler, world) for reconciler in RECONCILERS}
     kind, _, name = address.partition("/")
@@ -65,6 +71,7 @@ def explained(
         change=change,
         idle=_idle(address, plan, looked, wanted=wanted) if change is None else "",
         culprit=_culprit(change, plan),
+        overdue=next((str(each) for each in aged if each.address == address), ""),
     )
 
 

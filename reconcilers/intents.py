@@ -16,7 +16,7 @@ from desired.desired import Moved
 from desired.frozen import frozen
 from desired.names import Address
 from reconcilers.host.host import Host, Reading, ReconcileError
-from reconcilers.records import parsed
+from reconcilers.records import parsed, rfc3339
 from reconcilers.roots import Roots
 from reconcilers.state import make_state, private_file
 
@@ -108,8 +108,8 @@ def _said(intent: Pin | Suspension) -> dict[str, Any]:
     return {
         "reason": intent.reason,
         "uid": intent.uid,
-        "since": intent.since.isoformat(),
-        "until": intent.until.isoformat(),
+        "since": rfc3339(intent.since),
+        "until": rfc3339(intent.until),
     }
 
 

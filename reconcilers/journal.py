@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from desired.frozen import frozen
 from reconcilers.host.host import Host, Reading, ReconcileError, UnseenError
 from reconcilers.receipt import Receipt
-from reconcilers.records import parsed
+from reconcilers.records import parsed, rfc3339
 from reconcilers.roots import Roots
 from reconcilers.state import make_state, private_file
 from reconcilers.step import Step
@@ -73,7 +73,7 @@ class Journal:
             return
         steps = (step, *soon)
         self._intended.update(each.id for each in steps)
-        at = self._host.now().isoformat()
+        at = rfc3339(self._host.now())
         lines = self._outcomes + b"".join(_intent(each, at) for each in steps)
         self._outcomes = b""
         self._append(self._path, lines, durably=False)
@@ -103,7 +103,7 @@ class Journal:
         self._append(self._path, lines, durably=durably)
 
     def _line(self, event: Mapping[str, object]) -> bytes:
-        return _written({"at": self._host.now().isoformat(), **event})
+        return _written({"at": rfc3339(self._host.now()), **event})
 
     def _append(self, path: PurePosixPath, lines: bytes, *, durably: bool) -> None:
         try:

@@ -15,7 +15,7 @@ from desired.frozen import frozen
 from reconcilers.host.anchors import Anchors
 from reconcilers.host.host import Host, ReconcileError, StepError
 from reconcilers.host.sentences import changing
-from reconcilers.records import parsed
+from reconcilers.records import parsed, rfc3339
 from reconcilers.roots import Roots
 from reconcilers.state import make_absent, make_state, private_file, require_ours
 
@@ -125,7 +125,7 @@ def _lives(pid: int) -> bool:
 
 def _written(host: Host, command: str) -> bytes:
     holder = Holder(os.getpid(), os.getuid(), command, host.now())
-    fields = asdict(holder) | {"since": holder.since.isoformat()}
+    fields = asdict(holder) | {"since": rfc3339(holder.since)}
     return json.dumps(fields).encode() + b"\n"
 
 

@@ -65,8 +65,9 @@ def _explain(instance: Instance, wish: Wish, question: Question) -> Answer:
     intents = instance.intents()
     reading = instance.in_force(intents=intents)
     plan = instance.review(reading, Consent(wish.allow_removals)).plan
+    aged = overdue(reading.desired, instance.host, instance.roots)
     with instance.looking() as host:
-        found = explained(question.address, plan, reading.desired, host, instance.roots)
+        found = explained(question.address, plan, reading.desired, host, instance.roots, aged)
     if isinstance(found, Unknown):
         raise MachineError(printable(str(found)))
     found = replace(found, pinned=_pinned(intents))

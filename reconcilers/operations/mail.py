@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from desired.frozen import frozen
 from reconcilers.host.host import Access, Host
 from reconcilers.inscription import RECORD, Record, amount
+from reconcilers.records import rfc3339
 from reconcilers.roots import FOLDERS
 from reconcilers.standing import directory
 from reconcilers.state import private_file
@@ -56,7 +57,7 @@ class SetAside:
         if record is None or record.delete:
             return
         found = amount(host, (self.retiring / folder for folder in FOLDERS))
-        told = replace(record, at=host.now().isoformat(timespec="seconds"), **found._asdict())
+        told = replace(record, at=rfc3339(host.now(), "seconds"), **found._asdict())
         host.replace(self.retiring / RECORD, told.content, private_file(host))
 
     def holds(self, hands: Hands) -> bool:

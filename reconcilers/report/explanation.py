@@ -35,12 +35,13 @@ class Explanation:
     idle: str  # Why it would do nothing; empty where it would do something.
     pinned: int = 0  # The generation whose manifest is in force; 0: it is the one on disk.
     culprit: str = ""  # The address that it waits for, where it waits for one.
+    overdue: str = ""  # That a key is older than it may become, and what is to be done.
 
     @property
     def commands(self) -> tuple[str, ...]:
         """What to type, in this order, so that it becomes as it should be."""
         if self.change is None:
-            return ()
+            return tuple(_COMMAND.findall(self.overdue))
         blocked = self.change.blocked
         if self.culprit:
             return (f"aimx explain {self.culprit}",)
@@ -95,6 +96,7 @@ def explanation_document(told: Explanation) -> dict[str, Any]:
         "needs": [] if change is None else list(change.needs),
         "drifted": change is not None and change.drifted,
         "blocked": asdict(change.blocked) if change and change.blocked else None,
+        "overdue": told.overdue,
         "commands": list(told.commands),
     }
 
@@ -147,7 +149,7 @@ def _last_document(last: Touched | Untouched | str) -> dict[str, Any]:
         case Touched(number, about, action):
             return {
                 "generation": number,
-                "at": about.at.isoformat(),
+                "at": moment(about.at),
                 "who": asdict(about.who),
                 "action": action,
             }
@@ -161,6 +163,8 @@ def _change(told: Explanation, columns: int) -> Iterator[str]:
     change = told.change
     if change is None:
         yield from wrapped(f"Action: none, {told.idle}", columns, "  ", "")
+        if told.overdue:
+            yield from wrapped(f"Overdue: {told.overdue}", columns, "  ", "")
         return
     wish = "would " if change.blocked else ""
     drift = "; drifted since the last apply" if change.drifted else ""

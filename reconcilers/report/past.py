@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from desired.problem import printable
@@ -13,6 +13,7 @@ from reconcilers.change import BLOCKED_SYMBOL, SYMBOLS, Action
 from reconcilers.generations import About, Generation, Rollback
 from reconcilers.history import Damaged, Entry, Recorded, changes, counted
 from reconcilers.receipt import Outcome
+from reconcilers.records import rfc3339
 from reconcilers.report.printable import shortened, wrapped
 
 FORMAT_VERSION = "1.0"
@@ -81,8 +82,8 @@ def written(document: Mapping[str, Any]) -> str:
 
 
 def moment(at: datetime) -> str:
-    """A time as a person reads it, the same wherever that is."""
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+    """A time as a report tells it, the same wherever that is read."""
+    return rfc3339(at, "seconds")
 
 
 def _opening(generation: Generation) -> str:
@@ -185,7 +186,7 @@ def _document(each: Recorded) -> dict[str, Any]:
         return {"generation": each.number, "damaged": each.reason}
     return {
         "generation": each.number,
-        "at": each.about.at.isoformat(),
+        "at": moment(each.about.at),
         "who": asdict(each.about.who),
         "resumed": each.about.resumed,
         "sources": list(each.about.sources),
@@ -197,4 +198,4 @@ def _document(each: Recorded) -> dict[str, Any]:
 def _rollback(rollback: Rollback | None) -> dict[str, Any] | None:
     if rollback is None:
         return None
-    return {**asdict(rollback), "until": rollback.until.isoformat()}
+    return {**asdict(rollback), "until": moment(rollback.until)}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 
 import pytest
@@ -177,3 +178,41 @@ def test_a_status_is_pending_where_that_is_asked_for(applied):
     (applied.data / "README.md").unlink()
 
     assert (settled, applied.run("status", "--detailed-exitcode").exit) == (Exit.DONE, Exit.PENDING)
+
+
+def test_a_key_that_is_overdue_is_explained_with_what_to_do(instance):
+    instance.declare(rest='[domain."example.com"]\ndkim = { rotate_every = "90d" }\n')
+    assert instance.run("apply", "--yes").exit == Exit.DONE
+    key = instance.base / "config" / "dkim" / "example.com" / "private.key"
+    os.utime(key, (0, 0))
+
+    text = instance.run("explain", "dkim/example.com/aimx")
+    data = instance.run("explain", "dkim/example.com/aimx", "--json")
+
+    assert text.out.endswith(
+        """\
+Action: none, it is as the manifest says
+Overdue: `aimx domains rotate-dkim example.com` is due: the key is of
+  1970-01-01, and dkim.rotate_every is 90d
+
+To do, run:
+    aimx domains rotate-dkim example.com
+"""
+    )
+    assert json.loads(data.out)["commands"] == ["aimx domains rotate-dkim example.com"]
+
+
+def test_every_time_that_a_machine_reads_is_in_utc_and_ends_in_z(applied):
+    applied.declare("new@example.com", "postmaster@example.com", "third@example.com")
+    assert applied.run("suspend", "--for", "1h").exit == Exit.DONE
+    assert applied.run("rollback", "1", "--yes", "--allow-removals", "1").exit == Exit.DONE
+    reports = [*REPORTS, ("status",)]
+
+    told = [applied.run(*report, "--json").out for report in reports]
+    kept = [path for path in (applied.data / ".aimx").rglob("*") if path.is_file()]
+    told += [path.read_text() for path in kept if path.suffix in (".json", ".jsonl", "")]
+
+    times = [at for text in told for at in re.findall(r"\d{4}-\d\d-\d\d[T ]\d[^\s\"]+", text)]
+    utc = re.compile(r"[-\d]{10}T[:\d]{8}(\.\d+)?Z[.,]?")
+    assert len(times) > 20
+    assert [at for at in times if not utc.fullmatch(at)] == []

@@ -93,11 +93,11 @@ def test_a_history_is_a_line_a_generation_with_the_newest_last(kept):
 
     assert history_text(history(kept.host, kept.roots), columns=72).splitlines() == [
         "GENERATION  WHEN                  WHO       FROM        PLAN",
-        "         1  2026-01-02 03:04:05Z  root      aimx apply  +1",
+        "         1  2026-01-02T03:04:05Z  root      aimx apply  +1",
         "         2  damaged: /var/lib/aimx/.aimx/generations/2: is not a record",
         "            that aimx wrote. Restore it from a backup, or move it away.",
-        "         3  2026-01-02 03:04:05Z  root      aimx apply  nothing",
-        "        10  2026-01-02 03:04:05Z  uid 1000  watch       nothing, resumed",
+        "         3  2026-01-02T03:04:05Z  root      aimx apply  nothing",
+        "        10  2026-01-02T03:04:05Z  uid 1000  watch       nothing, resumed",
     ]
 
 
@@ -113,9 +113,9 @@ def test_a_rollback_is_told_with_where_it_went_and_for_how_long(machine):
     assert row.endswith("+1, back from 3 to 1")
     assert (
         "Rolled back from generation 3 to the manifest of generation 1,"
-        " pinned until 2026-01-02 03:04:05Z: too early"
+        " pinned until 2026-01-02T03:04:05Z: too early"
     ) in told.splitlines()
-    until = "2026-01-02T03:04:05+00:00"
+    until = "2026-01-02T03:04:05Z"
     assert data["rollback"] == {"former": 3, "to": 1, "reason": "too early", "until": until}
 
 
@@ -153,7 +153,7 @@ def test_a_history_as_data_has_the_damaged_ones_in_their_places(kept):
     assert [each["generation"] for each in document["generations"]] == [1, 2, 3]
     assert document["generations"][0] == {
         "generation": 1,
-        "at": "2026-01-02T03:04:05+00:00",
+        "at": "2026-01-02T03:04:05Z",
         "who": {"uid": 0, "account": "root", "origin": "aimx apply"},
         "resumed": False,
         "sources": ["manifest.toml"],
@@ -177,7 +177,7 @@ def test_one_generation_is_told_in_full(machine):
     loaded = load(machine.host, machine.roots, 4)
 
     assert generation_text(loaded, plan_of(machine.host, machine.roots, 4)).splitlines() == [
-        "Generation 4, applied 2026-01-02 03:04:05Z by root (uid 0) through aimx apply.",
+        "Generation 4, applied 2026-01-02T03:04:05Z by root (uid 0) through aimx apply.",
         "Manifest: manifest.toml (20 octets)",
         "",
         "  + mailbox/info@a.com",

@@ -42,7 +42,7 @@ def test_each_step_has_its_intent_and_its_outcome(host: MemoryHost) -> None:
     journal.outcome(FAILED)
     journal.end(synced=False)
 
-    at = {"at": "2026-01-02T03:04:05+00:00"}
+    at = {"at": "2026-01-02T03:04:05Z"}
     assert events(host, 42) == [
         {**at, "event": "begin", "generation": 42},
         {

@@ -33,8 +33,8 @@ def test_what_came_went_and_changed_is_told_with_the_lines_that_did():
     second = generation(5, manifest=HEAD.replace('"a.com"', '"a.com", "b.com"') + OPS)
 
     assert comparison_text(comparison(first, second)).splitlines() == [
-        "Generation 3: 2026-01-02 03:04:05Z by root through aimx apply",
-        "Generation 5: 2026-01-02 03:04:05Z by root through aimx apply",
+        "Generation 3: 2026-01-02T03:04:05Z by root through aimx apply",
+        "Generation 5: 2026-01-02T03:04:05Z by root through aimx apply",
         "",
         "--- manifest.toml (generation 3)",
         "+++ manifest.toml (generation 5)",
