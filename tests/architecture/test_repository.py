@@ -35,3 +35,10 @@ def test_no_file_names(said: str) -> None:
     pattern = re.compile(said.encode())
 
     assert [str(path) for path in files() if pattern.search(path.read_bytes())] == []
+
+
+def test_every_package_says_that_it_is_typed() -> None:
+    packages = [path.parent for path in ROOT.glob("*/__init__.py") if path.parent.name != "tests"]
+
+    assert packages
+    assert [str(path) for path in packages if not (path / "py.typed").is_file()] == []
