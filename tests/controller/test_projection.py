@@ -1,4 +1,4 @@
-from aimx.controller.compiled import commands, snapshot
+from aimx.controller.projection import commands, snapshot
 from aimx.controller.withheld import with_what_is_gone
 from aimx.hooks.command import Command
 from aimx.snapshot import Hook, Route, Snapshot, Unrouted
