@@ -17,6 +17,7 @@ from aimx.controller.results import account
 from aimx.controller.review import Review
 from aimx.controller.sources import digest
 from aimx.controller.workplace import Workplace
+from desired.desired import AutoApply
 from desired.frozen import frozen
 from desired.manifest import Reading
 from desired.problem import ManifestError
@@ -121,41 +122,35 @@ class Turn:
         resync = desired.controller.resync.total_seconds()
         aged = overdue(desired, at.instance.host, at.instance.roots)
         turned = replace(turned, attempted=desired.digest, resync=resync, aged=aged)
+        look = self._look(at, reading, intents)
+        if intents.suspension is not None or look.automatic == "none":
+            return _put_off(at, turned, look)
+        allowed = self._allowed(at, look)
+        if not self._is_due(at, reading, allowed):
+            return _settled(at, turned, look, allowed, at.engine.refresh())
+        if not may_apply:
+            return None
+        turned, refused = self._applied(at, turned, allowed)
+        if turned.failure:
+            return replace(turned, refused=refused)
+        return _settled(at, turned, look, allowed, refused)
+
+    def _look(self, at: Workplace, reading: Reading, intents: Intents) -> _Look:
         only = self._looked_at(at, reading, intents)
         whole = at.instance.review(reading, Consent(EVERY, held=self.held), only)
-        automatic = at.instance.automatic(desired)
+        automatic = at.instance.automatic(reading.desired)
         removing = any(map(removes, whole.plan.changes))
-        if intents.suspension is not None or automatic == "none":
-            refused = at.engine.refresh()
-            asks = automatic == "none" or removing
-            findings = pending(whole).then(_asked(at, reading if asks else None))
-            return _found(turned, findings, refused=refused)
-        drifted = _only_reported(reading, whole)
-        allowed = whole
-        if removing or drifted:
-            kept = removing and automatic == "safe"
-            removals = 0 if removing else EVERY
-            consent = Consent(removals, withheld=kept, held=self.held, reported=drifted)
-            allowed = at.instance.review(reading, consent, only)
-        waits = removing and whole.id != allowed.id
-        if not self._is_due(at, reading, allowed):
-            refused = at.engine.refresh()
-            generation = allowed.plan.generation
-            findings = settled(allowed, generation=generation, applied=False, waits=waits)
-        elif may_apply:
-            turned, refused = self._applied(at, turned, allowed)
-            if turned.account is None or turned.failure:
-                return replace(turned, refused=refused)
-            generation = turned.account.summary.generation
-            findings = settled(allowed, generation=generation, applied=True, waits=waits)
-        else:
-            return None
-        findings = findings.then(_asked(at, reading if waits else None))
-        left = allowed.plan.unsettled or allowed.plan.blocked or waits or refused
-        turned = replace(turned, is_whole=not left and intents.pin is None)
-        if at.memory is not None and turned.is_whole:
-            at.memory.settled(desired)
-        return _found(turned, findings, refused=refused)
+        return _Look(reading, intents, only, whole, automatic, removing)
+
+    def _allowed(self, at: Workplace, look: _Look) -> Review:
+        """As much of it as may be applied unasked."""
+        drifted = _only_reported(look.reading, look.whole)
+        if not look.removing and not drifted:
+            return look.whole
+        kept = look.removing and look.automatic == "safe"
+        removals = 0 if look.removing else EVERY
+        consent = Consent(removals, withheld=kept, held=self.held, reported=drifted)
+        return at.instance.review(look.reading, consent, look.only)
 
     def _looked_at(self, at: Workplace, reading: Reading, intents: Intents) -> Set[str] | None:
         """What an edit changed, where all else is remembered as it should be; else all."""
@@ -179,12 +174,45 @@ class Turn:
         return replace(turned, account=told, failure=failure), refused
 
 
+@frozen
+class _Look:
+    """What all of the manifest in force would change."""
+
+    reading: Reading
+    intents: Intents
+    only: Set[str] | None  # The addresses that were looked at; None: every one.
+    whole: Review
+    automatic: AutoApply
+    removing: bool  # Something would go.
+
+
 _STALE = Turned(Findings(), stale=True)
 
 
 def _complaining(cause: ManifestError, intents: Intents) -> Turned:
     findings = invalid(cause, pinned=isinstance(intents.pin, Pin))
     return Turned(findings, complaint=str(cause), problems=len(cause.problems))
+
+
+def _put_off(at: Workplace, turned: Turned, look: _Look) -> Turned:
+    """Nothing is applied by itself now."""
+    refused = at.engine.refresh()
+    asks = look.automatic == "none" or look.removing
+    findings = pending(look.whole).then(_asked(at, look.reading if asks else None))
+    return _found(turned, findings, refused=refused)
+
+
+def _settled(at: Workplace, turned: Turned, look: _Look, allowed: Review, refused: str) -> Turned:
+    """All that may be applied unasked is, now or since before."""
+    applied, waits = turned.account, look.removing and look.whole.id != allowed.id
+    generation = applied.summary.generation if applied else allowed.plan.generation
+    findings = settled(allowed, generation=generation, applied=applied is not None, waits=waits)
+    findings = findings.then(_asked(at, look.reading if waits else None))
+    left = allowed.plan.unsettled or allowed.plan.blocked or waits or refused
+    turned = replace(turned, is_whole=not left and look.intents.pin is None)
+    if at.memory is not None and turned.is_whole:
+        at.memory.settled(look.reading.desired)
+    return _found(turned, findings, refused=refused)
 
 
 def _found(turned: Turned, findings: Findings, *, refused: str) -> Turned:
