@@ -1,10 +1,12 @@
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aimx.controller.backoff import FIRST, LONGEST, backoff
-from aimx.controller.conditions import Conditions, listed
+from aimx.controller.conditions import Conditions, listed, remembered
 
 BEGIN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LATER = BEGIN + timedelta(hours=1)
@@ -21,6 +23,24 @@ def test_a_condition_says_since_when_its_status_holds() -> None:
         "2026-01-02T03:04:05Z",
         "2026-01-02T04:04:05Z",
     ]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"since": "long ago"}, id="no time"),
+        pytest.param({"since": 5}, id="a number"),
+        pytest.param({"type": "Odd"}, id="another type"),
+        pytest.param({"more": ""}, id="a field more"),
+    ],
+)
+def test_what_is_no_condition_is_passed_over(changed: dict[str, object]) -> None:
+    (whole,) = Conditions().told("Ready", "True", BEGIN).documents()
+
+    before = remembered([{**whole, **changed}, whole]).before
+
+    assert remembered([{**whole, **changed}]).before == {}
+    assert [asdict(each) for each in before.values()] == [whole]
 
 
 def test_conditions_are_told_in_an_order_that_does_not_vary() -> None:

@@ -579,6 +579,20 @@ def test_the_sentence_for_a_service_manager_has_all_that_is_amiss(turning):
     turning(scene, failed(KEY))
 
 
+def test_where_no_engine_runs_none_is_told_to_be_active(turning):
+    async def scene(served, planner) -> None:
+        state = served.controller.state
+        state.unmanned()
+
+        state.active(served.engine.committed)
+
+        assert served.condition("EngineActive") == ("Unknown", "NoEngine")
+        assert served.condition("Ready") == ("Unknown", "NoEngine")
+        assert state.engine_generation == 0
+
+    turning(scene)
+
+
 def test_what_the_engine_refuses_to_run_on_is_told(turning):
     async def scene(served, planner) -> None:
         await turns(served, 1)

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aimx.controller.account import Account, Applied
 from aimx.controller.backoff import LONGEST, backoff
-from aimx.controller.results import Results
-from reconcilers.receipt import Outcome, Receipt
+from aimx.controller.results import Results, account
+from reconcilers.receipt import Outcome, Receipt, Tally
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 BOX = "mailbox/a@a.com"
@@ -47,6 +48,7 @@ def test_impatience_lets_nothing_wait(applies: list[list[Receipt]]) -> None:
 
     assert (eager.held(NOW), eager.next(NOW)) == ({}, None)
     assert eager.by_address.keys() == results.by_address.keys()
+    assert {each.failures for each in eager.by_address.values()} <= {0}
 
 
 @given(st.integers(1, 12))
@@ -88,11 +90,24 @@ def test_what_others_stand_on_is_not_left_out() -> None:
     assert results.held(NOW).keys() == {BOX}
 
 
+def test_what_failed_is_held_back_until_its_time_and_no_longer() -> None:
+    results = Results().told([failed()], NOW, lambda failures: 8.0)
+
+    assert results.held(NOW + timedelta(seconds=7)) == {BOX: "no space"}
+    assert results.held(NOW + timedelta(seconds=8)) == {}
+
+
 def test_a_clock_that_was_set_back_makes_nobody_wait_for_ever() -> None:
     results = Results().told([failed()], NOW)
 
     assert results.held(NOW - timedelta(days=365)) == {}
     assert (results.next(NOW - timedelta(days=365)) or 0) <= LONGEST
+
+
+def test_results_are_told_in_an_order_that_does_not_vary() -> None:
+    results = Results().told([failed("readme")], NOW).told([failed()], NOW)
+
+    assert list(results.documents()) == [BOX, "readme"]
 
 
 def test_not_more_is_remembered_than_a_status_can_hold() -> None:
@@ -102,3 +117,18 @@ def test_not_more_is_remembered_than_a_status_can_hold() -> None:
 
     assert len(results.by_address) <= 1001
     assert BOX in results.by_address
+
+
+def test_of_what_is_done_no_more_is_told_than_is_remembered_and_of_the_rest_all(serving) -> None:
+    steps = [Receipt(f"{n}", f"mailbox/{n}@a.com", Outcome.DONE) for n in range(1500)]
+    steps += [Receipt(f"x{n}", f"mailbox/x{n}@a.com", Outcome.SKIPPED, "y") for n in range(1500)]
+
+    async def scene(served) -> None:
+        review, tally = served.review(), Tally.of(steps, 0.0, 1)
+
+        told = account(Applied(review, tuple(steps), tally, "no record"))
+
+        digest = review.reading.desired.digest
+        assert told == Account(digest, tally, tuple(steps[500:]), "no record")
+
+    serving(scene)
