@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from reconcilers.change import Action, Change
+from reconcilers.host.host import Access
 from reconcilers.reconciler import World
 from reconcilers.safety import judge
 
@@ -142,6 +143,15 @@ def test_a_protection_is_lifted_by_a_manifest_that_says_so_and_was_applied(machi
     plan = machine.apply('domains = ["a.com"]\n' + OTHERS)
 
     assert plan.count(Action.QUARANTINE) == 1
+
+
+def test_what_is_protected_is_repaired_all_the_same(machine):
+    machine.apply(with_protection("true"))
+    machine.host.set_access(machine.roots.mailbox("a.com", "sent", "m0"), Access(0o755, 1000, 1000))
+
+    change = machine.change(with_protection("true"), "mailbox/m0@a.com")
+
+    assert (change.action, change.blocked) == (Action.REPAIR, None)
 
 
 def test_a_removed_block_does_not_lift_a_protection(machine):
