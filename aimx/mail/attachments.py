@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import unquote
 
 from aimx.mail import filenames
 from aimx.mail.mime import Document
 from desired.frozen import frozen
 
 MOST = 200  # Files beside a message, each of them an open descriptor on its way there.
+
+
+# Where Markdown points to a part of the message (RFC 2392).
+_CID = re.compile(r"\]\(cid:([^\s()<>]{1,250})(?=[\s)])")
+_BREAKS_A_LINK = re.compile(r"[\s()<>]")
 
 
 @frozen
@@ -32,10 +39,32 @@ def attachments(document: Document, *, room: int = MOST) -> tuple[Attachment, ..
 
 def body(document: Document, *, room: int = MOST) -> bytes:
     """The text, and below it what became of what is not in it."""
-    text = document.body
+    text = _linked(document, room)
     for note in _notes(document, room):
         text += f"\n[{note}.]\n" if text else f"[{note}.]\n"
     return text.encode("utf-8", "replace")
+
+
+def _linked(document: Document, room: int) -> str:
+    """The text, which calls each file beside it by its name."""
+    if "](cid:" not in document.body:
+        return document.body
+    kept = document.files[:room]
+    names = filenames.distinct(file.name for file in kept)
+    found = {file.content_id: name for file, name in zip(kept, names, strict=True)}
+
+    def link(cid: re.Match[str]) -> str:
+        name = found.get(unquote(cid[1]))
+        return cid[0] if name is None else f"]({_destination(name)}"
+
+    return _CID.sub(link, document.body)
+
+
+def _destination(name: str) -> str:
+    """CommonMark 6.3."""
+    if not _BREAKS_A_LINK.search(name):
+        return name
+    return "<" + name.replace("<", "\\<").replace(">", "\\>") + ">"
 
 
 def _notes(document: Document, room: int) -> Iterable[str]:

@@ -15,11 +15,14 @@ _DATE = re.compile(
     r"|(?P<zone>[a-z]{1,5}))?",
     re.IGNORECASE | re.ASCII,
 )
+_COMMENT = re.compile(r"\([^()]*\)")
+_LONGEST = 256  # Characters that are looked at.
+_COMMENT_DEPTH = 3
 
 
 def read(text: str) -> datetime | None:
     """The moment in UTC; None where the text names none."""
-    found = _DATE.match(text[:128])
+    found = _DATE.match(_without_comments(text[:_LONGEST]))
     if not found or found["month"].lower() not in _MONTHS:
         return None
     # RFC 5322 3.3: second 60 is a leap second, which `datetime` does not know.
@@ -37,6 +40,13 @@ def read(text: str) -> datetime | None:
         return local - _offset(found)
     except (ValueError, OverflowError):
         return None
+
+
+def _without_comments(text: str) -> str:
+    """RFC 5322 3.2.2: they count as white space, wherever they stand."""
+    for _ in range(_COMMENT_DEPTH * ("(" in text)):
+        text = _COMMENT.sub(" ", text)
+    return text
 
 
 def _year(digits: str) -> int:

@@ -59,7 +59,8 @@ def ids(values: Sequence[bytes]) -> tuple[str, ...]:
     """RFC 5322 3.6.4: the ids in the fields, without brackets; words where nobody wrote any."""
     found: list[str] = []
     for value in values:
-        marked = _ID.findall(value) or value.split()
+        # Who has no id to tell writes "<>", and is no relative of others that do.
+        marked = _ID.findall(value) or value.replace(b"<>", b" ").split()
         found.extend("".join(words.text(one).split()) for one in marked)
     return tuple(filter(None, found))
 

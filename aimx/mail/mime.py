@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from aimx.mail import charsets, header, invisible, markdown, parts
+from aimx.mail import charsets, flowed, header, invisible, markdown, parts
 from aimx.mail.header import Header
 from aimx.mail.parts import Part, TooComplexError
 from desired.frozen import frozen
 
 HTML_FILE = "message.html"
-
-_DAMAGED = "is damaged: its base64 ends early, or has other characters in it"
 
 # Control characters, which a terminal may obey. Line ends and tabs are not among them.
 _CONTROL = [*map(chr, (*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0)))]
@@ -30,6 +28,7 @@ class File:
     name: str  # As the sender called it: never to be used as a file's name.
     content_type: str
     content: bytes
+    content_id: str = ""  # What HTML beside it calls it by (RFC 2392); empty if it has none.
 
 
 @frozen
@@ -131,13 +130,17 @@ class _Writing:
     def text(self, part: Part) -> None:
         decoded = part.decoded()
         if decoded.damaged:
-            self.notes.append(f"A text {_DAMAGED}")
+            self.notes.append(f"A text {_damage(part)}")
         # Not by name, so that of a large text no more is in memory than must be.
         self.texts.append(tidy(self._read(part, decoded.octets)))
 
     def _read(self, part: Part, octets: bytes) -> str:
         text = charsets.decode(octets, part.parameters.get("charset", ""))
-        return self._converted(text, octets) if part.content_type == "text/html" else text
+        if part.content_type == "text/html":
+            return self._converted(text, octets)
+        if part.parameters.get("format", "").lower() == "flowed":
+            return flowed.joined(text, delsp=part.parameters.get("delsp", "").lower() == "yes")
+        return text
 
     def _converted(self, html: str, octets: bytes) -> str:
         converted = markdown.markdown(html, self.room)
@@ -149,9 +152,13 @@ class _Writing:
 
     def file(self, part: Part) -> None:
         decoded = part.decoded()
-        self.files.append(File(part.name, part.content_type, decoded.octets))
+        self.files.append(File(part.name, part.content_type, decoded.octets, part.content_id))
         if decoded.damaged:
-            self.notes.append(f"A file {_DAMAGED}")
+            self.notes.append(f"A file {_damage(part)}")
+
+
+def _damage(part: Part) -> str:
+    return f"is damaged: its {part.encoding} ends early, or has other characters in it"
 
 
 def _document(selection: _Selection) -> Document:

@@ -14,6 +14,8 @@ LIMIT = 16 * 1024  # Octets of a field that are read.
 _PARAMETER = re.compile(rb';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
+_COMMENT = re.compile(rb"\([^()]*\)")
+_COMMENT_DEPTH = 3
 _NAMES = ("filename", "name")  # Whose values are for people, who write them as they please.
 _SECTION = re.compile(r"([^*]+)\*([0-9]{1,4})(\*?)")
 
@@ -28,11 +30,24 @@ def read(field_value: bytes) -> Parameterized:
     """The first of two equal parameters holds."""
     if not field_value:
         return Parameterized("")
-    head, semicolon, _ = field_value[:LIMIT].partition(b";")
-    value = head.partition(b"(")[0].strip().lower().decode("latin-1")
-    if not semicolon:
-        return Parameterized(value)
-    return Parameterized(value, _parameters(field_value[len(head) : LIMIT]))
+    head, _, _ = field_value[:LIMIT].partition(b";")
+    value, _, more = _tight(head).partition(b" ")
+    tail = field_value[len(head) : LIMIT]
+    # Some agents leave out the first semicolon.
+    if b"=" in more:
+        tail = b";" + more + tail
+    return Parameterized(value.lower().decode("latin-1"), _parameters(tail) if tail else {})
+
+
+def _tight(head: bytes) -> bytes:
+    """A type without the comments and blanks that may stand in it (RFC 822 3.1.4), and what follows
+    after one blank.
+    """
+    for _ in range(_COMMENT_DEPTH * (b"(" in head)):
+        head = _COMMENT.sub(b" ", head)
+    head, _, _ = head.partition(b"(")
+    pieces = [piece.strip() for piece in head.split(b"/", 1)]
+    return b" ".join(b"/".join(pieces).split(None, 1))
 
 
 def _parameters(tail: bytes) -> Mapping[str, str]:

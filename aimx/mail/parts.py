@@ -35,6 +35,7 @@ class Part(NamedTuple):
     parameters: Mapping[str, str]
     disposition: str  # Lower case; empty if the part does not say.
     name: str  # The file name that the sender gave it; empty if none.
+    content_id: str  # RFC 2045 7, without brackets; empty for none.
     encoding: str  # RFC 2045 6: lower case; empty for none.
     raw: bytes  # A leaf's octets, as they are in the message.
     children: tuple[Part, ...] = ()
@@ -94,6 +95,7 @@ def _part(
         parameters=declared.parameters,
         disposition=disposition.value,
         name=disposition.parameters.get("filename") or declared.parameters.get("name", ""),
+        content_id=fields.text("content-id").strip("<>"),
         encoding=parameters.read(fields.value("content-transfer-encoding")).value,
         raw=b"" if children else content[fields.body : end],
         children=children,

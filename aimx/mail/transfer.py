@@ -10,6 +10,9 @@ from desired.frozen import frozen
 _BASE64 = re.compile(rb"[A-Za-z0-9+/=\s]*")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
 
+_BEGIN = re.compile(rb"(?:\A|\n)begin [0-7]{3,4}[^\n]*\n")
+_LINES = 600_000  # Of uuencoded octets: more than a message has whose lines are filled.
+
 _PIECES = 1_000  # Of base64, each with its padding, that are put together.
 
 
@@ -26,6 +29,8 @@ def decode(octets: bytes, encoding: str) -> Decoded:
             return base64(octets)
         case "quoted-printable":
             return Decoded(binascii.a2b_qp(octets))
+        case "x-uuencode" | "x-uue" | "uuencode":
+            return uuencoded(octets)
         case _:
             return Decoded(octets)
 
@@ -44,6 +49,26 @@ def base64(octets: bytes) -> Decoded:
     if 0 < len(pieces) <= _PIECES:
         decoded = b"".join(map(_salvaged, pieces))
     return Decoded(decoded, damaged=True)
+
+
+def uuencoded(octets: bytes) -> Decoded:
+    """What stands between `begin` and `end`; without these, or with too many lines, as it is."""
+    begin = _BEGIN.search(octets)
+    if not begin or octets.count(b"\n") > _LINES:
+        return Decoded(octets)
+    decoded = bytearray()
+    for line in octets[begin.end() :].split(b"\n"):
+        text = line.rstrip(b"\r")
+        if text == b"end":
+            return Decoded(bytes(decoded))
+        if text:
+            # Some encoders fill the last group with other characters than they should.
+            length = ((text[0] - 32) & 63) * 4
+            try:
+                decoded += binascii.a2b_uu(text[: 1 + (length + 2) // 3])
+            except binascii.Error:
+                return Decoded(bytes(decoded), damaged=True)
+    return Decoded(bytes(decoded), damaged=True)
 
 
 def _salvaged(octets: bytes) -> bytes:

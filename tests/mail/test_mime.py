@@ -184,6 +184,21 @@ def test_a_boundary_is_what_is_written(declared: bytes) -> None:
     assert found == Document("plain\n", (AN_IMAGE,))
 
 
+@pytest.mark.parametrize(
+    "declared",
+    [
+        "multipart / mixed; boundary=cut",
+        "(a) multipart (b (c)) / (d) mixed (e); boundary=cut",
+        "MULTIPART/MIXED boundary=cut",
+        'multipart/mixed\r\n\tboundary="cut"; charset=utf-8',
+    ],
+)
+def test_a_type_is_read_however_its_sender_has_spaced_it(declared: str) -> None:
+    content = mixed(PLAIN).replace(b"multipart/mixed; boundary=cut", declared.encode())
+
+    assert document(content) == Document("plain\n")
+
+
 def test_a_comment_is_no_part_of_a_charset() -> None:
     content = b"Content-Type: text/plain; charset=iso-8859-2 (Polish)\r\n\r\nza\xbf\xf3\xb3\xe6"
 

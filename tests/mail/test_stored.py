@@ -140,6 +140,7 @@ def test_what_a_message_does_not_say_is_left_out(arrive: Arrive) -> None:
             b"root@a",
         ),
         (b"Message-ID: own@a", b"own@a"),
+        (b"Message-ID: <own@a>\r\nIn-Reply-To: <>\r\nReferences: <> <>", b"own@a"),
     ],
 )
 def test_the_thread_is_named_after_its_root(arrive: Arrive, header: bytes, root: bytes) -> None:
@@ -179,6 +180,31 @@ def test_the_raw_message_is_kept_beside_it_on_request(arrive: Arrive) -> None:
     assert [file.name for file in found.attachments] == ["prices.csv", "raw.eml"]
     assert found.attachments[1].content == REPLY
     assert [table["path"] for table in keys["attachments"]] == ["prices.csv"]
+
+
+@pytest.mark.parametrize(
+    ("content_id", "name", "source", "link"),
+    [
+        (b"<a.png@01DB>", b"a.png", b"cid:a.png@01DB", "![logo](a.png)"),
+        (b"<a@b>", b"a (1).png", b"cid:a%40b", "![logo](<a (1).png>)"),
+        (b"<a@b>", b"<a>.png", b"cid:a@b", "![logo](<\\<a\\>.png>)"),
+        (b"<a@b>", b"", b"cid:a@b", "![logo](attachment-1)"),
+        (b"<a@b>", b"a.png", b"cid:other@b", "![logo](cid:other@b)"),
+        (b"", b"a.png", b"cid:", "![logo](cid:)"),
+    ],
+)
+def test_an_image_in_the_text_is_called_by_its_file(
+    arrive: Arrive, content_id: bytes, name: bytes, source: bytes, link: str
+) -> None:
+    content = (
+        b"Content-Type: multipart/related; boundary=cut\r\n\r\n"
+        b"--cut\r\nContent-Type: text/html\r\n\r\n"
+        b"<p>Hi</p><img alt=logo src='" + source + b"'>\r\n"
+        b'--cut\r\nContent-Type: image/png; name="' + name + b'"\r\n'
+        b"Content-ID: " + content_id + b"\r\n\r\nPNG\r\n--cut--\r\n"
+    )
+
+    assert read(arrive(content)).body.decode() == f"Hi\n\n{link}\n"
 
 
 @pytest.mark.parametrize("keep_raw", [False, True])
