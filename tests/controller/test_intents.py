@@ -12,6 +12,7 @@ from aimx.controller.state import State
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Intent
 from aimx.doors.wished import Apply
+from desired import engine_config
 from reconcilers import generations
 from reconcilers.generations import Rollback
 from reconcilers.intents import Pin, Suspension
@@ -423,6 +424,28 @@ def test_since_when_a_condition_holds_outlives_the_daemon(serving):
         assert state.conditions.documents() == [
             each for each in before if each["type"] == "Converged"
         ]
+
+    serving(scene)
+
+
+def test_what_was_applied_last_outlives_the_daemon(serving):
+    async def scene(served) -> None:
+        state = State.after(served.instance)
+
+        head = engine_config.header(served.config)
+        assert (state.generation, state.last_applied) == (1, head.digest)
+
+    serving(scene)
+
+
+def test_a_status_that_cannot_be_written_stops_nobody(serving):
+    async def scene(served) -> None:
+        (served.base / "data/.aimx/status.json").mkdir()
+        served.declare("postmaster", "info")
+
+        await served.controller.turn()
+
+        assert served.routes == ["info", "postmaster"]
 
     serving(scene)
 
