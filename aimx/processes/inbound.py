@@ -84,10 +84,9 @@ class Inbound:
         if self._post.gone.is_set():
             # At once: what is in hand has got no 250, and half a process could only stumble.
             os._exit(os.EX_OK)
-        if not self._post.gone.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._greeter.drain(), _DRAIN_SECONDS)
-            await self._post.part()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._greeter.drain(), _DRAIN_SECONDS)
+        await self._post.part()
 
     async def _receive(self, received: Received) -> Reply:
         return await self._post.current.reception.receive(received)

@@ -20,10 +20,8 @@ import structlog
 from aimx.channel import trace
 from aimx.channel.control import (
     FROM_OUTBOUND,
-    MOST_SUBMISSION,
     TO_OUTBOUND,
     Attempted,
-    Authored,
     Forbidden,
     OutboundSecrets,
     Outcome,
@@ -31,22 +29,18 @@ from aimx.channel.control import (
     QueueWish,
     Submission,
 )
-from aimx.channel.packets import Channel, MalformedError, close_all
+from aimx.channel.packets import Channel, close_all
 from aimx.metrics.table import OLDEST, QUEUED
-from aimx.outbound.compose import Submitted
 from aimx.outbound.counted import Counted
 from aimx.outbound.deliver import Direct
 from aimx.outbound.delivery import Deliverer
 from aimx.outbound.directly import Directly
 from aimx.outbound.drop import MailDrop
-from aimx.outbound.keys import CallersKey
 from aimx.outbound.limits import Limits
-from aimx.outbound.outcome import Sent
 from aimx.outbound.queue.census import census
 from aimx.outbound.queue.database import QueueError
 from aimx.outbound.queue.postman import Rules
 from aimx.outbound.queue.service import Queue, Surroundings
-from aimx.outbound.refusal import NotSent
 from aimx.outbound.relayed import Relayed
 from aimx.outbound.session import Manners
 from aimx.outbound.sessions import Sessions
@@ -55,14 +49,17 @@ from aimx.outbound.signing_key import KeyUnusableError
 from aimx.outbound.submit import Sending
 from aimx.outbound.tally import Tally
 from aimx.placing.client import PlacingClient
+from aimx.processes import letterbox
 from aimx.processes.asking import Asking
 from aimx.processes.lazy import DNS
+from aimx.processes.letterbox import Letterbox
+from aimx.processes.permission import Permissions
 from aimx.processes.post import Post, UnloadableError
 from aimx.processes.sent import Keeping
 from aimx.processes.start import Arrival, run, settle_in
 from aimx.processes.steering import Desk
 from aimx.processes.tenure import hold
-from aimx.snapshot import Route, Snapshot
+from aimx.snapshot import Snapshot
 from desired.frozen import frozen
 from desired.relay import Relay
 
@@ -86,7 +83,7 @@ class Generation:
 
 
 class Outbound:
-    """The submissions in hand, by number."""
+    """What is handed in and wished for, and the queue."""
 
     def __init__(self, control: Channel, directory: int) -> None:
         """The directory is outbound's own: for its queue, and what is too large for a packet."""
@@ -94,12 +91,10 @@ class Outbound:
         self._placements = PlacingClient(directory)
         self._tally = Tally(self._directory)
         self._queue = self._made()
-        self._desk = Desk(self._queue, lambda: self._post.current.snapshot, self._permitted)
         self._serving: asyncio.Task[None] | None = None
         self._resolver = Asking()
         self._signers = Signers()
         self._sessions = Sessions()
-        self._permissions: dict[int, asyncio.Future[bool]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._post: Post[Generation] = Post(
             control,
@@ -111,6 +106,10 @@ class Outbound:
             swapped=self._swapped,
             looked=self._looked,
         )
+        self._permissions = Permissions(self._post.say)
+        permitted = self._permissions.ask
+        self._desk = Desk(self._queue, lambda: self._post.current.snapshot, permitted)
+        self._letterbox = Letterbox(lambda: self._post.current.sending, permitted)
 
     def _made(self) -> Queue:
         around = Surroundings(
@@ -224,21 +223,16 @@ class Outbound:
             case Submission():
                 self._begin(message, descriptors)
             case Permitted(number):
-                self._decide(number, allowed=True)
+                self._permissions.decide(number, allowed=True)
             case Forbidden(number):
-                self._decide(number, allowed=False)
+                self._permissions.decide(number, allowed=False)
 
     def _begin(self, submission: Submission, descriptors: tuple[int, ...]) -> None:
         try:
-            content = _content(submission, descriptors)
+            content = letterbox.content(submission, descriptors)
         finally:
             close_all(descriptors)
         self._spawn(self._submit(submission, content))
-
-    def _decide(self, number: int, *, allowed: bool) -> None:
-        permission = self._permissions.pop(number, None)
-        if permission is not None and not permission.done():
-            permission.set_result(allowed)
 
     async def _steer(self, wish: QueueWish) -> None:
         try:
@@ -247,28 +241,16 @@ class Outbound:
             mark = trace.fresh()
             log.exception("the queue was not asked", trace=mark)
             outcome = Outcome(wish.number, "IO", f"internal error; the log has it under {mark}")
-        finally:
-            self._permissions.pop(wish.number, None)
         await self._answer(outcome)
 
-    async def _permitted(self, number: int, author: str, owner: int | None) -> bool:
-        """Ask the supervisor, who knows who asks."""
-        permission = asyncio.get_running_loop().create_future()
-        self._permissions[number] = permission
-        await self._post.say(Authored(number, author, owner))
-        return bool(await permission)
-
     async def _submit(self, submission: Submission, content: bytes) -> None:
-        """Read the author, wait for leave, send, and say what became of it."""
         number = submission.number
         try:
-            outcome = await self._sent(submission, content)
+            outcome = await self._letterbox.answer(submission, content)
         except Exception:
             log.exception("message not sent", trace=submission.trace)
             told = f"internal error; the log has it under {submission.trace}"
             outcome = Outcome(number, "IO", told)
-        finally:
-            self._permissions.pop(number, None)
         await self._answer(outcome)
 
     async def _answer(self, outcome: Outcome) -> None:
@@ -279,63 +261,10 @@ class Outbound:
             log.error("an answer fits into no packet", reason=str(cause))
             await self._post.say(replace(outcome, code="IO", text="the answer is too large"))
 
-    async def _sent(self, submission: Submission, content: bytes) -> Outcome:
-        number, generation = submission.number, self._post.current
-        body = content[: submission.content_length]
-        author = generation.sending.author(body)
-        if isinstance(author, NotSent):
-            return Outcome(number, author.code.value, author.reason)
-        route = _route(generation.snapshot, author.address)
-        owner = None if route is None else route.uid
-        allowed = await self._permitted(number, author.address, owner)
-        if not allowed or route is None:
-            return Outcome(number, "MAILBOX", no_mailbox(author.address))
-        html = content[submission.content_length :] if submission.html_length else None
-        submitted = Submitted(body, html, submission.text_only, submission.trace)
-        named = submission.idempotency_key
-        key = CallersKey(submission.uid, named) if named else None
-        return _outcome(number, await generation.sending.send(submitted, author.address, key))
-
-
-def _outcome(number: int, sent: Sent | NotSent) -> Outcome:
-    match sent:
-        case Sent(message_id, queued):
-            return Outcome(number, "", message_id, queued)
-        case NotSent(code, reason):
-            return Outcome(number, code.value, reason)
-
 
 def _path(directory: int) -> Path:
     """Databases are opened by path, since SQLite makes its log beside them."""
     return Path(f"/proc/self/fd/{directory}").readlink()
-
-
-def no_mailbox(author: str) -> str:
-    """The same for a mailbox that is not there and for one of somebody else."""
-    return (
-        f"no mailbox matches From: {author} (run `aimx mailboxes create <name>` to register one;"
-        " catchall is inbound-only)"
-    )
-
-
-def _route(snapshot: Snapshot, author: str) -> Route | None:
-    """The mailbox of exactly this address; nobody sends as a catchall or a subaddress."""
-    found = snapshot.routes.get(author.lower())
-    return None if found is None or found.is_catchall else found
-
-
-def _content(submission: Submission, descriptors: tuple[int, ...]) -> bytes:
-    length = submission.content_length + submission.html_length
-    if len(descriptors) != 1 or length > MOST_SUBMISSION:
-        raise MalformedError("a submission comes with its content")
-    parts, offset = [], 0
-    while offset < length:
-        part = os.pread(descriptors[0], length - offset, offset)
-        if not part:
-            raise MalformedError("a submission's content is cut short")
-        parts.append(part)
-        offset += len(part)
-    return b"".join(parts)
 
 
 def _now() -> datetime:

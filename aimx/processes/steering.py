@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from aimx.outbound.queue.rows import Message
 from aimx.outbound.queue.service import Queue
 from aimx.outbound.queue.states import WAITING, State
 from aimx.outbound.queue.steering import Steering
+from aimx.processes.permission import Permit
 from aimx.snapshot import Snapshot
 from desired.frozen import frozen
 
@@ -29,9 +30,6 @@ _NEEDED = {
 }
 log = structlog.get_logger()
 
-# Asks whoever may say so: the number of the wish, the mailbox of the message, and its owner.
-Permitted = Callable[[int, str, int | None], Awaitable[bool]]
-
 
 @frozen
 class Desk:
@@ -39,7 +37,7 @@ class Desk:
 
     queue: Queue
     snapshot: Callable[[], Snapshot]
-    permitted: Permitted
+    permitted: Permit
 
     async def answer(self, wish: QueueWish) -> Outcome:
         try:
