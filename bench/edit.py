@@ -21,6 +21,8 @@ from figures import Series, number, ratio, table
 from instance import PATIENCE, Instance, ground, until
 from machine import machine
 
+from aimx.testing.children import children
+
 SIZES = [100, 10_000]
 LARGE = 10_000  # From where on a planner is sure to plan.
 _RESTS = 5
@@ -103,11 +105,7 @@ def _rested(instance: Instance, asker: Asker, mailboxes: list[str], served: int)
 
 def _planners(served: int) -> list[int]:
     """The process ids of a daemon's planners."""
-    threads = Path(f"/proc/{served}/task").glob("*/children")
-    children = " ".join(thread.read_text() for thread in threads).split()
-    return [
-        int(child) for child in children if ".planner" in Path(f"/proc/{child}/cmdline").read_text()
-    ]
+    return [pid for pid, role in children(served).items() if role == "planner"]
 
 
 def _added(instance: Instance, asker: Asker, mailboxes: list[str]) -> float:

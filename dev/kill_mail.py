@@ -26,12 +26,12 @@ from itertools import count
 from pathlib import Path
 from random import Random
 
-from killing.daemon import ROLES, Daemon, are_gone, until
+from killing.daemon import ROLES, Daemon, are_gone
 from killing.found import Shelves
 from killing.load import Load
 
 from aimx.testing.zone import Zone, serve_in_thread
-from bench.instance import ground
+from bench.instance import ground, until
 
 ROUNDS = 50
 BEFORE, AFTER = 20, 40  # So many messages are taken before a kill, and after the last one.

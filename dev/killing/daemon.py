@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
-from bench.instance import AIMX, PATIENCE, Instance, greets, owner, until
+from aimx.testing.children import children
+from bench.instance import AIMX, PATIENCE, Instance, greets, until
 
 from .letters import DOMAIN, HOOKED, MAILBOXES
 
@@ -66,14 +67,15 @@ class Daemon:
             self._process.wait()
             return self._process.pid
         # The last that was started is first: it has not arrived yet, perhaps.
-        found = sorted(self._children(role), reverse=True)
+        found = sorted((pid for pid, each in self.children().items() if each == role), reverse=True)
         if found:
             os.kill(found[0], signal.SIGKILL)
         return found[0] if found else 0
 
     def children(self) -> dict[int, str]:
         """The pids of its processes, and their roles."""
-        return {pid: role for role in ROLES for pid in self._children(role)}
+        assert self._process is not None
+        return {pid: role for pid, role in children(self._process.pid).items() if role in ROLES}
 
     def end(self) -> None:
         if self._process is not None and self._process.poll() is None:
@@ -89,27 +91,6 @@ class Daemon:
             if not path.name.startswith(("lock", "placed.db"))
         ]
 
-    def _children(self, role: str) -> Iterable[int]:
-        assert self._process is not None
-        for pid, words in _processes(self._process.pid).items():
-            if f"aimx.processes.{role}".encode() in words:
-                yield pid
-
-
-def _processes(parent: int) -> Mapping[int, list[bytes]]:
-    found = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            status = (entry / "stat").read_text().rpartition(")")[2].split()
-            if int(status[1]) == parent:
-                found[int(entry.name)] = (entry / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-    return found
-
 
 def are_gone(pids: Iterable[int]) -> bool:
     return not any(Path(f"/proc/{pid}").exists() for pid in pids)
-
-
-__all__ = ["ROLES", "Daemon", "are_gone", "owner", "until"]

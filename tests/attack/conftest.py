@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import tomli
 
+from aimx.testing.children import children
 from aimx.testing.ports import ReservedPort
 from aimx.testing.zone import Zone, serve_in_thread
 
@@ -118,17 +119,7 @@ class Target:
 
     def processes(self) -> dict[int, str]:
         """The daemon and its children, and their roles."""
-        found = {self.daemon.pid: "supervisor"}
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if int(parent) == self.daemon.pid:
-                role = next((w for w in words if w.startswith(b"aimx.processes.")), b"")
-                found[int(entry.name)] = role.decode().rpartition(".")[2]
-        return found
+        return {self.daemon.pid: "supervisor", **children(self.daemon.pid)}
 
 
 def manifest(port: int, resolver: str) -> str:

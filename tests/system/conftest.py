@@ -21,6 +21,7 @@ import pytest
 import tomli
 
 from aimx.doors.socket import client
+from aimx.testing.children import children
 from aimx.testing.ports import ReservedPort
 from aimx.testing.zone import Zone, serve_in_thread
 
@@ -241,19 +242,7 @@ class Instance:
     def processes(self) -> dict[int, str]:
         """The daemon's children: their pids and roles."""
         assert self.daemon is not None
-        found = {}
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdecimal():
-                continue
-            try:
-                parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if int(parent) == self.daemon.pid:
-                role = next((w for w in words if w.startswith(b"aimx.processes.")), b"")
-                found[int(entry.name)] = role.decode().rpartition(".")[2]
-        return found
+        return children(self.daemon.pid)
 
     def pids(self, role: str) -> list[int]:
         return [pid for pid, found in self.processes().items() if found == role]
