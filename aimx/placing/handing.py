@@ -6,6 +6,7 @@ import structlog
 
 from aimx.placing import firings, reading
 from aimx.placing.control import Firing, Idle, Take
+from aimx.placing.failure import PlacingError
 from aimx.placing.mailboxes import Mailboxes
 from aimx.placing.rows import Rows, RowsError
 
@@ -31,8 +32,8 @@ class Handing:
         return (Idle(), ()) if row is None else self._handed(row)
 
     def _handed(self, row: firings.Row) -> tuple[Firing, tuple[int, ...]]:
-        mailbox = self._mailboxes.find(row.place)
         try:
+            mailbox = self._mailboxes.find(row.place)
             if mailbox is None or mailbox.uid != row.uid:
                 return _firing(row, "", _GONE), ()
             found = reading.message(mailbox.descriptor, row.stem, row.uid)
@@ -41,6 +42,8 @@ class Handing:
                 return _firing(row, path), (descriptor,)
         except OSError as failure:
             return _firing(row, "", f"its message cannot be opened: {failure.strerror}"), ()
+        except PlacingError as failure:
+            return _firing(row, "", str(failure)), ()
         finally:
             self._mailboxes.release()
         return _firing(row, "", _GONE), ()

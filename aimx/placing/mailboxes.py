@@ -70,10 +70,15 @@ class Mailboxes:
         return mailbox
 
     def find(self, place: Place) -> Mailbox | None:
-        """The mailbox, whoever owns it; None where it cannot be opened, for whatever reason."""
+        """The mailbox, whoever owns it; None where there is none.
+
+        An `OSError` or a `PlacingError` where that cannot be told.
+        """
         try:
             return self._current(place)
-        except (OSError, PlacingError):
+        except OSError as failure:
+            if not is_away(failure):
+                raise
             return None
 
     def is_moved(self, mailbox: Mailbox) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from contextlib import ExitStack
 from datetime import datetime
@@ -11,6 +10,7 @@ import structlog
 
 from aimx.placing import reading
 from aimx.placing.disk import Disk
+from aimx.placing.failure import PlacingError, is_away
 from aimx.placing.mailboxes import Mailbox, Mailboxes
 from aimx.placing.rows import Row, Rows
 
@@ -27,8 +27,7 @@ def settle(rows: Rows, mailboxes: Mailboxes, disk: Disk, placing: int, now: date
     with ExitStack() as opened:
         found: dict[bytes, int] = {}  # By fingerprint, the directory that has its name.
         for row in unconfirmed:
-            mailbox = mailboxes.find(row.place)
-            directory = None if mailbox is None else _directory(row, mailbox, opened)
+            directory = _directory(row, mailboxes, opened)
             if directory is not None:
                 found[row.fingerprint] = directory
         # A rename has two ends, and a killed placer may have flushed neither.
@@ -43,19 +42,30 @@ def settle(rows: Rows, mailboxes: Mailboxes, disk: Disk, placing: int, now: date
         log.info("placed mail settled", there=len(kept), dropped=len(unconfirmed) - len(kept))
 
 
-def _directory(row: Row, mailbox: Mailbox, opened: ExitStack) -> int | None:
-    """Where the row's file has its name; None where it has none any more."""
-    with contextlib.suppress(OSError):
-        # A message, or a bundle.
-        for name in (f"{row.stem}.md", row.stem):
-            if _is(row, name, mailbox.descriptor):
-                return mailbox.descriptor
-        # The text in a bundle that was replaced.
+def _directory(row: Row, mailboxes: Mailboxes, opened: ExitStack) -> int | None:
+    """Where the row's file has its name; None where it has none any more, or nobody can tell."""
+    try:
+        mailbox = mailboxes.find(row.place)
+        return None if mailbox is None else _named(row, mailbox, opened)
+    except (OSError, PlacingError) as failure:
+        log.warning("placed mail not looked for", stem=row.stem, reason=str(failure))
+        return None
+
+
+def _named(row: Row, mailbox: Mailbox, opened: ExitStack) -> int | None:
+    # A message, or a bundle.
+    for name in (f"{row.stem}.md", row.stem):
+        if _is(row, name, mailbox.descriptor):
+            return mailbox.descriptor
+    # The text in a bundle that was replaced.
+    try:
         inside = os.open(row.stem, reading.DIRECTORY, dir_fd=mailbox.descriptor)
-        opened.callback(os.close, inside)
-        if _is(row, f"{row.stem}.md", inside):
-            return inside
-    return None
+    except OSError as failure:
+        if not is_away(failure):
+            raise
+        return None
+    opened.callback(os.close, inside)
+    return inside if _is(row, f"{row.stem}.md", inside) else None
 
 
 def _is(row: Row, name: str, directory: int) -> bool:

@@ -192,6 +192,17 @@ def test_what_the_owner_put_in_the_place_of_a_message_is_not_opened(ground, hand
     assert answer.reason == "its message is not where it was placed any more"
 
 
+def test_a_message_whose_mailbox_cannot_be_looked_for_is_not_told_as_gone(ground, handed):
+    placed(ground)
+    ground.mailboxes.close()
+    ground.inbox.parent.chmod(0o777)
+
+    answer, content = handed()
+
+    assert (answer.path, content) == ("", None)
+    assert "somebody else may write above a.example/inbox/info" in answer.reason
+
+
 def test_a_message_that_cannot_be_opened_is_not_told_as_gone(ground, handed, no_descriptors):
     placed(ground)
 

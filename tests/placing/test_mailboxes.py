@@ -70,6 +70,28 @@ def test_a_failure_leaves_nothing_open(ground):
     assert opened(ground) == []
 
 
+@pytest.mark.parametrize("there", ["nothing", "a-file", "a-link"])
+def test_what_is_not_there_is_not_found(ground, there):
+    ground.inbox.rename(ground.root / "elsewhere")
+    match there:
+        case "a-file":
+            ground.inbox.touch()
+        case "a-link":
+            ground.inbox.symlink_to(ground.root / "elsewhere")
+
+    assert ground.mailboxes.find(INFO) is None
+
+
+def test_what_cannot_be_looked_for_is_not_told_as_not_there(ground, no_descriptors):
+    with no_descriptors(), pytest.raises(OSError, match="Too many open files"):
+        ground.mailboxes.find(INFO)
+
+    ground.inbox.parent.chmod(0o777)
+
+    with pytest.raises(PlacingError, match="somebody else may write above"):
+        ground.mailboxes.find(INFO)
+
+
 def test_a_mailbox_is_told_as_moved_when_its_name_means_something_else(ground):
     mailbox = ground.mailboxes.get(INFO, os.getuid())
     assert not ground.mailboxes.is_moved(mailbox)

@@ -90,6 +90,18 @@ def test_a_message_whose_placer_died_before_it_was_seen_is_kept_when_it_comes_ag
     assert outcome(ground, fingerprint=ONE) is Outcome.PLACED
 
 
+def test_a_message_that_cannot_be_looked_for_is_kept_when_it_comes_again_and_told(ground, capsys):
+    ground.place(ground.job(fingerprint=ONE))
+    ground.inbox.parent.chmod(0o777)
+
+    ground.restart()
+
+    ground.inbox.parent.chmod(0o755)
+    assert "placed mail not looked for" in capsys.readouterr().out
+    assert ground.rows.unconfirmed() == []
+    assert outcome(ground, fingerprint=ONE) is Outcome.PLACED
+
+
 def test_a_link_in_the_messages_place_is_not_taken_for_it(ground):
     ground.place(ground.job(fingerprint=ONE))
     file = ground.inbox / f"{BASE}.md"
