@@ -13,7 +13,7 @@ from aimx.channel.control import Connection
 from aimx.channel.packets import MalformedError
 from aimx.metrics import table as metrics
 from aimx.processes.crew import Crew, next_to_serve
-from aimx.processes.gate import Gate, reduced
+from aimx.processes.gate import Full, Gate, Refusals, reduced
 from aimx.processes.listening import accepted, say
 from aimx.processes.worker import Worker, WorkerGoneError
 from aimx.smtp.replies import SERVER_BUSY, TOO_MANY_CONNECTIONS
@@ -29,6 +29,7 @@ class Acceptance:
     crew: Crew
     limits: Callable[[], Limits]
     gate: Gate = field(default_factory=Gate)
+    refusals: Refusals = field(default_factory=Refusals)
     _tasks: dict[socket.socket, asyncio.Task[None]] = field(default_factory=dict)
 
     def listen(self, listener: socket.socket) -> None:
@@ -72,8 +73,7 @@ class Acceptance:
         limits = self.limits()
         most = self.gate.obstacle(peer, limits.connections, limits.connections_per_address)
         if most is not None:
-            metrics.REFUSED.count(most.value)
-            log.info("connection refused", peer=peer, reason=most.value)
+            self._refused(peer, most)
             say(connection, TOO_MANY_CONNECTIONS.encoded)
             return
         self.gate.enter(peer)
@@ -83,6 +83,12 @@ class Acceptance:
             metrics.REFUSED.count("no_process")
             self.gate.leave(peer)
             say(connection, SERVER_BUSY.encoded)
+
+    def _refused(self, peer: str, most: Full) -> None:
+        metrics.REFUSED.count(most.value)
+        now = asyncio.get_running_loop().time()
+        if times := self.refusals.worth_a_line(peer, most, now):
+            log.info("connection refused", peer=peer, reason=most.value, times=times)
 
     async def _hand(self, connection: socket.socket, peer: str) -> bool:
         """Pass it on; False where nobody is there to take it."""

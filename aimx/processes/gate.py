@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -57,3 +58,24 @@ class Gate:
         self.inside[name] -= 1
         if self.inside[name] <= 0:
             del self.inside[name]
+
+
+@dataclass(slots=True)
+class Refusals:
+    """Which the log has had lately: somebody who is kept out may come again without end."""
+
+    seconds: float = 60.0  # One line in so long for each client, and one for all.
+    most: int = 1_000  # Clients that are remembered.
+    _told: dict[str, tuple[float, int]] = field(default_factory=dict)  # When, and how many since.
+
+    def worth_a_line(self, peer: str, full: Full, now: float) -> int:
+        """How many refusals a line stands for that is written now; 0: none is."""
+        whom = "" if full is Full.ALL else client(peer)
+        told, since = self._told.pop(whom, (-math.inf, 0))
+        if now - told < self.seconds:
+            self._told[whom] = told, since + 1
+            return 0
+        while len(self._told) >= self.most:
+            del self._told[next(iter(self._told))]
+        self._told[whom] = now, 0
+        return since + 1

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aimx.processes.gate import Full, Gate, client, reduced
+from aimx.processes.gate import Full, Gate, Refusals, client, reduced
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,41 @@ def test_who_leaves_makes_room(peers: list[str]) -> None:
         gate.leave(peer)
 
     assert gate.inside == {}
+
+
+ONE, OTHER = "192.0.2.1", "2001:db8::1"
+
+
+def test_who_is_kept_out_without_end_is_a_line_a_minute() -> None:
+    refusals = Refusals()
+
+    lines = [refusals.worth_a_line(ONE, Full.ONE, second) for second in range(130)]
+
+    assert {second: times for second, times in enumerate(lines) if times} == {0: 1, 60: 60, 120: 60}
+
+
+def test_where_all_are_too_many_one_line_stands_for_all() -> None:
+    refusals = Refusals()
+
+    lines = [refusals.worth_a_line(peer, Full.ALL, 1.0) for peer in (ONE, OTHER, ONE)]
+
+    assert lines == [1, 0, 0]
+
+
+def test_each_client_has_a_line_of_its_own() -> None:
+    refusals = Refusals()
+
+    lines = [refusals.worth_a_line(peer, Full.ONE, 1.0) for peer in (ONE, OTHER, ONE, OTHER)]
+
+    assert lines == [1, 1, 0, 0]
+
+
+def test_of_too_many_clients_the_one_that_was_quiet_longest_is_forgotten() -> None:
+    refusals = Refusals(most=2)
+    third = "192.0.2.3"
+
+    lines = [
+        refusals.worth_a_line(peer, Full.ONE, 1.0) for peer in (ONE, OTHER, ONE, third, ONE, OTHER)
+    ]
+
+    assert lines == [1, 1, 0, 1, 0, 1]
