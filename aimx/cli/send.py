@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
         subject=options.subject,
         body=options.body,
         in_reply_to=options.reply_to,
-        references=options.references if options.reply_to else "",
+        references=options.references,
         attachments=options.attachment,
     )
     try:

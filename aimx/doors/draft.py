@@ -74,8 +74,12 @@ def _bracketed(message_id: str) -> str:
 
 
 def _references(draft: Draft) -> str:
-    """Also as stored mail has them, without brackets."""
-    return " ".join(map(_bracketed, draft.references.split(" "))) or _bracketed(draft.in_reply_to)
+    """RFC 5322 3.6.4: the chain of the message that is answered, and at its end that message.
+
+    Its ids may stand as stored mail has them, without brackets, and its own be among them.
+    """
+    chain = [*map(_bracketed, draft.references.split(" ")), _bracketed(draft.in_reply_to)]
+    return " ".join(dict.fromkeys(filter(None, chain)))
 
 
 def _attachments(paths: Sequence[Path]) -> Iterator[Attachment]:

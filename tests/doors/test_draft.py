@@ -48,10 +48,25 @@ def test_a_draft_is_what_was_given():
     assert body(read(made)) == Body("a\n.\nb\n")
 
 
-def test_the_chain_that_is_answered_may_come_as_stored_mail_has_it():
-    made = header(draft(in_reply_to="x@y", references="w@y  <v@y> x@y"))
+@pytest.mark.parametrize(
+    ("references", "chain"),
+    [
+        pytest.param("w@y  <v@y> x@y", "<w@y> <v@y> <x@y>", id="as-stored-mail-has-it"),
+        pytest.param("<w@y> <v@y>", "<w@y> <v@y> <x@y>", id="of-the-message-that-is-answered"),
+        pytest.param("", "<x@y>", id="none"),
+    ],
+)
+def test_the_chain_ends_in_the_message_that_is_answered(references, chain):
+    made = header(draft(in_reply_to="x@y", references=references))
 
-    assert (made["In-Reply-To"], made["References"]) == ("<x@y>", "<w@y>  <v@y> <x@y>")
+    assert (made["In-Reply-To"], made["References"]) == ("<x@y>", chain)
+
+
+def test_a_chain_alone_is_sent_as_it_is():
+    made = header(draft(references="<w@y> <v@y>"))
+
+    assert "In-Reply-To" not in made
+    assert made["References"] == "<w@y> <v@y>"
 
 
 @pytest.mark.parametrize("text", ["garbage id", "garbage", "x@y z@y trailing", "<x@y", "<>"])

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 
 import dkim
 import pytest
@@ -166,6 +167,22 @@ def test_no_mail_is_sent_to_a_mailbox_that_is_not_there(pair):
     assert done.returncode == 1
     assert "550" in done.stderr
     assert pair.ours.letter(AGENT, "lost", "sent").fields["delivery_status"] == "failed"
+
+
+def test_a_chain_alone_puts_a_message_into_its_thread(pair):
+    done = pair.ours.aimx(
+        *("send", "--from", AGENT, "--to", f"info@{THEIRS}", "--references", "root@x next@x"),
+        *("--subject", "in the thread", "--body", "Hello."),
+    )
+
+    assert done.returncode == 0, done.stderr
+    for letter in (
+        pair.ours.letter(AGENT, "in the thread", "sent"),
+        pair.theirs.letter(f"info@{THEIRS}", "in the thread"),
+    ):
+        assert letter.fields["references"] == "root@x next@x"
+        assert "in_reply_to" not in letter.fields
+        assert letter.fields["thread_id"] == sha256(b"root@x").hexdigest()[:16]
 
 
 @pytest.mark.parametrize("option", ["--reply-to", "--references"])
