@@ -97,8 +97,8 @@ class Database:
     def _renewed(self, reason: str) -> sqlite3.Connection:
         aside = set_aside(self._path)
         log.critical(
-            "the queue cannot be read and is begun anew: what was in it is taken up as unknown,"
-            " and idempotency keys used before are forgotten",
+            "the queue cannot be read and is begun anew: what a host may have of it is taken up as"
+            " unknown, and idempotency keys used before are forgotten",
             path=str(self._path),
             kept_as=aside,
             reason=reason,

@@ -279,16 +279,30 @@ def _places(connection: sqlite3.Connection, now: float) -> Iterator[tuple[float,
             yield found
 
 
-def adopt(connection: sqlite3.Connection, labels: Iterable[Label], now: float) -> None:
-    """Take up, for a queue that is begun anew, letters whose past nobody knows any more."""
+def adopt(
+    connection: sqlite3.Connection,
+    labels: Iterable[Label],
+    untouched: Callable[[str], bool],
+    now: float,
+) -> None:
+    """Take up, for a queue that is begun anew, letters whose past nobody knows any more, and those
+    of which it is known that no host has seen them.
+    """
     for label in labels:
+        if untouched(label.id):
+            rows.add(connection, label, _recipients(label, _domain, State.QUEUED))
+            continue
         found = [
             replace(each, told=_FROM_SPOOL, changed=now)
-            for each in _recipients(label, lambda to: to.rpartition("@")[2], State.UNKNOWN)
+            for each in _recipients(label, _domain, State.UNKNOWN)
         ]
         rows.add(connection, label, found)
         # No attempt, as far as anybody knows.
         rows.note(connection, label.id, now, "", (steps.word(found), steps.sentence(found)))
+
+
+def _domain(address: str) -> str:
+    return address.rpartition("@")[2]
 
 
 def _recipients(label: Label, to: Callable[[str], str], state: State) -> list[Recipient]:

@@ -72,6 +72,9 @@ class Letters:
     def __init__(self, directory: Path, disk: Disk | None = None) -> None:
         self._directory = directory
         self._disk = disk or Disk()
+        # Written here, and no host has been given their content since; nobody has a wish about
+        # them either. Of these that is known whatever becomes of the queue's own record.
+        self._untouched: set[str] = set()
 
     def open(self) -> None:
         """Make the directory where it is missing, and remove what was never finished."""
@@ -97,7 +100,15 @@ class Letters:
             failed = self._disk.flush_all(opened)
             failures |= {opened[descriptor]: cause for descriptor, cause in failed.items()}
         self._finish([each.label.id for each in parcels], failures)
+        self._untouched |= {each.label.id for each in parcels} - failures.keys()
         return failures
+
+    def touch(self, name: str) -> None:
+        """A host is given its content, or a person has a wish about it."""
+        self._untouched.discard(name)
+
+    def is_untouched(self, name: str) -> bool:
+        return name in self._untouched
 
     def _finish(self, names: Sequence[str], failures: dict[str, OSError]) -> None:
         """Give those that are whole their names."""
@@ -152,6 +163,7 @@ class Letters:
         return sorted(path.name.removesuffix(_SUFFIX) for path in self._directory.glob("*.letter"))
 
     def remove(self, name: str) -> None:
+        self.touch(name)
         self._path(name).unlink(missing_ok=True)
 
     def _unfinished(self, name: str) -> Path:

@@ -226,6 +226,7 @@ class _Record:
         try:
             write = partial(postman.ledger.leaving, trip, recipients, postman.clock())
             await postman.turns.take(write)
+            postman.letters.touch(trip.message.id)
         except (QueueError, OSError) as cause:
             self.flight.has_left = False
             raise OSError(str(cause)) from cause

@@ -185,6 +185,7 @@ class Queue:
 
     def owe(self, name: str) -> None:
         """A person has changed what its mailbox is to be told."""
+        self._letters.touch(name)
         if self._tending is not None:
             self._tending.owe(name)
 
@@ -285,14 +286,19 @@ class Queue:
             self._tried = -math.inf
 
     def _adopt(self, connection: sqlite3.Connection) -> None:
-        """Of a queue that is begun anew what lies in the spool is all that is known."""
+        """Of a queue that is begun anew what lies in the spool is all that is known, but for what
+        this process has not touched itself.
+        """
         found = list(self._letters.labels())
         for label in found:
             if isinstance(label, LetterError):
                 log.error("a message in the spool cannot be read", reason=str(label))
         labels = [label for label in found if isinstance(label, Label)]
-        adopt(connection, labels, self._around.clock())
+        adopt(connection, labels, self._letters.is_untouched, self._around.clock())
         for label in labels:
+            if self._letters.is_untouched(label.id):
+                log.warning("mail queued anew", trace=label.id, author=label.author)
+                continue
             log.error(
                 "mail unknown",
                 trace=label.id,

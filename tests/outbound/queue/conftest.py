@@ -38,7 +38,7 @@ class Books:
 
         def begun(connection: Any) -> None:
             found = [label for label in letters.labels() if isinstance(label, Label)]
-            adopt(connection, found, self.now)
+            adopt(connection, found, lambda _: False, self.now)
 
         self.database = Database(self.directory, begun)
         self.leaving.callback(self.database.close)

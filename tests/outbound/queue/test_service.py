@@ -549,29 +549,36 @@ def test_messages_that_come_at_once_are_all_taken_and_each_delivered_once(house)
     assert [copy["delivery_status"] for copy in house.copies()] == ["delivered"] * 40
 
 
+async def damage(house, queue: Queue) -> None:
+    """Let `queue.db` be nonsense, and somebody meet that."""
+    database = (await queue._opened()).database
+
+    def overwrite() -> None:
+        database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        database.connection.execute("PRAGMA cache_size = 0")
+        path = house.root / ".aimx/out/queue.db"
+        raw = bytearray(path.read_bytes())
+        raw[200:] = b"\xff" * (len(raw) - 200)
+        path.write_bytes(raw)
+
+    house.now += 1
+    await queue._turns.take(overwrite)
+    refused = await queue.dispatch(house.message("refused@c.example"), CallersKey(1, "new"))
+    assert refused == NotSent(Code.TEMP, "the queue cannot be written; nothing was sent")
+
+
 def test_a_queue_that_is_damaged_while_it_runs_is_begun_anew_and_loses_nothing(house):
     async def run() -> None:
-        async with Exchanger(LATER) as exchanger, house.queue() as queue:
+        script = {"END": repeat("450 4.2.0 Not now")}
+        async with Exchanger(script) as exchanger, house.queue() as queue:
             house.port = exchanger.port
             told = await queue.dispatch(house.message(), KEY)
             await until(lambda: house.status == "deferred")
-            database = (await queue._opened()).database
 
-            def damage() -> None:
-                database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                database.connection.execute("PRAGMA cache_size = 0")
-                path = house.root / ".aimx/out/queue.db"
-                raw = bytearray(path.read_bytes())
-                raw[200:] = b"\xff" * (len(raw) - 200)
-                path.write_bytes(raw)
-
-            house.now += 1
-            await queue._turns.take(damage)
-            refused = await queue.dispatch(house.message("a@c.example"), CallersKey(1, "new"))
+            await damage(house, queue)
             await until(lambda: house.status == "unknown")
             again = await queue.dispatch(house.message("b@c.example"), None)
 
-            assert refused == NotSent(Code.TEMP, "the queue cannot be written; nothing was sent")
             assert isinstance(again, Sent)
             assert sorted(house.spool) == sorted(
                 f"{each.queued}.letter" for each in (told, again) if isinstance(each, Sent)
@@ -579,6 +586,41 @@ def test_a_queue_that_is_damaged_while_it_runs_is_begun_anew_and_loses_nothing(h
 
     asyncio.run(run())
     assert len(list((house.root / ".aimx/out").glob("queue.db.set-aside-*Z"))) == 1
+
+
+def test_what_no_host_has_seen_is_delivered_once_after_damage(house):
+    async def run() -> None:
+        script = {"RCPT": ["450 4.2.0 Greylisted"]}
+        async with Exchanger(script) as exchanger, house.queue() as queue:
+            house.port = exchanger.port
+            await queue.dispatch(house.message(), None)
+            await until(lambda: house.status == "deferred")
+
+            await damage(house, queue)
+
+            await until(lambda: house.spool == [])
+            assert [each.recipients for each in exchanger.received] == [("bob@c.example",)]
+
+    asyncio.run(run())
+    assert house.status == "delivered"
+
+
+def test_what_a_person_holds_is_not_sent_after_damage(house):
+    async def run() -> None:
+        async with Exchanger(LATER) as exchanger, house.queue() as queue:
+            house.port = exchanger.port
+            told = await queue.dispatch(house.message(), None)
+            assert isinstance(told, Sent)
+            await until(lambda: house.status == "deferred")
+            await queue.steer(lambda steering: steering.hold(told.queued, house.now, None))
+            queue.owe(told.queued)
+
+            await damage(house, queue)
+
+            await until(lambda: house.status == "unknown")
+            assert not exchanger.received
+
+    asyncio.run(run())
 
 
 def test_damage_that_anybody_meets_has_the_queue_opened_anew(house):
