@@ -7,8 +7,11 @@ all would search the disk for a module, and remember each miss for good.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from encodings.aliases import aliases
 from functools import lru_cache
+
+from aimx.mail import japanese
 
 # Python's names of the codecs that mail is written in. `idna`, `punycode` and the escapes are
 # codecs too, and quadratic or worse.
@@ -31,8 +34,31 @@ CODECS = frozenset(
 
 BYTE_ORDER_MARK = "\ufeff"
 
-# What senders write and Python does not know.
+# What senders write and Python does not know, without the prefixes that `_spellings` takes off.
 LABELS = {
+    "8859_1": "latin_1",
+    "ansi": "cp1252",
+    "big5_eten": "big5",
+    "cn_big5": "big5",
+    "cp10000": "mac_roman",
+    "cp51932": "euc_jp",
+    "cp943": "cp932",
+    "eucjp_ms": "euc_jp",
+    "gb_2312_80": "gb2312",
+    "iso_10646_ucs_2": "utf_16",
+    "iso_2022_jp_ms": "iso2022_jp_ext",
+    "koi": "koi8_r",
+    "koi8": "koi8_r",
+    "koi8_ru": "koi8_u",
+    "ksc_5601": "euc_kr",
+    "latin_9": "iso8859_15",
+    "logical": "iso8859_8",
+    "mac_ce": "mac_latin2",
+    "mac_ukrainian": "mac_cyrillic",
+    "ucs_2": "utf_16",
+    "unicode": "utf_16",
+    "unicode_2_0_utf_7": "utf_7",
+    "visual": "iso8859_8",
     "ks_c_5601": "euc_kr",
     "ks_c_5601_1987": "euc_kr",
     "ksc5601": "euc_kr",
@@ -43,11 +69,6 @@ LABELS = {
     "unicode_1_1_utf_7": "utf_7",
     "utf8mb4": "utf_8",
     "windows_31j": "cp932",
-    "windows_874": "cp874",
-    "windows_949": "cp949",
-    "x_euc_jp": "euc_jp",
-    "x_gbk": "gbk",
-    "x_sjis": "shift_jis",
 }
 
 # Where text is not in the charset it claims, it is most often in this larger one.
@@ -62,14 +83,27 @@ LARGER = {
 }
 
 _SEPARATORS = re.compile(r"[^a-z0-9]+")
+_PAGE = re.compile(r"(?:win|windows|cp|ibm|dos|ms)_?([0-9]{3,5})")
 
 
 @lru_cache(maxsize=256)
 def codec(label: str) -> str | None:
     """Python's name of the codec; None for a charset that we do not know."""
     plain = _SEPARATORS.sub("_", label[:64].lower()).strip("_")
-    name = LABELS.get(plain) or aliases.get(plain, plain)
-    return name if name in CODECS else None
+    names = (
+        LABELS.get(spelling) or aliases.get(spelling, spelling) for spelling in _spellings(plain)
+    )
+    return next((name for name in names if name in CODECS), None)
+
+
+def _spellings(plain: str) -> Iterator[str]:
+    """The label, without what some put before it, and as the page of its number."""
+    yield plain
+    bare = plain.removeprefix("x_").removeprefix("x_")
+    yield bare
+    yield bare.removeprefix("cs")  # As IANA has them: csEUCKR.
+    if page := _PAGE.fullmatch(bare):
+        yield f"cp{page[1]}"
 
 
 def decode(octets: bytes, label: str) -> str:
@@ -83,8 +117,13 @@ def decode(octets: bytes, label: str) -> str:
     try:
         text = octets.decode(name)
     except UnicodeError:
-        text = octets.decode(LARGER.get(name, name), "replace")
+        text = _larger(octets, LARGER.get(name, name))
     return whole(text) if name == "utf_7" else text
+
+
+def _larger(octets: bytes, name: str) -> str:
+    is_japanese = name in japanese.CODECS and len(octets) <= japanese.MOST
+    return octets.decode(name, japanese.ERRORS if is_japanese else "replace")
 
 
 def guess(octets: bytes) -> str:

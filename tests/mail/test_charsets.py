@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aimx.mail import charsets
+from aimx.mail import charsets, japanese
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,66 @@ def test_a_charset_decodes_as_the_standard_library_does(label: str, codec: str, 
 )
 def test_a_label_stands_for_the_larger_charset_too(label: str, octets: bytes, text: str) -> None:
     assert charsets.decode(octets, label) == text
+
+
+@pytest.mark.parametrize(
+    ("label", "codec"),
+    [
+        ("csGB2312", "gb2312"),
+        ("GB_2312-80", "gb2312"),
+        ("x-gbk", "gbk"),
+        ("cn-big5", "big5"),
+        ("x-x-big5", "big5"),
+        ("csEUCKR", "euc_kr"),
+        ("x-windows-949", "cp949"),
+        ("x-sjis", "shift_jis"),
+        ("Windows-31J", "cp932"),
+        ("x-euc-jp", "euc_jp"),
+        ("ISO-2022-JP-MS", "iso2022_jp_ext"),
+        ("win-1251", "cp1251"),
+        ("x-cp1251", "cp1251"),
+        ("CP-1252", "cp1252"),
+        ("DOS-866", "cp866"),
+        ("x-mac-roman", "mac_roman"),
+        ("koi8", "koi8_r"),
+        ("csKOI8R", "koi8_r"),
+        ("Latin-9", "iso8859_15"),
+        ("csUTF8", "utf_8"),
+        ("x-unknown", None),
+        ("unknown-8bit", None),
+        ("cs", None),
+        ("x-", None),
+        ("windows-1", None),
+    ],
+)
+def test_a_charset_has_many_names(label: str, codec: str | None) -> None:
+    assert charsets.codec(label) == codec
+
+
+@pytest.mark.parametrize(
+    ("label", "octets", "text"),
+    [
+        pytest.param("iso-2022-jp", b"\x1b$B-j-!F|\x1b(B ok", "㈱①日 ok", id="added by NEC"),
+        pytest.param("iso-2022-jp", b"\x1b$B|b\x1b(B", "髙", id="added by IBM"),
+        pytest.param("euc-jp", b"\xad\xa1\xad\xea", "①㈱", id="EUC"),
+        pytest.param("iso-2022-jp", b"\x1b$B\x7fz\x1b(B", "\ufffd", id="nobody's"),
+        pytest.param("iso-2022-jp", b"\x1b$B-", "\ufffd", id="half"),
+        pytest.param("euc-jp", b"a\xadb", "a\ufffdb", id="half in EUC"),
+    ],
+)
+def test_japanese_has_the_characters_of_windows(label: str, octets: bytes, text: str) -> None:
+    assert charsets.decode(octets, label) == text
+
+
+@given(st.binary(), st.sampled_from(["iso-2022-jp", "euc-jp"]))
+def test_no_octets_at_all_make_japanese_fail(octets: bytes, label: str) -> None:
+    assert isinstance(charsets.decode(b"\x1b$B" + octets, label), str)
+
+
+def test_a_large_text_is_decoded_without_asking_for_each_character() -> None:
+    octets = b"\xad\xa1" * (japanese.MOST // 2 + 1)
+
+    assert "①" not in charsets.decode(octets, "euc-jp")
 
 
 @pytest.mark.parametrize(
