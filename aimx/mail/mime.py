@@ -15,6 +15,9 @@ from desired.frozen import frozen
 
 HTML_FILE = "message.html"
 
+# Forms of a text, beside plain text and HTML, that only some program shows instead of these.
+_FORMS = frozenset({"text/x-amp-html", "text/watch-html", "text/enriched", "text/richtext"})
+
 # Control characters, which a terminal may obey. Line ends and tabs are not among them.
 _CONTROL = [*map(chr, (*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0)))]
 _PIECE = 256 * 1024  # Characters that are copied at a time, of a text that may be large.
@@ -98,15 +101,17 @@ def _select(part: Part, *, alone: bool = False) -> _Selection:
 def _alternative(selections: list[_Selection]) -> _Selection:
     """RFC 2046 5.1.4: the same in several forms. Plain text is read best by whom we serve.
 
-    The other forms of the text go; files among them (an invitation, an image) stay.
+    The other forms of the text go; files among them (an invitation, an image) stay, and all does
+    where no form can be shown.
     """
     chosen = next(
         (selection for selection in selections if selection.is_plain),
         next((selection for selection in selections if not selection.is_blank), _Selection()),
     )
-    return _Selection(
-        chosen.texts, tuple(file for selection in selections for file in selection.files)
-    )
+    files = tuple(file for selection in selections for file in selection.files)
+    if chosen.texts:
+        files = tuple(file for file in files if file.content_type not in _FORMS or file.name)
+    return _Selection(chosen.texts, files)
 
 
 def _is_text(part: Part, *, alone: bool) -> bool:

@@ -25,6 +25,8 @@ PLAIN = b"Content-Type: text/plain\r\n\r\nplain"
 HTML = b"Content-Type: text/html\r\n\r\n<p>rich</p>"
 IMAGE = b"Content-Type: image/png; name=a.png\r\nContent-Disposition: inline\r\n\r\nPNG"
 INVITATION = b"Content-Type: text/calendar; method=REQUEST\r\n\r\nBEGIN:VCALENDAR"
+AMP = b"Content-Type: text/x-amp-html\r\n\r\n<html amp4email>"
+AN_AMP = File("", "text/x-amp-html", b"<html amp4email>")
 AN_IMAGE = File("a.png", "image/png", b"PNG")
 AN_INVITATION = File("", "text/calendar", b"BEGIN:VCALENDAR")
 
@@ -48,6 +50,17 @@ AN_INVITATION = File("", "text/calendar", b"BEGIN:VCALENDAR")
             mixed(PLAIN, INVITATION, HTML, kind="alternative"),
             Document("plain\n", (AN_INVITATION,)),
             id="invitation",
+        ),
+        pytest.param(
+            mixed(PLAIN, AMP, HTML, kind="alternative"), Document("plain\n"), id="a form for others"
+        ),
+        pytest.param(
+            mixed(b"\r\n\r\n", AMP, kind="alternative"),
+            Document("", (AN_AMP,)),
+            id="nothing but a form for others",
+        ),
+        pytest.param(
+            mixed(PLAIN, AMP), Document("plain\n", (AN_AMP,)), id="such a form that is a part"
         ),
         pytest.param(
             mixed(
