@@ -17,7 +17,8 @@ import structlog
 
 from aimx.mail.dates import rfc3339
 from aimx.outbound.refusal import Code, NotSent
-from aimx.outbound.tally import DAY, Spent, Tally
+from aimx.outbound.spent import DAY, Spent
+from aimx.outbound.tally import Tally
 from aimx.snapshot import Allowance, Snapshot
 from desired.frozen import frozen
 

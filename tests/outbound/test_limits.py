@@ -21,8 +21,9 @@ from aimx.outbound.queue.keyring import Keyring
 from aimx.outbound.queue.ledger import Ledger
 from aimx.outbound.refusal import Code, NotSent
 from aimx.outbound.sign import Signer
+from aimx.outbound.spent import DAY, KNOWN
 from aimx.outbound.submit import Sending
-from aimx.outbound.tally import DAY, KNOWN, Tally
+from aimx.outbound.tally import Tally
 from aimx.snapshot import Allowance, Route, Snapshot, SnapshotId
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
