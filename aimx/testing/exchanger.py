@@ -40,21 +40,14 @@ import json
 import re
 import ssl
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Self
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
+from aimx.testing.certificate import throwaway_tls
 from desired.frozen import frozen
 
 OK = "OK"  # As without a script.
@@ -298,30 +291,6 @@ async def _hold(exchanger: Exchanger, ready: Future[Callable[[], object]]) -> No
             await over.wait()
     except OSError as trouble:
         ready.set_exception(trouble)
-
-
-def throwaway_tls() -> ssl.SSLContext:
-    """A server's side of TLS, with a certificate that nobody vouches for."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "exchanger.test")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory, "both.pem")
-        path.write_bytes(private + certificate.public_bytes(Encoding.PEM))
-        context.load_cert_chain(path)
-    return context
 
 
 async def _rehearse(options: argparse.Namespace) -> None:

@@ -13,7 +13,8 @@ from aimx.outbound.outcome import Deferred, Delivered, Outcome
 from aimx.outbound.relayed import Relayed
 from aimx.outbound.session import Credentials, Manners, Peer, opportunistic
 from aimx.outbound.sessions import Sessions
-from aimx.testing.exchanger import DISCONNECT, GARBLED, OK, Exchanger, throwaway_tls
+from aimx.testing.certificate import throwaway_tls
+from aimx.testing.exchanger import DISCONNECT, GARBLED, OK, Exchanger
 from aimx.testing.zone import Zone, ZoneResolver
 from desired.quantities import Endpoint
 from desired.relay import Relay

@@ -15,7 +15,8 @@ from aimx.outbound.dialogue import transparent
 from aimx.outbound.hosts import MOST_PEERS
 from aimx.outbound.outcome import Attempt, Deferred, Delivered, Failed, Outcome
 from aimx.outbound.session import Manners
-from aimx.testing.exchanger import DISCONNECT, GARBLED, OK, SILENCE, Exchanger, throwaway_tls
+from aimx.testing.certificate import throwaway_tls
+from aimx.testing.exchanger import DISCONNECT, GARBLED, OK, SILENCE, Exchanger
 from aimx.testing.ports import ReservedPort
 from aimx.testing.zone import Zone, ZoneResolver
 

@@ -8,7 +8,8 @@ from aimx.outbound.delivery import Outgoing
 from aimx.outbound.outcome import Attempt, Deferred, Delivered, Failed
 from aimx.outbound.relayed import Relayed
 from aimx.outbound.session import opportunistic
-from aimx.testing.exchanger import Exchanger, throwaway_tls
+from aimx.testing.certificate import throwaway_tls
+from aimx.testing.exchanger import Exchanger
 from aimx.testing.zone import Zone, ZoneResolver
 from desired.quantities import Endpoint
 from desired.relay import Relay

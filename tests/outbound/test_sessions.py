@@ -13,7 +13,8 @@ from aimx.outbound.outcome import Attempt, Deferred, Delivered, Failed, Outcome
 from aimx.outbound.relayed import Relayed
 from aimx.outbound.session import Manners, opportunistic
 from aimx.outbound.sessions import MOST_AT_ONCE, Sessions
-from aimx.testing.exchanger import DISCONNECT, OK, SILENCE, Exchanger, throwaway_tls
+from aimx.testing.certificate import throwaway_tls
+from aimx.testing.exchanger import DISCONNECT, OK, SILENCE, Exchanger
 from aimx.testing.zone import Zone, ZoneResolver
 from desired.quantities import Endpoint
 from desired.relay import Relay

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 
-from aimx.testing.exchanger import DISCONNECT, GARBLED, OK, Exchanger, Received, throwaway_tls
+from aimx.testing.certificate import throwaway_tls
+from aimx.testing.exchanger import DISCONNECT, GARBLED, OK, Exchanger, Received
 
 DIALOGUE = "EHLO me\nMAIL FROM:<a@a.example> SIZE=9\nRCPT TO:<b@c.example>\nDATA\n..x\n.\nQUIT"
 

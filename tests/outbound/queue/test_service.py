@@ -40,7 +40,8 @@ from aimx.placing.mailboxes import Mailboxes
 from aimx.placing.placer import Placer
 from aimx.placing.rows import Rows
 from aimx.snapshot import Hook, Route, Snapshot, SnapshotId
-from aimx.testing.exchanger import DISCONNECT, GARBLED, SILENCE, Exchanger, throwaway_tls
+from aimx.testing.certificate import throwaway_tls
+from aimx.testing.exchanger import DISCONNECT, GARBLED, SILENCE, Exchanger
 from aimx.testing.zone import Zone, ZoneResolver
 
 HOOKS = (Hook("tell", "after_send"), Hook("read", "on_receive", fire_on_untrusted=True))
