@@ -126,13 +126,15 @@ def _larger(octets: bytes, name: str) -> str:
     return octets.decode(name, japanese.ERRORS if is_japanese else "replace")
 
 
-def guess(octets: bytes) -> str:
-    """UTF-8 if it is that, else Windows-1252, which most of the rest is."""
+def guess(octets: bytes, likely: str = "") -> str:
+    """UTF-8 if it is that, else what is `likely`, else Windows-1252, which most of the rest is."""
     try:
         return octets.decode().removeprefix(BYTE_ORDER_MARK)
     except UnicodeDecodeError as cause:
         # One broken character after sound ones does not make UTF-8 another charset.
         is_ascii_so_far = octets[: cause.start].isascii()
+        if is_ascii_so_far and likely:
+            return decode(octets, likely)
         return octets.decode("cp1252" if is_ascii_so_far else "utf-8", "replace")
 
 

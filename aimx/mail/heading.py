@@ -8,7 +8,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import NamedTuple
 
-from aimx.mail import addresses, dates, words
+from aimx.mail import addresses, dates, parameters, words
 from aimx.mail.header import Header
 
 NO_SUBJECT = "(no subject)"
@@ -46,13 +46,22 @@ def heading(fields: Header, moment: datetime, digest: bytes) -> Heading:
         to=addresses.shown(fields.values("to")),
         cc=addresses.shown(fields.values("cc")),
         reply_to=addresses.shown(fields.values("reply-to")),
-        subject=fields.text("subject") or NO_SUBJECT,
+        subject=_subject(fields) or NO_SUBJECT,
         date=dates.rfc3339(dates.read(fields.text("date")) or moment),
         in_reply_to=" ".join(in_reply_to),
         references=" ".join(references),
         list_id=_list_id(fields.text("list-id")),
         auto_submitted=fields.text("auto-submitted"),
     )
+
+
+def _subject(fields: Header) -> str:
+    """What is not encoded is in the text's charset, as far as anybody can tell."""
+    value = fields.value("subject")
+    if value.isascii():
+        return words.text(value)
+    declared = parameters.read(fields.value("content-type")).parameters
+    return words.text(value, declared.get("charset", ""))
 
 
 def ids(values: Sequence[bytes]) -> tuple[str, ...]:

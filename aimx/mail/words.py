@@ -13,9 +13,12 @@ _WORD = re.compile(rb"=\?([^?\s=]{1,64})\?([BbQq])\?([^?]*)\?=")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
-def text(value: bytes) -> str:
-    """A field's value for people: one line, without control characters, whatever was encoded."""
-    found = "".join(_pieces(value)) if b"=?" in value else charsets.guess(value)
+def text(value: bytes, likely: str = "") -> str:
+    """A field's value for people: one line, without control characters, whatever was encoded.
+
+    `likely`: the charset of what should have been encoded and was not.
+    """
+    found = "".join(_pieces(value, likely)) if b"=?" in value else charsets.guess(value, likely)
     return one_line(invisible.without(found))
 
 
@@ -25,7 +28,7 @@ def one_line(found: str) -> str:
     return found.strip()
 
 
-def _pieces(value: bytes) -> Iterator[str]:
+def _pieces(value: bytes, likely: str) -> Iterator[str]:
     """Plain text and decoded words, in order.
 
     Neighbours in one charset are decoded together: senders split characters between words,
@@ -41,11 +44,11 @@ def _pieces(value: bytes) -> Iterator[str]:
             pending.clear()
         # RFC 2047 6.2: white space between two encoded words is not shown.
         if between.strip() or end == 0:
-            yield charsets.guess(between)
+            yield charsets.guess(between, likely)
         pending.append(_octets(word))
         charset, end = named, word.end()
     yield charsets.decode(b"".join(pending), charset)
-    yield charsets.guess(value[end:])
+    yield charsets.guess(value[end:], likely)
 
 
 def _octets(word: re.Match[bytes]) -> bytes:

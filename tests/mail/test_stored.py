@@ -149,6 +149,28 @@ def test_the_thread_is_named_after_its_root(arrive: Arrive, header: bytes, root:
     assert reading.heading.thread_id == sha256(root).hexdigest()[:16]
 
 
+@pytest.mark.parametrize(
+    ("declared", "raw", "subject"),
+    [
+        ("gb2312", "价格".encode("gbk"), "价格"),
+        ("windows-1251", "Счёт".encode("cp1251"), "Счёт"),
+        ("koi8-r", b"=?koi8-r?Q?=F3=DE?= " + "ёт".encode("koi8_r"), "Сч ёт"),
+        ("koi8-r", "Grüße".encode(), "Grüße"),
+        ("koi8-r", "Grüße".encode() + b"\xff", "Grüße\ufffd"),
+        ("utf-8", "Grüße".encode("cp1252"), "Grüße"),
+        ("x-unknown", "Grüße".encode("cp1252"), "Grüße"),
+    ],
+)
+def test_a_subject_that_is_not_encoded_is_in_the_charset_of_the_text(
+    arrive: Arrive, declared: str, raw: bytes, subject: str
+) -> None:
+    content = f"Content-Type: text/plain; charset={declared}\r\n".encode()
+
+    reading = read(arrive(content + b"Subject: " + raw + b"\r\n\r\n"))
+
+    assert reading.heading.subject == subject
+
+
 def test_the_fingerprint_tells_messages_apart_by_all_that_counts(arrive: Arrive) -> None:
     reading = read(arrive(REPLY))
     others = [
