@@ -41,13 +41,15 @@ class Memory:
         return mailboxes.union(_of_domains(before, desired))
 
     def settled(self, desired: Desired) -> None:
-        """All of it is as it should be."""
-        self._desired, self._config = desired, self._digest()
+        """All of it is as it should be; for as long as somebody can tell what was applied."""
+        self._config = self._digest()
+        self._desired = desired if self._config else None
 
     def forget(self) -> None:
         self._desired = None
 
     def _digest(self) -> str:
+        """Empty where nobody can look."""
         try:
             return sha256(self.host.read(self.roots.engine_config) or b"").hexdigest()
         except UnseenError:

@@ -133,7 +133,9 @@ def test_a_move_since_is_inverted_and_the_mail_comes_back(serving):
 
         assert kept.read_text() == "mail"
         assert served.routes == served.boxes == ["postmaster"]
-        assert served.review().plan.is_empty
+        plan = served.review().plan
+        assert plan.is_empty
+        assert plan.notes == ()
 
     serving(scene)
 

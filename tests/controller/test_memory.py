@@ -281,3 +281,32 @@ def test_a_mailbox_that_changes_is_looked_at(planned):
 
     assert planned.turn(likely=True).is_whole
     assert planned.looked_at == {"box4"}
+
+
+def test_where_nobody_can_tell_what_was_applied_all_is_looked_at(planned, monkeypatch):
+    def blind(path: PurePosixPath) -> bytes:
+        raise UnseenError(f"{path}: nobody can look")
+
+    desired = planned.instance.in_force().desired
+    monkeypatch.setattr(planned.host, "read", blind)
+
+    assert planned.memory.recalled(desired) is None
+    planned.memory.settled(desired)
+    assert planned.memory.recalled(desired) is None
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        '[[moved]]\nfrom = "mailbox/old@a.example"\nto = "mailbox/box0@a.example"\n',
+        '[[removed]]\naddress = "mailbox/old@a.example"\n',
+    ],
+    ids=["moved", "removed"],
+)
+def test_while_a_block_stands_in_the_manifest_all_is_looked_at(planned, block):
+    planned.rest = block
+    assert planned.edit("new").is_whole
+
+    planned.edit("newer")
+
+    assert planned.looked_at == set(planned.names)

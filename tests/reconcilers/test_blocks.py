@@ -83,6 +83,16 @@ def test_a_block_that_was_carried_out_asks_for_nothing_and_says_so(machine):
     )
 
 
+def test_a_block_that_was_carried_out_takes_nothing_along_that_came_later(machine):
+    machine.apply(BEFORE)
+    text = HEAD + boxes("hello@a.com", "ops@a.com") + moved("info@a.com", "hello@a.com")
+    machine.apply(text)
+    came = deliver(machine)
+
+    assert machine.plan(text).is_empty
+    assert machine.host.names(came) == ("2026-01-02-030405-hello.md",)
+
+
 def test_of_a_move_that_is_in_no_manifest_nothing_is_said(machine):
     machine.apply(BEFORE)
     text = HEAD + boxes("hello@a.com", "ops@a.com") + moved("info@a.com", "hello@a.com")
@@ -186,6 +196,21 @@ def test_a_move_is_carried_out_though_nobody_knows_what_was_applied(machine):
 
     inbox = machine.roots.mailbox("a.com", "inbox", "hello")
     assert machine.host.names(inbox) == ("2026-01-02-030405-hello.md",)
+
+
+def test_a_move_waits_while_nobody_can_look_whether_there_is_mail_to_move(machine):
+    machine.apply(BEFORE)
+    inbox = deliver(machine)
+    machine.host.remove_file(machine.roots.engine_config)
+    machine.host.remove_tree(machine.roots.generations / "1")
+    machine.host.plant_blindness(inbox)
+
+    plan = machine.plan(
+        HEAD + boxes("hello@a.com", "ops@a.com") + moved("info@a.com", "hello@a.com")
+    )
+
+    assert [each.address for each in plan.unsettled] == ["mailbox"]
+    assert not any(change.kind == "mailbox" for change in plan.changes)
 
 
 @pytest.mark.parametrize(

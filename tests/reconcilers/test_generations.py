@@ -92,7 +92,9 @@ def test_a_record_is_whole_or_not_there_wherever_it_is_killed(fault: Fault) -> N
             assert load(host, ROOTS, 42) == GENERATION
 
 
-@pytest.mark.parametrize("name", ["record.json", "config.toml", "sources/2-one.toml"])
+@pytest.mark.parametrize(
+    "name", ["record.json", "config.toml", "plan.json", "receipts.json", "sources/2-one.toml"]
+)
 def test_a_damaged_record_says_where_and_what_to_do(host: MemoryHost, name: str) -> None:
     record(host, ROOTS, GENERATION)
     host.remove_file(ROOTS.generations / "42" / name)

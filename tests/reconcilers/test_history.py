@@ -67,6 +67,18 @@ def test_a_plan_that_is_no_document_is_a_damaged_record(kept, content):
         plan_of(kept.host, kept.roots, 3)
 
 
+def test_a_plan_of_another_release_counts_what_is_understood_of_it(kept):
+    broken = kept.roots.generations / "3" / "plan.json"
+    kept.host.plant_file(broken, b'{"summary": "all is well"}')
+    kept.host.plant_file(
+        kept.roots.generations / "1" / "plan.json", b'{"summary": {"create": "a"}}'
+    )
+
+    first, _, third = history(kept.host, kept.roots)
+
+    assert (first.counts, third.counts) == ({}, {})
+
+
 def test_the_last_generation_that_did_something_to_a_resource_is_known(kept):
     assert last_touch(kept.host, kept.roots, INFO) == Touched(1, entry(1).about, "create")
     assert last_touch(kept.host, kept.roots, "readme") == Untouched(oldest=1)

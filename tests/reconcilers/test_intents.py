@@ -139,8 +139,23 @@ def move(source: str, target: str) -> Moved:
     return Moved(Address.parse(f"{source}@a.com"), Address.parse(f"{target}@a.com"))
 
 
+def test_an_intent_that_cannot_be_read_holds(host: MemoryHost) -> None:
+    keep_pin(host, ROOTS, PIN)
+    keep_suspension(host, ROOTS, Suspension(LATER, "", 0, SINCE))
+    host.plant_blindness(ROOTS.pin)
+    host.plant_blindness(ROOTS.suspension)
+
+    assert load(host, ROOTS, NOW) == Intents(Damaged(ROOTS.pin), Damaged(ROOTS.suspension))
+
+
 def test_a_move_is_undone_on_the_way_back() -> None:
     assert inverse([desired("a"), desired("b", moved=(("a", "b"),))]) == (move("b", "a"),)
+
+
+def test_moves_are_undone_in_an_order_that_does_not_vary() -> None:
+    way = [desired("z", "a"), desired("y", "b", moved=(("z", "y"), ("a", "b")))]
+
+    assert inverse(way) == (move("b", "a"), move("y", "z"))
 
 
 def test_moves_in_a_row_are_undone_as_one() -> None:
