@@ -8,13 +8,17 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from itertools import islice
+from typing import TypeAlias
 
-from reconcilers.host.host import ReconcileError
+from reconcilers.host.host import NOT_SEEN, ReconcileError
 from reconcilers.journal import Interrupted, Journal
 from reconcilers.lanes import Lanes, OneLane
 from reconcilers.plan import Plan
 from reconcilers.receipt import Outcome, Receipt
-from reconcilers.step import Hands, Phase, Reversible, Step
+from reconcilers.step import Hands, Joinable, Operation, Phase, Reversible, Step
+
+# Of the steps that ended together; none where none did.
+Ended: TypeAlias = Sequence[Receipt]
 
 # They only add, and nothing leads to what they add before the engine config is written: a failure
 # in one holds up those that need it, and everything from PREPARE on.
@@ -32,7 +36,7 @@ _AHEAD = 8  # Steps for each lane.
 # Where a directory is made in less time than a line of the journal, lines are written together,
 # what is done already is taken once more, and no directory gets another place.
 _SHORT = {Phase.STORAGE}
-_INTENTS = 64  # At a time.
+_MANY = 64  # At a time.
 
 
 def _never() -> bool:
@@ -53,13 +57,14 @@ def apply(
     hands: Hands,
     journal: Journal,
     stop: Callable[[], bool] = _never,
-    lanes: Lanes[Receipt] | None = None,
+    lanes: Lanes[Ended] | None = None,
     started: Callable[[Step], None] = _ignored,
 ) -> Iterator[Receipt]:
     """Take the plan's steps in order, and tell what became of each.
 
     With several lanes, steps that need none of each other are taken at a time. `stop` is asked
-    before each step; once it says yes, the rest is not started. Every step gets a receipt, some a
+    before each step, or before some that are taken together in no time; once it says yes, the
+    rest is not started. Every step gets a receipt, some a
     second one that replaces it (`receipt.final`); `started` is told of those that are taken. Only
     a `ReconcileError` is a failed step; anything else is a defect, and ends the apply as a kill
     would.
@@ -84,7 +89,7 @@ class _Walk:
         hands: Hands,
         journal: Journal,
         stop: Callable[[], bool],
-        lanes: Lanes[Receipt],
+        lanes: Lanes[Ended],
         started: Callable[[Step], None],
     ) -> None:
         self.failure = ""  # What failed first, as the reason why others are not started.
@@ -113,67 +118,95 @@ class _Walk:
     def through(self, phase: Phase, steps: Sequence[Step]) -> Iterator[Receipt]:
         """Each step of a phase at its turn, and then what has to be taken back."""
         refusal = "" if phase in _ADDING and not self._astray else self.failure
-        lanes = self._lanes if phase in _SIDE_BY_SIDE else OneLane[Receipt]()
+        lanes = self._lanes if phase in _SIDE_BY_SIDE else OneLane[Ended]()
         by_id = {step.id: step for step in steps}
         self._left = left = deque(steps)
         under_way = 0
         while left or under_way:
-            step = self._next(left, lanes) if under_way < lanes.number else None
-            receipt = self._turn(step, refusal, lanes) if step else lanes.ended()
-            under_way += (receipt is None) - (step is None)
-            if receipt is None:
-                continue
-            taken = by_id[receipt.step]
-            self._remember(taken, receipt)
-            yield self._record(receipt)
-            if receipt.outcome is Outcome.FAILED:
-                self._fail(f"{receipt.address} failed")
-                refusal = self.failure if phase in _TOGETHER else refusal
-                self._astray = self._astray or phase is Phase.MIGRATE
-                if taken.closing:
-                    yield from self._revoke(steps, receipt.reason)
+            turn = self._next(left, lanes) if under_way < lanes.number else ()
+            ended = self._turn(turn, refusal, lanes) if turn else lanes.ended()
+            under_way += (not ended) - (not turn)
+            for receipt in ended:
+                taken = by_id[receipt.step]
+                self._remember(taken, receipt)
+                yield self._record(receipt)
+                if receipt.outcome is Outcome.FAILED:
+                    self._fail(f"{receipt.address} failed")
+                    refusal = self.failure if phase in _TOGETHER else refusal
+                    self._astray = self._astray or phase is Phase.MIGRATE
+                    if taken.closing:
+                        yield from self._revoke(steps, receipt.reason)
         if phase is Phase.CONFIG and not self._leads_forward(steps):
             yield from self._take_back()
         if phase is Phase.COMMIT and self._awaits_commit:
             self._drop()
 
-    def _next(self, left: deque[Step], lanes: Lanes[Receipt]) -> Step | None:
-        """The first step that needs none of those under way; None where all of them do."""
+    def _next(self, left: deque[Step], lanes: Lanes[Ended]) -> Sequence[Step]:
+        """The first step that needs none of those under way, with those that are taken with it;
+        none where all of them do."""
         for place, step in enumerate(islice(left, _AHEAD * lanes.number)):
-            if all(needed in self._receipts for needed in step.after):
+            if self._may_turn(step):
                 del left[place]
-                return step
-        return None
+                return [step, *self._joining(step, left)]
+        return ()
 
-    def _turn(self, step: Step, refusal: str, lanes: Lanes[Receipt]) -> Receipt | None:
+    def _may_turn(self, step: Step) -> bool:
+        return all(needed in self._receipts for needed in step.after)
+
+    def _joining(self, first: Step, left: deque[Step]) -> Iterator[Step]:
+        """Those that follow it, are done in the same way, and could be begun as well."""
+        if first.phase not in _SHORT or self._broken(first) is not None:
+            return
+        operation = first.operation
+        if not isinstance(operation, Joinable):
+            return
+        for _ in range(_MANY - 1):
+            if not left or not self._joins(left[0], operation):
+                return
+            yield left.popleft()
+
+    def _joins(self, step: Step, first: Joinable) -> bool:
+        operation = step.operation
+        return (
+            isinstance(operation, type(first))
+            and operation.likeness == first.likeness
+            and self._may_turn(step)
+            and self._broken(step) is None
+        )
+
+    def _turn(self, turn: Sequence[Step], refusal: str, lanes: Lanes[Ended]) -> Ended:
         """Look whether what it needs is done, and whether anything may still start; begin it.
 
-        None where it is under way now.
+        Nothing where it is under way now.
         """
+        step = turn[0]
         needed = None if step.closing else self._broken(step)
         if needed:
             self._blamed[step.id] = needed
-            return _receipt(step, Outcome.SKIPPED, f"needs {needed}")
+            return [_receipt(step, Outcome.SKIPPED, f"needs {needed}")]
         if step.phase is not Phase.COMMIT:  # Once the engine config is written it must follow.
             self.stopped = self.stopped or self._stop()
         if self.stopped:
-            return _receipt(step, Outcome.NOT_STARTED, "the apply was stopped")
+            return [_receipt(each, Outcome.NOT_STARTED, "the apply was stopped") for each in turn]
         if refusal:
-            return _receipt(step, Outcome.NOT_STARTED, refusal)
-        return self._begin(step, lanes)
+            return [_receipt(each, Outcome.NOT_STARTED, refusal) for each in turn]
+        return self._begin(turn, lanes)
 
-    def _begin(self, step: Step, lanes: Lanes[Receipt]) -> Receipt | None:
-        """What a lane does is the step alone; the journal is written here."""
-        short, hands = step.phase in _SHORT, self.hands
+    def _begin(self, turn: Sequence[Step], lanes: Lanes[Ended]) -> Ended:
+        """What a lane does is the steps alone; the journal is written here."""
+        first, hands = turn[0], self.hands
+        short = first.phase in _SHORT
         try:
-            if not short and step.operation.holds(hands):
-                return _receipt(step, Outcome.DONE)
+            if not short and first.operation.holds(hands):
+                return [_receipt(first, Outcome.DONE)]
         except ReconcileError as failure:
-            return _receipt(step, Outcome.FAILED, str(failure))
-        self._journal.intend(step, islice(self._left, _INTENTS if short else 0))
-        self._started(step)
-        lanes.begin(partial(_take, step, hands))
-        return None
+            return [_receipt(first, Outcome.FAILED, str(failure))]
+        soon = islice(self._left, _MANY - len(turn) if short else 0)
+        self._journal.intend([*turn, *soon])
+        for each in turn:
+            self._started(each)
+        lanes.begin(partial(_take, turn, hands))
+        return ()
 
     def _broken(self, step: Step) -> str | None:
         """The resource that failed, of those that the step needs, however far away."""
@@ -245,14 +278,27 @@ class _Walk:
         self.failure = self.failure or reason
 
 
-def _take(step: Step, hands: Hands) -> Receipt:
+def _take(turn: Sequence[Step], hands: Hands) -> Ended:
+    """One step, or several that are alike."""
+    operations = [step.operation for step in turn]
+    match operations:
+        case [Joinable() as first, *_]:
+            reasons = first.take_together(operations, hands)
+        case _:
+            reasons = [_trouble(operation, hands) for operation in operations]
+    return [
+        _receipt(step, Outcome.FAILED if reason else Outcome.DONE, reason)
+        for step, reason in zip(turn, reasons, strict=True)
+    ]
+
+
+def _trouble(operation: Operation, hands: Hands) -> str:
+    """Take it; why it is not seen to be done, and nothing where it is."""
     try:
-        step.operation.take(hands)
-        if step.operation.holds(hands) is False:
-            return _receipt(step, Outcome.FAILED, "taken, and not seen to hold afterwards")
+        operation.take(hands)
+        return NOT_SEEN if operation.holds(hands) is False else ""
     except ReconcileError as failure:
-        return _receipt(step, Outcome.FAILED, str(failure))
-    return _receipt(step, Outcome.DONE)
+        return str(failure)
 
 
 def _receipt(step: Step, outcome: Outcome, reason: str = "") -> Receipt:

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 from desired.frozen import frozen
 from reconcilers.host.host import Host, Reading, ReconcileError, UnseenError
-from reconcilers.receipt import Receipt
+from reconcilers.receipt import Outcome, Receipt
 from reconcilers.records import parsed, rfc3339
 from reconcilers.roots import Roots
 from reconcilers.state import make_state, private_file
@@ -25,9 +25,6 @@ _LAST = 2
 _LAST_LINE = 1 << 12  # Octets that an end has room in; all else that is longer is none.
 _CLOSE = 1 << 22  # Octets that what is begun at a time has room in, many times over.
 _PART = 1 << 20
-
-# Thousands of lines are written, and to set up an encoder for each would take longest.
-_quoted = json.encoder.encode_basestring
 
 
 @frozen
@@ -51,7 +48,9 @@ class Journal:
         self.generation = generation
         self._mark = mark
         self.trouble = ""  # Why something is missing, for the report.
-        self._outcomes = b""  # Written with what comes next: a line costs as much as a directory.
+        # Written with what comes next: a line costs as much as a directory.
+        self._lines = b""
+        self._done: list[str] = []  # After them, the steps that are.
         self._intended: set[str] = set()
 
     def begin(self) -> Interrupted | None:
@@ -67,22 +66,21 @@ class Journal:
             self._missing(before.trouble)
         return before
 
-    def intend(self, step: Step, soon: Iterable[Step] = ()) -> None:
-        """Before the step; together with those that follow `soon`, which cost no more then."""
-        if step.id in self._intended:
-            return
-        steps = (step, *soon)
-        self._intended.update(each.id for each in steps)
-        at = rfc3339(self._host.now())
-        lines = self._outcomes + b"".join(_intent(each, at) for each in steps)
-        self._outcomes = b""
-        self._append(self._path, lines, durably=False)
+    def intend(self, steps: Iterable[Step]) -> None:
+        """Before the steps; those that follow soon cost nothing when they are told with them."""
+        new = {each.id: str(each.operation) for each in steps if each.id not in self._intended}
+        if new:
+            self._intended.update(new)
+            self._write({"event": "intent", "steps": new})
 
     def outcome(self, receipt: Receipt) -> None:
         """What became of a step; after a kill some may still look as if under way."""
-        reason = {"reason": receipt.reason} if receipt.reason else {}
-        event = {"step": receipt.step, "outcome": receipt.outcome.value, **reason}
-        self._outcomes += self._line({"event": "outcome", **event})
+        if receipt.outcome is Outcome.DONE and not receipt.reason:
+            self._done.append(receipt.step)
+        else:
+            reason = {"reason": receipt.reason} if receipt.reason else {}
+            event = {"event": "outcome", "outcome": receipt.outcome.value, "steps": [receipt.step]}
+            self._lines = self._told() + self._line({**event, **reason})
 
     def note(self, text: str) -> None:
         """Something that is no step's outcome."""
@@ -99,11 +97,20 @@ class Journal:
         self._write({"event": "end", "synced": synced}, durably=True)
 
     def _write(self, event: dict[str, object], *, durably: bool = False) -> None:
-        lines, self._outcomes = self._outcomes + self._line(event), b""
-        self._append(self._path, lines, durably=durably)
+        self._append(self._path, self._told() + self._line(event), durably=durably)
+
+    def _told(self) -> bytes:
+        """What is still to be written, which is not to be told again."""
+        if self._done:
+            done = {"event": "outcome", "outcome": Outcome.DONE.value, "steps": self._done}
+            self._lines += self._line(done)
+        lines, self._lines, self._done = self._lines, b"", []
+        return lines
 
     def _line(self, event: Mapping[str, object]) -> bytes:
-        return _written({"at": rfc3339(self._host.now()), **event})
+        said = {"at": rfc3339(self._host.now()), **event}
+        # A name on the machine need not be text, and is told by its escapes then.
+        return json.dumps(said, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
 
     def _append(self, path: PurePosixPath, lines: bytes, *, durably: bool) -> None:
         try:
@@ -113,20 +120,6 @@ class Journal:
 
     def _missing(self, why: str) -> None:
         self.trouble = self.trouble or f"the journal is incomplete: {why}"
-
-
-def _intent(step: Step, at: str) -> bytes:
-    does = str(step.operation)
-    return _written({"at": at, "event": "intent", "step": step.id, "does": does})
-
-
-def _written(event: Mapping[str, object]) -> bytes:
-    members = [  # Their names are ours, in which nothing has to be quoted.
-        f'"{name}": {_quoted(value) if isinstance(value, str) else json.dumps(value)}'
-        for name, value in event.items()
-    ]
-    # A name on the machine need not be text, and is told by its escapes then.
-    return f"{{{', '.join(members)}}}\n".encode(errors="backslashreplace")
 
 
 def position(host: Reading, roots: Roots) -> str:
@@ -203,15 +196,16 @@ def _ended(end: bytes) -> bool:
 
 def _under_way(events: Iterable[dict[str, object]]) -> Iterator[str]:
     """What the last apply intended and has no outcome for."""
-    open_steps: dict[object, str] = {}
+    open_steps: dict[str, str] = {}
     for event in events:
         match event:
             case {"event": "begin"}:
                 open_steps.clear()
-            case {"event": "intent", "step": step, "does": does}:
-                open_steps[step] = str(does)
-            case {"event": "outcome", "step": step}:
-                open_steps.pop(step, None)
+            case {"event": "intent", "steps": dict(steps)}:
+                open_steps.update((step, str(does)) for step, does in steps.items())
+            case {"event": "outcome", "steps": list(steps)}:
+                for step in steps:
+                    open_steps.pop(str(step), None)
             case _:
                 pass
     yield from open_steps.values()

@@ -8,11 +8,12 @@ anything goes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 
 from desired.frozen import frozen
 from reconcilers.change import Change
 from reconcilers.operations.engine import Commit, Prepare
-from reconcilers.operations.files import MakeDirectory, SyncDirectories
+from reconcilers.operations.files import MakeDirectories, MakeDirectory, SyncDirectories
 from reconcilers.step import Operation, Phase, Step
 
 _PREPARE, _COMMIT = "engine#1", "engine#2"
@@ -97,13 +98,23 @@ def _activation(
 def _closing(steps: Sequence[Step]) -> Iterator[Step]:
     """What a phase made becomes durable at its end, each directory once for all that is new."""
     for phase in _CLOSED:
-        made = [
-            (step.id, step.operation.path.parent)
-            for step in steps
-            if step.phase is phase and isinstance(step.operation, MakeDirectory)
-        ]
-        if made:
-            name, parents = f"sync/{phase.name.lower()}", sorted({parent for _, parent in made})
-            sync = SyncDirectories(tuple(parents))
-            after = tuple(step for step, _ in made)
-            yield Step(f"{name}#1", name, phase, sync, after, closing=True)
+        after: list[str] = []
+        parents: set[PurePosixPath] = set()
+        for step in steps:
+            if step.phase is phase and (within := _made_within(step.operation)):
+                after.append(step.id)
+                parents.update(within)
+        if after:
+            name, sync = f"sync/{phase.name.lower()}", SyncDirectories(tuple(sorted(parents)))
+            yield Step(f"{name}#1", name, phase, sync, tuple(after), closing=True)
+
+
+def _made_within(operation: Operation) -> tuple[PurePosixPath, ...]:
+    """Which directories have new names by it."""
+    match operation:
+        case MakeDirectories(within=within):
+            return within
+        case MakeDirectory(path=path):
+            return (path.parent,)
+        case _:
+            return ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from desired.frozen import frozen
@@ -129,6 +130,16 @@ class Roots:
         """`inbox` or `sent` of a domain."""
         return self.data / domain / folder
 
+    def folders(self, domain: str) -> tuple[PurePosixPath, ...]:
+        """Those in which each mailbox of a domain has its directory."""
+        return _folders(self.data, domain)
+
     def mailbox(self, domain: str, folder: str, name: str) -> PurePosixPath:
         """The directory of a mailbox; `name` is the local part, or `catchall`."""
         return self.data.joinpath(domain, folder, name)
+
+
+@lru_cache(maxsize=1 << 12)
+def _folders(data: PurePosixPath, domain: str) -> tuple[PurePosixPath, ...]:
+    """Of few domains there are thousands of mailboxes, and to join a path takes microseconds."""
+    return tuple(data / domain / folder for folder in FOLDERS)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from desired.frozen import frozen
 from reconcilers.host.host import Host
@@ -61,6 +62,19 @@ class Operation(Protocol):
 
     def __str__(self) -> str:
         """What it does, in a few words with its path."""
+
+
+@runtime_checkable
+class Joinable(Operation, Protocol):
+    """An operation that is taken sooner with others, and looks at what it did by itself."""
+
+    @property
+    def likeness(self) -> object:
+        """What is equal for those that may be taken together."""
+
+    def take_together(self, alike: Sequence[Any], hands: Hands) -> Sequence[str]:
+        """`take` each of them, of its own class and likeness: why one is not seen to be done,
+        and nothing where it is."""
 
 
 @runtime_checkable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 
 from aimx.controller.watched import UNWATCHED, Begun, Watched
-from reconcilers.apply import apply, gains_by_lanes
+from reconcilers.apply import Ended, apply, gains_by_lanes
 from reconcilers.journal import Journal
 from reconcilers.lanes import Lanes, OneLane
 from reconcilers.plan import Plan
@@ -31,12 +31,12 @@ def taken(plan: Plan, hands: Hands, journal: Journal, watched: Watched) -> tuple
     return final(receipts)
 
 
-def _lanes(number: int) -> AbstractContextManager[Lanes[Receipt]]:
+def _lanes(number: int) -> AbstractContextManager[Lanes[Ended]]:
     """As many as suit, for 0. One is no thread beside this one, so that each run makes the same
     calls in one order."""
     if number == 1:
-        return nullcontext(OneLane[Receipt]())
+        return nullcontext(OneLane[Ended]())
     from reconcilers.host.threads import Threads, usual
 
     lanes = number or usual()
-    return Threads[Receipt](lanes) if lanes > 1 else nullcontext(OneLane[Receipt]())
+    return Threads[Ended](lanes) if lanes > 1 else nullcontext(OneLane[Ended]())

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import PurePosixPath
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from desired.desired import Algorithm
 from desired.frozen import frozen
@@ -65,7 +65,12 @@ class Access:
     gid: int
 
 
+# A directory, and a name in it: whoever has thousands does without their paths.
+Place: TypeAlias = tuple[PurePosixPath, str]
+
 LARGEST_FILE = 16 * 2**20
+# Why a change counts as failed that nobody refused.
+NOT_SEEN = "taken, and not seen to hold afterwards"
 
 _PROVISIONAL = ".aimx-new"
 _LONGEST_NAME = 255  # Octets, of Linux's file systems.
@@ -144,6 +149,10 @@ class Host(Reading, Protocol):
         and gets the access. The parent must be there, except above the instance's own roots.
         """
 
+    def make_directories(self, places: Sequence[Place], access: Access) -> Sequence[str]:
+        """`make_directory` at each of these, and a look at each: why one is not seen to be there
+        with this access, and nothing where it is."""
+
     def set_access(self, path: PurePosixPath, access: Access) -> None:
         """Owner and mode of a file or directory that is there, durable."""
 
@@ -194,3 +203,31 @@ class Host(Reading, Protocol):
 
     def now(self) -> datetime:
         """The time, aware, in UTC."""
+
+
+class _Making(Protocol):
+    def make_directory(self, path: PurePosixPath, access: Access) -> None: ...
+
+    def look(self, path: PurePosixPath) -> Entry | None: ...
+
+
+def one_by_one(host: _Making, places: Sequence[Place], access: Access) -> Sequence[str]:
+    """`make_directories` of a host that gains nothing by several at a time."""
+    return [_made(host, directory / name, access) for directory, name in places]
+
+
+def _made(host: _Making, path: PurePosixPath, access: Access) -> str:
+    try:
+        host.make_directory(path, access)
+        return "" if seen_to_be(host.look(path), access) else NOT_SEEN
+    except ReconcileError as failure:
+        return str(failure)
+
+
+def seen_to_be(entry: Entry | None, access: Access) -> bool:
+    """Whether it is a directory with exactly this access."""
+    return entry is not None and entry[:4] == (Nature.DIRECTORY, *_parts(access))
+
+
+def _parts(access: Access) -> tuple[int, int, int]:
+    return access.mode, access.uid, access.gid

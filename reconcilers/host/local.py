@@ -6,8 +6,8 @@ import errno
 import os
 import pwd
 import stat
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Self
@@ -21,8 +21,10 @@ from reconcilers.host.host import (
     Account,
     Entry,
     Nature,
+    Place,
     StepError,
     is_provisional,
+    one_by_one,
     provisional,
 )
 from reconcilers.host.private import make_private
@@ -117,7 +119,7 @@ class LocalHost:
         if self._anchors.is_root(path):
             self._make_above(path)
         with changing(path), self._anchors.parent(path) as (parent, name):
-            if make_private(name, parent, access):
+            if make_private([(parent, name)], access) == [True]:
                 return
             there = _look(name, parent)
             if there is None:
@@ -128,6 +130,18 @@ class LocalHost:
                 raise told(errno.ELOOP)
             else:
                 raise told(errno.ENOTDIR)
+
+    def make_directories(self, places: Sequence[Place], access: Access) -> Sequence[str]:
+        """As their owner is become and left but once, those that this makes are seen at once."""
+        with ExitStack() as reached:
+            try:
+                there = [(reached.enter_context(self._anchors.directory(d)), n) for d, n in places]
+            except OSError:  # Of the rest nothing is to be said, which is told one by one.
+                return one_by_one(self, places, access)
+            made = make_private(there, access)
+        left = [place for place, is_made in zip(places, made, strict=True) if not is_made]
+        reasons = iter(one_by_one(self, left, access))
+        return ["" if is_made else next(reasons) for is_made in made]
 
     def _make_above(self, root: PurePosixPath) -> None:
         """The directories above a root: the system's, so they get its usual mode and no repair."""

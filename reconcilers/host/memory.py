@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from functools import cache
@@ -19,8 +19,10 @@ from reconcilers.host.host import (
     Account,
     Entry,
     Nature,
+    Place,
     StepError,
     is_provisional,
+    one_by_one,
 )
 from reconcilers.host.nodes import NO_FILE, Node
 from reconcilers.host.sentences import changing, looking, moving, removing, told, why_not_given
@@ -140,6 +142,9 @@ class MemoryHost:
                 self._give(path, self._directory(path), access)
             else:
                 above.names[path.name] = self._made(path, Nature.DIRECTORY, access, above)
+
+    def make_directories(self, places: Sequence[Place], access: Access) -> Sequence[str]:
+        return one_by_one(self, places, access)
 
     def set_access(self, path: PurePosixPath, access: Access) -> None:
         with changing(path):

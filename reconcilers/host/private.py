@@ -11,6 +11,8 @@ import ctypes
 import os
 import stat
 import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 
 from reconcilers.host.host import Access
@@ -20,39 +22,67 @@ _HEADER, _OCTETS = struct.Struct("=Ii"), 24  # Of the sets: three, each of two w
 _SHARED = 0o7077  # What no directory has that is one user's alone.
 
 
-def make_private(name: str, parent: int, access: Access) -> bool:
-    """Whether it is made, and has exactly this access. If not, something else may be there."""
+def make_private(places: Sequence[tuple[int, str]], access: Access) -> Sequence[bool]:
+    """Which of them are made, and seen to have exactly this access.
+
+    Each is a directory's descriptor and a name in it. Where one is not, something else may be
+    there, or the kernel refuses it to whoever does not make it aside.
+    """
     if access.mode & _SHARED:
-        return False
-    try:
-        if (access.uid, access.gid) == (os.geteuid(), os.getegid()):
-            os.mkdir(name, access.mode, dir_fd=parent)
-        elif os.geteuid() == 0:
-            _make_as(name, parent, access)
-        else:
-            return False
-    except (FileExistsError, PermissionError):
-        return False
-    # The directory above may pass on its own group, and a umask may take our own rights.
-    made = os.stat(name, dir_fd=parent, follow_symlinks=False)
-    return Access(stat.S_IMODE(made.st_mode), made.st_uid, made.st_gid) == access
+        return [False] * len(places)
+    with _as_owner(access) as is_owner:
+        made = [is_owner and _is_made(name, directory, access.mode) for directory, name in places]
+    return [
+        is_made and _is_seen(name, directory, access)
+        for is_made, (directory, name) in zip(made, places, strict=True)
+    ]
 
 
-def _make_as(name: str, parent: int, access: Access) -> None:
-    """`PermissionError` where we may not act as the owner, or not even so."""
-    kernel, (header, all_of_ours) = _kernel(), _capabilities()
+def _is_made(name: str, directory: int, mode: int) -> bool:
     try:
-        kernel.setfsgid(access.gid)
-        kernel.setfsuid(access.uid)
-        # Neither says whether it did, but asked again it does. Whoever is not root any more has
-        # lost what lets us write into a directory of root's, and may have it back.
-        now = (kernel.setfsuid(access.uid), kernel.setfsgid(access.gid))
-        if now != (access.uid, access.gid) or kernel.capset(header, all_of_ours) != 0:
-            raise PermissionError
-        os.mkdir(name, access.mode, dir_fd=parent)
+        os.mkdir(name, mode, dir_fd=directory)
+    except OSError:
+        return False
+    return True
+
+
+def _is_seen(name: str, directory: int, access: Access) -> bool:
+    """The directory above may pass on its own group, and a umask may take our own rights."""
+    try:
+        made = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except OSError:
+        return False
+    ids = (made.st_uid, made.st_gid)
+    return ids == (access.uid, access.gid) and made.st_mode == stat.S_IFDIR | access.mode
+
+
+@contextmanager
+def _as_owner(access: Access) -> Iterator[bool]:
+    """This thread makes files as somebody else; False where we may not act as them."""
+    ours = (os.geteuid(), os.getegid())
+    if (access.uid, access.gid) == ours or ours[0] != 0:
+        yield (access.uid, access.gid) == ours
+        return
+    kernel = _kernel()
+    try:
+        yield _becomes(access, kernel)
     finally:
-        kernel.setfsuid(os.geteuid())
-        kernel.setfsgid(os.getegid())
+        kernel.setfsuid(ours[0])
+        kernel.setfsgid(ours[1])
+
+
+def _becomes(access: Access, kernel: ctypes.CDLL) -> bool:
+    capabilities = _capabilities()
+    kernel.setfsgid(access.gid)
+    kernel.setfsuid(access.uid)
+    # Neither says whether it did, but asked again it does. Whoever is not root any more has
+    # lost what lets us write into a directory of root's, and may have it back.
+    now = (kernel.setfsuid(access.uid), kernel.setfsgid(access.gid))
+    return (
+        now == (access.uid, access.gid)
+        and capabilities is not None
+        and (kernel.capset(*capabilities) == 0)
+    )
 
 
 @cache
@@ -61,9 +91,7 @@ def _kernel() -> ctypes.CDLL:
 
 
 @cache
-def _capabilities() -> tuple[bytes, bytes]:
-    """Those that this process has, as `capset` is told of them."""
+def _capabilities() -> tuple[bytes, bytes] | None:
+    """Those that this process has, as `capset` is told of them; None where it cannot be told."""
     header, sets = _HEADER.pack(_VERSION_3, 0), ctypes.create_string_buffer(_OCTETS)
-    if _kernel().capget(header, sets) != 0:
-        raise PermissionError
-    return header, sets.raw
+    return (header, sets.raw) if _kernel().capget(header, sets) == 0 else None

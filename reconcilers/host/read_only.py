@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import NoReturn, Self
 
 from desired.desired import Algorithm
-from reconcilers.host.host import Access, Account, Entry, Reading
+from reconcilers.host.host import Access, Account, Entry, Place, Reading, one_by_one
 
 
 class ReadOnly:
@@ -58,6 +58,9 @@ class ReadOnly:
 
     def make_directory(self, path: PurePosixPath, access: Access) -> None:
         _refuse(f"make the directory {path} ({access})")
+
+    def make_directories(self, places: Sequence[Place], access: Access) -> Sequence[str]:
+        return one_by_one(self, places, access)
 
     def set_access(self, path: PurePosixPath, access: Access) -> None:
         _refuse(f"set the access of {path} ({access})")

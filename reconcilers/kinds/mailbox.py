@@ -18,7 +18,7 @@ from reconcilers.blocks import moving, removing
 from reconcilers.change import Action, Blocked, Change, Field
 from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.host.host import Access
-from reconcilers.operations.files import MakeDirectory, SetAccess
+from reconcilers.operations.files import MakeDirectories, SetAccess
 from reconcilers.operations.mail import Move
 from reconcilers.reconciler import Keys, World
 from reconcilers.retirement import DELETING, Retirement, folder_name, retirement, under_way
@@ -36,6 +36,9 @@ class Directories(NamedTuple):
     inbox: Standing = None
     sent: Standing = None
     coming: tuple[Standing, ...] = ()  # Those of the mailbox that is to be moved here, if any.
+
+
+_NOTHING = Directories()
 
 
 class MailboxReconciler:
@@ -58,13 +61,12 @@ class MailboxReconciler:
         seen = _look({**addresses, **_gone(world)}, world)
         for target, source in arriving.items():
             left = seen.pop(str(source), None) or _look({str(source): source}, world)[str(source)]
-            if left != Directories():
+            if left != _NOTHING:
                 seen[target] = seen[target]._replace(coming=left[:2])
-        nothing = Directories()
         return {
             address: directories
             for address, directories in seen.items()
-            if directories != nothing or address not in desired
+            if directories != _NOTHING or address not in desired
         }
 
     def change(self, difference: Difference[Directories], world: World) -> Change | None:
@@ -145,7 +147,7 @@ def _declared(name: str, desired: Directories, observed: Directories, world: Wor
         source = str(moving(world)[name])
         action, why = Action.MOVE, f"the manifest moves {source} here"
         told: tuple[Field, ...] = (Field("address", source, name),)
-    elif observed == Directories():
+    elif observed == _NOTHING:
         action, why = Action.CREATE, "the manifest declares it"
         told = (Field("owner", "", mailbox.owner),)
     else:
@@ -190,7 +192,7 @@ def _unowned(mailbox: Mailbox, world: World) -> Blocked | None:
 
 
 def _in_the_way(mailbox: Mailbox, observed: Directories, world: World) -> Blocked | None:
-    if observed == Directories():
+    if observed == _NOTHING:
         return None
     account = world.host.account(mailbox.owner)
     here = (observed.inbox, observed.sent)
@@ -271,6 +273,10 @@ def _corrected(
     mailbox: Mailbox, observed: Directories, world: World
 ) -> Iterator[tuple[Phase, Operation]]:
     wanted = _owned(world, mailbox.owner)
+    folders = world.roots.folders(mailbox.address.domain.ascii)
+    if observed == _NOTHING:
+        yield Phase.STORAGE, MakeDirectories(folders, mailbox.address.folder, wanted)
+        return
     sources: Iterable[PurePosixPath | None] = (None, None)
     if observed.coming:
         source = moving(world)[str(mailbox.address)]
@@ -282,7 +288,7 @@ def _corrected(
             yield Phase.STORAGE, SetAccess(origin, wanted)
             yield Phase.RELOCATE, Move(origin, path)
         elif seen is None:
-            yield Phase.STORAGE, MakeDirectory(path, wanted)
+            yield Phase.STORAGE, MakeDirectories((path.parent,), path.name, wanted)
         elif seen != wanted:
             yield Phase.STORAGE, SetAccess(path, wanted)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import PurePosixPath
 
 from desired.frozen import frozen
-from reconcilers.host.host import Access, Nature
+from reconcilers.host.host import Access, Nature, StepError
 from reconcilers.standing import directory, file
 from reconcilers.step import Hands
 
@@ -26,6 +27,38 @@ class MakeDirectory:
 
     def __str__(self) -> str:
         return f"make directory {self.path} {_access(self.access)}"
+
+
+@frozen
+class MakeDirectories:
+    """Directories of one name, one in each of several, as `MakeDirectory` makes one."""
+
+    within: tuple[PurePosixPath, ...]
+    name: str
+    access: Access
+
+    @property
+    def likeness(self) -> object:
+        return self.access
+
+    def take(self, hands: Hands) -> None:
+        (reason,) = self.take_together([self], hands)
+        if reason:
+            raise StepError(reason)
+
+    def take_together(self, alike: Sequence[MakeDirectories], hands: Hands) -> Sequence[str]:
+        places = [(directory, each.name) for each in alike for directory in each.within]
+        reasons = iter(hands.host.make_directories(places, self.access))
+        # Of one that failed the first reason is enough.
+        return [max([next(reasons) for _ in each.within], key=bool) for each in alike]
+
+    def holds(self, hands: Hands) -> bool:
+        look = hands.host.look
+        return all(directory(look(within / self.name)) == self.access for within in self.within)
+
+    def __str__(self) -> str:
+        paths = " ".join(f"{within}/{self.name}" for within in self.within)
+        return f"make directories {paths} {_access(self.access)}"
 
 
 @frozen

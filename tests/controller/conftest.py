@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -28,7 +28,7 @@ from aimx.doors.wish import Wish
 from aimx.doors.wished import About, Answered, Wished
 from aimx.snapshot import Snapshot
 from reconcilers.generations import Who
-from reconcilers.host.host import Access, StepError
+from reconcilers.host.host import Access, Place, StepError, one_by_one
 from reconcilers.host.local import LocalHost
 from reconcilers.intents import Pin
 from reconcilers.roots import Roots
@@ -88,6 +88,9 @@ class Stubborn(LocalHost):
     @contextmanager
     def keeping(self) -> Iterator[Stubborn]:
         yield self  # It is as stubborn in a hurry.
+
+    def make_directories(self, places: Sequence[Place], access: Access) -> Sequence[str]:
+        return one_by_one(self, places, access)
 
     def make_directory(self, path: PurePosixPath, access: Access) -> None:
         if self.failing and str(path).endswith(self.failing):

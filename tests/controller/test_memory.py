@@ -21,7 +21,7 @@ from aimx.controller.turn import Turn, Turned
 from aimx.controller.watched import Watched
 from aimx.controller.workplace import Workplace
 from reconcilers.generations import Who
-from reconcilers.host.host import Access, Entry, StepError, UnseenError
+from reconcilers.host.host import Access, Entry, Place, StepError, UnseenError, one_by_one
 from reconcilers.host.local import LocalHost
 from reconcilers.intents import Pin, end, keep_pin
 from reconcilers.roots import Roots
@@ -51,6 +51,9 @@ class Looking(LocalHost):
         if self.blind:
             raise UnseenError(f"{directory}: input/output error")
         return super().look_within(directory, names)
+
+    def make_directories(self, places: Sequence[Place], access: Access) -> Sequence[str]:
+        return one_by_one(self, places, access)
 
     def make_directory(self, path: PurePosixPath, access: Access) -> None:
         if self.full:

@@ -12,7 +12,12 @@ from reconcilers.host.host import Access, Host, StepError
 from reconcilers.host.memory import MemoryHost
 from reconcilers.journal import Journal, unfinished
 from reconcilers.operations.engine import Commit, Prepare
-from reconcilers.operations.files import MakeDirectory, SyncDirectories, WriteFile
+from reconcilers.operations.files import (
+    MakeDirectories,
+    MakeDirectory,
+    SyncDirectories,
+    WriteFile,
+)
 from reconcilers.operations.mail import Move
 from reconcilers.plan import Plan
 from reconcilers.receipt import Outcome, Receipt, Tally, final
@@ -440,3 +445,75 @@ def test_a_tally_counts_steps_by_their_last_receipt() -> None:
 
     assert tally == Tally(done=0, failed=1, skipped=1, not_started=1, seconds=1.5, generation=42)
     assert not tally.is_complete
+
+
+def folders(name: str, access: Access = PRIVATE, *within: PurePosixPath) -> MakeDirectories:
+    return MakeDirectories(within or (ROOTS.data / "inbox", ROOTS.data / "sent"), name, access)
+
+
+@pytest.fixture
+def storage(host: MemoryHost) -> MemoryHost:
+    for each in ("inbox", "sent"):
+        host.plant_directory(ROOTS.data / each)
+    return host
+
+
+def test_of_steps_that_are_taken_together_each_has_its_own_outcome(storage: MemoryHost) -> None:
+    storage.plant_file(ROOTS.data / "sent" / "b", b"in the way")
+    gone = folders("d", PRIVATE, ROOTS.data / "gone")
+    steps = [
+        step("mailbox/a#1", Phase.STORAGE, folders("a")),
+        step("mailbox/b#1", Phase.STORAGE, folders("b")),
+        step("mailbox/b#2", Phase.STORAGE, folders("b2"), "mailbox/b#1"),
+        step("mailbox/c#1", Phase.STORAGE, folders("c"), "mailbox/a#1"),
+        step("mailbox/d#1", Phase.STORAGE, gone),
+        step("mailbox/e#1", Phase.STORAGE, folders("e", Access(0o755, 0, 0))),
+    ]
+
+    receipts = run(storage, *steps)
+
+    assert [(each.step, each.outcome) for each in receipts] == [
+        ("mailbox/a#1", DONE),
+        ("mailbox/b#1", FAILED),
+        ("mailbox/b#2", SKIPPED),
+        ("mailbox/c#1", DONE),
+        ("mailbox/d#1", FAILED),
+        ("mailbox/e#1", DONE),
+    ]
+    assert receipts[1].reason.startswith(f"{ROOTS.data}/sent/b: a file stands where")
+    assert receipts[4].reason.startswith(f"{ROOTS.data}/gone: it, or a directory above")
+    assert storage.names(ROOTS.data / "inbox") == ("a", "b", "c", "e")
+    assert storage.names(ROOTS.data / "sent") == ("a", "b", "c", "e")
+
+
+def test_many_are_taken_together_and_stop_is_asked_between(storage: MemoryHost) -> None:
+    asked: list[int] = []
+
+    def stop() -> bool:
+        asked.append(len(storage.names(ROOTS.data / "inbox") or ()))
+        return len(asked) > 2
+
+    receipts = run(
+        storage, *(step(f"m{n}#1", Phase.STORAGE, folders(f"m{n}")) for n in range(200)), stop=stop
+    )
+
+    assert asked == [0, 64, 128]
+    assert [each.outcome for each in receipts] == [DONE] * 128 + [NOT_STARTED] * 72
+
+
+def test_what_is_taken_together_and_not_seen_to_be_there_has_failed(
+    storage: MemoryHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = storage.make_directory
+
+    def slip(path: PurePosixPath, access: Access) -> None:
+        if path.name != "b":
+            make(path, access)
+
+    monkeypatch.setattr(storage, "make_directory", slip)
+    steps = [step(f"{name}#1", Phase.STORAGE, folders(name)) for name in "abc"]
+
+    receipts = run(storage, *steps)
+
+    assert outcomes(receipts) == {"a#1": DONE, "b#1": FAILED, "c#1": DONE}
+    assert receipts[1].reason == "taken, and not seen to hold afterwards"

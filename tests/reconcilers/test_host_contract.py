@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
 
@@ -15,6 +15,7 @@ from reconcilers.host.host import (
     Entry,
     Host,
     Nature,
+    Place,
     StepError,
     UnseenError,
 )
@@ -71,6 +72,10 @@ def test_a_name_of_any_length_that_is_legal_can_be_made(
 
     assert host.names(roots.data) == (directory.name,)
     assert host.read(file) == b"content"
+
+
+def _paths(places: Iterable[Place]) -> Iterator[PurePosixPath]:
+    return (directory / name for directory, name in places)
 
 
 class TestLooking:
@@ -158,6 +163,28 @@ class TestMaking:
 
         assert access(host.look(roots.data / "a")) == ours(0o755)
         assert host.names(roots.data / "a") == ("b",)
+
+    @pytest.mark.parametrize("mode", [0o700, 0o755], ids=oct)
+    def test_many_directories_end_as_each_by_itself_would(
+        self, host: Host, roots: Roots, mode: int
+    ) -> None:
+        host.make_directory(roots.data / "a", ours(0o755))
+        host.make_directory(roots.data / "there", ours(0o711))
+        host.replace(roots.data / "file", b"", ours(0o600))
+        names = ["new", "there", "file", "last"]
+        places = [*((roots.data, name) for name in names), (roots.data / "a", "b")]
+
+        reasons = host.make_directories([*places, (roots.data / "none", "c")], ours(mode))
+
+        whole = [
+            entry and (entry.nature, access(entry)) for entry in map(host.look, _paths(places))
+        ]
+        made = (Nature.DIRECTORY, ours(mode))
+        assert whole == [made, made, (Nature.FILE, ours(0o600)), made, made]
+        assert [reason.partition(":")[0] for reason in reasons] == [
+            *("", "", str(roots.data / "file"), "", ""),
+            str(roots.data / "none"),
+        ]
 
     def test_the_directories_above_a_root_are_made(self, host: Host, roots: Roots) -> None:
         nested = Roots(

@@ -3,13 +3,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import PurePosixPath
+from typing import Any
 
 import pytest
 
 from reconcilers.host.host import LARGEST_FILE, Access, Nature
 from reconcilers.host.memory import MemoryHost
 from reconcilers.journal import Interrupted, Journal, interrupted, is_applied, unfinished
-from reconcilers.operations.files import MakeDirectory
+from reconcilers.operations.files import MakeDirectory, SyncDirectories
 from reconcilers.receipt import Outcome, Receipt
 from reconcilers.roots import Roots
 from reconcilers.step import Phase, Step
@@ -30,7 +31,7 @@ def host() -> MemoryHost:
     return MemoryHost(ROOTS)
 
 
-def events(host: MemoryHost, generation: int) -> list[dict[str, object]]:
+def events(host: MemoryHost, generation: int) -> list[dict[str, Any]]:
     content = host.read(ROOTS.journal / f"{generation}.jsonl") or b""
     return [json.loads(line) for line in content.splitlines()]
 
@@ -38,7 +39,7 @@ def events(host: MemoryHost, generation: int) -> list[dict[str, object]]:
 def test_each_step_has_its_intent_and_its_outcome(host: MemoryHost) -> None:
     journal = Journal(host, ROOTS, 42)
     journal.begin()
-    journal.intend(STEP)
+    journal.intend([STEP])
     journal.outcome(FAILED)
     journal.end(synced=False)
 
@@ -48,14 +49,13 @@ def test_each_step_has_its_intent_and_its_outcome(host: MemoryHost) -> None:
         {
             **at,
             "event": "intent",
-            "step": "domain/a.com#1",
-            "does": "make directory /var/lib/aimx/a.com 0755 0:0",
+            "steps": {"domain/a.com#1": "make directory /var/lib/aimx/a.com 0755 0:0"},
         },
         {
             **at,
             "event": "outcome",
-            "step": "domain/a.com#1",
             "outcome": "failed",
+            "steps": ["domain/a.com#1"],
             "reason": "no space is left",
         },
         {**at, "event": "end", "synced": False},
@@ -78,7 +78,7 @@ def test_a_fresh_machine_has_no_interrupted_apply(host: MemoryHost) -> None:
 def test_an_apply_without_an_end_was_interrupted_at_what_it_intended(host: MemoryHost) -> None:
     journal = Journal(host, ROOTS, 1)
     journal.begin()
-    journal.intend(STEP)
+    journal.intend([STEP])
 
     assert interrupted(host, ROOTS) == Interrupted(
         1, ("make directory /var/lib/aimx/a.com 0755 0:0",)
@@ -100,7 +100,7 @@ def test_an_end_that_says_that_all_is_synced_is_an_end(host: MemoryHost) -> None
 def test_the_next_one_of_the_same_generation_is_told(host: MemoryHost) -> None:
     first = Journal(host, ROOTS, 1)
     first.begin()
-    first.intend(STEP)
+    first.intend([STEP])
     first.outcome(DONE)
     first.note("and on")
 
@@ -159,7 +159,7 @@ def test_a_journal_that_cannot_be_written_does_not_get_in_the_way(host: MemoryHo
     assert before is not None
     assert before.generation is None
     journal.synced(before)
-    journal.intend(STEP)
+    journal.intend([STEP])
     journal.end(synced=True)
 
     assert journal.trouble.startswith("the journal is incomplete: /var/lib/aimx/.aimx/journal: a s")
@@ -170,27 +170,55 @@ def test_what_follows_soon_is_intended_with_the_first_and_not_again(host: Memory
     journal = Journal(host, ROOTS, 1)
     journal.begin()
 
-    journal.intend(STEP, [other])
+    journal.intend([STEP, other])
     journal.outcome(DONE)
-    journal.intend(other)
+    journal.intend([other])
     journal.outcome(replace(DONE, step=other.id))
     journal.note("and on")
 
-    told = [(event["event"], event.get("step")) for event in events(host, 1)]
+    told = [(event["event"], list(event.get("steps", ()))) for event in events(host, 1)]
     assert told == [
-        ("begin", None),
-        ("intent", STEP.id),
-        ("intent", other.id),
-        ("outcome", STEP.id),
-        ("outcome", other.id),
-        ("note", None),
+        ("begin", []),
+        ("intent", [STEP.id, other.id]),
+        ("outcome", [STEP.id, other.id]),
+        ("note", []),
     ]
 
 
+def test_outcomes_are_told_in_the_order_in_which_they_came(host: MemoryHost) -> None:
+    steps = [replace(STEP, id=f"domain/a.com#{number}") for number in range(1, 5)]
+    journal = Journal(host, ROOTS, 1)
+    journal.begin()
+
+    journal.intend(steps)
+    for each in steps:
+        journal.outcome(replace(FAILED if each is steps[2] else DONE, step=each.id))
+    journal.end(synced=False)
+
+    told = [(event.get("outcome"), event["steps"]) for event in events(host, 1)[2:-1]]
+    assert told == [
+        ("done", [steps[0].id, steps[1].id]),
+        ("failed", [steps[2].id]),
+        ("done", [steps[3].id]),
+    ]
+
+
+def test_only_what_has_no_outcome_was_under_way(host: MemoryHost) -> None:
+    other = replace(STEP, id="domain/a.com#2", operation=SyncDirectories(()))
+    journal = Journal(host, ROOTS, 1)
+    journal.begin()
+
+    journal.intend([STEP, other])
+    journal.outcome(DONE)
+    journal.note("and on")
+
+    assert interrupted(host, ROOTS) == Interrupted(1, ("sync 0 directories",))
+
+
 # Of a plan of a hundred thousand mailboxes: more than any file that is read at once.
-LONG = b'{"event": "outcome", "step": "x", "outcome": "done"}\n' * (LARGEST_FILE // 50)
+LONG = b'{"event": "outcome", "steps": ["x"], "outcome": "done"}\n' * (LARGEST_FILE // 50)
 BEGUN = b'{"event": "begin", "generation": 7, "saved_plan": "sha256:f@6:9"}\n'
-INTENT = b'{"event": "intent", "step": "y", "does": "make directory /y"}\n'
+INTENT = b'{"event": "intent", "steps": {"y": "make directory /y"}}\n'
 END = b'{"event": "end", "synced": true}\n'
 
 
