@@ -19,7 +19,8 @@ class Alone:
         from aimx.controller.compiled import compiled
         from aimx.controller.proofs import keep, kept, needed
 
-        made = compiled(config, self.host, self.roots)
+        with self.host.keeping() as host:
+            made = compiled(config, host, self.roots)
         proofs, known = needed(made), kept(self.host, self.roots)
         if not proofs <= known:
             from aimx.controller.probe import probe

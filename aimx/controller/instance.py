@@ -165,7 +165,13 @@ class Instance:
 
         `only`: the addresses that are looked at, where the rest is known to be as it should be.
         """
-        host, desired = ReadOnly(self.host), reading.desired
+        with self.host.keeping() as host:
+            return self._reviewed(reading, consent, ReadOnly(host), only)
+
+    def _reviewed(
+        self, reading: Reading, consent: Consent, host: ReadOnly, only: Set[str] | None
+    ) -> Review:
+        desired = reading.desired
         if consent.renewal != NO_RENEWAL:
             from aimx.controller.edits.keys import require_known  # Hardly any plan makes one.
 

@@ -86,11 +86,8 @@ class Anchors:
         return _Open((descriptor, path.name), descriptor)
 
     def _descend(self, path: PurePosixPath, parts: tuple[str, ...]) -> int:
-        anchor = self._anchor(path)
-        if anchor is None:
-            raise OutsideError(path)
-        descriptor = os.open(anchor, _FOLLOWING)
-        for depth in range(len(anchor.parts), len(parts)):
+        descriptor, begin = self._nearest(path, parts)
+        for depth in range(begin, len(parts)):
             above = descriptor
             try:
                 descriptor = enter(parts[depth], above)
@@ -100,6 +97,13 @@ class Anchors:
             finally:
                 os.close(above)
         return descriptor
+
+    def _nearest(self, path: PurePosixPath, parts: tuple[str, ...]) -> tuple[int, int]:
+        """A descriptor of one's own from which the parts are reached, and how many it is below."""
+        anchor = self._anchor(path)
+        if anchor is None:
+            raise OutsideError(path)
+        return os.open(anchor, _FOLLOWING), len(anchor.parts)
 
     def _anchor(self, path: PurePosixPath) -> PurePosixPath | None:
         for parts, root in self._roots.items():
@@ -133,6 +137,12 @@ class Kept(Anchors):
         parts = path.parts
         descriptor = None if parts in self._roots else self._kept(path, parts[:-1])
         return super().parent(path) if descriptor is None else nullcontext((descriptor, parts[-1]))
+
+    def _nearest(self, path: PurePosixPath, parts: tuple[str, ...]) -> tuple[int, int]:
+        for depth in range(len(parts) - 1, 0, -1):
+            if (kept := self._reached.get(parts[:depth])) is not None:
+                return os.dup(kept), depth
+        return super()._nearest(path, parts)
 
     def _kept(self, path: PurePosixPath, parts: tuple[str, ...]) -> int | None:
         """None for what is not kept: above the roots, and what would be too many."""

@@ -24,12 +24,16 @@ def opened(name: str, parent: int | None, flags: int) -> Iterator[int]:
 
 def read_all(descriptor: int) -> bytes:
     """All of a regular file, unless it is too large."""
-    require_file(descriptor)
-    with open(descriptor, "rb", closefd=False) as file:
-        content = file.read(LARGEST_FILE + 1)
-    if len(content) > LARGEST_FILE:
-        raise told(errno.EFBIG)
-    return content
+    size = require_file(descriptor)
+    if size <= LARGEST_FILE:
+        content = os.read(descriptor, size + 1)
+        if len(content) == size:
+            return content
+        with open(descriptor, "rb", closefd=False) as file:  # It grows, or came in parts.
+            content += file.read(LARGEST_FILE + 1 - len(content))
+        if len(content) <= LARGEST_FILE:
+            return content
+    raise told(errno.EFBIG)
 
 
 def read_part(descriptor: int, start: int, octets: int) -> bytes:
@@ -49,8 +53,9 @@ def write_all(descriptor: int, content: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def require_file(descriptor: int) -> None:
-    """Refuse a directory, and what would block or act when it is read."""
-    mode = os.fstat(descriptor).st_mode
-    if not stat.S_ISREG(mode):
-        raise told(errno.EISDIR if stat.S_ISDIR(mode) else errno.ENXIO)
+def require_file(descriptor: int) -> int:
+    """Refuse a directory, and what would block or act when it is read; gives a file's size."""
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        raise told(errno.EISDIR if stat.S_ISDIR(found.st_mode) else errno.ENXIO)
+    return found.st_size

@@ -134,16 +134,18 @@ def observed(world: World, key: Key, before: Key | None) -> KeyPair:
         return seen
     if key.aside:
         return _with_files(seen, KeyFiles.labelled(home, key.selector), world)
-    plain = KeyFiles.plain(home, key.algorithm)
     here = files_of(world, key.domain, key.algorithm, key.selector)
-    earlier = KeyFiles.labelled(home, seen.selector)
-    if here == plain and world.host.look(earlier.private) is not None:
-        return _with_files(replace(seen, labelled=False), earlier, world)
+    if seen.selector != key.selector and here == KeyFiles.plain(home, key.algorithm):
+        earlier = KeyFiles.labelled(home, seen.selector)
+        if world.host.look(earlier.private) is not None:
+            return _with_files(replace(seen, labelled=False), earlier, world)
     return _with_files(seen, here, world)
 
 
 def _with_files(pair: KeyPair, files: KeyFiles, world: World) -> KeyPair:
-    private, public = (file(world.host.look(path)) for path in (files.private, files.public))
+    names = (files.private.name, files.public.name)
+    entries = world.host.look_within(files.private.parent, names) or {}
+    private, public = (file(entries.get(name)) for name in names)
     flaw, derived = "", None
     if isinstance(private, Access):
         flaw, derived = _read(world, files.private, pair.algorithm)
