@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import atexit
-import gc
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -100,10 +98,6 @@ def daemon(
 
 def direct(options: argparse.Namespace) -> Direct:
     """This process, in the daemon's place."""
-    # It ends with its answer: looking for cycles would take a quarter of its time, the last time
-    # when it ends, and free nothing.
-    gc.disable()
-    atexit.register(gc.freeze)
     from aimx.doors.direct import Direct
 
     return Direct.of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import signal
 
 from aimx.cli import roots
@@ -13,7 +14,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    # It means "look", and must not end us before there is anybody to look.
+    gc.enable()
+    # SIGHUP means "look", and must not end us before there is anybody to look.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     from aimx.processes.supervisor import serve

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from typing import TextIO
 
@@ -53,7 +52,11 @@ def width() -> int:
 
 def columns() -> int:
     """How wide a line may be; 80 where there is no terminal."""
-    return max(shutil.get_terminal_size((80, 24)).columns, 40) if is_terminal() else 80
+    if not is_terminal():
+        return 80
+    import shutil  # It brings what compresses archives, and most output is not for a terminal.
+
+    return max(shutil.get_terminal_size((80, 24)).columns, 40)
 
 
 def plain(text: str) -> str:

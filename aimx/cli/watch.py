@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import signal
 
 from aimx.cli import roots
@@ -26,7 +27,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     if options.detailed_exitcode and not options.once:
         options.usage("--detailed-exitcode is about --once")
-    # It means "look", and must not end us before there is anybody to look.
+    gc.enable()
+    # SIGHUP means "look", and must not end us before there is anybody to look.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     from aimx.processes.watcher import watch, watch_once
