@@ -8,9 +8,9 @@ what it never called was a sixth of its time.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field
-from operator import attrgetter
+from operator import attrgetter, ge, gt, le, lt
 from typing import Any, NoReturn, TypeAlias, TypeVar, dataclass_transform
 
 T = TypeVar("T")
@@ -19,6 +19,7 @@ Fields: TypeAlias = Mapping[str, Field[Any]]
 # What a class has for itself, and another must not share with it.
 _ITS_OWN = {"__dict__", "__weakref__"}
 _DESCRIBED = ("__dataclass_fields__", "__dataclass_params__")
+_ORDERS = {"__lt__": lt, "__le__": le, "__gt__": gt, "__ge__": ge}
 _ANEW = object()  # Given for what is made anew for each value.
 
 
@@ -28,6 +29,16 @@ def frozen(kind: type[T]) -> type[T]:
 
     `fields`, `replace`, `asdict` and patterns know it as one of theirs.
     """
+    return _made(kind, {})
+
+
+@dataclass_transform(frozen_default=True, order_default=True, field_specifiers=(dataclasses.field,))
+def ordered(kind: type[T]) -> type[T]:
+    """`frozen`, and of two of one class the lesser is the one whose values are, in their order."""
+    return _made(kind, _ORDERS)
+
+
+def _made(kind: type[T], orders: Mapping[str, Callable[..., bool]]) -> type[T]:
     said = {name: value for name, value in vars(kind).items() if name not in _ITS_OWN}
     declared: Mapping[str, str] = said.get("__annotations__", {})
     names = [name for name, told in declared.items() if not told.startswith("ClassVar")]
@@ -39,10 +50,9 @@ def frozen(kind: type[T]) -> type[T]:
         "__init__": _Initializer(fields, ends="__post_init__" in said),
         "__setattr__": _refuse,
         "__delattr__": _refuse,
-        "__getstate__": _state,
-        "__setstate__": _restore,
+        **_copying(names),
         "__repr__": _telling(told),
-        **_comparing(attrgetter(*compared) if compared else type),
+        **_comparing(attrgetter(*compared) if compared else type, orders),
         "__match_args__": tuple(name for name, each in fields.items() if each.init),
         **{name: _Described(kind, name) for name in _DESCRIBED},
     }
@@ -60,14 +70,17 @@ def _refuse(self: object, name: str, *_: object) -> NoReturn:
     raise dataclasses.FrozenInstanceError(f"{name} of {type(self).__qualname__} is not to change")
 
 
-def _state(self: Any) -> list[object]:
+def _copying(names: Sequence[str]) -> Mapping[str, Callable[..., object]]:
     """What a copy, or another process, needs of it."""
-    return [getattr(self, name) for name in self.__slots__]
 
+    def state(self: object) -> list[object]:
+        return [getattr(self, name) for name in names]
 
-def _restore(self: Any, state: Iterable[object]) -> None:
-    for name, value in zip(self.__slots__, state, strict=True):
-        object.__setattr__(self, name, value)
+    def restore(self: object, state: Iterable[object]) -> None:
+        for name, value in zip(names, state, strict=True):
+            object.__setattr__(self, name, value)
+
+    return {"__getstate__": state, "__setstate__": restore}
 
 
 def _initializer(fields: Fields, *, ends: bool) -> Callable[..., None]:
@@ -99,7 +112,9 @@ def _telling(names: Iterable[str]) -> Callable[[object], str]:
     return tell
 
 
-def _comparing(values: Callable[[Any], object]) -> Mapping[str, Callable[..., object]]:
+def _comparing(
+    values: Callable[[Any], object], orders: Mapping[str, Callable[..., bool]]
+) -> Mapping[str, Callable[..., object]]:
     """Two of one class are equal where their values are, and then have one hash."""
 
     def equals(self: object, other: object) -> bool:
@@ -108,7 +123,20 @@ def _comparing(values: Callable[[Any], object]) -> Mapping[str, Callable[..., ob
     def hashed(self: object) -> int:
         return hash(values(self))
 
-    return {"__eq__": equals, "__hash__": hashed}
+    return {
+        "__eq__": equals,
+        "__hash__": hashed,
+        **{name: _ordering(values, order) for name, order in orders.items()},
+    }
+
+
+def _ordering(
+    values: Callable[[Any], object], order: Callable[..., bool]
+) -> Callable[[object, object], bool]:
+    def compare(self: object, other: object) -> bool:
+        return order(values(self), values(other)) if type(other) is type(self) else NotImplemented
+
+    return compare
 
 
 class _Initializer:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar, Self
+
+from desired.frozen import ordered
 
 WILDCARD = "*"
 CATCHALL_FOLDER = "catchall"
@@ -28,7 +29,7 @@ class InvalidNameError(ValueError):
     """A text that is not the name or quantity that it stands for. Says what is expected."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@ordered
 class Domain:
     """A domain name in lower-case A-label form, so that equal names compare equal."""
 
@@ -67,7 +68,7 @@ def _a_labels(text: str) -> str:
         return ""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@ordered
 class LocalPart:
     """What stands before the `@` of a mailbox's address; `*` is the catchall's."""
 
@@ -102,7 +103,7 @@ class LocalPart:
         return self.text
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@ordered
 class Address:
     """A mailbox's address, equal to every other way of writing it."""
 
@@ -129,7 +130,7 @@ class Address:
         return f"{self.local.text}@{self.domain.ascii}"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@ordered
 class _Word:
     """A name that one pattern describes whole."""
 
@@ -153,34 +154,34 @@ class _Word:
         return self.text
 
 
-@dataclass(frozen=True, slots=True, order=True)
 class Selector(_Word):
     """RFC 6376 3.1: which of a domain's keys signed."""
 
+    __slots__ = ()
     _pattern = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
     _kind = "selector"
 
 
-@dataclass(frozen=True, slots=True, order=True)
 class Owner(_Word):
     """A Linux user's name."""
 
+    __slots__ = ()
     _pattern = re.compile(r"[a-z_](?:[a-z0-9_-]{0,31}|[a-z0-9_-]{0,30}\$)")
     _kind = "owner"
 
 
-@dataclass(frozen=True, slots=True, order=True)
 class Slug(_Word):
     """What an identity is called in paths and commands."""
 
+    __slots__ = ()
     _pattern = re.compile(r"[a-z0-9-]{1,63}")
     _kind = "slug"
 
 
-@dataclass(frozen=True, slots=True, order=True)
 class HookName(_Word):
     """What a hook is called over the whole manifest."""
 
+    __slots__ = ()
     _pattern = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}")
     _kind = "hook name"
 
@@ -194,7 +195,7 @@ class HookName(_Word):
         return cls(sha256(text).hexdigest()[:12])
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@ordered
 class Glob:
     """A pattern over a whole address: `*` is anything but `@`, `?` any one character but `@`."""
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
 
-from desired.frozen import frozen
+from desired.frozen import frozen, ordered
 
 Severity = Literal["error", "warning"]
 KeyPath = tuple[str | int, ...]  # Keys and array indices, from the top of a file.
@@ -56,7 +55,7 @@ def digest(sources: tuple[Source, ...]) -> str:
     return total.hexdigest()
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@ordered
 class Where:
     """A place in a file. Lines and columns count from 1; 0 when only the file is known."""
 

@@ -6,10 +6,10 @@ Every parser raises `InvalidNameError` with one sentence that says what is expec
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
+from desired.frozen import ordered
 from desired.names import InvalidNameError
 
 DURATION = "[0-9]{1,15}(?:ms|s|m|h|d)"
@@ -55,7 +55,7 @@ def parse_size(text: int | str) -> int:
     return int(found[1]) * _BINARY.get(found[2], 1)
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@ordered
 class Endpoint:
     """Where to listen or whom to call: a host and a port."""
 

@@ -1,18 +1,23 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
-from dataclasses import FrozenInstanceError, asdict, dataclass, field, fields, replace
+from dataclasses import FrozenInstanceError, asdict, astuple, dataclass, field, fields, replace
 from inspect import signature
+from itertools import product
+from operator import ge, gt, le, lt
 from threading import Barrier
 from typing import Any, ClassVar, Generic, TypeVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from desired.frozen import frozen
+from desired.frozen import frozen, ordered
 
 T = TypeVar("T")
 
@@ -193,3 +198,50 @@ def test_threads_may_make_the_first_value_together():
     kinds = [_declared(frozen) for _ in range(50)]
     made = _together(lambda: [kind("you", "hello") for kind in kinds])
     assert all(each == made[0] for each in made)
+
+
+@ordered
+class Pair:
+    """Two things."""
+
+    first: int
+    second: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.first}{self.second}"
+
+
+class Twin(Pair):
+    """Another that is made of the same."""
+
+    __slots__ = ()
+
+
+@given(st.lists(st.builds(Pair, st.integers(0, 3), st.text("ab", max_size=2))))
+def test_an_ordered_class_stands_in_the_order_of_its_fields(pairs: list[Pair]) -> None:
+    assert sorted(pairs) == sorted(pairs, key=astuple)
+    for one, other in product(pairs, pairs):
+        low, high = astuple(one), astuple(other)
+        assert (one < other, one <= other) == (low < high, low <= high)
+        assert (one > other, one >= other) == (low > high, low >= high)
+
+
+@pytest.mark.parametrize("compare", [lt, le, gt, ge])
+def test_what_is_of_another_class_is_neither_less_nor_more(
+    compare: Callable[[object, object], bool],
+) -> None:
+    with pytest.raises(TypeError, match="not supported"):
+        compare(Pair(1), Twin(1))
+    with pytest.raises(TypeError, match="not supported"):
+        compare(Pair(1), 1)
+
+
+def test_one_that_adds_no_fields_is_copied_and_compared_as_what_it_is() -> None:
+    it = Twin(1, "a")
+
+    copied = pickle.loads(pickle.dumps(it))
+
+    assert (copied, type(copied), hash(copied)) == (it, Twin, hash(it))
+    assert it != Pair(1, "a")
+    assert repr(it) == "Twin(first=1, second='a')"
+    assert replace(it, second="b") == Twin(1, "b")
