@@ -122,13 +122,19 @@ def plan_id(plan: Plan) -> str:
     A comment that moves the manifest's lines, and mail that arrives meanwhile, keep the id.
     """
     changes = [
-        (change.address, change.action, change.fingerprint, change.fields, change.blocked)
-        for change in plan.changes
+        (each.address, *_planned(each.action, each.fingerprint, each.fields, each.blocked))
+        for each in plan.changes
     ]
     config = None if plan.config is None else body(plan.config)
     steps = [_described(step) for step in plan.steps]
-    does = (plan.generation, canonical(changes), steps, canonical(config))
+    does = (plan.generation, changes, steps, canonical(config))
     return f"sha256:{digest(_written(does).encode())}"
+
+
+@lru_cache(maxsize=1 << 10)
+def _planned(*parts: object) -> Sequence[object]:
+    """What a plan does to a resource, whichever it is: to thousands of mailboxes the same."""
+    return [canonical(part) for part in parts]
 
 
 def _described(step: Step) -> tuple[object, ...]:

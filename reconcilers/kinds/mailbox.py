@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -149,7 +150,7 @@ def _declared(name: str, desired: Directories, observed: Directories, world: Wor
         told: tuple[Field, ...] = (Field("address", source, name),)
     elif observed == _NOTHING:
         action, why = Action.CREATE, "the manifest declares it"
-        told = (Field("owner", "", mailbox.owner),)
+        told = _belonging(mailbox.owner)
     else:
         action, why = Action.REPAIR, "its directories are not as the manifest asks"
         told = (
@@ -168,9 +169,14 @@ def _declared(name: str, desired: Directories, observed: Directories, world: Wor
         fields=() if blocked else told,
         blocked=blocked,
         notes=tuple(_earlier_mail(mailbox, world)) if action is Action.CREATE else (),
-        needs=(f"domain/{mailbox.address.domain}",),
+        needs=(f"domain/{mailbox.address.domain.ascii}",),
         drifted=drifted,
     )
+
+
+@lru_cache
+def _belonging(owner: str) -> tuple[Field, ...]:
+    return (Field("owner", "", owner),)
 
 
 def _unowned(mailbox: Mailbox, world: World) -> Blocked | None:

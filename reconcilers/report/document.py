@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any
 
-from reconcilers.change import Change
+from reconcilers.change import Change, Field, Fingerprint
 from reconcilers.fingerprint import canonical, digest, plan_id
 from reconcilers.plan import Plan
 from reconcilers.report.view import counts, symbol
@@ -52,12 +53,12 @@ def _change(change: Change) -> dict[str, Any]:
         "symbol": symbol(change),
         "why": change.why,
         "where": _parts(change.where),
-        "fields": [_parts(field) for field in change.fields],
+        "fields": _alike(change.fields),
         "notes": list(change.notes),
         "needs": list(change.needs),
         "drifted": change.drifted,
         "unasked": change.unasked,
-        "fingerprint": _parts(change.fingerprint),
+        "fingerprint": _alike(change.fingerprint),
         "blocked": _parts(change.blocked),
     }
 
@@ -71,6 +72,12 @@ def _step(step: Step) -> dict[str, Any]:
         "operation": canonical(step.operation),
         "after": list(step.after),
     }
+
+
+@lru_cache(maxsize=1 << 10)
+def _alike(value: Fingerprint | tuple[Field, ...]) -> Any:
+    """Of thousands of mailboxes there are few, and what is made of them is written and not kept."""
+    return [*map(_parts, value)] if isinstance(value, tuple) else _parts(value)
 
 
 def _parts(value: object) -> Any:
