@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from aimx.cli import terminal
 from aimx.doors.exits import Exit
 from desired.frozen import frozen
 
 
+class Formatter(argparse.HelpFormatter):
+    """Whose width is known: a parser makes one for each option, and each would ask for it."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=terminal.columns() - 2)
+
+
 class Parser(argparse.ArgumentParser):
     """argparse, with an exit code for usage errors that reads as nothing else."""
+
+    def __init__(self, **said: Any) -> None:
+        super().__init__(**{"formatter_class": Formatter, **said})
 
     def error(self, message: str) -> NoReturn:
         terminal.tell(f"{self.format_usage()}{self.prog}: {message}")
