@@ -16,11 +16,11 @@ class Alone:
 
     def prepare(self, config: bytes) -> None:
         # A plan needs no signer, and starts sooner without.
-        from aimx.controller.compiled import compiled
+        from aimx.controller.compiled import credentials
         from aimx.controller.proofs import keep, kept, needed
 
         with self.host.keeping() as host:
-            made = compiled(config, host, self.roots)
+            made = credentials(config, host, self.roots)
         proofs, known = needed(made), kept(self.host, self.roots)
         if not proofs <= known:
             from aimx.controller.probe import probe

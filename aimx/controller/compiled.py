@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import field
 
 from aimx.controller.owners import uids
-from aimx.controller.projection import commands, snapshot
+from aimx.controller.projection import commands, signing, snapshot
 from aimx.controller.secrets import Secrets, SigningKeys
 from aimx.hooks.command import Command
-from aimx.snapshot import Snapshot
+from aimx.snapshot import Signing, Snapshot
 from desired.desired import Desired, Log, ServerUsers
 from desired.engine_config import header
 from desired.frozen import frozen
@@ -19,6 +20,23 @@ from desired.quantities import Endpoint
 from desired.relay import SecretReference
 from reconcilers.host.host import Reading, StepError, UnseenError
 from reconcilers.roots import Roots
+
+
+@frozen
+class Credentials:
+    """What an engine signs with, and offers TLS with: all that can be tried where none runs."""
+
+    signing: Mapping[str, Signing]
+    keys: Mapping[str, SigningKeys] = field(repr=False)  # By domain.
+    certificate: bytes | None = field(repr=False)
+
+    @property
+    def told_keys(self) -> Mapping[str, Mapping[str, str]]:
+        """The keys as outbound is told them."""
+        return {
+            domain: {algorithm: pem.decode() for algorithm, pem in keys.items()}
+            for domain, keys in self.keys.items()
+        }
 
 
 @frozen
@@ -42,12 +60,20 @@ class Compiled:
     owned: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @property
+    def credentials(self) -> Credentials:
+        return Credentials(self.snapshot.signing, self.keys, self.certificate)
+
+    @property
     def told_keys(self) -> Mapping[str, Mapping[str, str]]:
-        """The keys as outbound is told them."""
-        return {
-            domain: {algorithm: pem.decode() for algorithm, pem in keys.items()}
-            for domain, keys in self.keys.items()
-        }
+        return self.credentials.told_keys
+
+
+def credentials(config: bytes, host: Reading, roots: Roots) -> Credentials:
+    """As much of `compiled` as is tried where no engine runs; raises `StepError`."""
+    with _loading():
+        desired = loaded(str(roots.engine_config), config)
+        secrets = Secrets(desired, host, roots)
+        return Credentials(signing(desired), secrets.keys({}), secrets.certificate(None))
 
 
 def compiled(
@@ -66,17 +92,12 @@ def compiled(
     `without_tls`: why no certificate is even looked for. `lately`: of what the engine runs on
     it was seen a moment ago which mailboxes have a directory, so that the rest is looked at alone.
     """
-    try:
+    with _loading():
         desired = loaded(str(roots.engine_config), config)
         secrets = Secrets(desired, host, roots)
         keys = secrets.keys(known.keys if known else {})
         certificate = _certificate(secrets, known, without_tls)
         owners = uids(desired, host, roots, _housed(known) if known and lately else {})
-    except ManifestError as cause:
-        first = str(cause).partition("\n")[0]
-        raise StepError(f"the engine config cannot be loaded: {first}") from cause
-    except UnseenError as cause:
-        raise StepError(str(cause)) from cause
     head = header(config)
     made = snapshot(desired, head.generation if head else 0, owners)
     return Compiled(
@@ -94,6 +115,18 @@ def compiled(
         relay_password=desired.outbound.relay_password,
         owned=_owned(desired, owners),
     )
+
+
+@contextmanager
+def _loading() -> Iterator[None]:
+    """Whatever keeps an engine from it is a step that failed."""
+    try:
+        yield
+    except ManifestError as cause:
+        first = str(cause).partition("\n")[0]
+        raise StepError(f"the engine config cannot be loaded: {first}") from cause
+    except UnseenError as cause:
+        raise StepError(str(cause)) from cause
 
 
 def _certificate(secrets: Secrets, known: Compiled | None, without_tls: str) -> bytes | None:

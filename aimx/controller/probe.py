@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 
-from aimx.controller.compiled import Compiled
+from aimx.controller.compiled import Credentials
 from aimx.controller.proofs import of_certificate, of_key
 from aimx.outbound.signers import Signers
 from aimx.outbound.signing_key import KeyUnusableError
@@ -12,25 +12,25 @@ from aimx.smtp.certificate import CertificateError, context
 from reconcilers.host.host import StepError
 
 
-def probe(compiled: Compiled, known: Set[str] = frozenset()) -> None:
+def probe(tried: Credentials, known: Set[str] = frozenset()) -> None:
     """Sign and verify once with each key, and load the certificate; raises `StepError`.
 
     What is known to work (`proofs`) is not tried again.
     """
-    signing = compiled.snapshot.signing
+    signing = tried.signing
     new = {
         domain: {
             algorithm: pem
             for algorithm, pem in pems.items()
             if of_key(domain, signing[domain].selectors.get(algorithm, ""), pem) not in known
         }
-        for domain, pems in compiled.told_keys.items()
+        for domain, pems in tried.told_keys.items()
     }
     try:
         Signers().of(new, signing)
     except KeyUnusableError as cause:
         raise StepError(str(cause)) from cause
-    certificate = compiled.certificate
+    certificate = tried.certificate
     if certificate is not None and of_certificate(certificate) not in known:
         try:
             context(certificate)

@@ -39,7 +39,7 @@ def snapshot(desired: Desired, generation: int, uids: Mapping[str, int | None]) 
             enforces_dmarc=desired.smtp.dmarc == "enforce",
             keeps_raw=desired.smtp.keep_raw,
         ),
-        signing={domain.name.ascii: _signing(domain) for domain in desired.domains},
+        signing=signing(desired),
         delivery=_delivery(desired),
         allowance=_allowance(desired.limits),
         allowances={
@@ -57,6 +57,11 @@ def snapshot(desired: Desired, generation: int, uids: Mapping[str, int | None]) 
             if mailbox.hooks
         },
     )
+
+
+def signing(desired: Desired) -> dict[str, Signing]:
+    """How mail of each domain is signed."""
+    return {domain.name.ascii: _signing(domain) for domain in desired.domains}
 
 
 def _signing(domain: HostedDomain) -> Signing:

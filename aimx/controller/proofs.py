@@ -11,7 +11,7 @@ from collections.abc import Iterable, Set
 from contextlib import suppress
 from hashlib import sha256
 
-from aimx.controller.compiled import Compiled
+from aimx.controller.compiled import Credentials
 from aimx.controller.program import program
 from reconcilers.host.host import Host, Reading, ReconcileError
 from reconcilers.records import parsed
@@ -30,16 +30,16 @@ def of_certificate(pem: bytes) -> str:
     return _digest("", "", pem.decode("latin-1"))
 
 
-def needed(compiled: Compiled) -> frozenset[str]:
+def needed(tried: Credentials) -> frozenset[str]:
     """What must have been seen to work before an engine runs on this."""
-    signing = compiled.snapshot.signing
+    signing = tried.signing
     keys = (
         of_key(domain, signing[domain].selectors[algorithm], pem)
-        for domain, pems in compiled.told_keys.items()
+        for domain, pems in tried.told_keys.items()
         for algorithm, pem in pems.items()
         if algorithm in signing[domain].selectors
     )
-    certificate = compiled.certificate
+    certificate = tried.certificate
     return frozenset([*keys, *([] if certificate is None else [of_certificate(certificate)])])
 
 

@@ -50,7 +50,7 @@ class Unmanned:
 
     async def prepare(self, compiled: Compiled) -> None:
         try:
-            await asyncio.to_thread(probe, compiled)
+            await asyncio.to_thread(probe, compiled.credentials)
         except StepError as cause:
             raise EngineError(str(cause)) from cause
         self._prepared = compiled

@@ -156,7 +156,7 @@ def engine_problems(base: Path, *, moving: str = "") -> Iterator[str]:
         return  # An older install's, which no engine starts with.
     try:
         ready = compiled(engine_config, LocalHost(roots), roots)
-        probe(ready)
+        probe(ready.credentials)
     except StepError as cause:
         yield f"the engine could not start: {cause}"
         return
