@@ -14,15 +14,17 @@ from typing import Any
 
 import pytest
 import watchfiles
+from structlog.testing import capture_logs
 
 from aimx.controller.sources import gather, places
-from aimx.controller.watch import Watch
+from aimx.controller.watch import Bursts, Watch
 from aimx.controller.whereabouts import Whereabouts
 from desired.problem import ManifestError
 from reconcilers.roots import Roots
 
 PATIENCE = 60.0  # Seconds; an event takes a fraction of one.
 NEVER = 3600.0
+SETTLED = 0.15  # Seconds; what still comes then can only make a blind watch look like a good one.
 OLD, NEW = b"# old\n", b"# new, and longer\n"
 
 
@@ -467,8 +469,6 @@ def test_a_directory_that_is_made_again_under_its_number_is_watched(place: Place
         place.config.mkdir()
         place.manifest.write_bytes(NEW)
         await read(watch, place, [NEW])
-        await asyncio.sleep(0.5)  # What comes at once would be found by arming anew.
-        watch.changed.clear()
 
         place.manifest.write_bytes(OLD)
 
@@ -480,10 +480,15 @@ def test_a_directory_that_is_made_again_under_its_number_is_watched(place: Place
 
 
 async def read(watch: Watch, place: Place, wanted: list[bytes]) -> None:
+    """Wait for a hint that leads to this, and until all hints of what led to it have come."""
+    found: list[bytes] = []
     async with asyncio.timeout(PATIENCE):
-        while place.read() != wanted or watch.changed.is_set():
+        while found != wanted:
             await watch.changed.wait()
             watch.changed.clear()
+            found = place.read()
+    await asyncio.sleep(SETTLED)
+    watch.changed.clear()
 
 
 def test_what_does_not_concern_the_manifest_is_no_hint(place: Place) -> None:
@@ -537,6 +542,7 @@ def test_a_watch_is_armed_anew_though_nothing_changed(place: Place) -> None:
             id="instances",
         ),
         pytest.param(FileNotFoundError("No path was found."), id="gone-meanwhile"),
+        pytest.param(ValueError("what nobody thought of"), id="unforeseen"),
     ],
 )
 def test_a_watch_that_is_refused_costs_the_events_alone(
@@ -550,6 +556,69 @@ def test_a_watch_that_is_refused_costs_the_events_alone(
     next(steps)
 
     see(Watch(lambda: places(place.roots), 0.1, every=0.05), place, steps, [NEW])
+
+
+@pytest.mark.parametrize(
+    ("script", "times"),
+    [
+        pytest.param("refused refused refused seen refused refused", 2, id="blind-twice"),
+        pytest.param("refused quiet refused quiet refused", 0, id="directories-that-went-away"),
+    ],
+)
+def test_a_watch_is_logged_each_time_that_it_turns_blind(
+    place: Place, monkeypatch, script: str, times: int
+) -> None:
+    left = script.split()
+
+    async def scripted(*paths: str, stop_event: asyncio.Event, **options: object) -> Bursts:
+        match left.pop(0) if left else "quiet":
+            case "refused":
+                raise OSError(28, "OS file watch limit reached")
+            case "seen":
+                yield {(watchfiles.Change.modified, str(place.manifest))}
+        await stop_event.wait()
+
+    async def watched() -> None:
+        running = asyncio.create_task(Watch(lambda: alike, 0.1, every=0.01).run())
+        async with asyncio.timeout(PATIENCE):
+            while left:
+                await asyncio.sleep(0.01)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    alike = places(place.roots)
+    monkeypatch.setattr(watchfiles, "awatch", scripted)
+    with capture_logs() as logged:
+        asyncio.run(watched())
+
+    assert [each["event"] for each in logged] == ["cannot watch the manifest"] * times
+
+
+def test_a_hint_comes_once_its_watches_stand(place: Place, monkeypatch) -> None:
+    told: list[str] = []
+
+    class Told(asyncio.Event):
+        def set(self) -> None:
+            told.append("hint")
+            super().set()
+
+    async def standing(*paths: str, stop_event: asyncio.Event, **options: object) -> Bursts:
+        told.append("watch")
+        await stop_event.wait()
+        for never in ():
+            yield never
+
+    async def watched() -> None:
+        watch = Watch(lambda: places(place.roots), 0.1, Told(), every=NEVER)
+        running = asyncio.create_task(watch.run())
+        await asyncio.wait_for(watch.changed.wait(), PATIENCE)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    monkeypatch.setattr(watchfiles, "awatch", standing)
+    asyncio.run(watched())
+
+    assert told == ["watch", "hint"]
 
 
 def test_a_directory_that_was_away_while_it_was_to_be_watched_is_watched(

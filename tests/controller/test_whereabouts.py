@@ -59,6 +59,14 @@ def test_what_is_still_to_come_is_watched_for(tmp_path: Path) -> None:
     assert found(manifest).concerns(str(tmp_path / "later"))
 
 
+def test_what_is_told_of_a_directory_itself_or_of_none_that_is_known_concerns() -> None:
+    places = Whereabouts(directories=frozenset({("/a", (1, 1)), ("/a/b", (1, 2))}))
+
+    assert places.concerns("/a/b")
+    assert places.concerns("/elsewhere/manifest.toml")
+    assert not places.concerns("/a/b/other")
+
+
 def test_what_lies_beside_the_way_concerns_nobody(tmp_path: Path) -> None:
     places = found(tmp_path / "manifest.toml")
 
