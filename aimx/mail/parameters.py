@@ -14,6 +14,7 @@ LIMIT = 16 * 1024  # Octets of a field that are read.
 _PARAMETER = re.compile(rb';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
+_USUAL = re.compile(rb"[A-Za-z0-9/.+-]*")  # By far the most types.
 _COMMENT = re.compile(rb"\([^()]*\)")
 _COMMENT_DEPTH = 3
 _NAMES = ("filename", "name")  # Whose values are for people, who write them as they please.
@@ -31,7 +32,9 @@ def read(field_value: bytes) -> Parameterized:
     if not field_value:
         return Parameterized("")
     head, _, _ = field_value[:LIMIT].partition(b";")
-    value, _, more = _tight(head).partition(b" ")
+    value, more = head.strip(), b""
+    if not _USUAL.fullmatch(value):
+        value, _, more = _tight(head).partition(b" ")
     tail = field_value[len(head) : LIMIT]
     # Some agents leave out the first semicolon.
     if b"=" in more:

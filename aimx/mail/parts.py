@@ -95,7 +95,7 @@ def _part(
         parameters=declared.parameters,
         disposition=disposition.value,
         name=disposition.parameters.get("filename") or declared.parameters.get("name", ""),
-        content_id=fields.text("content-id").strip("<>"),
+        content_id=fields.text("content-id").strip("<>") if "content-id" in fields.fields else "",
         encoding=parameters.read(fields.value("content-transfer-encoding")).value,
         raw=b"" if children else content[fields.body : end],
         children=children,
