@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import PurePosixPath
 from typing import Generic, TypeVar
 
@@ -76,6 +77,15 @@ class Anchors:
             descriptor = self._descend(path, path.parts)
         return _Open(descriptor, descriptor)
 
+    @contextmanager
+    def directories(self, paths: Iterable[PurePosixPath]) -> Iterator[Sequence[int]]:
+        """`directory` of each."""
+        with ExitStack() as opened:
+            yield [self._within(opened, path) for path in paths]
+
+    def _within(self, opened: ExitStack, path: PurePosixPath) -> int:
+        return opened.enter_context(self.directory(path))
+
     def parent(self, path: PurePosixPath) -> AbstractContextManager[tuple[int, str]]:
         """A descriptor of the directory that holds the path, and the path's name in it."""
         if self.is_root(path):
@@ -137,6 +147,10 @@ class Kept(Anchors):
         parts = path.parts
         descriptor = None if parts in self._roots else self._kept(path, parts[:-1])
         return super().parent(path) if descriptor is None else nullcontext((descriptor, parts[-1]))
+
+    def _within(self, opened: ExitStack, path: PurePosixPath) -> int:
+        kept = self._kept(path, path.parts)
+        return super()._within(opened, path) if kept is None else kept
 
     def _nearest(self, path: PurePosixPath, parts: tuple[str, ...]) -> tuple[int, int]:
         for depth in range(len(parts) - 1, 0, -1):

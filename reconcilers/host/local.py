@@ -7,7 +7,7 @@ import os
 import pwd
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Self
@@ -135,12 +135,12 @@ class LocalHost:
 
     def make_directories(self, places: Sequence[Place], access: Access) -> Sequence[str]:
         """As their owner is become and left but once, those that this makes are seen at once."""
-        with ExitStack() as reached:
-            try:
-                there = [(reached.enter_context(self._anchors.directory(d)), n) for d, n in places]
-            except OSError:  # Of the rest nothing is to be said, which is told one by one.
-                return one_by_one(self, places, access)
-            made = make_private(there, access)
+        names = [name for _, name in places]
+        try:
+            with self._anchors.directories(directory for directory, _ in places) as reached:
+                made = make_private([*zip(reached, names, strict=True)], access)
+        except OSError:  # Which of them it is, and of what, is told one by one.
+            return one_by_one(self, places, access)
         left = [place for place, is_made in zip(places, made, strict=True) if not is_made]
         reasons = iter(one_by_one(self, left, access))
         return ["" if is_made else next(reasons) for is_made in made]
