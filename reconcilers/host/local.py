@@ -29,7 +29,15 @@ from reconcilers.host.host import (
 )
 from reconcilers.host.private import make_private
 from reconcilers.host.renaming import rename_new
-from reconcilers.host.sentences import changing, looking, moving, removing, told, why_not_given
+from reconcilers.host.sentences import (
+    changing,
+    looking,
+    moving,
+    removing,
+    sentence,
+    told,
+    why_not_given,
+)
 from reconcilers.roots import Roots
 
 # Without O_NONBLOCK, opening a FIFO that somebody put there would wait for its writer.
@@ -121,7 +129,10 @@ class LocalHost:
         if self._anchors.is_root(path):
             self._make_above(path)
         with changing(path), self._anchors.parent(path) as (parent, name):
-            if make_private([(parent, name)], access) == [True]:
+            (made,) = make_private([(parent, name)], access)
+            if isinstance(made, OSError):
+                raise made
+            if made:
                 return
             there = _look(name, parent)
             if there is None:
@@ -141,9 +152,15 @@ class LocalHost:
                 made = make_private([*zip(reached, names, strict=True)], access)
         except OSError:  # Which of them it is, and of what, is told one by one.
             return one_by_one(self, places, access)
-        left = [place for place, is_made in zip(places, made, strict=True) if not is_made]
+        left = [place for place, is_made in zip(places, made, strict=True) if is_made is False]
         reasons = iter(one_by_one(self, left, access))
-        return ["" if is_made else next(reasons) for is_made in made]
+        ended: list[str] = []
+        for (directory, name), is_made in zip(places, made, strict=True):
+            if isinstance(is_made, OSError):
+                ended.append(sentence(directory / name, is_made))
+            else:
+                ended.append("" if is_made else next(reasons))
+        return ended
 
     def _make_above(self, root: PurePosixPath) -> None:
         """The directories above a root: the system's, so they get its usual mode and no repair."""

@@ -22,27 +22,29 @@ _HEADER, _OCTETS = struct.Struct("=Ii"), 24  # Of the sets: three, each of two w
 _SHARED = 0o7077  # What no directory has that is one user's alone.
 
 
-def make_private(places: Sequence[tuple[int, str]], access: Access) -> Sequence[bool]:
-    """Which of them are made, and seen to have exactly this access.
+def make_private(places: Sequence[tuple[int, str]], access: Access) -> Sequence[bool | OSError]:
+    """Which of them are made, and seen to have exactly this access; or why one cannot be.
 
-    Each is a directory's descriptor and a name in it. Where one is not, something else may be
-    there, or the kernel refuses it to whoever does not make it aside.
+    Each is a directory's descriptor and a name in it. Where one is not made, something else may
+    be there, or it has to be made aside.
     """
     if access.mode & _SHARED:
         return [False] * len(places)
     with _as_owner(access) as is_owner:
         made = [is_owner and _is_made(name, directory, access.mode) for directory, name in places]
     return [
-        is_made and _is_seen(name, directory, access)
+        _is_seen(name, directory, access) if is_made is True else is_made
         for is_made, (directory, name) in zip(made, places, strict=True)
     ]
 
 
-def _is_made(name: str, directory: int, mode: int) -> bool:
+def _is_made(name: str, directory: int, mode: int) -> bool | OSError:
     try:
         os.mkdir(name, mode, dir_fd=directory)
-    except OSError:
+    except (FileExistsError, PermissionError):
         return False
+    except OSError as error:  # No room for its owner is none that root has.
+        return error
     return True
 
 

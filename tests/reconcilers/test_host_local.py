@@ -438,6 +438,54 @@ def test_without_the_capability_to_write_as_another_it_is_made_and_given(
     assert found(roots.data / "a") == ANOTHER
 
 
+@as_root
+def test_many_are_made_as_their_owner_and_we_are_root_again(host: LocalHost, roots: Roots) -> None:
+    before = Path("/proc/thread-self/status").read_text().splitlines()[:40]
+    places = [(roots.data, name) for name in "abc"]
+
+    with _told_by_python({"os.mkdir", "os.chown", "os.chmod", "os.rename"}) as told:
+        reasons = host.make_directories(places, ANOTHER)
+
+    after = Path("/proc/thread-self/status").read_text().splitlines()[:40]
+    mine = ("Uid:", "Gid:", "Groups:", "Cap")
+    assert [x for x in after if x.startswith(mine)] == [x for x in before if x.startswith(mine)]
+    assert (told, list(reasons)) == (["os.mkdir"] * 3, [""] * 3)
+    assert [found(directory / name) for directory, name in places] == [ANOTHER] * 3
+
+
+@as_root
+def test_of_many_what_the_directory_above_passes_on_is_put_right(
+    host: LocalHost, roots: Roots
+) -> None:
+    os.chown(roots.data, 0, 54321)
+    os.chmod(roots.data, 0o2755)
+
+    assert list(host.make_directories([(roots.data, "a"), (roots.data, "b")], ANOTHER)) == ["", ""]
+
+    assert [found(roots.data / name) for name in "ab"] == [ANOTHER] * 2
+
+
+def test_what_its_owner_has_no_room_for_is_not_made_by_root(
+    host: LocalHost, roots: Roots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried, make = [], os.mkdir
+
+    def mkdir(name: str, mode: int, *, dir_fd: int) -> None:
+        tried.append(name)
+        if name == "full":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
+        make(name, mode, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    reasons = host.make_directories([(roots.data, name) for name in ("a", "full", "b")], PRIVATE)
+    with pytest.raises(StepError, match="/full: no space is left"):
+        host.make_directory(roots.data / "full", PRIVATE)
+
+    assert tried == ["a", "full", "b", "full"]
+    assert (reasons[0], reasons[2]) == ("", "")
+    assert reasons[1].startswith(f"{roots.data}/full: no space is left on its file system.")
+
+
 @pytest.mark.parametrize(
     ("number", "text"),
     [
