@@ -152,10 +152,12 @@ def _help() -> str:
             group = listed.group
             lines += ["", f"{group}:"]
         lines.append(f"  {name:<12}{listed.summary}")
-    lines += ["", "options, before or after the command:"]
     formatter = argparse.HelpFormatter("aimx", width=terminal.columns())
+    formatter.start_section("options, before or after the command")
     formatter.add_arguments(everywhere()._actions)
+    formatter.end_section()
     lines += [
+        "",
         formatter.format_help().rstrip("\n"),
         "",
         "`aimx COMMAND --help` tells what a command takes.",
