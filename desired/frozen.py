@@ -39,7 +39,7 @@ def ordered(kind: type[T]) -> type[T]:
 
 
 def _made(kind: type[T], orders: Mapping[str, Callable[..., bool]]) -> type[T]:
-    said = {name: value for name, value in vars(kind).items() if name not in _ITS_OWN}
+    said = _said(kind)
     declared: Mapping[str, str] = said.get("__annotations__", {})
     names = [name for name, told in declared.items() if not told.startswith("ClassVar")]
     fields = {name: _field(said.pop(name, MISSING)) for name in names}
@@ -56,10 +56,19 @@ def _made(kind: type[T], orders: Mapping[str, Callable[..., bool]]) -> type[T]:
         "__match_args__": tuple(name for name, each in fields.items() if each.init),
         **{name: _Described(kind, name) for name in _DESCRIBED},
     }
-    maker: Any = type(kind)
-    made: Any = maker(kind.__name__, kind.__bases__, said)
+    made = _twin(kind, said)
     made.__qualname__ = kind.__qualname__
     return made  # type: ignore[no-any-return]
+
+
+def _said(kind: type) -> dict[str, Any]:
+    """What its statement says, and nothing that was made for it alone."""
+    return {name: value for name, value in vars(kind).items() if name not in _ITS_OWN}
+
+
+def _twin(kind: type, said: dict[str, Any]) -> Any:
+    maker: Any = type(kind)
+    return maker(kind.__name__, kind.__bases__, said)
 
 
 def _field(default: Any) -> Field[Any]:
@@ -167,9 +176,7 @@ class _Described:
 
     def __get__(self, it: object, owner: type) -> object:
         # Of a copy, since the standard library does that once to a class, and threads ask together.
-        kind: Any = self._kind
-        said = {name: value for name, value in vars(kind).items() if name not in _ITS_OWN}
-        twin = type(kind)(kind.__name__, kind.__bases__, said)
+        twin = _twin(self._kind, _said(self._kind))
         dataclasses.dataclass(frozen=True, init=False, repr=False, eq=False)(twin)
         told = getattr(twin, self._name)
         setattr(owner, self._name, told)
