@@ -1,16 +1,11 @@
-"""A mailbox: its two directories, which belong to its owner alone.
-
-Ten thousand of them are looked at in a tenth of a second, so what is desired and observed of
-one is a bare tuple, whose parts are the same objects where they are equal.
-"""
+"""A mailbox: its two directories, which belong to its owner alone."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import NamedTuple
 
 from desired.desired import Mailbox
 from desired.itself import once
@@ -19,27 +14,13 @@ from reconcilers.blocks import moving, removing
 from reconcilers.change import Action, Blocked, Change, Field
 from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.host.host import Access
+from reconcilers.kinds.directories import NOTHING, Directories, access_of, look, paths_of
 from reconcilers.operations.files import MakeDirectories, SetAccess
 from reconcilers.operations.mail import Move
 from reconcilers.reconciler import Keys, World
 from reconcilers.retirement import DELETING, Retirement, folder_name, retirement, under_way
-from reconcilers.roots import FOLDERS
-from reconcilers.standing import Standing, access, directory, fields, foreign_nature, foreign_owner
+from reconcilers.standing import Standing, fields, foreign_nature, foreign_owner
 from reconcilers.step import Operation, Phase
-
-# What nothing observed equals: there is no such user.
-_OWNERLESS = Access(0o700, -1, -1)
-
-
-class Directories(NamedTuple):
-    """How the directories of a mailbox stand."""
-
-    inbox: Standing = None
-    sent: Standing = None
-    coming: tuple[Standing, ...] = ()  # Those of the mailbox that is to be moved here, if any.
-
-
-_NOTHING = Directories()
 
 
 class MailboxReconciler:
@@ -51,7 +32,7 @@ class MailboxReconciler:
     def desired(self, world: World) -> Mapping[str, Directories]:
         mailboxes = world.desired.mailboxes
         owners = {mailbox.owner for mailbox in mailboxes.values()}
-        accesses = {owner: _owned(world, owner) for owner in owners}
+        accesses = {owner: access_of(world, owner) for owner in owners}
         owned = {owner: Directories(wanted, wanted) for owner, wanted in accesses.items()}
         return {address: owned[mailbox.owner] for address, mailbox in mailboxes.items()}
 
@@ -59,15 +40,15 @@ class MailboxReconciler:
         desired, arriving = world.desired.mailboxes, moving(world)
         looked_at = world.within(self.kind, desired)
         addresses = {address: mailbox.address for address, mailbox in looked_at.items()}
-        seen = _look({**addresses, **_gone(world)}, world)
+        seen = look({**addresses, **_gone(world)}, world)
         for target, source in arriving.items():
-            left = seen.pop(str(source), None) or _look({str(source): source}, world)[str(source)]
-            if left != _NOTHING:
+            left = seen.pop(str(source), None) or look({str(source): source}, world)[str(source)]
+            if left != NOTHING:
                 seen[target] = seen[target]._replace(coming=left[:2])
         return {
             address: directories
             for address, directories in seen.items()
-            if directories != _NOTHING or address not in desired
+            if directories != NOTHING or address not in desired
         }
 
     def change(self, difference: Difference[Directories], world: World) -> Change | None:
@@ -94,44 +75,6 @@ class MailboxReconciler:
                 return _corrected(world.desired.mailboxes[name], observed, world)
 
 
-def _owned(world: World, owner: str) -> Access:
-    account = world.host.account(owner)
-    return _OWNERLESS if account is None else access(0o700, account)
-
-
-def _paths(world: World, address: Address) -> tuple[PurePosixPath, ...]:
-    domain, name = address.domain.ascii, address.folder
-    return tuple(world.roots.mailbox(domain, folder, name) for folder in FOLDERS)
-
-
-def _look(addresses: Mapping[str, Address], world: World) -> dict[str, Directories]:
-    """How the directories of all of them stand: one look for each folder of a domain."""
-    by_domain: dict[str, dict[str, str]] = defaultdict(dict)
-    for text, address in addresses.items():
-        by_domain[address.domain.ascii][text] = address.folder
-    seen: dict[str, Directories] = {}
-    # Something else in the place of a directory is told as the domain's, and never entered.
-    there = _directories(world, world.roots.data, sorted(by_domain))
-    for domain in sorted(by_domain):
-        names = by_domain[domain]
-        home = world.roots.domain(domain)
-        folders = _directories(world, home, FOLDERS) if domain in there else ()
-        looks = (
-            world.host.look_within(home / folder, names.values()) if folder in folders else None
-            for folder in FOLDERS
-        )
-        inbox, sent = (look or {} for look in looks)
-        for text, name in names.items():
-            seen[text] = Directories(directory(inbox.get(name)), directory(sent.get(name)))
-    return seen
-
-
-def _directories(world: World, parent: PurePosixPath, names: Iterable[str]) -> Container[str]:
-    """Which of the names stand for a directory."""
-    entries = world.host.look_within(parent, names) or {}
-    return {name for name, entry in entries.items() if isinstance(directory(entry), Access)}
-
-
 def _gone(world: World) -> Mapping[str, Address]:
     """What a generation knew and the manifest does not: to be retired, or to be moved."""
     desired = world.desired.mailboxes
@@ -148,7 +91,7 @@ def _declared(name: str, desired: Directories, observed: Directories, world: Wor
         source = str(moving(world)[name])
         action, why = Action.MOVE, f"the manifest moves {source} here"
         told: tuple[Field, ...] = (Field("address", source, name),)
-    elif observed == _NOTHING:
+    elif observed == NOTHING:
         action, why = Action.CREATE, "the manifest declares it"
         told = _belonging(mailbox.owner)
     else:
@@ -198,11 +141,11 @@ def _unowned(mailbox: Mailbox, world: World) -> Blocked | None:
 
 
 def _in_the_way(mailbox: Mailbox, observed: Directories, world: World) -> Blocked | None:
-    if observed == _NOTHING:
+    if observed == NOTHING:
         return None
     account = world.host.account(mailbox.owner)
     here = (observed.inbox, observed.sent)
-    standing = dict(zip(_paths(world, mailbox.address), here, strict=True))
+    standing = dict(zip(paths_of(world, mailbox.address), here, strict=True))
     if observed.coming:
         source = moving(world)[str(mailbox.address)]
         for path, there, coming in zip(standing, here, observed.coming, strict=True):
@@ -231,7 +174,7 @@ def _unmovable(
 ) -> Blocked | None:
     """Why the mail of another address cannot become this mailbox's by a rename."""
     account = world.host.account(mailbox.owner)
-    for path, seen in zip(_paths(world, source), coming, strict=True):
+    for path, seen in zip(paths_of(world, source), coming, strict=True):
         if isinstance(seen, Access) and account and seen.uid != account.uid:
             return Blocked(
                 "move-foreign-owner",
@@ -278,18 +221,18 @@ def _set_aside(world: World) -> Mapping[str, Sequence[str]]:
 def _corrected(
     mailbox: Mailbox, observed: Directories, world: World
 ) -> Iterator[tuple[Phase, Operation]]:
-    wanted = _owned(world, mailbox.owner)
+    wanted = access_of(world, mailbox.owner)
     folders = world.roots.folders(mailbox.address.domain.ascii)
-    if observed == _NOTHING:
+    if observed == NOTHING:
         yield Phase.STORAGE, MakeDirectories(folders, mailbox.address.folder, wanted)
         return
     sources: Iterable[PurePosixPath | None] = (None, None)
     if observed.coming:
         source = moving(world)[str(mailbox.address)]
-        coming = zip(_paths(world, source), observed.coming, strict=True)
+        coming = zip(paths_of(world, source), observed.coming, strict=True)
         sources = [path if seen is not None else None for path, seen in coming]
     here = (observed.inbox, observed.sent)
-    for path, seen, origin in zip(_paths(world, mailbox.address), here, sources, strict=True):
+    for path, seen, origin in zip(paths_of(world, mailbox.address), here, sources, strict=True):
         if origin is not None:
             yield Phase.STORAGE, SetAccess(origin, wanted)
             yield Phase.RELOCATE, Move(origin, path)
@@ -301,7 +244,7 @@ def _corrected(
 
 def _retirement(name: str, observed: Directories, world: World) -> Retirement:
     address = Address.parse(name)
-    paths = zip(_paths(world, address), (observed.inbox, observed.sent), strict=True)
+    paths = zip(paths_of(world, address), (observed.inbox, observed.sent), strict=True)
     return retirement(world, address, tuple(path for path, seen in paths if seen is not None))
 
 
@@ -316,7 +259,9 @@ def _retired(name: str, observed: Directories, world: World) -> Change:
         why = "its removal was begun and is not finished"
     else:
         why = "a [[removed]] block names it" if named else "it left the manifest"
-    standing = zip(_paths(world, Address.parse(name)), (observed.inbox, observed.sent), strict=True)
+    standing = zip(
+        paths_of(world, Address.parse(name)), (observed.inbox, observed.sent), strict=True
+    )
     obstacles = [foreign_nature(path, seen) for path, seen in standing]
     return Change(
         address,

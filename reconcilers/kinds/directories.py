@@ -1,0 +1,72 @@
+"""How the two directories of mailboxes stand, and how they are to.
+
+Ten thousand mailboxes are looked at in a tenth of a second, so what is desired and observed of one
+is a bare tuple, whose parts are the same objects where they are equal.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Container, Iterable, Mapping
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from desired.names import Address
+from reconcilers.host.host import Access
+from reconcilers.reconciler import World
+from reconcilers.roots import FOLDERS
+from reconcilers.standing import Standing, access, directory
+
+# What nothing observed equals: there is no such user.
+_OWNERLESS = Access(0o700, -1, -1)
+
+
+class Directories(NamedTuple):
+    """How the directories of a mailbox stand."""
+
+    inbox: Standing = None
+    sent: Standing = None
+    coming: tuple[Standing, ...] = ()  # Those of the mailbox that is to be moved here, if any.
+
+
+NOTHING = Directories()
+
+
+def access_of(world: World, owner: str) -> Access:
+    """How a directory of that user's is to stand."""
+    account = world.host.account(owner)
+    return _OWNERLESS if account is None else access(0o700, account)
+
+
+def paths_of(world: World, address: Address) -> tuple[PurePosixPath, ...]:
+    """Where they stand, in the order of `FOLDERS`."""
+    domain, name = address.domain.ascii, address.folder
+    return tuple(world.roots.mailbox(domain, folder, name) for folder in FOLDERS)
+
+
+def look(addresses: Mapping[str, Address], world: World) -> dict[str, Directories]:
+    """How the directories of all of them stand: one look for each folder of a domain."""
+    by_domain: dict[str, dict[str, str]] = defaultdict(dict)
+    for text, address in addresses.items():
+        by_domain[address.domain.ascii][text] = address.folder
+    seen: dict[str, Directories] = {}
+    # Something else in the place of a directory is told as the domain's, and never entered.
+    there = _directories(world, world.roots.data, sorted(by_domain))
+    for domain in sorted(by_domain):
+        names = by_domain[domain]
+        home = world.roots.domain(domain)
+        folders = _directories(world, home, FOLDERS) if domain in there else ()
+        looks = (
+            world.host.look_within(home / folder, names.values()) if folder in folders else None
+            for folder in FOLDERS
+        )
+        inbox, sent = (look or {} for look in looks)
+        for text, name in names.items():
+            seen[text] = Directories(directory(inbox.get(name)), directory(sent.get(name)))
+    return seen
+
+
+def _directories(world: World, parent: PurePosixPath, names: Iterable[str]) -> Container[str]:
+    """Which of the names stand for a directory."""
+    entries = world.host.look_within(parent, names) or {}
+    return {name for name, entry in entries.items() if isinstance(directory(entry), Access)}
