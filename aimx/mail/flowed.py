@@ -48,4 +48,4 @@ def _quoted(line: str) -> tuple[int, str]:
 
 def _written(depth: int, pieces: list[str]) -> str:
     content = "".join(pieces)
-    return f"{'>' * depth} {content}" if depth else content
+    return f"{'>' * depth} {content}" if depth and content else ">" * depth + content

@@ -19,6 +19,7 @@ from aimx.mail.mime import document
             " From here\n  two\n >not quoted", "From here\n two\n>not quoted", id="stuffed"
         ),
         pytest.param("> a \n> b\n>> c \n>> d\ne", "> a b\n>> c d\ne", id="quoted"),
+        pytest.param("> a\n>\n>>b", "> a\n>\n>> b", id="an empty line quoted"),
         pytest.param("> a \nb", "> a \nb", id="another depth"),
         pytest.param(">a\n> b", "> a\n> b", id="quoted without a space"),
         pytest.param("bye \n-- \nAnn", "bye \n-- \nAnn", id="a signature"),
