@@ -7,8 +7,7 @@ import errno
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import field
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
 from aimx.placing.kernel import KernelFlushes
@@ -24,15 +23,18 @@ _CHUNK = 1 << 20
 class Flush(Protocol):
     """Files and directories on their way to the disk."""
 
-    @property
-    def begun(self) -> float:
-        """When, by `time.perf_counter`."""
-
-    def is_over(self, seconds: float = 0) -> bool:
-        """Whether nothing of it is left, after so long at most."""
-
     def ended(self) -> Mapping[int, OSError]:
         """Wait for all of it; gives by descriptor what could not be made durable, and why."""
+
+
+@frozen
+class Over:
+    """A flush that took no longer than to hand it to somebody else."""
+
+    failures: Mapping[int, OSError]
+
+    def ended(self) -> Mapping[int, OSError]:
+        return self.failures
 
 
 @frozen
@@ -40,10 +42,6 @@ class Threads:
     """A flush of which threads do the parts."""
 
     parts: Sequence[Future[dict[int, OSError]]]
-    begun: float = field(default_factory=time.perf_counter)
-
-    def is_over(self, seconds: float = 0) -> bool:
-        return not wait(self.parts, seconds).not_done
 
     def ended(self) -> Mapping[int, OSError]:
         failures: dict[int, OSError] = {}
@@ -55,7 +53,8 @@ class Threads:
 class Disk:
     """One for the process: it remembers how slow the disk is.
 
-    With `kernel` it flushes several files by that; without, in threads where the disk is slow.
+    One that is fast flushes one file after the other: to be woken costs more. Of a slow one
+    several are flushed at a time, by `kernel`, or by threads where there is none.
     """
 
     def __init__(
@@ -65,7 +64,6 @@ class Disk:
         self._slow_seconds = slow_seconds
         self._flush_seconds = 0.0
         self._threads: ThreadPoolExecutor | None = None
-        self._ended = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def unnamed(self, directory: int) -> int:
         """A new file without a name on the directory's file system, open for writing."""
@@ -110,41 +108,34 @@ class Disk:
     def begin(self, descriptors: Iterable[int]) -> Flush:
         """Have these made durable, each once. They stay open until that has ended."""
         waiting = list(dict.fromkeys(descriptors))
+        if self._flush_seconds <= self._slow_seconds:
+            return Over(self._flush_each(waiting))
         if self._kernel is not None:
-            return self._kernel.begin(waiting, self._ended)
-        if self._flush_seconds > self._slow_seconds:
-            _begin_writing(waiting)
-            return Threads([self._submitted([descriptor]) for descriptor in waiting])
-        return Threads([self._submitted(waiting)] if waiting else [])
+            return self._kernel.begin(waiting)
+        _begin_writing(waiting)
+        return Threads([self._submitted(descriptor) for descriptor in waiting])
 
     def flush_all(self, descriptors: Iterable[int]) -> Mapping[int, OSError]:
         """Make these durable now; what could not be made so, and why."""
         waiting = list(dict.fromkeys(descriptors))
-        # Whoever has nothing else to do flushes one the cheapest way, by himself.
-        return self._flush_each(waiting) if len(waiting) == 1 else self.begin(waiting).ended()
-
-    def fileno(self) -> int:
-        """Can be read from as soon as a part of what was begun has ended, until `clear`."""
-        return self._ended
-
-    def clear(self) -> None:
-        """What has ended by now is known."""
-        with contextlib.suppress(BlockingIOError):
-            os.eventfd_read(self._ended)
+        if len(waiting) < 2:
+            return self._flush_each(waiting)
+        others = self.begin(waiting[1:])
+        # One by ourselves, whoever does the others: so we hear of it when the disk becomes fast.
+        return {**self._flush_each(waiting[:1]), **others.ended()}
 
     def close(self) -> None:
         if self._threads is not None:
             self._threads.shutdown()
-        os.close(self._ended)
 
-    def _submitted(self, descriptors: Sequence[int]) -> Future[dict[int, OSError]]:
+    def _submitted(self, descriptor: int) -> Future[dict[int, OSError]]:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(_THREADS, "flush")
-        part = self._threads.submit(self._flush_each, descriptors)
-        part.add_done_callback(lambda _: os.eventfd_write(self._ended, 1))
-        return part
+        return self._threads.submit(self._flush_each, [descriptor])
 
     def _flush_each(self, descriptors: Sequence[int]) -> dict[int, OSError]:
+        if len(descriptors) > 1:
+            _begin_writing(descriptors)
         failures = {}
         for descriptor in descriptors:
             begun = time.monotonic()

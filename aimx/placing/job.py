@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -33,11 +32,10 @@ class Job:
     """One request. It has a reply as soon as that is certain, and then so has who follows it."""
 
     request: Request
-    descriptors: Sequence[int]  # Stay whose they are, and are read before `Committer.begin` ends.
+    descriptors: Sequence[int]  # Stay whose they are.
     rights: Rights
     reply: Reply | None = None
-    followers: list[Job] = field(default_factory=list)  # Equal messages that came after this one.
-    begun: float = field(default_factory=time.perf_counter)
+    followers: list[Job] = field(default_factory=list)  # Equal messages of the same batch.
     place: Place = field(init=False)
 
     def __post_init__(self) -> None:

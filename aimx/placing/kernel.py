@@ -11,7 +11,6 @@ import errno
 import itertools
 import os
 import platform
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,8 +18,7 @@ AT_ONCE = 256  # On the way at a time.
 
 # By machine: io_setup, io_submit, io_getevents. libc has no names for them.
 _CALLS = {"x86_64": (206, 209, 208), "aarch64": (0, 2, 4), "riscv64": (0, 2, 4)}
-_FSYNC = 2  # IOCB_CMD_FSYNC of linux/aio_abi.h, as are the next three.
-_TELLS = 1  # IOCB_FLAG_RESFD
+_FSYNC = 2  # IOCB_CMD_FSYNC of linux/aio_abi.h, as are the next two.
 
 
 class _Request(ctypes.Structure):
@@ -53,16 +51,6 @@ class _Event(ctypes.Structure):
     )
 
 
-class _Time(ctypes.Structure):
-    """`struct timespec`."""
-
-    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
-
-    @classmethod
-    def of(cls, seconds: float) -> _Time:
-        return cls(int(seconds), int(seconds % 1 * 1_000_000_000))
-
-
 @dataclass(slots=True, eq=False)
 class KernelFlush:
     """A flush of which the kernel has still some files to do."""
@@ -70,12 +58,6 @@ class KernelFlush:
     kernel: KernelFlushes
     left: int = 0
     failures: dict[int, OSError] = field(default_factory=dict)
-    begun: float = field(default_factory=time.perf_counter)
-
-    def is_over(self, seconds: float = 0) -> bool:
-        if self.left:
-            self.kernel.collect(self.left if seconds else 0, seconds)
-        return not self.left
 
     def ended(self) -> Mapping[int, OSError]:
         while self.left:
@@ -96,16 +78,12 @@ class KernelFlushes:
         self._numbers = itertools.count()
         self._begun: dict[int, tuple[KernelFlush, int]] = {}  # The flush and the descriptor.
 
-    def begin(self, descriptors: Sequence[int], told: int) -> KernelFlush:
-        """Have these flushed, each once. The kernel knows the files, so that they may be closed.
-
-        `told` is an eventfd, to which it adds one for each that has ended.
-        """
+    def begin(self, descriptors: Sequence[int]) -> KernelFlush:
+        """Have these flushed, each once. The kernel knows the files, so that they may be closed."""
         flush = KernelFlush(self)
         numbers = [next(self._numbers) for _ in descriptors[:AT_ONCE]]
         for request, number, descriptor in zip(self._requests, numbers, descriptors, strict=False):
             request.data, request.opcode, request.descriptor = number, _FSYNC, descriptor
-            request.flags, request.event_descriptor = _TELLS, told
             self._begun[number] = flush, descriptor
         taken = 0
         if numbers:
@@ -116,13 +94,11 @@ class KernelFlushes:
         # Where one is not taken, such as of a file system that cannot do this, the rest is not.
         if taken < len(descriptors):
             _flush_now(descriptors[taken:], flush.failures)
-            os.eventfd_write(told, 1)
         return flush
 
-    def collect(self, least: int, seconds: float | None = None) -> None:
-        """Take note of what has ended, of whichever flush; waits for so many, at most so long."""
-        timeout = None if seconds is None else ctypes.byref(_Time.of(seconds))
-        came = _call(self._await, self._context, least, AT_ONCE, self._events, timeout)
+    def collect(self, least: int) -> None:
+        """Wait until so many have ended, of whichever flush."""
+        came = _call(self._await, self._context, least, AT_ONCE, self._events, None)
         if came < 0 and ctypes.get_errno() != errno.EINTR:
             # Nobody can say any more what is on disk.
             raise OSError(ctypes.get_errno(), "waiting for flushes")

@@ -14,7 +14,7 @@ from aimx.placing.failure import PlacingError, is_away, unreachable
 from aimx.placing.stems import Stems
 from desired.frozen import frozen
 
-_KEPT = 1000
+_KEPT = 1000  # More than a batch may have.
 _STEP = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _WRITABLE_BY_OTHERS = 0o022
@@ -46,7 +46,6 @@ class Mailbox:
     uid: int
     gid: int
     stems: Stems
-    holders: int = 0  # Messages on their way to it: meanwhile it stays open, and the only one.
 
 
 class Mailboxes:
@@ -95,14 +94,10 @@ class Mailboxes:
         return (found.st_dev, found.st_ino) != mailbox.identity
 
     def release(self) -> None:
-        """Close what was forgotten and nobody holds. Until then what was given out stays usable."""
-        if not self._forgotten:
-            return
-        held = [mailbox for mailbox in self._forgotten if mailbox.holders]
+        """Close what was forgotten. Until then what was given out stays usable."""
         for mailbox in self._forgotten:
-            if not mailbox.holders:
-                os.close(mailbox.descriptor)
-        self._forgotten = held
+            os.close(mailbox.descriptor)
+        self._forgotten.clear()
 
     def close(self) -> None:
         for mailbox in (*self._open.values(), *self._forgotten):
@@ -138,15 +133,8 @@ class Mailboxes:
         )
         self._open[place] = mailbox
         if len(self._open) > _KEPT:
-            self._forget_oldest()
+            self._forget(next(iter(self._open)))
         return mailbox
-
-    def _forget_oldest(self) -> None:
-        # Opened a second time, it would give out stems that messages on their way have already.
-        for place, mailbox in self._open.items():
-            if not mailbox.holders:
-                self._forget(place)
-                return
 
     def _forget(self, place: Place) -> None:
         mailbox = self._open.pop(place, None)

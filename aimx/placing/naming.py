@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import structlog
 
 from aimx.channel.placing import Outcome
-from aimx.placing.disk import Disk, Flush
+from aimx.metrics import table as metrics
+from aimx.placing.disk import Disk
 from aimx.placing.failure import PlacingError, translated
 from aimx.placing.mailboxes import Mailbox, Mailboxes
 from aimx.placing.recording import confirm, withdraw
@@ -20,15 +21,6 @@ from desired.frozen import frozen
 log = structlog.get_logger()
 
 
-@dataclass(slots=True)
-class Named:
-    """Messages that have their names, but not yet for good."""
-
-    staged: Sequence[Staged]
-    changed: Mapping[int, Sequence[Staged]]  # By directory.
-    flush: Flush | None = None  # Of the directories, once it has begun.
-
-
 @frozen
 class Naming:
     """What names are given with."""
@@ -37,58 +29,35 @@ class Naming:
     disk: Disk
     rows: Rows
 
-    def give(self, staged: Sequence[Staged]) -> Named:
-        """Publish these, as far as they can be."""
-        # By directory: of one name there may be two.
+    def give(self, staged: Sequence[Staged]) -> None:
+        """Publish these durably, as far as they can be. Each has its answer then."""
+        changed = self._published(staged)
+        begun = time.perf_counter()
+        for directory, failure in self.disk.flush_all(changed).items():
+            for each in unanswered(changed[directory]):
+                self._take_back(each, translated(failure, "flushing the mailbox"))
+        metrics.FLUSHING.observe(time.perf_counter() - begun)
+        placed = unanswered(staged)
+        for each in placed:
+            each.job.answer(Outcome.PLACED, each.stem)
+        confirm(self.rows, placed)
+
+    def _published(self, staged: Sequence[Staged]) -> Mapping[int, Sequence[Staged]]:
+        """By directory that has changed, what it has the names of."""
+        # By directory as well: of one name there may be two.
         refusals: dict[int, PlacingError | None] = {}
+        changed: dict[int, list[Staged]] = defaultdict(list)
         for each in staged:
             directory = each.mailbox.descriptor
             if directory not in refusals:
                 refusals[directory] = self._refusal(each.mailbox)
-            refusal = refusals[directory]
+            refusal = refusals[directory] or _refused(each)
             if refusal is not None:
                 self._take_back(each, refusal)
                 continue
-            try:
-                each.draft.publish(each.mailbox, each.stem)
-            except PlacingError as failure:
-                self._take_back(each, failure)
-            except OSError as failure:
-                self._take_back(each, translated(failure, "giving the message its name"))
-        changed: dict[int, list[Staged]] = defaultdict(list)
-        for each in unanswered(staged):
-            for directory in each.draft.changes(each.mailbox):
-                changed[directory].append(each)
-        return Named(staged, changed)
-
-    def begin(self, named: Named) -> None:
-        """Have the directories flushed while something else is done."""
-        if named.flush is None:
-            named.flush = self.disk.begin(named.changed)
-
-    def settle(self, named: Named) -> None:
-        """Wait for the directories; then each message is placed, or its name is taken back."""
-        flush = named.flush
-        failures = self.disk.flush_all(named.changed) if flush is None else flush.ended()
-        for directory, failure in failures.items():
-            for each in unanswered(named.changed[directory]):
-                self._take_back(each, translated(failure, "flushing the mailbox"))
-        placed = unanswered(named.staged)
-        for each in placed:
-            self._answer(each)
-        confirm(self.rows, placed)
-        for each in named.staged:
-            each.let_go()
-
-    def _answer(self, staged: Staged) -> None:
-        job = staged.job
-        refusal = self._refusal(staged.mailbox) if job.followers else None
-        if refusal is not None:
-            # This one may have gone with its directory. Who came later meant the one there now.
-            for each in job.followers:
-                each.fail(refusal)
-            job.followers.clear()
-        job.answer(Outcome.PLACED, staged.stem)
+            for one in each.draft.changes(each.mailbox):
+                changed[one].append(each)
+        return changed
 
     def _refusal(self, mailbox: Mailbox) -> PlacingError | None:
         """Why what is in this directory is not in the mailbox of its name; None where it is."""
@@ -113,3 +82,14 @@ class Naming:
                 mailbox=staged.job.place.path,
                 id=staged.stem,
             )
+
+
+def _refused(staged: Staged) -> PlacingError | None:
+    """Give one its name; why it did not get it, or None."""
+    try:
+        staged.draft.publish(staged.mailbox, staged.stem)
+    except PlacingError as failure:
+        return failure
+    except OSError as failure:
+        return translated(failure, "giving the message its name")
+    return None

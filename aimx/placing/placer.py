@@ -1,6 +1,7 @@
-"""The placer's loop: take what waits, have it made durable, answer what is, and again.
+"""The placer's loop: take what waits, make it durable, answer it, and again.
 
-It waits for the disk, and for who asks, at one place; only rows are committed before it goes on.
+While it waits for the disk more comes to wait for it, so that batches grow with what there is
+to do.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from aimx.metrics.totals import readings
 from aimx.placing.committer import Committer
 from aimx.placing.control import PLACER, Admit, Dismissed, FiringsDue, Ready, Take
 from aimx.placing.descriptors import Rule
-from aimx.placing.disk import Disk
 from aimx.placing.drafts import Desk
 from aimx.placing.handing import Handing
 from aimx.placing.job import Rights
@@ -30,13 +30,7 @@ from aimx.placing.lending import Lending
 from aimx.placing.rows import Rows, RowsError
 from aimx.placing.workers import Batch, Worker, Workers
 
-_MOST_JOBS = 256  # On the way.
-_MOST_OPENINGS = 64  # Likewise: placing goes first.
-_MOST_DESCRIPTORS = 1024  # Passed with what is on the way.
 _SAVE_MILLISECONDS = 1000  # How long what is confirmed may wait for a transaction.
-# How long nobody else is listened to while files of a batch are flushed. Whoever is asked at once
-# has asked for little, and small batches take more of the processors than they save of the time.
-_GATHER_SECONDS = 0.01
 
 log = structlog.get_logger()
 
@@ -66,10 +60,9 @@ class Placer:
         self._device = device
         self._largest = largest
         self._now = now
-        self._openings: list[tuple[Worker, Opening]] = []
-        self._full = _polling(desk.disk, control)  # While there is no room for more.
-        self._all = _polling(desk.disk, control)
-        self._workers = Workers(self._all, self._dismissed)
+        self._poll = select.poll()
+        self._poll.register(control.fileno(), select.POLLIN)
+        self._workers = Workers(self._poll, self._dismissed)
 
     def serve(self) -> None:
         """Return when the control channel ends: all answered that was taken, everything saved."""
@@ -78,28 +71,16 @@ class Placer:
             self._control.send(PLACER.encode(Ready()))
         while self._turn():
             pass
-        self._workers.answer(self._committer.finish())
-        self._lend()
         self._save()
         self._workers.close()
 
     def _turn(self) -> bool:
-        batch = self._batch()
-        has_new_names = self._committer.has_new_names
-        waiting = self._full if batch.is_full else self._all
-        ready = [descriptor for descriptor, _ in waiting.poll(self._patience)]
-        if self._desk.disk.fileno() in ready:
-            self._desk.disk.clear()
-            self._workers.answer(self._committer.advance())
-        self._place(ready, batch)
-        if has_new_names and not batch.jobs:
-            # Nobody had a message in time to be written meanwhile, whatever else was asked for.
-            self._workers.answer(self._committer.rest())
-        elif not ready:
-            self._save()
-        self._lend()
-        if self._rows.awakes:
-            # Only now: nobody waits for a hook, and everybody for an answer.
+        ready = [descriptor for descriptor, _ in self._poll.poll(self._patience)]
+        batch = self._placed(ready)
+        self._workers.answer(batch.asked)
+        self._lend(batch.openings)
+        # Only now: nobody waits for a hook, and everybody for an answer.
+        if self._rows.awakes or not ready:
             self._save()
         if self._rows.news():
             # Without room it is told with the next: the supervisor asks after each firing as well.
@@ -110,39 +91,21 @@ class Placer:
     @property
     def _patience(self) -> int | None:
         """How long to wait for somebody who asks, in milliseconds."""
-        if self._committer.has_new_names:
-            return 0
         return _SAVE_MILLISECONDS if self._rows.has_unsaved or self._desk.left_over else None
 
-    def _batch(self) -> Batch:
-        """An empty one, with the room that is left."""
-        jobs = self._committer.on_the_way
-        return Batch(
-            most_jobs=_MOST_JOBS - len(jobs),
-            most_descriptors=_MOST_DESCRIPTORS - sum(len(job.descriptors) for job in jobs),
-            most_openings=_MOST_OPENINGS - len(self._openings),
-        )
-
-    def _place(self, ready: Sequence[int], batch: Batch) -> None:
+    def _placed(self, ready: Sequence[int]) -> Batch:
+        """What waited; each message has its reply."""
+        batch = self._workers.take(ready)
         try:
-            self._workers.take(ready, batch)
-            if batch.jobs:
-                self._committer.begin(batch.jobs)
+            if batch.asked:
+                self._committer.commit(batch.jobs)
         finally:
             close_all(batch.descriptors)
-        self._openings += batch.openings
-        if batch.jobs:
-            # Names that are durable by now are not kept waiting for the files of others.
-            self._workers.answer(self._committer.advance())
-            self._workers.answer(self._committer.advance(_GATHER_SECONDS))
+        return batch
 
-    def _lend(self) -> None:
-        """Open what was asked for, but for what may still be taken back."""
-        openings, self._openings = self._openings, []
+    def _lend(self, openings: Sequence[tuple[Worker, Opening]]) -> None:
+        """Open what was asked for, which may have been placed by the same batch."""
         for worker, opening in openings:
-            if self._committer.concerns(opening.fingerprint):
-                self._openings.append((worker, opening))
-                continue
             reply, lent = self._lending.answer(opening, worker.rights.reopens, self._now())
             try:
                 self._workers.reply(worker, pack_replies([reply]), lent)
@@ -203,10 +166,3 @@ class Placer:
             self._rows.save(self._now())
         except RowsError as failure:
             log.warning("placed mail not confirmed yet", reason=str(failure))
-
-
-def _polling(*ends: Channel | Disk) -> select.poll:
-    poll = select.poll()
-    for end in ends:
-        poll.register(end.fileno(), select.POLLIN)
-    return poll

@@ -15,6 +15,9 @@ from aimx.channel.placing import Opening, Reply
 from aimx.placing.job import Job, Rights
 from desired.frozen import frozen
 
+_MOST_JOBS = 256  # In a batch.
+_MOST_OPENINGS = 64  # Likewise: placing goes first.
+_MOST_DESCRIPTORS = 1024  # Passed with a batch; one more message may begin below that.
 _ANSWER_MILLISECONDS = 1000  # How long a worker may leave its socket full of replies.
 
 log = structlog.get_logger()
@@ -33,19 +36,20 @@ class Worker:
 class Batch:
     """What waited at one moment, as far as there is room."""
 
-    most_jobs: int
-    most_descriptors: int  # One more message may begin below that.
-    most_openings: int
-    jobs: list[Job] = field(default_factory=list)
-    descriptors: list[int] = field(default_factory=list)
+    asked: list[tuple[Worker, Job]] = field(default_factory=list)
     openings: list[tuple[Worker, Opening]] = field(default_factory=list)
+    descriptors: list[int] = field(default_factory=list)
+
+    @property
+    def jobs(self) -> list[Job]:
+        return [job for _, job in self.asked]
 
     @property
     def is_full(self) -> bool:
         return (
-            len(self.jobs) >= self.most_jobs
-            or len(self.descriptors) >= self.most_descriptors
-            or len(self.openings) >= self.most_openings
+            len(self.asked) >= _MOST_JOBS
+            or len(self.openings) >= _MOST_OPENINGS
+            or len(self.descriptors) >= _MOST_DESCRIPTORS
         )
 
 
@@ -57,7 +61,6 @@ class Workers:
         self._poll = poll
         self._dismissed = dismissed
         self._workers: dict[int, Worker] = {}
-        self._asked: dict[Job, Worker] = {}
 
     def admit(self, worker: Worker) -> None:
         self._workers[worker.channel.fileno()] = worker
@@ -68,30 +71,32 @@ class Workers:
         for worker in tuple(self._workers.values()):
             self._forget(worker)
 
-    def take(self, ready: Iterable[int], batch: Batch) -> None:
-        """Fill it, with one from each in turn, so that nobody keeps another one waiting."""
+    def take(self, ready: Iterable[int]) -> Batch:
+        """One from each in turn, so that nobody keeps another one waiting.
+
+        The descriptors are the caller's to close.
+        """
+        batch = Batch()
         asking = deque(self._workers[each] for each in ready if each in self._workers)
         while asking and not batch.is_full:
             worker = asking.popleft()
             if self._take_one(worker, batch):
                 asking.append(worker)
+        return batch
 
-    def answer(self, jobs: Iterable[Job]) -> None:
+    def answer(self, asked: Iterable[tuple[Worker, Job]]) -> None:
         """Tell each worker what became of its own, in one packet."""
-        replies: dict[int, list[Reply]] = {}
-        told: dict[int, Worker] = {}
-        for job in jobs:
-            worker = self._asked.pop(job)
+        replies: dict[int, tuple[Worker, list[Reply]]] = {}
+        for worker, job in asked:
             assert job.reply is not None
-            told[id(worker)] = worker
-            replies.setdefault(id(worker), []).append(job.reply)
-        for number, worker in told.items():
-            self.reply(worker, pack_replies(replies[number]))
+            replies.setdefault(id(worker), (worker, []))[1].append(job.reply)
+        for worker, told in replies.values():
+            self.reply(worker, pack_replies(told))
 
     def reply(self, worker: Worker, payload: bytes, lent: Sequence[int] = ()) -> None:
         """The descriptors stay the caller's."""
         if self._workers.get(worker.channel.fileno()) is not worker:
-            return  # It went while its batch was on the way; its clients got no 250.
+            return  # It went before its batch was placed; its clients got no 250.
         if _is_sent(worker, payload, lent):
             return
         # Everybody waits while this worker does not read, so it has little time to begin.
@@ -118,9 +123,7 @@ class Workers:
         if isinstance(request, Opening):
             batch.openings.append((worker, request))
         else:
-            job = Job(request, packet.descriptors, worker.rights)
-            self._asked[job] = worker
-            batch.jobs.append(job)
+            batch.asked.append((worker, Job(request, packet.descriptors, worker.rights)))
         return True
 
     def _dismiss(self, worker: Worker, reason: str) -> None:

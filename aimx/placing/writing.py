@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from aimx.channel.placing import Outcome, Over
@@ -17,17 +17,12 @@ from desired.frozen import frozen
 
 @frozen
 class Staged:
-    """A job whose message is complete and not seen yet. It holds its mailbox until it is let go."""
+    """A job whose message is complete and not seen yet."""
 
     job: Job
     mailbox: Mailbox
     stem: str
     draft: Draft
-
-    def let_go(self) -> None:
-        """Whatever became of it: what has no name is gone, what has one stays."""
-        self.draft.discard()
-        self.mailbox.holders -= 1
 
 
 def unanswered(staged: Iterable[Staged]) -> list[Staged]:
@@ -43,8 +38,9 @@ class Writer:
         self._desk = desk
         self._rows = rows
 
-    def write(self, jobs: Iterable[Job], now: datetime) -> Iterator[Staged]:
+    def write(self, jobs: Sequence[Job], now: datetime) -> list[Staged]:
         """A job that was placed before is answered; one that cannot be written has failed."""
+        staged = []
         known = self._known(jobs, now)
         # Each mailbox is looked at once a batch, and again before anything is published there.
         seen: dict[tuple[Place, int], Mailbox] = {}
@@ -57,18 +53,16 @@ class Writer:
                 if before is not None and before.is_in(mailbox.mark):
                     job.answer(Outcome.DUPLICATE, before.stem)
                     continue
-                staged = self._staged(job, mailbox, now)
+                staged.append(self._staged(job, mailbox, now))
             except PlacingError as failure:
                 job.fail(failure)
             except OSError as failure:
                 job.fail(translated(failure, "writing the message"))
             except RowsError as failure:
                 job.fail(PlacingError(str(failure)))
-            else:
-                mailbox.holders += 1
-                yield staged
+        return staged
 
-    def _known(self, jobs: Iterable[Job], now: datetime) -> Mapping[bytes | None, Before]:
+    def _known(self, jobs: Sequence[Job], now: datetime) -> Mapping[bytes | None, Before]:
         """Those that were placed before, by fingerprint."""
         asked = [job.request.fingerprint for job in jobs if job.request.fingerprint is not None]
         try:

@@ -1,9 +1,9 @@
 """A placer's start and its batches, in a fork that is struck, and what the next start finds.
 
 The batches have a message of each form: in a packet, as a descriptor, with attachments; one that
-comes twice; and new texts for two that are there. One way begins the second while the first is on
-its way. One thread does it all, since strace counts the calls of each apart; so files are flushed
-either before the rows are committed or after it.
+comes twice; and new texts for two that are there. One thread
+does it all, since strace counts the calls of each apart; so files are flushed either before the
+rows are committed or after it.
 """
 
 from __future__ import annotations
@@ -84,14 +84,12 @@ class Way:
 
     unnamed: bool = True  # Whether the file system has files without a name.
     files_first: bool = True  # Flushed before the rows are committed.
-    overlaps: bool = False  # The second batch is written before the names of the first are flushed.
 
 
 WAYS = {
     "files-first": Way(),
     "rows-first": Way(files_first=False),
     "copying": Way(unnamed=False),
-    "overlapping": Way(files_first=False, overlaps=True),
 }
 
 
@@ -101,12 +99,7 @@ class _Later:
 
     disk: _InOrder
     left: Sequence[int]
-    begun: float = 0.0
     failures: dict[int, OSError] = field(default_factory=dict)
-
-    def is_over(self) -> bool:
-        self.ended()
-        return True
 
     def ended(self) -> Mapping[int, OSError]:
         left, self.left = self.left, ()
@@ -148,14 +141,10 @@ def work(base: Path, way: Way) -> Work:
 def _all(base: Path, way: Way) -> int:
     with ExitStack() as leaving:
         placer = Placer.begun(base, way, leaving)
-        if way.overlaps:
-            told: dict[str, str] = {}
-            for outcomes in placer.overlap(FIRST, SECOND):
-                told |= _said(outcomes)
-            _place_what_failed(placer, told)
-        else:
-            for names in (FIRST, SECOND):
-                _place_what_failed(placer, _said(placer.place(names)))
+        for names in (FIRST, SECOND):
+            told = _said(placer.place(names))
+            if failed := [name for name, outcome in told.items() if outcome not in PROMISED]:
+                _said(placer.place(failed))
         print("inodes", json.dumps(inodes(base)), flush=True)
         for name in REWRITTEN:
             _said(placer.rewrite(name))
@@ -164,12 +153,6 @@ def _all(base: Path, way: Way) -> int:
             placer.rows.save(NOW)
         leaving.pop_all()  # Neither is a killed one tidy.
     return 0
-
-
-def _place_what_failed(placer: Placer, told: dict[str, str]) -> None:
-    failed = [name for name, outcome in told.items() if outcome not in PROMISED]
-    if failed:
-        _said(placer.place(failed))
 
 
 def _said(outcomes: dict[str, str]) -> dict[str, str]:
@@ -212,29 +195,13 @@ class Placer:
 
     def place(self, names: Sequence[str]) -> dict[str, str]:
         """What became of each: of one that the worker could not spool, that."""
-        jobs, unspooled = self._asked(names)
-        return unspooled | self._commit(jobs)
-
-    def overlap(self, *batches: Sequence[str]) -> Iterator[dict[str, str]]:
-        """Each is begun while the one before is on its way; gives outcomes as they are certain."""
-        asked: dict[Job, str] = {}
-        for names in batches:
-            jobs, unspooled = self._asked(names)
-            asked |= jobs
-            self.committer.begin(list(jobs))
-            _close(jobs)
-            yield unspooled | _outcomes(asked, self.committer.advance())
-        yield _outcomes(asked, self.committer.finish())
-
-    def _asked(self, names: Sequence[str]) -> tuple[dict[Job, str], dict[str, str]]:
-        """The jobs, and what became of those that are none."""
         jobs, outcomes = {}, {}
         for name in names:
             try:
                 jobs[self._placing(MESSAGES[name])] = name
             except OSError:
                 outcomes[name] = "UNSPOOLED"
-        return jobs, outcomes
+        return outcomes | self._commit(jobs)
 
     def rewrite(self, name: str) -> dict[str, str]:
         """As the worker does that has placed it."""
@@ -254,9 +221,11 @@ class Placer:
         return self._commit({Job(request, (), self._rights): f"{name} rewritten"})
 
     def _commit(self, jobs: dict[Job, str]) -> dict[str, str]:
-        self.committer.begin(list(jobs))
-        _close(jobs)
-        return _outcomes(jobs, self.committer.finish())
+        self.committer.commit(list(jobs))
+        for job in jobs:
+            for descriptor in job.descriptors:
+                os.close(descriptor)
+        return {name: job.reply.outcome.name for job, name in jobs.items() if job.reply}
 
     @property
     def _rights(self) -> Rights:
@@ -284,16 +253,6 @@ class Placer:
             attachments=message.attachments,
             due=Due((message.hook,), b"{}") if message.hook else None,
         )
-
-
-def _close(jobs: Iterable[Job]) -> None:
-    for job in jobs:
-        for descriptor in job.descriptors:
-            os.close(descriptor)
-
-
-def _outcomes(names: Mapping[Job, str], answered: Iterable[Job]) -> dict[str, str]:
-    return {names[job]: job.reply.outcome.name for job in answered if job.reply is not None}
 
 
 def _opened(path: Path, leaving: ExitStack) -> int:

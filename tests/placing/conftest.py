@@ -5,7 +5,7 @@ import resource
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -48,64 +48,22 @@ class FaultyDisk(Disk):
         return counted
 
 
-class HeldFlush:
-    """Ends when it is told to."""
-
-    begun = 0.0
-
-    def __init__(self, descriptors: Iterable[int], wake: int) -> None:
-        self._descriptors = tuple(descriptors)
-        self._wake = wake
-        self._over = threading.Event()
-        self._error = 0
-
-    def end(self, error: int = 0) -> None:
-        self._error = error
-        self._over.set()
-        os.eventfd_write(self._wake, 1)
-
-    def is_over(self, seconds: float = 0) -> bool:
-        return self._over.is_set()
-
-    def ended(self) -> dict[int, OSError]:
-        self._over.wait()
-        failure = OSError(self._error, os.strerror(self._error))
-        return dict.fromkeys(self._descriptors, failure) if self._error else {}
-
-
 class HeldDisk(Disk):
     """A disk that is as slow as the test wants."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.begun: list[HeldFlush] = []
-        self._holds = True
-        self._comes, self._goes = threading.Event(), threading.Event()
-        self._goes.set()
-
-    def hold(self) -> threading.Event:
-        """Whoever begins a flush waits, once the event is set, until all is let go."""
-        self._goes.clear()
-        return self._comes
-
-    def begin(self, descriptors: Iterable[int]) -> HeldFlush:
-        self._comes.set()
-        self._goes.wait()
-        self.begun.append(HeldFlush(descriptors, self.fileno()))
-        if not self._holds:
-            self.begun[-1].end()
-        return self.begun[-1]
+        self.begun = threading.Event()  # Somebody waits for it.
+        self._goes = threading.Event()
 
     def let_go(self) -> None:
-        """What was begun ends, and so does at once what is begun later."""
-        self._holds = False
-        for each in tuple(self.begun):
-            if not each.is_over():
-                each.end()
+        """What waits goes on, and nothing waits any more."""
         self._goes.set()
 
-    def flush_all(self, descriptors: Iterable[int]) -> dict[int, OSError]:
-        return self._flush_each(list(dict.fromkeys(descriptors)))
+    def flush(self, descriptor: int) -> None:
+        self.begun.set()
+        self._goes.wait()
+        super().flush(descriptor)
 
 
 @dataclass
@@ -194,9 +152,8 @@ class Ground:
         return Job(Request(**request | changes), passed, Rights(folders, rule, self.reopens))
 
     def place(self, *jobs: Job) -> list[Reply]:
-        """Commit them as one batch, and all that is on the way."""
-        self.committer.begin(jobs)
-        self.committer.finish()
+        """Commit them as one batch."""
+        self.committer.commit(jobs)
         return [job.reply for job in jobs if job.reply is not None]
 
     def passed(self, content: bytes) -> int:

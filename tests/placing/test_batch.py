@@ -2,14 +2,16 @@ import errno
 import os
 import shutil
 import stat
-import time
+import threading
 import tomllib
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from aimx.channel.placing import Folder, Outcome, Reply
+from aimx.placing import disk, drafts
 from aimx.placing.disk import Disk
 
 BASE = "2026-01-02-030405-hello"
@@ -277,6 +279,62 @@ def test_a_call_that_fails_leaves_nothing_half_visible(bare, faulty, call, after
     assert bare.left_over == []
 
 
+def test_the_answer_comes_after_file_row_name_and_directory(bare):
+    job, seen = bare.job(fingerprint=ONE), []
+
+    class Watched(Disk):
+        def flush(self, descriptor: int) -> None:
+            with bare.observer() as rows:
+                recorded = len(rows.unconfirmed())
+            seen.append((os.path.isdir(f"/proc/self/fd/{descriptor}"), recorded, names(bare.inbox)))
+            assert job.reply is None
+            super().flush(descriptor)
+
+    bare.begin(Watched())
+    seen.clear()
+
+    assert outcomes(bare.place(job)) == [Outcome.PLACED]
+    assert seen == [(False, 0, []), (True, 1, [f"{BASE}.md"])]
+
+
+def test_a_mailbox_that_cannot_be_looked_for_fails_for_now(ground, monkeypatch):
+    def failing(_: object) -> bool:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(ground.mailboxes, "is_moved", failing)
+
+    assert outcomes(ground.place(ground.job(), ground.job())) == [Outcome.FAILED] * 2
+    assert names(ground.inbox) == []
+
+
+def test_nothing_stays_open_of_what_is_over(ground):
+    before = len(os.listdir("/proc/self/fd"))
+    passed = ground.passed(b"x")
+
+    ground.place(ground.job(), ground.job(passed, attachments=("x",)), ground.job(name="nobody"))
+    ground.mailboxes.close()
+
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+
+
+def test_a_second_name_that_could_not_be_removed_goes_later(copying, monkeypatch):
+    remove, failing = drafts.remove, [True]
+
+    def removed(directory: int, name: str) -> None:
+        if failing and failing.pop():
+            raise OSError(errno.ENOSPC, "no space")
+        remove(directory, name)
+
+    monkeypatch.setattr(drafts, "remove", removed)
+
+    assert outcomes(copying.place(copying.job())) == [Outcome.PLACED]
+    assert len(copying.left_over) == 1
+
+    copying.desk.clear()
+    assert copying.left_over == []
+    assert (copying.inbox / f"{BASE}.md").stat().st_nlink == 1
+
+
 def test_what_failed_is_kept_when_it_comes_again(bare, faulty):
     bare.begin(faulty("link", errno.EIO, times=1))
     assert outcomes(bare.place(bare.job(fingerprint=ONE))) == [Outcome.FAILED]
@@ -392,20 +450,29 @@ def test_what_is_complained_of_at_the_end_leaves_nothing(bare, faulty, monkeypat
     assert bare.left_over == []
 
 
-def test_a_slow_disk_is_flushed_by_several_threads(bare):
-    class Slow(Disk):
+def test_files_are_flushed_side_by_side_while_the_disk_is_slow(bare, monkeypatch):
+    by: list[int] = []
+    takes, now = [0.02], [0.0]
+
+    class Changing(Disk):
         def flush(self, descriptor: int) -> None:
-            super().flush(descriptor)
-            time.sleep(0.02)
+            by.append(threading.get_ident())
+            now[0] += takes[0]
 
-    bare.begin(Slow())
+    def others() -> int:
+        """How many of four files somebody else flushes."""
+        by.clear()
+        assert outcomes(bare.place(*(bare.job() for _ in range(4)))) == [Outcome.PLACED] * 4
+        return sum(each != threading.get_ident() for each in by)
+
+    monkeypatch.setattr(disk, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    bare.begin(Changing())
     bare.place(bare.job())
-    begun = time.monotonic()
-
-    replies = bare.place(*(bare.job() for _ in range(40)))
-
-    assert outcomes(replies) == [Outcome.PLACED] * 40
-    assert time.monotonic() - begun < 40 * 0.02
+    assert others() == 4
+    takes[0] = 0.0
+    while others():
+        pass
+    assert others() == 0
 
 
 @pytest.mark.root

@@ -1,6 +1,5 @@
 import errno
 import os
-import select
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -19,13 +18,6 @@ def kernel() -> KernelFlushes:
     if found is None:
         pytest.skip("this kernel, or what confines us, offers no asynchronous I/O")
     return found
-
-
-@pytest.fixture
-def told() -> Iterator[int]:
-    opened = os.eventfd(0, os.EFD_NONBLOCK)
-    yield opened
-    os.close(opened)
 
 
 @pytest.fixture
@@ -61,22 +53,21 @@ def overpromised(tmp_path: Path) -> Iterator[Path]:
         yield mounted
 
 
-def test_files_and_directories_are_flushed_together(kernel, files, told, tmp_path):
+def test_files_and_directories_are_flushed_together(kernel, files, tmp_path):
     directory = os.open(tmp_path, os.O_RDONLY)
     for descriptor in files:
         os.write(descriptor, b"mail")
 
-    flush = kernel.begin([*files, directory], told)
+    flush = kernel.begin([*files, directory])
 
     assert flush.ended() == {}
-    assert flush.is_over()
     os.close(directory)
 
 
-def test_what_cannot_be_flushed_is_told_and_the_rest_is_flushed(kernel, files, told):
+def test_what_cannot_be_flushed_is_told_and_the_rest_is_flushed(kernel, files):
     reading, writing = os.pipe()
 
-    failures = kernel.begin([files[0], writing, files[1]], told).ended()
+    failures = kernel.begin([files[0], writing, files[1]]).ended()
 
     assert {descriptor: each.errno for descriptor, each in failures.items()} == {
         writing: errno.EINVAL
@@ -85,9 +76,9 @@ def test_what_cannot_be_flushed_is_told_and_the_rest_is_flushed(kernel, files, t
     os.close(writing)
 
 
-def test_of_two_flushes_each_has_its_own_failures(kernel, files, told):
+def test_of_two_flushes_each_has_its_own_failures(kernel, files):
     reading, writing = os.pipe()
-    first, second = kernel.begin([writing], told), kernel.begin(files[:2], told)
+    first, second = kernel.begin([writing]), kernel.begin(files[:2])
 
     assert second.ended() == {}
     assert first.ended().keys() == {writing}
@@ -95,23 +86,13 @@ def test_of_two_flushes_each_has_its_own_failures(kernel, files, told):
     os.close(writing)
 
 
-def test_that_flushes_have_ended_is_told_by_the_eventfd(kernel, files, told):
-    flush = kernel.begin(files[:9], told)
-    counted = 0
-    while counted < 9:
-        select.select([told], [], [])
-        counted += os.eventfd_read(told)
-
-    assert flush.is_over()
-
-
 @pytest.mark.root
-def test_what_the_disk_did_not_take_is_told_of_each_file(kernel, overpromised, told):
+def test_what_the_disk_did_not_take_is_told_of_each_file(kernel, overpromised):
     opened = [os.open(overpromised / str(n), os.O_CREAT | os.O_WRONLY) for n in range(8)]
     for descriptor in opened:
         os.write(descriptor, os.urandom(700_000))
 
-    failures = kernel.begin(opened, told).ended()
+    failures = kernel.begin(opened).ended()
 
     assert 0 < len(failures) < len(opened)
     assert {each.errno for each in failures.values()} <= {errno.ENOSPC, errno.EIO}
@@ -120,7 +101,7 @@ def test_what_the_disk_did_not_take_is_told_of_each_file(kernel, overpromised, t
 
 
 def test_a_batch_is_placed_by_the_kernels_flushes(bare, kernel):
-    bare.begin(Disk(kernel))
+    bare.begin(Disk(kernel, slow_seconds=-1.0))
     jobs = [
         *(bare.job(fingerprint=bytes([number]) * 32) for number in range(5)),
         bare.job(bare.passed(b"x"), bare.passed(b"y"), attachments=("x", "y")),

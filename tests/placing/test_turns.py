@@ -1,22 +1,18 @@
 """The placer's loop on a disk that takes as long as the test wants."""
 
 import os
-import select
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
-from aimx.channel.control import Measure
 from aimx.channel.frames import pack_opening, pack_request, unpack_replies
 from aimx.channel.packets import Channel, Kind, close_all, pair
 from aimx.channel.placing import Folder, Opening, Outcome, Reply, Request
-from aimx.placing import placer as module
+from aimx.placing import workers
 from aimx.placing.control import PLACER, Admit, Ready, Role
 from aimx.placing.handing import Handing
 from aimx.placing.lending import Lending
@@ -84,15 +80,9 @@ class Turning:
         )
         self.worker.send(pack_request(request))
 
-    def rests(self) -> None:
-        """Wait until the placer has taken what it takes, and waits for something else."""
-        self.control.send(PLACER.encode(Measure()))
-        self.heard()
-        sleeps = Path(f"/proc/self/task/{self.thread.native_id}/wchan")
-        deadline = time.monotonic() + 60
-        while "poll" not in sleeps.read_text():
-            assert time.monotonic() < deadline
-            select.select([], [], [], 0.001)
+    def open(self, number: int) -> None:
+        asked = Opening(number, Folder.SENT, "a.example", "info", os.getuid(), ONE)
+        self.worker.send(pack_opening(asked))
 
     def replies(self, count: int) -> list[tuple[Reply, tuple[bytes, ...]]]:
         """With what was lent."""
@@ -117,9 +107,9 @@ def turning(bare, held) -> Iterator[Turning]:
         found.thread.join()
 
 
-def test_what_is_on_its_way_is_placed_and_answered_when_the_supervisor_goes(bare, turning):
+def test_what_was_taken_is_placed_and_answered_when_the_supervisor_goes(bare, turning):
     turning.ask(1)
-    turning.rests()
+    turning.disk.begun.wait()
 
     turning.control.close()
     turning.disk.let_go()
@@ -130,44 +120,47 @@ def test_what_is_on_its_way_is_placed_and_answered_when_the_supervisor_goes(bare
     assert (bare.root / "a.example/sent/info/2026-1.md").exists()
 
 
-def test_what_is_on_its_way_is_opened_once_it_is_there(turning):
-    turning.ask(1, ONE)
-    turning.rests()
-    turning.worker.send(
-        pack_opening(Opening(2, Folder.SENT, "a.example", "info", os.getuid(), ONE))
-    )
-    turning.rests()
+def test_what_is_asked_for_in_one_batch_with_its_message_is_opened_once_it_is_there(turning):
+    turning.ask(1)
+    turning.disk.begun.wait()
+    turning.ask(2, ONE)
+    turning.open(3)
 
     turning.disk.let_go()
 
-    (placed, _), (opened, lent) = turning.replies(2)
+    (_, _), (placed, _), (opened, lent) = turning.replies(3)
     assert (placed.outcome, opened.outcome) == (Outcome.PLACED, Outcome.OPENED)
-    assert lent == (b'+++\nid = "2026-1"\nrest',)
+    assert lent == (b'+++\nid = "2026-2"\nrest',)
 
 
 def test_who_asks_without_end_keeps_no_message_waiting_for_its_answer(turning):
     many = 130  # Openings at a time are 64.
-    begun = turning.disk.hold()
     turning.ask(1)
-    begun.wait()
+    turning.disk.begun.wait()
     for number in range(many):
-        turning.worker.send(
-            pack_opening(Opening(number, Folder.SENT, "a.example", "info", os.getuid(), ONE))
-        )
+        turning.open(number)
+        if number == many // 4:
+            turning.ask(2)
 
     turning.disk.let_go()
 
-    outcomes = [reply.outcome for reply, _ in turning.replies(many + 1)]
-    assert Outcome.PLACED in outcomes[: many // 2 + 1]
+    outcomes = [reply.outcome for reply, _ in turning.replies(many + 2)]
+    assert Outcome.PLACED in outcomes[1 : many // 2]
 
 
-def test_no_more_is_taken_than_may_be_on_the_way(bare, turning, monkeypatch):
-    monkeypatch.setattr(module, "_MOST_JOBS", 2)
-    for number in range(5):
+def test_a_batch_has_no_more_than_there_is_room_for(bare, turning, monkeypatch):
+    sizes = []
+    commit = bare.committer.commit
+    monkeypatch.setattr(workers, "_MOST_JOBS", 2)
+    monkeypatch.setattr(
+        bare.committer, "commit", lambda jobs: (sizes.append(len(jobs)), commit(jobs))
+    )
+    turning.ask(0)
+    turning.disk.begun.wait()
+    for number in range(1, 6):
         turning.ask(number)
-        turning.rests()
-
-    assert len(bare.committer.on_the_way) == 2
 
     turning.disk.let_go()
-    assert [reply.number for reply, _ in turning.replies(5)] == [0, 1, 2, 3, 4]
+
+    assert [reply.number for reply, _ in turning.replies(6)] == [0, 1, 2, 3, 4, 5]
+    assert sizes == [1, 2, 2, 1]
