@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
-import socket
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from io import IOBase
@@ -55,6 +56,10 @@ def call(
     frame = "".join(
         [f"AIMX/1 {verb}\n", *(f"{name}: {value}\n" for name, value in headers.items()), "\n"]
     )
+    if not os.path.lexists(path):
+        raise UnreachableError(os.strerror(errno.ENOENT))
+    import socket  # It takes longer than a hundred directories, and most often nobody is asked.
+
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(seconds)
         try:
