@@ -464,8 +464,8 @@ def test_of_steps_that_are_taken_together_each_has_its_own_outcome(storage: Memo
     steps = [
         step("mailbox/a#1", Phase.STORAGE, folders("a")),
         step("mailbox/b#1", Phase.STORAGE, folders("b")),
-        step("mailbox/b#2", Phase.STORAGE, folders("b2"), "mailbox/b#1"),
         step("mailbox/c#1", Phase.STORAGE, folders("c"), "mailbox/a#1"),
+        step("mailbox/b#2", Phase.STORAGE, folders("b2"), "mailbox/b#1"),
         step("mailbox/d#1", Phase.STORAGE, gone),
         step("mailbox/e#1", Phase.STORAGE, folders("e", Access(0o755, 0, 0))),
     ]
@@ -475,8 +475,8 @@ def test_of_steps_that_are_taken_together_each_has_its_own_outcome(storage: Memo
     assert [(each.step, each.outcome) for each in receipts] == [
         ("mailbox/a#1", DONE),
         ("mailbox/b#1", FAILED),
-        ("mailbox/b#2", SKIPPED),
         ("mailbox/c#1", DONE),
+        ("mailbox/b#2", SKIPPED),
         ("mailbox/d#1", FAILED),
         ("mailbox/e#1", DONE),
     ]
@@ -484,6 +484,9 @@ def test_of_steps_that_are_taken_together_each_has_its_own_outcome(storage: Memo
     assert receipts[4].reason.startswith(f"{ROOTS.data}/gone: it, or a directory above")
     assert storage.names(ROOTS.data / "inbox") == ("a", "b", "c", "e")
     assert storage.names(ROOTS.data / "sent") == ("a", "b", "c", "e")
+    tree = storage.tree()
+    modes = [tree[ROOTS.data / "inbox" / name][1].mode for name in "ae"]
+    assert modes == [0o700, 0o755]
 
 
 def test_many_are_taken_together_and_stop_is_asked_between(storage: MemoryHost) -> None:
