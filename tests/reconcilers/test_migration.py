@@ -32,7 +32,7 @@ from reconcilers.receipt import Outcome, Tally, final
 from reconcilers.roots import Roots
 from reconcilers.rsa import public_half
 from reconcilers.state import make_state
-from reconcilers.step import Hands
+from reconcilers.step import Hands, Phase
 
 ROOTS = Roots(
     *map(PurePosixPath, ("/etc/aimx", "/var/lib/aimx", "/run/aimx", "/etc/aimx/manifest.toml"))
@@ -45,6 +45,7 @@ ACCOUNTS = [
         for uid, name in enumerate(("bob", "aimx-in", "aimx-out", "aimx-catchall"), start=1002)
     ),
 ]
+HOME = ROOTS.data / "one.example"
 KEY = new_private_key()
 OTHER_KEY = new_private_key()
 MAIL = b"+++\n"
@@ -323,6 +324,43 @@ def test_two_trees_without_any_other_sign_are_seen_as_well() -> None:
     _plant_mail(host, ROOTS.data / "one.example/inbox/info/new.md", "alice")
 
     assert _blocked(host)[0] == "both-exist"
+
+
+@pytest.mark.parametrize(
+    ("left", "sign"),
+    [
+        pytest.param("inbox", f"{ROOTS.data}/inbox is a mail tree without a domain", id="inbox"),
+        pytest.param("sent", f"{ROOTS.data}/sent is a mail tree without a domain", id="sent"),
+        pytest.param("key", f"{ROOTS.dkim}/private.key is a key without a domain", id="key"),
+    ],
+)
+def test_a_single_sign_of_layout_1_is_enough_and_told(left: str, sign: str) -> None:
+    host = MemoryHost(ROOTS, accounts=ACCOUNTS)
+    config = b'domains = ["one.example"]\n[mailboxes."info@one.example"]\nowner = "alice"\n'
+    host.plant_directory(ROOTS.data, Access(0o755, 0, 0))
+    host.plant_file(ROOTS.manifest, config, Access(0o640, 0, 0))
+    if left == "key":
+        host.plant_file(ROOTS.dkim / "private.key", KEY, Access(0o600, 0, 0))
+    else:
+        _plant_mail(host, ROOTS.data / left / "info/a.md", "alice")
+
+    (layout,) = (change for change in planned(host).changes if change.address == "layout")
+
+    assert layout.action is Action.MOVE
+    assert layout.why == f"this is an install of layout version 1: {sign}"
+
+
+def test_what_a_migration_makes_is_never_open_to_more_than_it_will_be() -> None:
+    host = machine(INSTALLS["one domain with a catchall"])
+    make_state(host, ROOTS)
+
+    for step in planned(host).steps:
+        if step.phase is Phase.MIGRATE:
+            step.operation.take(Hands(host, Engine()))
+
+    modes = {path: host.tree()[path][1].mode for path in (ROOTS.keys("one.example"), HOME)}
+    assert modes == {ROOTS.keys("one.example"): 0o700, HOME: 0o755}
+    assert host.read(ROOTS.keys("one.example") / "private.key") == KEY
 
 
 def test_an_old_key_and_a_new_one_are_not_mixed() -> None:
