@@ -68,6 +68,15 @@ def test_what_is_left_and_why_is_told(changes, unsettled, reason, told) -> None:
     assert converged(found) == ("False", reason, told)
 
 
+def test_what_drifted_is_told_apart_from_what_comes() -> None:
+    drifting = settled(review(DRIFTS, COMES), generation=3, applied=False)
+    coming = settled(review(COMES), generation=3, applied=False)
+
+    told = [each for found in (drifting, coming) for each in found.conditions]
+    drifted = [(each.status, each.message) for each in told if each.kind == "Drifted"]
+    assert drifted == [("True", "mailbox/info@a.com"), ("False", "")]
+
+
 def test_of_what_was_applied_what_is_blocked_is_left() -> None:
     found = settled(review(COMES, BLOCKED), generation=4, applied=True)
 

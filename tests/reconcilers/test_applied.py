@@ -1,7 +1,9 @@
 """What a plan goes by where the engine config, or its record, was cut and can still be read."""
 
+from desired.engine_config import header
 from reconcilers.applied import what_was_applied
 from reconcilers.change import Action
+from reconcilers.generations import numbers
 
 
 def manifest(mailboxes, head='domains = ["a.com"]\n'):
@@ -89,3 +91,26 @@ def test_nothing_is_removed_after_a_cut_of_which_nothing_is_on_record(machine):
         plan = machine.plan('domains = ["a.com"]\n' + OTHERS, allow_removals=9)
 
         assert plan.count(Action.QUARANTINE) == 0, length
+
+
+def test_with_an_older_engine_config_put_back_no_number_is_given_twice(machine):
+    machine.apply(manifest(3))
+    older = machine.host.read(machine.roots.engine_config)
+    machine.apply(manifest(4))
+    machine.host.plant_file(machine.roots.engine_config, older)
+
+    machine.apply(manifest(5))
+
+    assert numbers(machine.host, machine.roots) == (1, 2, 3)
+    assert header(machine.host.read(machine.roots.engine_config)).generation == 3
+
+
+def test_where_nobody_can_see_whether_anything_was_applied_it_is_not_a_beginning(machine):
+    machine.apply(manifest(3))
+    machine.host.remove_file(machine.roots.engine_config)
+    machine.host.remove_tree(machine.roots.generations / "1")
+    machine.host.plant_blindness(machine.roots.marker)
+
+    world = what_was_applied(machine.desired(manifest(3)), machine.host, machine.roots)
+
+    assert world.forgotten == f"{machine.roots.engine_config} is gone"

@@ -1,7 +1,9 @@
+import re
 from dataclasses import replace
 
 import pytest
 
+from desired.engine_config import is_whole
 from reconcilers.change import Action, Change
 from reconcilers.host.host import Access
 from reconcilers.reconciler import World
@@ -173,6 +175,16 @@ def test_a_protected_domain_cannot_leave(machine):
     assert change.blocked.code == "protected"
 
 
+def test_the_protection_of_a_domain_is_lifted_as_that_of_a_mailbox_is(machine):
+    head = 'domains = ["a.com", "b.com"]\n[domain."b.com"]\nlifecycle = { protect = %s }\n'
+    machine.apply(head % "true" + manifest(2, ""))
+    machine.apply(head % "false" + manifest(2, ""))
+
+    change = machine.change(manifest(2), "domain/b.com", allow_removals=9)
+
+    assert change.blocked is None
+
+
 def test_protection_follows_a_mailbox_that_moves(machine):
     machine.apply(with_protection("true"))
     hello = '[mailboxes."hello@a.com"]\nowner = "alice"\n'
@@ -241,7 +253,7 @@ def test_a_consent_that_cannot_be_read_permits_nothing(machine):
 GUARDED = 'domains = ["a.com"]\n[policy]\nmax_removals = 0\n'
 
 
-@pytest.mark.parametrize(
+GUARDS = pytest.mark.parametrize(
     ("first", "then", "guard", "loosened", "code"),
     [
         pytest.param(
@@ -262,6 +274,9 @@ GUARDED = 'domains = ["a.com"]\n[policy]\nmax_removals = 0\n'
         ),
     ],
 )
+
+
+@GUARDS
 def test_a_hand_in_the_engine_config_lifts_no_guard(machine, first, then, guard, loosened, code):
     machine.apply(first)
     raw = machine.host.read(machine.roots.engine_config)
@@ -270,4 +285,20 @@ def test_a_hand_in_the_engine_config_lifts_no_guard(machine, first, then, guard,
     change = machine.change(then, "mailbox/m0@a.com")
 
     assert guard in raw
+    assert change.blocked.code == code
+
+
+@GUARDS
+def test_nor_does_it_in_one_that_does_not_say_how_it_was_written(
+    machine, first, then, guard, loosened, code
+):
+    machine.apply(first)
+    record = machine.roots.generations / "1" / "config.toml"
+    raw = re.sub(rb", whole sha256:\w+", b"", machine.host.read(record))
+    machine.host.plant_file(record, raw)
+    machine.host.plant_file(machine.roots.engine_config, raw.replace(guard, loosened))
+
+    change = machine.change(then, "mailbox/m0@a.com")
+
+    assert is_whole(raw) is None
     assert change.blocked.code == code
