@@ -23,11 +23,13 @@ from pathlib import Path
 
 import structlog
 from crashing import forks
-from crashing.batches import WAYS, lay_out, problems, recovered, renumber, work
+from crashing.batches import lay_out, recovered, renumber, work
 from crashing.calls import Call, string
 from crashing.cuts import AFTERWARDS
 from crashing.disk import Disk, Tree, lay_down
 from crashing.forks import Done, UntraceableError
+from crashing.placed import problems
+from crashing.placers import WAYS
 from crashing.points import (
     Point,
     injecting,
