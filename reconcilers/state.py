@@ -31,9 +31,10 @@ def require_ours(host: Reading, roots: Roots) -> None:
             found and found.uid for found in map(host.look, (roots.engine_config, roots.state))
         }
     if len(owners) == 1 and (uid := owners.pop()) not in (None, ours):
+        theirs = f"`sudo -u '#{uid}'`" if uid else "`sudo`"
         raise ReconcileError(
             f"{roots.data}: the instance belongs to uid {uid}, not to uid {ours}. Run this as that"
-            f" user, such as with `sudo -u '#{uid}'`, or change the owner of all of it first."
+            f" user, such as with {theirs}, or change the owner of all of it first."
         )
 
 

@@ -13,7 +13,7 @@ from aimx.cli.answered import Asked, answered, daemon, direct, followed
 from aimx.cli.progress import progress
 from aimx.doors.events import Tell, unheard
 from aimx.doors.exits import Exit
-from aimx.doors.refusal import refused
+from aimx.doors.refusal import refused, sentence
 from aimx.doors.socket import client
 from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
 
@@ -175,11 +175,17 @@ def tell(options: argparse.Namespace, answer: Answer) -> int:
 
     Whoever asked for data gets it in one place, however it ended.
     """
+    if answer.refusal:
+        terminal.tell(f"aimx {options.command}: {sentence(answer.output)}")
+        return answer.exit
     is_report = answer.exit == Exit.DONE or getattr(options, "json", False)
-    (terminal.report if is_report else terminal.tell)(answer.output)
+    if is_report:
+        terminal.report(answer.output, prose=wish(options).view == "text")
+    else:
+        terminal.tell(answer.output)
     return answer.exit
 
 
-def refuse(options: argparse.Namespace, code: Exit, message: str) -> int:
+def refuse(options: argparse.Namespace, code: int, message: str) -> int:
     """Tell what keeps the command itself from going on; gives the exit code."""
     return tell(options, refused(code, message, "json" if options.json else "text"))

@@ -58,7 +58,7 @@ def answered(asked: Asked, tell: Tell = unheard) -> Answer:
     try:
         reply = daemon(asked.verb, asked.wish, asked.headers, asked.body, tell)
     except client.ReplyError as cause:
-        told = f"aimx: {cause}; `aimx status` tells how far it came"
+        told = f"{cause}; `aimx status` tells how far it came"
         return refused(Exit.ERROR, told, view)
     except KeyboardInterrupt:
         if asked.verb in _APPLYING:
@@ -68,7 +68,7 @@ def answered(asked: Asked, tell: Tell = unheard) -> Answer:
         case client.Ok(document=document):
             return Answer(**document)
         case client.Err(code, reason):
-            told = f"aimx: the daemon refuses: {reason} [{code}]"
+            told = f"the daemon refuses: {reason} [{code}]"
             return _forbidden(options, code, view) or refused(Exit.ERROR, told, view)
         case None:
             return _helpless(options, view) or asked.alone(direct(options), tell)
@@ -114,9 +114,9 @@ def _count(roots: Roots, inboxes: Sequence[Inbox]) -> Mapping[str, Unread]:
 
 def _forbidden(options: argparse.Namespace, code: str, view: str) -> Answer | None:
     """What is said to whom a daemon does not let do what only root may."""
-    if code != "EACCES" or not hasattr(options, "crud"):
+    if code != "EACCES":
         return None
-    words = f"{options.command} {options.does}".rstrip()
+    words = f"{options.command} {getattr(options, 'does', '')}".rstrip()
     told = f"not authorized: {words} requires root (run with sudo)"
     return refused(Exit.ERROR, told, view)
 

@@ -101,16 +101,14 @@ def _decided(options: argparse.Namespace, planned: Answer, wait: Wait | None) ->
     if planned.exit not in (Exit.DONE, Exit.REFUSED) or not planned.plan_id:
         return administer.tell(options, planned)
     if not options.json:
-        terminal.say(planned.output)
+        terminal.show(planned.output)
     if not planned.pending:
         return _nothing_to_do(options, planned, wait)
     if not options.yes and not terminal.can_ask():
-        told = (
-            f"aimx {options.command}: there is no terminal to ask on. Add --yes to apply this plan."
-        )
+        told = "there is no terminal to ask on. Add --yes to apply this plan."
         return administer.refuse(options, Exit.REFUSED, told)
     if not options.yes and not _agreed(planned):
-        return administer.refuse(options, Exit.REFUSED, "Nothing was applied.")
+        return administer.refuse(options, Exit.REFUSED, "nothing was applied")
     return _ended(options, administer.apply(options, planned.plan_id), wait)
 
 
@@ -121,7 +119,7 @@ def _planned(options: argparse.Namespace) -> tuple[Answer, Answer | None]:
 
     def show(planned: Answer) -> None:
         if not options.json:
-            terminal.say(planned.output)
+            terminal.show(planned.output)
 
     return administer.outright(options, show)
 
@@ -143,12 +141,12 @@ def _saved(options: argparse.Namespace, wait: Wait | None) -> int:
 def _content(options: argparse.Namespace) -> bytes | Answer:
     """The saved plan, or what keeps it from being applied."""
     if options.allow_removals or options.purge or options.replace:
-        told = "aimx apply: what may go or be replaced is in the saved plan; plan again with it."
+        told = "what may go or be replaced is in the saved plan; plan again with it"
         return refused(Exit.USAGE, told, "json" if options.json else "text")
     try:
         return saved.read(options.plan)
     except saved.FileError as cause:
-        return refused(Exit.ERROR, f"aimx apply: {cause}", "json" if options.json else "text")
+        return refused(Exit.ERROR, str(cause), "json" if options.json else "text")
 
 
 def _streamed(options: argparse.Namespace, wait: Wait | None) -> int:
@@ -194,7 +192,7 @@ def _of_now(options: argparse.Namespace, events: Events) -> Answer:
         code = Exit.REFUSED if planned.blocked else Exit.DONE
         return Answer(code, "", generation=planned.generation)
     if not options.yes:
-        told = "aimx apply: nobody is asked among events. Add --yes to apply this plan."
+        told = "nobody is asked among events. Add --yes to apply this plan."
         return Answer(Exit.REFUSED, told)
     return administer.apply(options, planned.plan_id, events)
 
@@ -208,7 +206,7 @@ def _ended(options: argparse.Namespace, answer: Answer, wait: Wait | None) -> in
         document = {**json.loads(answer.output), "wait": waited.document()}
         terminal.report(json.dumps(document, indent=2))
         return _waited(options, waited, answer)
-    terminal.report(answer.output)
+    terminal.report(answer.output, prose=True)
     return _waited(options, wait.until(answer.generation), answer)
 
 

@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _command(given)
     except KeyboardInterrupt:
-        terminal.tell("interrupted")
+        terminal.tell("aimx: interrupted.")
         return 130
     except BrokenPipeError:
         return Exit.DONE
@@ -117,7 +117,7 @@ def _command(given: list[str]) -> int:
     options = top.parse_args(given)
     name = "version" if options.version else ALIASES.get(options.command, options.command)
     if options.help or not name:
-        terminal.say(_help())
+        terminal.show(_help())
         return Exit.DONE if options.help else Exit.USAGE
     if name not in COMMANDS:
         top.error(_unknown(name))
@@ -171,5 +171,5 @@ def _unexpected(cause: Exception) -> int:
     if os.environ.get("AIMX_DEBUG"):
         terminal.tell(traceback.format_exc())
     text = " ".join(str(cause).split()) or type(cause).__name__
-    terminal.tell(f"aimx: {text} (AIMX_DEBUG=1 shows where)")
+    terminal.tell(f"aimx: {text} (AIMX_DEBUG=1 shows where).")
     return Exit.ERROR

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from aimx.cli import terminal
 from aimx.doors.exits import Exit
+from aimx.doors.refusal import sentence
 from desired.frozen import frozen
 
 
@@ -25,7 +26,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**{"formatter_class": Formatter, **said})
 
     def error(self, message: str) -> NoReturn:
-        terminal.tell(f"{self.format_usage()}{self.prog}: {message}")
+        terminal.tell(f"{self.format_usage()}{self.prog}: {sentence(message)}")
         raise SystemExit(Exit.USAGE)
 
     def parsed(self, words: Sequence[str], options: argparse.Namespace) -> argparse.Namespace:

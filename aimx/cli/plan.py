@@ -59,17 +59,17 @@ def _number(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     if options.out is not None and options.replace:
-        told = "aimx plan: a saved plan replaces no key; `aimx apply --replace` does."
+        told = "a saved plan replaces no key; `aimx apply --replace` does"
         return administer.refuse(options, Exit.USAGE, told)
     if options.out is not None:
         try:
             saved.check(options.out, roots.chosen(options))
         except saved.FileError as cause:
-            return administer.refuse(options, Exit.USAGE, f"aimx plan: --out {cause}")
+            return administer.refuse(options, Exit.USAGE, f"--out {cause}")
     answer = administer.plan(options)
     if answer.exit not in (Exit.DONE, Exit.REFUSED):
         return administer.tell(options, answer)
-    terminal.say(answer.output)
+    (terminal.show if administer.wish(options).view == "text" else terminal.say)(answer.output)
     if options.out is not None:
         kept = _kept(options.out, answer)
         if kept is not Exit.DONE:

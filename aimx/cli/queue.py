@@ -9,15 +9,14 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from aimx.cli import roots, terminal
+from aimx.cli import administer, roots, terminal
 from aimx.cli.parsing import Nested, name
 from aimx.cli.suspend import duration
 from aimx.doors.exits import Exit
-from aimx.doors.refusal import refused
 from aimx.doors.socket import client
 
 _NO_DAEMON = (
-    "aimx queue: no daemon runs here, and the queue is its own; start `aimx serve`: what waits"
+    "no daemon runs here, and the queue is its own; start `aimx serve`: what waits"
     " goes on by itself"
 )
 _DONE = {
@@ -76,17 +75,15 @@ def run(options: argparse.Namespace) -> int:
     except client.UnreachableError:
         return _refused(options, Exit.NO_DAEMON, _NO_DAEMON)
     except client.ReplyError as cause:
-        return _refused(options, Exit.ERROR, f"aimx queue: {cause}")
+        return _refused(options, Exit.ERROR, str(cause))
     if isinstance(reply, client.Err):
-        return _refused(options, Exit.ERROR, f"aimx queue: {reply.reason} [{reply.code}]")
+        return _refused(options, Exit.ERROR, f"{reply.reason} [{reply.code}]")
     terminal.say(_output(options, reply.document))
     return Exit.DONE
 
 
 def _refused(options: argparse.Namespace, code: Exit, message: str) -> int:
-    answer = refused(code, message, "json" if options.json else "text")
-    (terminal.say if options.json else terminal.tell)(answer.output)
-    return answer.exit
+    return administer.refuse(options, code, message)
 
 
 def _output(options: argparse.Namespace, document: Mapping[str, Any]) -> str:

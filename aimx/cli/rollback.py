@@ -73,7 +73,7 @@ def _go(options: argparse.Namespace, asked: Callable[..., Answer]) -> int:
     nothing = options.layout and not shown.pending
     only_shown = options.plan or nothing or shown.exit == Exit.REFUSED
     if only_shown or not options.json:
-        terminal.say(shown.output)
+        (terminal.say if options.json else terminal.show)(shown.output)
     if nothing and shown.interrupted and shown.exit == Exit.DONE and not options.plan:
         # What a killed one did is there, and not known to be on disk.
         secured = asked(shown.plan_id)
@@ -84,7 +84,7 @@ def _go(options: argparse.Namespace, asked: Callable[..., Answer]) -> int:
         return shown.exit
     refusal = _refusal(options, shown)
     if refusal:
-        return administer.refuse(options, Exit.REFUSED, f"aimx rollback: {refusal}")
+        return administer.refuse(options, Exit.REFUSED, refusal)
     return administer.tell(options, asked(shown.plan_id))
 
 

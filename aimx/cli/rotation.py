@@ -25,7 +25,7 @@ def rotated(options: argparse.Namespace) -> int:
     document = publish.records(options, f"dkim/{domain}/{selector}")
     if not publish.told(options, document) and not _is_out(options, document):
         again = f"aimx domains rotate-dkim {domain} --selector {selector}"
-        told = f"Mail is signed as before. When the record is published, run `{again}`."
+        told = f"mail is signed as before; when the record is published, run `{again}`"
         return administer.refuse(options, Exit.REFUSED, told)
     code = amend.amended(options, SetSelector(domain, selector))
     if amend.is_done(options, code):

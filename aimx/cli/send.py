@@ -9,9 +9,8 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
-from aimx.cli import roots, terminal
+from aimx.cli import administer, roots, terminal
 from aimx.doors.exits import Exit
-from aimx.doors.refusal import refused
 from aimx.doors.socket import client
 
 _MALFORMED = 3  # What came back is no reply; so also ends the older system's command.
@@ -62,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
         submission = message(draft, f"<{uuid.uuid4()}@{domain}>", datetime.now(UTC))
         html = options.html_body.read_bytes() if options.html_body else b""
     except (DraftError, OSError) as cause:
-        return _refused(options, Exit.ERROR, f"aimx send: {cause}")
+        return _refused(options, Exit.ERROR, str(cause))
     return _hand_in(options, submission, html)
 
 
@@ -87,9 +86,9 @@ def _hand_in(options: argparse.Namespace, submission: bytes, html: bytes) -> int
         message = "aimx daemon not running. Check 'systemctl status aimx'"
         return _refused(options, Exit.NO_DAEMON, message)
     except client.ReplyError as cause:
-        return _refused(options, _MALFORMED, f"aimx send: {cause}")
+        return _refused(options, _MALFORMED, str(cause))
     if isinstance(reply, client.Err):
-        return _refused(options, Exit.ERROR, f"Error [{reply.code}]: {reply.reason}")
+        return _refused(options, Exit.ERROR, f"{reply.reason} [{reply.code}]")
     _tell(options, reply)
     return Exit.DONE
 
@@ -110,6 +109,4 @@ def _tell(options: argparse.Namespace, reply: client.Ok) -> None:
 
 
 def _refused(options: argparse.Namespace, code: int, message: str) -> int:
-    answer = refused(code, message, "json" if options.json else "text")
-    (terminal.say if options.json else terminal.tell)(answer.output)
-    return int(answer.exit)
+    return administer.refuse(options, code, message)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from collections.abc import Iterator
+from itertools import chain
 from typing import TextIO
 
 from aimx.doors.exits import Exit
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+# Commands and blocks to paste are indented; before a line of a file is its number, or a sign.
+_COPIED = re.compile(r" {4}(?! *= )|[-+@]| *\d* \| ")
 
 # What Python gives for a stream that whoever started us has closed.
 Stream = TextIO | None
@@ -17,19 +24,24 @@ def say(text: str) -> None:
     _write(sys.stdout, text)
 
 
-def report(text: str) -> None:
+def show(text: str) -> None:
+    """Likewise, for a person: at a terminal no line is broken within a word."""
+    say(folded(text, columns()) if is_terminal() else text)
+
+
+def report(text: str, *, prose: bool = False) -> None:
     """What has happened, which nobody could ask for again: where standard output does not take it,
     on standard error."""
     try:
-        say(text)
+        (show if prose else say)(text)
     except SystemExit:
-        tell(text)
+        _write(sys.stderr, text)
         raise
 
 
 def tell(text: str) -> None:
-    """About what was asked for, on standard error."""
-    _write(sys.stderr, text)
+    """About what was asked for, on standard error, for a person."""
+    _write(sys.stderr, folded(text, width() + 1) if _is_terminal(sys.stderr) else text)
 
 
 def can_overwrite() -> bool:
@@ -62,6 +74,35 @@ def columns() -> int:
 def plain(text: str) -> str:
     """The text on one line that no terminal obeys, whoever wrote it."""
     return "".join(each if each.isprintable() else "?" for each in text)
+
+
+def folded(text: str, columns: int) -> str:
+    """The text with lines that are too long broken between words, and continued further in.
+
+    What is there to be copied stays whole: a command, a line of a file.
+    """
+    return "\n".join(chain.from_iterable(_folded(line, columns) for line in text.split("\n")))
+
+
+def _folded(line: str, columns: int) -> Iterator[str]:
+    if _seen(line) <= columns or _COPIED.match(line):
+        yield line
+        return
+    first, *words = line.lstrip(" ").split(" ")
+    indent = " " * (len(line) - len(line.lstrip(" ")))
+    now = indent + first
+    for word in words:
+        if _seen(now) + 1 + _seen(word) > columns:
+            yield now
+            now = f"{indent}    {word}"
+        else:
+            now += f" {word}"
+    yield now
+
+
+def _seen(text: str) -> int:
+    """How many columns it takes: colours take none."""
+    return len(_COLOUR.sub("", text))
 
 
 def shortened(text: str, width: int) -> str:

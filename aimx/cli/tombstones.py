@@ -25,12 +25,12 @@ def run(options: argparse.Namespace) -> int:
     if errand.does == "list" or not shown.pending:
         return administer.tell(options, shown)
     if not options.json:
-        terminal.say(shown.output)
+        terminal.show(shown.output)
     if not options.yes and not terminal.can_ask():
-        told = "aimx tombstones: there is no terminal to ask on. Add --yes to do this."
+        told = "there is no terminal to ask on. Add --yes to do this."
         return administer.refuse(options, Exit.REFUSED, told)
     if not options.yes and not _agreed(shown):
-        return administer.refuse(options, Exit.REFUSED, "Nothing was done.")
+        return administer.refuse(options, Exit.REFUSED, "nothing was done")
     return administer.tell(options, administer.tombstones(options, errand, shown.plan_id))
 
 

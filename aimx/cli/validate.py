@@ -18,5 +18,6 @@ def run(options: argparse.Namespace) -> int:
     answer = Direct.of(roots.chosen(options), may_move=False).validate(
         "json" if options.json else "text"
     )
-    (terminal.say if answer.exit == Exit.DONE or options.json else terminal.tell)(answer.output)
+    shown = terminal.say if options.json else terminal.show
+    (shown if answer.exit == Exit.DONE or options.json else terminal.tell)(answer.output)
     return answer.exit

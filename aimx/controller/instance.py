@@ -345,6 +345,11 @@ class Instance:
         asked = None if plan.refused else pin
         return pinning(self.host, self.roots, asked, lambda: self._generation() >= leads_to(plan))
 
+    def check_ours(self) -> None:
+        """Raises `MachineError` where it is another user's."""
+        with self._writing():
+            return
+
     @contextmanager
     def _writing(self) -> Iterator[None]:
         try:

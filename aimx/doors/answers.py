@@ -168,7 +168,7 @@ def answering(wish: Wish) -> Iterator[list[Answer]]:
     except SpentError:
         answers.append(refused(Exit.STALE, _SPENT, wish.view))
     except SavedPlanError as cause:
-        told = f"The plan cannot be applied: {cause}"
+        told = f"the plan cannot be applied: {cause}"
         answers.append(refused(Exit.ERROR, told, wish.view))
     except (MachineError, PinError, UnsettledPlanError) as cause:
         code = Exit.REFUSED if isinstance(cause, HinderedError) else Exit.ERROR
@@ -187,7 +187,7 @@ def against(saved: SavedPlan) -> Iterator[None]:
 
 
 _SPENT = (
-    "Nothing was applied: this saved plan was applied before, and each is applied once. If that"
+    "nothing was applied: this saved plan was applied before, and each is applied once. If that"
     " apply did not get to its end, `aimx plan` shows what is left."
 )
 
@@ -195,14 +195,14 @@ _SPENT = (
 def outdated(reasons: tuple[Stale, ...], wish: Wish) -> Answer:
     """Each resource that is not as it was when the plan was saved."""
     told = [line for each in reasons for line in wrapped(str(each), wish.columns, "      ", "  ")]
-    first = "Nothing was applied: the saved plan does not fit any more."
+    first = "nothing was applied: the saved plan does not fit any more."
     text = "\n".join([first, *told, "Run `aimx plan --out FILE` again, and look at it."])
     resources = [(each.address, each.reason) for each in reasons]
     return refused(Exit.STALE, text, wish.view, resources)
 
 
 def _stale(cause: StaleError) -> str:
-    return f"Nothing was applied: {cause}. Run `aimx plan` to see what it is now."
+    return f"nothing was applied: {cause}. Run `aimx plan` to see what it is now."
 
 
 def invalid(cause: ManifestError, view: str) -> Answer:

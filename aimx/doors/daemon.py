@@ -90,7 +90,7 @@ class Daemon:
         try:
             return (await self.controller.look(self._wished(wish, about, uid))).answer
         except (PlannerGoneError, UndoneError) as cause:
-            return refused(Exit.ERROR, f"Nobody can tell now: {cause}. Try it again.", wish.view)
+            return refused(Exit.ERROR, f"nobody can tell now: {cause}. Try it again", wish.view)
 
     async def _change(self, wish: Wish, about: About, uid: int, tell: Tell) -> Answer:
         self.check(wish)
@@ -99,7 +99,8 @@ class Daemon:
             return (await self.controller.change(wished, watched)).answer
         except PlannerGoneError as cause:
             code = Exit.PARTIAL if cause.taken else Exit.ERROR
-            return refused(code, f"Apply INCOMPLETE: {cause}.", wish.view)
+            told = f"Apply INCOMPLETE: {cause}."  # Something may have been begun.
+            return replace(refused(code, told, wish.view), refusal=False)
         except UndoneError as cause:
             return refused(Exit.ERROR, str(cause), wish.view)
 

@@ -11,10 +11,13 @@ from aimx.controller.alone import Alone
 from aimx.controller.consent import Consent
 from aimx.controller.instance import Instance
 from aimx.controller.pinned import PinError
+from aimx.controller.refusal import MachineError
 from aimx.controller.sources import digest
 from aimx.controller.watched import UNWATCHED, Watched
 from aimx.controller.workplace import Workplace
 from aimx.doors.answers import answering, invalid, valid
+from aimx.doors.exits import Exit
+from aimx.doors.refusal import refused
 from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
 from aimx.doors.wished import About, Apply, ApplySaved, Look, Tombstones, Wished
 from desired.frozen import frozen
@@ -92,7 +95,15 @@ class Direct:
         return self._done(wish, Tombstones(errand, plan_id), watched)
 
     def _done(self, wish: Wish, about: About, watched: Watched = UNWATCHED) -> Answer:
-        return self._wished(wish, about).done(self._at(watched)).answer
+        return self._barred(wish) or self._wished(wish, about).done(self._at(watched)).answer
+
+    def _barred(self, wish: Wish) -> Answer | None:
+        """What is said to whom the instance does not belong: all of it would look wrong to them."""
+        try:
+            self.instance.check_ours()
+        except MachineError as cause:
+            return refused(Exit.ERROR, str(cause), wish.view)
+        return None
 
     def _wished(self, wish: Wish, about: About) -> Wished:
         """By whoever we are."""
@@ -110,6 +121,8 @@ class Direct:
 
         user = self.instance.host.user()
         who = Who(user.uid, user.name, "aimx rollback --layout 1")
+        if barred := self._barred(wish):
+            return barred
         with answering(wish) as answers:
             if plan_id is None:
                 answers.append(downgrade.shown(self.instance, wish))
@@ -120,6 +133,8 @@ class Direct:
     def status(self, wish: Wish) -> Answer:
         from aimx.doors.reports import told
 
+        if barred := self._barred(wish):
+            return barred
         with answering(wish) as answers:
             answers.append(told(self._status(wish), wish))
         return answers[0]

@@ -116,12 +116,12 @@ def resumed(before: Intents) -> Answer:
 def outdated(now: Plan, wish: Wish) -> Answer:
     """The plan that somebody approves is not the one that waits."""
     if now.is_empty:
-        told = "Nothing was applied: no plan waits for approval."
+        told = "nothing was applied: no plan waits for approval"
         return refused(Exit.STALE, told, wish.view)
     told = plan_text(now, columns=wish.columns, colour=wish.color, advised=False)
     text = (
-        "Nothing was applied: that is not the plan that waits. It is now:\n\n"
-        f"{told.rstrip()}\n\nTo carry it out: aimx approve {short(plan_id(now))}"
+        "nothing was applied: that is not the plan that waits. It is now:\n\n"
+        f"{told.rstrip()}\n\nTo do this, run:\n    aimx approve {short(plan_id(now))}"
     )
     return replace(refused(Exit.STALE, text, wish.view), plan_id=plan_id(now))
 

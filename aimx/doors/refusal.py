@@ -1,4 +1,8 @@
-"""What kept a wish from being carried out, in the form that was asked for."""
+"""What kept a wish from being carried out, in the form that was asked for.
+
+A refusal begins in lower case, since it stands behind the command's name, and ends in a full stop:
+`aimx plan: generation 7 is not on record; `aimx history` lists those that are.`
+"""
 
 from __future__ import annotations
 
@@ -15,15 +19,20 @@ def refused(
 ) -> Answer:
     """`resources` are addresses and reasons that `message` has as text already."""
     if view != "json":
-        return Answer(code, message)
+        return Answer(code, message, refusal=True)
     document = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "exit": int(code),
-        "message": message,
+        "message": sentence(message),
         "resources": [{"address": address, "reason": reason} for address, reason in resources],
     }
     return Answer(code, json.dumps(document, indent=2))
+
+
+def sentence(text: str) -> str:
+    """The text with its full stop, unless a block stands behind it that is there to be copied."""
+    return text if "\n\n" in text or text.endswith((".", "?", "!", ":")) else f"{text}."
 
 
 def message_of(answer: Answer) -> str:

@@ -134,6 +134,7 @@ class Answer:
     failed: int = 0  # Steps of an apply that were not done.
     code: str = ""  # Of the socket's, where the manifest cannot be changed so.
     typed: str = ""  # What a person has to type for it to be carried out; empty: yes.
+    refusal: bool = False  # Why nothing was begun, and not how anything stands or ended.
 
     def document(self) -> dict[str, Any]:
         return asdict(self)

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 
 from desired.frozen import frozen
+from reconcilers.counted import counted
 from reconcilers.host.host import Access, Nature, StepError
 from reconcilers.standing import directory, file
 from reconcilers.step import Hands
@@ -152,7 +153,7 @@ class SyncDirectories:
         """Nothing shows it."""
 
     def __str__(self) -> str:
-        return f"sync {len(self.paths)} directories"
+        return f"sync {counted(len(self.paths), 'directory', 'directories')}"
 
 
 @lru_cache

@@ -178,7 +178,8 @@ def _outcomes(generation: Generation) -> str:
     counts = dict.fromkeys(Outcome, 0)
     for receipt in generation.receipts:
         counts[receipt.outcome] += 1
-    return ", ".join(f"{number} {outcome}" for outcome, number in counts.items())
+    told = (f"{number} {outcome}" for outcome, number in counts.items())
+    return ", ".join(told).replace("-", " ")
 
 
 def _document(each: Recorded) -> dict[str, Any]:

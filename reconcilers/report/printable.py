@@ -26,6 +26,7 @@ def wrapped(text: str, columns: int, indent: str, first: str | None = None) -> I
         initial_indent=beginning,
         subsequent_indent=indent,
         break_on_hyphens=False,
+        break_long_words=False,
     )
 
 

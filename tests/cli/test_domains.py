@@ -120,7 +120,9 @@ def test_a_plan_that_is_blocked_leaves_the_manifest_as_it_is(applied):
     ended = applied.run("domains", "add", "b.example", "--yes")
 
     assert ended.exit == Exit.REFUSED
-    assert ended.err.startswith("nothing was changed, since it is blocked. dkim/b.example/aimx: ")
+    assert ended.err.startswith(
+        "aimx domains: nothing was changed, since it is blocked. dkim/b.example/aimx: "
+    )
     assert applied.manifest.read_text() == before
     assert "No changes." in applied.run("plan").out
 
@@ -211,8 +213,8 @@ def test_mailboxes_in_the_way_are_listed_in_order_and_nothing_goes(instance):
 
     assert (ended.exit, ended.out) == (Exit.ERROR, "")
     assert ended.err == (
-        "domain 'b.example' has 3 mailboxes:\n  1. *@b.example\n  2. a@b.example\n"
-        "  3. x@b.example\nrefused: domain has mailboxes; rerun with --force to cascade\n"
+        "aimx domains: domain 'b.example' has 3 mailboxes:\n  1. *@b.example\n  2. a@b.example\n"
+        "  3. x@b.example\nrefused: domain has mailboxes; rerun with --force to cascade.\n"
     )
     assert instance.tree() == before
 
@@ -264,8 +266,8 @@ def test_the_last_domain_is_never_removed(applied, words):
 
     assert (ended.exit, ended.err) == (
         Exit.ERROR,
-        "cannot remove 'example.com': it is the last configured domain. An AIMX install must have"
-        " at least one domain. For a full teardown stop the daemon and delete"
+        "aimx domains: cannot remove 'example.com': it is the last configured domain. An AIMX"
+        " install must have at least one domain. For a full teardown stop the daemon and delete"
         f" {roots.config} and {roots.data}, all keys and all mail with them.\n",
     )
     assert applied.tree() == before
@@ -282,7 +284,7 @@ def test_a_domain_that_is_not_configured_is_told(applied, does, remedy):
     ended = applied.run("domains", does, "c.example", "--yes")
 
     assert ended.exit == Exit.ERROR
-    assert ended.err == f"domain 'c.example' is not in 'domains'; {remedy}\n"
+    assert ended.err == f"aimx domains: domain 'c.example' is not in 'domains'; {remedy}.\n"
 
 
 def test_a_removal_waits_for_a_yes(instance):

@@ -78,7 +78,8 @@ def test_the_catchall_gets_no_hook(instance):
     ended = instance.run("hooks", "create", *WORDS, "--mailbox", "*@example.com", "--yes")
 
     assert ended.err == (
-        "mailbox '*@example.com' is the catchall; hooks on the catchall are forbidden\n"
+        "aimx hooks: mailbox '*@example.com' is the catchall; hooks on the catchall are"
+        " forbidden.\n"
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from aimx.doors.exits import Exit
 
 INFO = "info@example.com"
-UNKNOWN = "domain 'c.example' is not in 'domains'; add it with 'aimx domains add c.example'\n"
+UNKNOWN = "domain 'c.example' is not in 'domains'; add it with 'aimx domains add c.example'.\n"
 
 
 def create(instance, name, *words):
@@ -77,7 +77,8 @@ def test_an_owner_who_is_no_user_is_told(applied):
 
     assert (ended.exit, ended.err) == (
         Exit.ERROR,
-        "unknown owner 'no-such-user'; `useradd --create-home no-such-user` makes one\n",
+        "aimx mailboxes: unknown owner 'no-such-user'; `useradd --create-home no-such-user` makes"
+        " one.\n",
     )
 
 
@@ -89,7 +90,7 @@ def test_a_name_that_is_an_alias_is_told_with_its_place(applied):
     ended = create(applied, "info")
 
     assert ended.exit == Exit.ERROR
-    assert ended.err.startswith("the manifest would be invalid with it:\n\n")
+    assert ended.err.startswith("aimx mailboxes: the manifest would be invalid with it:\n\n")
     assert f"alias '{INFO}' of mailbox 'x@example.com' leads to a mailbox already" in ended.err
 
 
@@ -129,7 +130,8 @@ def test_one_that_holds_mail_is_deleted_only_by_force_and_its_mail_set_aside(app
 
     assert (refused.exit, unchanged) == (Exit.ERROR, True)
     assert refused.err.startswith(
-        "mailbox 'info' has 2 files (1 in inbox, 1 in sent); archive or remove them first"
+        "aimx mailboxes: mailbox 'info' has 2 files (1 in inbox, 1 in sent); archive or"
+        " remove them first"
     )
     assert ended.exit == Exit.DONE
     kept = applied.data / ".aimx" / "tombstones" / f"{INFO}.3"
@@ -140,7 +142,10 @@ def test_one_that_holds_mail_is_deleted_only_by_force_and_its_mail_set_aside(app
 def test_one_that_is_not_there_cannot_be_deleted(applied, name):
     ended = applied.run("mailboxes", "delete", name, "--yes")
 
-    assert (ended.exit, ended.err) == (Exit.ERROR, f"mailbox '{name}' does not exist\n")
+    assert (ended.exit, ended.err) == (
+        Exit.ERROR,
+        f"aimx mailboxes: mailbox '{name}' does not exist.\n",
+    )
 
 
 def test_one_under_an_older_name_is_deleted_too(instance):

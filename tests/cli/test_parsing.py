@@ -80,7 +80,7 @@ def test_a_defect_of_ours_is_a_sentence_and_no_traceback(capsys, monkeypatch):
     monkeypatch.setattr("importlib.import_module", broken)
 
     assert ended("version") == Exit.ERROR
-    assert capsys.readouterr().err == "aimx: a b (AIMX_DEBUG=1 shows where)\n"
+    assert capsys.readouterr().err == "aimx: a b (AIMX_DEBUG=1 shows where).\n"
 
 
 def test_an_interrupted_command_says_so(capsys, monkeypatch):
@@ -90,4 +90,4 @@ def test_an_interrupted_command_says_so(capsys, monkeypatch):
     monkeypatch.setattr("importlib.import_module", interrupted)
 
     assert ended("version") == 130
-    assert capsys.readouterr().err == "interrupted\n"
+    assert capsys.readouterr().err == "aimx: interrupted.\n"

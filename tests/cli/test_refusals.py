@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import fastjsonschema
@@ -138,7 +139,9 @@ def test_a_refusal_is_data_where_data_is_asked_for(grown, file, case, code):
     fastjsonschema.compile(json.loads(SCHEMA.read_text()))(document)
     assert (text.exit, data.exit, document["exit"]) == (code, code, code)
     assert data.err == ""
-    assert text.err.strip().endswith(document["message"].strip())
+    assert text.err == f"aimx {command[0]}: {document['message']}\n"
+    assert re.match("[^A-Z ]", document["message"])
+    assert "\n\n" in text.err or text.err.endswith((".\n", "?\n"))
 
 
 def test_each_resource_that_is_not_as_it_was_is_told_as_data(grown, file):

@@ -118,6 +118,48 @@ def test_lines_fit_the_terminal_down_to_forty_columns(monkeypatch, columns, told
     assert terminal.columns() == told
 
 
+LONG = "Plan: 0 to create, 1 to update, 0 to move, 0 to adopt, 1 to quarantine."
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        pytest.param(
+            LONG,
+            "Plan: 0 to create, 1 to update, 0 to\n    move, 0 to adopt, 1 to quarantine.",
+            id="a sentence",
+        ),
+        pytest.param(
+            f"  \x1b[32m+ mailbox/info@example.com (/etc/aimx:7)\x1b[0m\n{'x' * 40}",
+            f"  \x1b[32m+ mailbox/info@example.com\n      (/etc/aimx:7)\x1b[0m\n{'x' * 40}",
+            id="colours",
+        ),
+        pytest.param(
+            f"   = {LONG[:45]}", f"   = {LONG[:30]}\n       {LONG[31:45]}", id="what to do"
+        ),
+        pytest.param(f"    aimx apply {'x y ' * 20}", None, id="a command"),
+        pytest.param(f"10 | {'x = y ' * 20}", None, id="a line of a file"),
+        pytest.param(f"+{'x = y ' * 20}", None, id="a line of a difference"),
+    ],
+)
+def test_a_terminal_breaks_no_line_within_a_word(monkeypatch, text, shown):
+    be_on_terminal(monkeypatch)
+    monkeypatch.setenv("COLUMNS", "40")
+
+    terminal.show(text)
+
+    assert sys.stdout.getvalue() == f"{text if shown is None else shown}\n"
+
+
+def test_what_no_terminal_shows_has_its_lines_whole(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+
+    terminal.show(LONG)
+
+    assert sys.stdout.getvalue() == f"{LONG}\n"
+
+
 def test_lines_have_eighty_columns_where_there_is_no_terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(sys, "stdout", io.StringIO())

@@ -197,7 +197,7 @@ def test_one_generation_is_told_in_full(machine):
         "  ! dkim/a.com/aimx",
         "      blocked (key-lost): the key is gone",
         "Plan: +2.",
-        "Steps: 1 done, 1 failed, 0 skipped, 0 not-started.",
+        "Steps: 1 done, 1 failed, 0 skipped, 0 not started.",
         "  failed readme: no space is left",
     ]
 

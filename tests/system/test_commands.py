@@ -120,7 +120,15 @@ def test_who_applies_at_the_same_time_is_refused(instance):
 @needs_root
 @pytest.mark.parametrize(
     "arguments",
-    [("plan",), ("apply", "--yes"), ("serve",), ("suspend", "--for", "1h")],
+    [
+        ("plan",),
+        ("apply", "--yes"),
+        ("serve",),
+        ("suspend", "--for", "1h"),
+        ("status",),
+        ("explain", "config"),
+        ("rollback", "--layout", "1", "--plan"),
+    ],
     ids=" ".join,
 )
 def test_root_takes_no_instance_away_from_its_user(instance, arguments):

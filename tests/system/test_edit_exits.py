@@ -125,14 +125,15 @@ def test_everybody_else_needs_a_daemon_and_its_word(instances, command, said, ca
 
     ended = [ended_for_nobody(each, typed(command), capsys) for each in instances]
 
+    name = command.split()[0]
     words = " ".join(word for word in command.split()[:2] if not word.startswith("-"))
     assert ended == [
-        (served, "", f"not authorized: {words} requires root (run with sudo)\n"),
+        (served, "", f"aimx {name}: not authorized: {words} requires root (run with sudo).\n"),
         (
             alone,
             "",
-            f"daemon must be running for non-root {crud} CRUD; start `aimx serve` or run with sudo"
-            " to fall back to direct config edit.\n",
+            f"aimx {name}: daemon must be running for non-root {crud} CRUD; start `aimx serve` or"
+            " run with sudo to fall back to direct config edit.\n",
         ),
     ]
 

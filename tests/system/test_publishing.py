@@ -129,7 +129,7 @@ def test_mail_is_signed_with_a_new_key_only_once_that_is_published(published, ta
     done = published.aimx(*words)
 
     assert waiting.returncode == 4
-    assert "Mail is signed as before." in waiting.stderr
+    assert "mail is signed as before;" in waiting.stderr
     assert "dkim_selector" not in before
     assert done.returncode == 0, done.stderr
     assert 'dkim_selector = "aimx2"' in published.manifest.read_text()

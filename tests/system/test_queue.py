@@ -130,7 +130,7 @@ def test_the_command_says_what_was_done_with_a_message(queued, until):
     assert message_id == f"<{names[name]['message_id']}>"
     assert document["state"] == "queued"
     assert document["message_id"] == names[document["id"]]["message_id"]
-    assert described("refusal", json.loads(none.stdout))["message"].startswith("Error [MAILBOX]")
+    assert described("refusal", json.loads(none.stdout))["message"].endswith(" [MAILBOX].")
 
 
 @pytest.fixture
@@ -210,7 +210,7 @@ def test_what_cannot_be_done_is_told_in_a_sentence_and_as_data(waiting):
     usage = waiting.instance.aimx("queue", "retry")
 
     assert missing.returncode == 1
-    assert missing.stderr == ("aimx queue: message '0123456789abcdef' does not exist [ENOENT]\n")
+    assert missing.stderr == ("aimx queue: message '0123456789abcdef' does not exist [ENOENT].\n")
     assert described("refusal", json.loads(data.stdout))["exit"] == 1
     assert usage.returncode == 64
     assert "it takes the ID of a message, or --all" in usage.stderr

@@ -154,7 +154,7 @@ def test_a_purge_asks_a_person_for_the_address(instance, typed):
         assert (code, stones(instance)) == (0, [])
     else:
         assert (code, len(stones(instance))) == (4, 1)
-        assert "Nothing was done." in said
+        assert "nothing was done." in said
 
 
 @pytest.mark.parametrize("serving", [False, True], ids=["alone", "through-the-daemon"])

@@ -199,7 +199,7 @@ def test_what_is_no_message_id_is_answered_by_nobody(pair, option):
     reply = pair.ours.ask("SEND", {"Content-Length": str(len(content))}, content)
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"Error [MALFORMED]: {told}\n"
+    assert done.stderr == f"aimx send: {told} [MALFORMED].\n"
     assert reply == Err("MALFORMED", told)
 
 
