@@ -69,8 +69,10 @@ async def attend(
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         await door.close()
-        with suppress(OSError):
-            os.unlink(instance.roots.socket)
+        # A number that stays would be another process's one day, which a script then signals.
+        for left in (instance.roots.socket, instance.roots.pid):
+            with suppress(OSError):
+                os.unlink(left)
 
 
 def _say_ready(controller: Controller) -> None:

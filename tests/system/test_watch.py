@@ -100,9 +100,10 @@ def test_a_broken_manifest_leaves_what_was_applied_and_is_told(watched, until):
     until(watched.mailbox(INFO).is_dir, "the mailbox")
 
 
-def test_it_goes_when_it_is_told_to_and_leaves_no_door(watched):
+def test_it_goes_when_it_is_told_to_and_leaves_no_door_and_no_number(watched):
     assert watched.stop() == 0
-    assert not (watched.base / "run" / "aimx.sock").exists()
+    left = {path.name for path in (watched.base / "run").iterdir()}
+    assert left & {"aimx.sock", "aimx.pid"} == set()
 
     watched.serve()
     assert watched.accepts(POSTMASTER)
