@@ -15,8 +15,8 @@ KeyPath = tuple[str | int, ...]  # Keys and array indices, from the top of a fil
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-# What fits beside the line number on a screen; a longer line is shown around its caret.
-_WIDTH = 120
+# How wide a screen is where nobody says; a longer line is shown around its caret.
+_WIDTH = 124
 
 # A password in a URL, or behind a key that is called after one, where it has no place.
 _SECRET = re.compile(
@@ -96,12 +96,13 @@ class ManifestError(Exception):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-def render_problem(problem: Problem) -> str:
-    """The problem as a compiler would show it: place, line, caret, hint. Plain text."""
+def render_problem(problem: Problem, columns: int = _WIDTH) -> str:
+    """The problem as a compiler would show it: place, line, caret, hint. Plain text, of which the
+    line with its caret fits so many columns."""
     shown = [str(problem)]
     margin = " " * len(str(problem.where.line))
     if problem.line:
-        text, before, meant = _window(problem)
+        text, before, meant = _window(problem, columns - len(f"{margin} | "))
         shown += [
             f"{margin} |",
             f"{problem.where.line} | {text}",
@@ -131,12 +132,12 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _window(problem: Problem) -> tuple[str, str, str]:
+def _window(problem: Problem, width: int) -> tuple[str, str, str]:
     """The part of the line to show, what of it stands before the caret, and what is meant."""
     line = "".join(_printable(character) for character in _SECRET.sub(_hidden, problem.line))
     start = problem.where.column - 1
-    first = max(0, start - _WIDTH // 2) if len(line) > _WIDTH else 0
-    shown = line[first : first + _WIDTH]
+    first = max(0, start - width // 2) if len(line) > width else 0
+    shown = line[first : first + width]
     return shown, shown[: start - first], shown[start - first :][: problem.width]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from aimx.cli import roots, terminal
+from aimx.cli import administer, roots, terminal
 from aimx.doors.exits import Exit
 
 
@@ -15,9 +15,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from aimx.doors.direct import Direct
 
-    answer = Direct.of(roots.chosen(options), may_move=False).validate(
-        "json" if options.json else "text"
-    )
+    direct = Direct.of(roots.chosen(options), may_move=False)
+    answer = direct.validate(administer.wish(options))
     shown = terminal.say if options.json else terminal.show
     (shown if answer.exit == Exit.DONE or options.json else terminal.tell)(answer.output)
     return answer.exit

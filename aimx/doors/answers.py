@@ -70,7 +70,7 @@ def planned(
     elif wish.view == "markdown":
         output = plan_markdown(plan, saved=wish.out)
     else:
-        warnings = [render_problem(problem) for problem in review.reading.warnings]
+        warnings = [render_problem(each, wish.columns) for each in review.reading.warnings]
         told = plan_text(
             plan,
             columns=wish.columns,
@@ -158,7 +158,7 @@ def answering(wish: Wish) -> Iterator[list[Answer]]:
     try:
         yield answers
     except ManifestError as cause:
-        answers.append(invalid(cause, wish.view))
+        answers.append(invalid(cause, wish))
     except LockHeldError as cause:
         answers.append(refused(Exit.LOCKED, str(cause), wish.view))
     except StaleError as cause:
@@ -205,20 +205,20 @@ def _stale(cause: StaleError) -> str:
     return f"nothing was applied: {cause}. Run `aimx plan` to see what it is now."
 
 
-def invalid(cause: ManifestError, view: str) -> Answer:
-    if view == "json":
+def invalid(cause: ManifestError, wish: Wish) -> Answer:
+    if wish.view == "json":
         return Answer(Exit.INVALID, _problems(cause.problems))
-    shown = [render_problem(problem) for problem in cause.problems]
+    shown = [render_problem(problem, wish.columns) for problem in cause.problems]
     errors = sum(problem.severity == "error" for problem in cause.problems)
     told = f"{counted(errors, 'error')}; nothing was changed."
     return Answer(Exit.INVALID, "\n\n".join([*shown, told]))
 
 
-def valid(reading: Reading, view: str) -> Answer:
-    if view == "json":
+def valid(reading: Reading, wish: Wish) -> Answer:
+    if wish.view == "json":
         return Answer(Exit.DONE, _problems(reading.warnings))
     desired = reading.desired
-    shown = [render_problem(problem) for problem in reading.warnings]
+    shown = [render_problem(problem, wish.columns) for problem in reading.warnings]
     size = f"domains: {len(desired.domains)}, mailboxes: {len(desired.mailboxes)}"
     return Answer(Exit.DONE, "\n\n".join([*shown, f"The manifest is valid ({size})."]))
 

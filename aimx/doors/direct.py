@@ -55,12 +55,12 @@ class Direct:
                 instance = instance.moved(instance.read(instance.sources()).desired)
         return cls(instance, count)
 
-    def validate(self, view: str) -> Answer:
+    def validate(self, wish: Wish) -> Answer:
         try:
             reading = self.instance.read(self.instance.sources())
         except ManifestError as cause:
-            return invalid(cause, view)
-        return valid(reading, view)
+            return invalid(cause, wish)
+        return valid(reading, wish)
 
     def plan(self, wish: Wish) -> Answer:
         return self._done(wish, Look())

@@ -34,6 +34,18 @@ def test_the_caret_stands_below_what_is_meant(
     assert shown(line, column, width) == [line, caret]
 
 
+@pytest.mark.parametrize("columns", [124, 80, 40])
+def test_a_line_with_its_caret_fits_the_screen(columns: int) -> None:
+    line = "domains = [" + '"a.example", ' * 40 + "]"
+    problem = Problem(Where("m.toml", 10, 400), "name", "no name", line=line, width=11)
+
+    _, *excerpt = render_problem(problem, columns).split("\n")
+
+    assert max(map(len, excerpt)) == columns
+    shown, caret = excerpt[1], excerpt[2]
+    assert shown[caret.index("^") : caret.rindex("^") + 1] == line[399:410]
+
+
 def test_a_long_line_is_shown_around_its_caret() -> None:
     line, caret = shown("x" * 500 + "HERE" + "y" * 500, 501, 4)
 
