@@ -154,6 +154,9 @@ def _culprit(change: Change | None, plan: Plan) -> str:
 
 
 def _nearest(address: str, known: list[str]) -> tuple[str, ...]:
-    """What may have been meant: the name without its kind, else what is written alike."""
+    """What may have been meant: the name without its kind, else what is written alike, rather of
+    the same kind."""
     bare = [each for each in known if each.partition("/")[2] == address]
-    return tuple(bare or difflib.get_close_matches(address, known, _NEAREST))
+    kind = address.partition("/")[0]
+    alike = [each for each in known if each.partition("/")[0] == kind]
+    return tuple(bare or difflib.get_close_matches(address, alike or known, _NEAREST))

@@ -182,6 +182,13 @@ def test_an_address_that_is_unknown_is_answered_with_the_nearest(machine, addres
     assert found.nearest[: len(nearest)] == nearest
 
 
+def test_what_is_nearest_is_of_the_same_kind(machine):
+    found = explain(machine, "mailbox/a.com")
+
+    assert isinstance(found, Unknown)
+    assert found.nearest == ("mailbox/info@a.com",)
+
+
 @pytest.mark.parametrize("columns", [40, 80])
 def test_an_explanation_fits_its_columns(machine, columns):
     text = told(machine, "mailbox/late@a.com", HEAD + INFO + LATE, columns)
