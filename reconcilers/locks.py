@@ -34,8 +34,8 @@ class Holder:
 
     def __str__(self) -> str:
         return (
-            f"process {self.pid} of user {self.uid} (`{self.command}`,"
-            f" since {self.since:%Y-%m-%d %H:%M:%S} UTC)"
+            f"process {self.pid} of uid {self.uid} (`{self.command}`,"
+            f" since {rfc3339(self.since, 'seconds')})"
         )
 
 

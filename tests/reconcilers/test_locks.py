@@ -73,8 +73,8 @@ def test_a_second_one_is_told_who_holds_it(host: LocalHost, roots: Roots) -> Non
         "aimx apply --yes",
     )
     assert str(refusal.value) == (
-        f"{roots.lock}: is held by process {os.getpid()} of user {os.getuid()} "
-        f"(`aimx apply --yes`, since {holder.since:%Y-%m-%d %H:%M:%S} UTC). "
+        f"{roots.lock}: is held by process {os.getpid()} of uid {os.getuid()} "
+        f"(`aimx apply --yes`, since {holder.since:%Y-%m-%dT%H:%M:%S}Z). "
         "Wait until it is done, or stop it."
     )
 
