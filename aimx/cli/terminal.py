@@ -41,7 +41,7 @@ def report(text: str, *, prose: bool = False) -> None:
 
 def tell(text: str) -> None:
     """About what was asked for, on standard error, for a person."""
-    _write(sys.stderr, folded(text, width() + 1) if _is_terminal(sys.stderr) else text)
+    _write(sys.stderr, folded(text, max(width() + 1, 40)) if _is_terminal(sys.stderr) else text)
 
 
 def can_overwrite() -> bool:
@@ -57,7 +57,8 @@ def overwrite(line: str) -> None:
 def width() -> int:
     """How wide a line may be that is written over: a wider one would stay."""
     try:
-        return max(os.get_terminal_size(sys.stderr.fileno()).columns, 20) - 1
+        # 0: a terminal that nobody told its size.
+        return max(os.get_terminal_size(sys.stderr.fileno()).columns or 80, 20) - 1
     except OSError:
         return 79
 

@@ -135,7 +135,10 @@ LONG = "Plan: 0 to create, 1 to update, 0 to move, 0 to adopt, 1 to quarantine."
             id="colours",
         ),
         pytest.param(
-            f"   = {LONG[:45]}", f"   = {LONG[:30]}\n       {LONG[31:45]}", id="what to do"
+            f"   = {LONG}",
+            "   = Plan: 0 to create, 1 to update, 0\n       to move, 0 to adopt, 1 to\n"
+            "       quarantine.",
+            id="what to do",
         ),
         pytest.param(f"    aimx apply {'x y ' * 20}", None, id="a command"),
         pytest.param(f"10 | {'x = y ' * 20}", None, id="a line of a file"),
@@ -149,6 +152,16 @@ def test_a_terminal_breaks_no_line_within_a_word(monkeypatch, text, shown):
     terminal.show(text)
 
     assert sys.stdout.getvalue() == f"{text if shown is None else shown}\n"
+
+
+def test_a_terminal_that_does_not_know_its_size_has_eighty_columns(monkeypatch):
+    be_on_terminal(monkeypatch)
+    monkeypatch.setattr(sys.stderr, "fileno", lambda: 2)
+    monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((0, 0)))
+
+    terminal.tell(LONG)
+
+    assert sys.stderr.getvalue() == f"{LONG}\n"
 
 
 def test_what_no_terminal_shows_has_its_lines_whole(monkeypatch):
