@@ -30,6 +30,20 @@ def test_a_block_that_removes_what_stays_is_left_out():
     assert withheld(HEAD + INFO + OPS, HEAD + OPS + block) == ["info@a.com", "ops@a.com"]
 
 
+def test_what_stays_stands_where_it_stood_and_what_may_go_goes():
+    before, let_go = desired(HEAD + INFO + OPS), frozenset({"mailbox/info@a.com"})
+
+    assert list(with_what_is_gone(desired(HEAD + OPS), before).mailboxes) == [
+        "info@a.com",
+        "ops@a.com",
+    ]
+    assert list(with_what_is_gone(desired(HEAD), before, let_go).mailboxes) == ["ops@a.com"]
+
+
+def test_where_nothing_was_applied_the_manifest_alone_says_what_is_done_unasked():
+    assert stricter(desired(HEAD + '[controller]\nauto_apply = "all"\n'), None) == "all"
+
+
 def test_what_moves_is_not_gone():
     block = '[[moved]]\nfrom = "mailbox/info@a.com"\nto = "mailbox/hello@b.com"\n'
     after = HEAD + OPS + INFO.replace("info@a", "hello@b") + block
