@@ -169,8 +169,12 @@ def test_a_report_fits_its_columns(machine, columns):
 
 
 def is_kept_whole(line):
-    """Names are there to be copied, and scripts look for the summary."""
-    return line.startswith("Plan: ") or (line[:2] == "  " and line[3] == " " and line[2] in "+~q&!")
+    """A word is never broken, names are there to be copied, and scripts look for the summary."""
+    return (
+        " " not in line.strip()
+        or line.startswith("Plan: ")
+        or (line[:2] == "  " and line[3] == " " and line[2] in "+~q&!")
+    )
 
 
 def test_colour_only_where_it_is_asked_for_and_never_alone(machine):
