@@ -412,6 +412,20 @@ def test_two_names_with_one_address_in_a_config_that_is_left_are_refused_as_well
     assert "'help' and 'info'" in reason
 
 
+def test_a_name_that_leads_elsewhere_in_a_config_that_is_left_renames_nothing() -> None:
+    host = machine(
+        Install(FRIENDLY.replace("mailboxes.help", 'mailboxes."../../../elsewhere"'), {})
+    )
+    now = b'domains = ["one.example"]\n[mailboxes."support@one.example"]\nowner = "alice"\n'
+    host.plant_file(ROOTS.manifest, now)
+    elsewhere = ROOTS.mailbox("one.example", "inbox", "../../../elsewhere")
+    _plant_mail(host, elsewhere / "a.md", "alice")
+
+    moves = [step.operation for step in planned(host).steps if step.phase is Phase.MIGRATE]
+
+    assert not any("elsewhere" in str(each) for each in moves)
+
+
 def test_a_name_that_is_the_address_of_another_is_refused() -> None:
     crossed = FRIENDLY.replace("mailboxes.info", "mailboxes.support")
     host = machine(Install(crossed, {"inbox/help/a.md": "alice", "inbox/support/b.md": "bob"}))
