@@ -27,7 +27,6 @@ _ADDING = {Phase.KEYS, Phase.STORAGE}
 # They stand or fall together: the first that fails is the last that starts.
 _TOGETHER = {Phase.MIGRATE, Phase.PREPARE, Phase.RELOCATE, Phase.CONFIG, Phase.COMMIT}
 
-
 # Where steps take long enough to be taken side by side: making a key is a tenth of a second of
 # computing, while a directory is made sooner than handed over.
 _SIDE_BY_SIDE = {Phase.KEYS}
@@ -64,10 +63,9 @@ def apply(
 
     With several lanes, steps that need none of each other are taken at a time. `stop` is asked
     before each step, or before some that are taken together in no time; once it says yes, the
-    rest is not started. Every step gets a receipt, some a
-    second one that replaces it (`receipt.final`); `started` is told of those that are taken. Only
-    a `ReconcileError` is a failed step; anything else is a defect, and ends the apply as a kill
-    would.
+    rest is not started. Every step gets a receipt, some a second one that replaces it
+    (`receipt.final`); `started` is told of those that are taken. Only a `ReconcileError` is a
+    failed step; anything else is a defect, and ends the apply as a kill would.
     """
     interrupted = journal.begin()
     walk = _Walk(hands, journal, stop, lanes or OneLane(), started)
@@ -124,8 +122,12 @@ class _Walk:
         under_way = 0
         while left or under_way:
             turn = self._next(left, lanes) if under_way < lanes.number else ()
-            ended = self._turn(turn, refusal, lanes) if turn else lanes.ended()
-            under_way += (not ended) - (not turn)
+            if turn:
+                ended = self._turn(turn, refusal, lanes)
+                under_way += 0 if ended else 1
+            else:
+                ended = lanes.ended()
+                under_way -= 1
             for receipt in ended:
                 taken = by_id[receipt.step]
                 self._remember(taken, receipt)

@@ -64,11 +64,8 @@ def plan(
     verdict = Verdict({}, unfounded) if unfounded else _judged(survey, world, allow_removals, named)
     intents = _led_by_config(list(_held_back(survey, verdict, held, reported)))
     intents = list(_with_lookalikes(intents, world))
-    work = [] if verdict.refused else [each.work for each in intents if not each.change.blocked]
+    work = [] if verdict.refused else _work(intents, world)
     config = _config(work)
-    work = [
-        _witnessed(each, work, world) if each.change.kind == "config" else each for each in work
-    ]
     return Plan(
         generation=world.generation,
         desired_digest=desired.digest,
@@ -212,6 +209,14 @@ def _with_lookalikes(intents: list[_Intent], world: World) -> Iterator[_Intent]:
 
 def _judged(survey: _Survey, world: World, allow_removals: int, named: Set[str]) -> Verdict:
     return judge(survey.changes, world, allow_removals, agreed(world) | named)
+
+
+def _work(intents: Sequence[_Intent], world: World) -> list[Work]:
+    """What is done for those that nothing blocks."""
+    work = [each.work for each in intents if not each.change.blocked]
+    return [
+        _witnessed(each, work, world) if each.change.kind == "config" else each for each in work
+    ]
 
 
 def _witnessed(config: Work, work: Sequence[Work], world: World) -> Work:
