@@ -58,6 +58,7 @@ def test_a_placer_that_cannot_be_started_is_tried_until_it_can(instance, until):
     instance.serve()
     # Else what is missing is made anew.
     assert instance.aimx("suspend", "--for", "1h").returncode == 0
+    until(lambda: instance.has("Suspended", "True"), "the suspension")
     aside = instance.data.with_name("aside")
     instance.data.rename(aside)
 

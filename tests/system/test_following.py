@@ -38,7 +38,7 @@ def test_steps_are_heard_while_the_daemon_takes_them(waiting):
         SCHEMA(event)
     assert done.returncode == 0, done.stderr
     assert (kinds[0], kinds[-1]) == ("planned", "summary")
-    assert kinds.count("step-started") >= 2 * len(BOXES)
+    assert kinds.count("step-started") >= len(BOXES)
     assert kinds.count("step-finished") == told[-1]["done"]
     started = [event["step"] for event in told if event["type"] == "step-started"]
     ended = [event["step"] for event in told if event["type"] == "step-finished"]
