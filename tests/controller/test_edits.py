@@ -214,12 +214,14 @@ def test_after_any_edits_the_last_good_one_holds(serving) -> None:
 
 async def settled(served, digest: str) -> None:
     """What was saved last has been dealt with."""
-    async with asyncio.timeout(PATIENCE):
-        while (
-            served.controller.state.last_attempted != digest
-            or served.condition("Converged")[0] != "True"
-        ):
-            await asyncio.sleep(0.01)
+    deadline = time.monotonic() + PATIENCE
+    while (
+        served.controller.state.last_attempted != digest
+        or served.condition("Converged")[0] != "True"
+    ):
+        told = f"AIMX_SEED={SEED}: {served.controller.state}"
+        assert time.monotonic() < deadline, told
+        await asyncio.sleep(0.01)
 
 
 def agree(served, names: list[str], wanted) -> None:
