@@ -23,6 +23,7 @@ PATIENCE = 120.0  # Seconds; all of it takes a few.
 SEED = int(os.environ.get("AIMX_SEED", time.time_ns() % 10**6))
 NAMES = ("anna", "bert", "carl", "dora", "emil", "fred", "gina")
 FRAGMENTS = ("a.toml", "b.toml")
+UNGUARDED = 'controller.auto_apply = "all"\npolicy.max_removals = 100\n'
 
 
 # Ways of saving. Each is a generator, and whatever happens at its `yield` sees half of it.
@@ -132,11 +133,13 @@ class Author:
         for fragment in FRAGMENTS:
             here = [left.pop() for _ in range(self.chance.randrange(3)) if left]
             files[self.fragments / fragment] = self._boxes(here) if here else None
+        # The guard first: a part of a manifest without it would be one, and removals would wait.
         top = (
-            f'domains = ["example.com"]\ntrust = "{self.chance.choice(("none", "verified"))}"\n'
+            f'{UNGUARDED}domains = ["example.com"]\n'
+            f'trust = "{self.chance.choice(("none", "verified"))}"\n'
             f"# {self.chance.random()}\n"
         )
-        files[self.manifest] = top.encode() + self._boxes(["postmaster", *left]) + REST
+        files[self.manifest] = top.encode() + self._boxes(["postmaster", *left])
         return names | {"postmaster"}, files
 
     def _boxes(self, names: list[str]) -> bytes:
@@ -181,17 +184,9 @@ class Author:
             await asyncio.sleep(self.chance.choice((0, 0, 0, 0.002, 0.01)))
 
 
-REST = b"""
-[controller]
-auto_apply = "all"
-[policy]
-max_removals = 100
-"""
-
-
 def test_after_any_edits_the_last_good_one_holds(serving) -> None:
     async def scene(served) -> None:
-        served.declare("postmaster", top=REST.decode())
+        served.declare("postmaster", top=UNGUARDED)
         await served.controller.turn()
         author = Author(served.base / "config", served.owner, random.Random(SEED))
         author.fragments.mkdir()
