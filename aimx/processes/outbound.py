@@ -129,8 +129,11 @@ class Outbound:
         if self._serving is not None:
             self._serving.cancel()
         await self._queue.leave(_LATE if self._post.gone.is_set() else _ANSWERED)
-        if not self._post.gone.is_set():
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._post.gone.is_set():
+            # Nobody hears their answers any more, and what they need is about to be closed.
+            for task in self._tasks:
+                task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._queue.close()
         await asyncio.to_thread(self._tally.close)
         if not self._post.gone.is_set():
