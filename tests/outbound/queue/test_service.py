@@ -556,6 +556,9 @@ async def damage(house, queue: Queue) -> None:
     database = (await queue._opened()).database
 
     def overwrite() -> None:
+        if database.connection.in_transaction:
+            return  # Of somebody who is written together with it.
+        done.append(True)
         database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         database.connection.execute("PRAGMA cache_size = 0")
         path = house.root / ".aimx/out/queue.db"
@@ -564,9 +567,12 @@ async def damage(house, queue: Queue) -> None:
         path.write_bytes(raw)
 
     house.now += 1
+    done: list[bool] = []
     try:
-        await queue._turns.take(overwrite)
+        while not done:
+            await queue._turns.take(overwrite)
     except QueueError:
+        queue.stir()
         return  # What was written together with it has met it.
     refused = await queue.dispatch(house.message("refused@c.example"), CallersKey(1, "new"))
     assert refused == NotSent(Code.TEMP, "the queue cannot be written; nothing was sent")
