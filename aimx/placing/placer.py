@@ -7,7 +7,9 @@ to do.
 from __future__ import annotations
 
 import contextlib
+import math
 import select
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -30,7 +32,7 @@ from aimx.placing.lending import Lending
 from aimx.placing.rows import Rows, RowsError
 from aimx.placing.workers import Batch, Worker, Workers
 
-_SAVE_MILLISECONDS = 1000  # How long what is confirmed may wait for a transaction.
+_SAVE_SECONDS = 1.0  # How long what is confirmed may wait for a transaction.
 
 log = structlog.get_logger()
 
@@ -63,6 +65,7 @@ class Placer:
         self._poll = select.poll()
         self._poll.register(control.fileno(), select.POLLIN)
         self._workers = Workers(self._poll, self._dismissed)
+        self._save_at = math.inf  # When what is unsaved has waited for long enough.
 
     def serve(self) -> None:
         """Return when the control channel ends: all answered that was taken, everything saved."""
@@ -79,9 +82,7 @@ class Placer:
         batch = self._placed(ready)
         self._workers.answer(batch.asked)
         self._lend(batch.openings)
-        # Only now: nobody waits for a hook, and everybody for an answer.
-        if self._rows.awakes or not ready:
-            self._save()
+        self._keep_up()
         if self._rows.news():
             # Without room it is told with the next: the supervisor asks after each firing as well.
             with contextlib.suppress(OSError):
@@ -89,9 +90,11 @@ class Placer:
         return self._control.fileno() not in ready or self._hear()
 
     @property
-    def _patience(self) -> int | None:
+    def _patience(self) -> float | None:
         """How long to wait for somebody who asks, in milliseconds."""
-        return _SAVE_MILLISECONDS if self._rows.has_unsaved or self._desk.left_over else None
+        if self._save_at == math.inf:
+            return None
+        return max(self._save_at - time.monotonic(), 0) * 1000
 
     def _placed(self, ready: Sequence[int]) -> Batch:
         """What waited; each message has its reply."""
@@ -159,6 +162,18 @@ class Placer:
         # Without room or without a supervisor there is nobody to tell; the worker sees the end.
         with contextlib.suppress(OSError):
             self._control.send_now(PLACER.encode(Dismissed(worker, reason)))
+
+    def _keep_up(self) -> None:
+        """Save what is confirmed in time, also where somebody asks for something all the while."""
+        now = time.monotonic()
+        # Only now: nobody waits for a hook, and everybody for an answer.
+        if self._rows.awakes or now >= self._save_at:
+            self._save()
+            self._save_at = math.inf
+        if not (self._rows.has_unsaved or self._desk.left_over):
+            self._save_at = math.inf
+        elif self._save_at == math.inf:
+            self._save_at = now + _SAVE_SECONDS
 
     def _save(self) -> None:
         self._desk.clear()

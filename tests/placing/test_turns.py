@@ -1,18 +1,20 @@
 """The placer's loop on a disk that takes as long as the test wants."""
 
+import itertools
 import os
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 
 from aimx.channel.frames import pack_opening, pack_request, unpack_replies
 from aimx.channel.packets import Channel, Kind, close_all, pair
 from aimx.channel.placing import Folder, Opening, Outcome, Reply, Request
-from aimx.placing import workers
+from aimx.placing import placer, workers
 from aimx.placing.control import PLACER, Admit, Ready, Role
 from aimx.placing.handing import Handing
 from aimx.placing.lending import Lending
@@ -47,13 +49,14 @@ class Turning:
     def _serve(self, control: Channel, ready: threading.Event) -> None:
         ground = self.ground
         ground.begin(self.disk)
+        ground.lending = Lending(ground.rows, ground.mailboxes)
         placer = Placer(
             control,
             ground.committer,
             ground.desk,
             ground.rows,
             Handing(ground.rows, ground.mailboxes),
-            Lending(ground.rows, ground.mailboxes),
+            ground.lending,
             device=os.stat(ground.root).st_dev,
             largest=1 << 20,
             now=lambda: ground.clock,
@@ -164,3 +167,24 @@ def test_a_batch_has_no_more_than_there_is_room_for(bare, turning, monkeypatch):
 
     assert [reply.number for reply, _ in turning.replies(6)] == [0, 1, 2, 3, 4, 5]
     assert sizes == [1, 2, 2, 1]
+
+
+def test_what_is_placed_is_confirmed_though_somebody_asks_without_a_pause(
+    bare, turning, monkeypatch
+):
+    now, told = itertools.count(), []
+    monkeypatch.setattr(placer, "time", SimpleNamespace(monotonic=lambda: float(next(now))))
+    save, answer = bare.rows.save, bare.lending.answer
+    monkeypatch.setattr(bare.rows, "save", lambda at: (told.append("saved"), save(at)))
+    monkeypatch.setattr(
+        bare.lending, "answer", lambda *asked: (told.append("opened"), answer(*asked))[1]
+    )
+    turning.ask(1, ONE)
+    turning.disk.begun.wait()
+    for number in range(200):  # Openings at a time are 64.
+        turning.open(number)
+
+    turning.disk.let_go()
+    turning.replies(201)
+
+    assert "opened" in told[told.index("saved") :]
