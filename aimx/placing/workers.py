@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from desired.frozen import frozen
 _MOST_JOBS = 256  # In a batch.
 _MOST_OPENINGS = 64  # Likewise: placing goes first.
 _MOST_DESCRIPTORS = 1024  # Passed with a batch; one more message may begin below that.
-_ANSWER_MILLISECONDS = 1000  # How long a worker may leave its socket full of replies.
+_ANSWER_SECONDS = 1.0  # How long a worker may leave its socket full of a batch's replies.
 
 log = structlog.get_logger()
 
@@ -61,6 +62,7 @@ class Workers:
         self._poll = poll
         self._dismissed = dismissed
         self._workers: dict[int, Worker] = {}
+        self._waited: dict[int, float] = {}  # For whom, since the last batch was taken: seconds.
 
     def admit(self, worker: Worker) -> None:
         self._workers[worker.channel.fileno()] = worker
@@ -77,6 +79,7 @@ class Workers:
         The descriptors are the caller's to close.
         """
         batch = Batch()
+        self._waited.clear()
         asking = deque(self._workers[each] for each in ready if each in self._workers)
         while asking and not batch.is_full:
             worker = asking.popleft()
@@ -99,12 +102,18 @@ class Workers:
             return  # It went before its batch was placed; its clients got no 250.
         if _is_sent(worker, payload, lent):
             return
-        # Everybody waits while this worker does not read, so it has little time to begin.
-        room = select.poll()
-        room.register(worker.channel.fileno(), select.POLLOUT)
-        room.poll(_ANSWER_MILLISECONDS)
+        self._wait_for(worker)
         if not _is_sent(worker, payload, lent):
             self._dismiss(worker, "it does not read its replies")
+
+    def _wait_for(self, worker: Worker) -> None:
+        """Everybody waits while this worker does not read, so it has little time for all of it."""
+        number, begun = worker.channel.fileno(), time.monotonic()
+        waited = self._waited.get(number, 0.0)
+        room = select.poll()
+        room.register(number, select.POLLOUT)
+        room.poll(max(_ANSWER_SECONDS - waited, 0) * 1000)
+        self._waited[number] = waited + time.monotonic() - begun
 
     def _take_one(self, worker: Worker, batch: Batch) -> bool:
         """Whether there may be more of this worker."""

@@ -1,7 +1,9 @@
 """The placer's loop on a disk that takes as long as the test wants."""
 
+import contextlib
 import itertools
 import os
+import select
 import socket
 import threading
 from collections.abc import Iterator
@@ -16,7 +18,9 @@ from aimx.channel.packets import Channel, Kind, close_all, pair
 from aimx.channel.placing import Folder, Opening, Outcome, Reply, Request
 from aimx.placing import placer, workers
 from aimx.placing.control import PLACER, Admit, Ready, Role
+from aimx.placing.descriptors import Rule
 from aimx.placing.handing import Handing
+from aimx.placing.job import Rights
 from aimx.placing.lending import Lending
 from aimx.placing.placer import Placer
 
@@ -188,3 +192,38 @@ def test_what_is_placed_is_confirmed_though_somebody_asks_without_a_pause(
     turning.replies(201)
 
     assert "opened" in told[told.index("saved") :]
+
+
+def test_a_worker_that_reads_just_in_time_is_not_waited_for_again_and_again(monkeypatch):
+    now, ours, theirs = [0.0], *pair(Kind.PLACING)
+
+    class Late:
+        """Reads one reply after nine tenths of a second, if that is waited for."""
+
+        def register(self, *_: int) -> None: ...
+
+        def poll(self, milliseconds: float) -> None:
+            now[0] += min(milliseconds / 1000, 0.9)
+            if milliseconds >= 900:
+                theirs.receive()
+
+    dismissed: list[str] = []
+    found = workers.Workers(select.poll(), lambda name, _: dismissed.append(name))
+    worker = workers.Worker("late", ours, Rights(frozenset(), Rule(0, 0, 0)))
+    found.admit(worker)
+    monkeypatch.setattr(workers, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(
+        workers, "select", SimpleNamespace(poll=Late, POLLOUT=select.POLLOUT, POLLIN=select.POLLIN)
+    )
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            ours.send_now(bytes(100_000))
+
+    for _ in range(2):
+        found.take([])
+        found.reply(worker, bytes(100_000))
+    assert dismissed == []
+
+    found.reply(worker, bytes(100_000))
+    assert (dismissed, now) == (["late"], [pytest.approx(1.9)])
+    theirs.close()
