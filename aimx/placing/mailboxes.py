@@ -121,12 +121,16 @@ class Mailboxes:
     def _opened(self, place: Place) -> Mailbox:
         self._forget(place)
         descriptor = self._descend(place)
-        found = os.fstat(descriptor)
+        try:
+            found, marked = os.fstat(descriptor), mark(descriptor)
+        except OSError:
+            os.close(descriptor)
+            raise
         mailbox = Mailbox(
             place=place,
             descriptor=descriptor,
             identity=(found.st_dev, found.st_ino),
-            mark=mark(descriptor),
+            mark=marked,
             uid=found.st_uid,
             gid=found.st_gid,
             stems=Stems(descriptor),

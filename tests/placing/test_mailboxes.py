@@ -1,3 +1,4 @@
+import errno
 import os
 import resource
 from contextlib import closing
@@ -5,6 +6,7 @@ from contextlib import closing
 import pytest
 
 from aimx.channel.placing import Folder
+from aimx.placing import mailboxes
 from aimx.placing.failure import PlacingError
 from aimx.placing.mailboxes import Mailboxes, Place
 
@@ -67,6 +69,17 @@ def test_a_failure_leaves_nothing_open(ground):
         with pytest.raises(PlacingError):
             ground.mailboxes.get(Place("a.example", Folder.INBOX, name), os.getuid())
 
+    assert opened(ground) == []
+
+
+def test_a_directory_that_cannot_be_looked_at_is_not_left_open(ground, monkeypatch):
+    def failing(_: int) -> str:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    monkeypatch.setattr(mailboxes, "mark", failing)
+
+    with pytest.raises(PlacingError, match="Stale"):
+        ground.mailboxes.get(INFO, os.getuid())
     assert opened(ground) == []
 
 
