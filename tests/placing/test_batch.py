@@ -4,6 +4,7 @@ import shutil
 import stat
 import threading
 import tomllib
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -450,9 +451,27 @@ def test_what_is_complained_of_at_the_end_leaves_nothing(bare, faulty, monkeypat
     assert bare.left_over == []
 
 
-def test_files_are_flushed_side_by_side_while_the_disk_is_slow(bare, monkeypatch):
+class Kernel:
+    """Flushes when it is told to, and tells which."""
+
+    def __init__(self, flushed: Callable[[int], object]) -> None:
+        self._flushed = flushed
+
+    def begin(self, descriptors: Sequence[int]) -> disk.Over:
+        failures = {}
+        for each in descriptors:
+            try:
+                self._flushed(each)
+            except OSError as failure:
+                failures[each] = failure
+        return disk.Over(failures)
+
+
+@pytest.mark.parametrize("has_kernel", [False, True], ids=["threads", "kernel"])
+def test_files_are_flushed_side_by_side_while_the_disk_is_slow(bare, monkeypatch, has_kernel):
     by: list[int] = []
     takes, now = [0.02], [0.0]
+    kernel = Kernel(lambda _: by.append(0)) if has_kernel else None
 
     class Changing(Disk):
         def flush(self, descriptor: int) -> None:
@@ -466,13 +485,65 @@ def test_files_are_flushed_side_by_side_while_the_disk_is_slow(bare, monkeypatch
         return sum(each != threading.get_ident() for each in by)
 
     monkeypatch.setattr(disk, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    bare.begin(Changing())
-    bare.place(bare.job())
+    bare.begin(Changing(kernel))
+    assert others() == 0
     assert others() == 4
     takes[0] = 0.0
     while others():
         pass
     assert others() == 0
+    takes[0] = 0.02
+    assert others() == 0
+    assert others() == 4
+
+
+WAYS = pytest.mark.parametrize(
+    ("is_slow", "has_kernel"),
+    [
+        pytest.param(False, False, id="one-by-one"),
+        pytest.param(True, False, id="threads"),
+        pytest.param(True, True, id="kernel"),
+    ],
+)
+
+
+@WAYS
+def test_both_ends_of_a_bundles_way_are_flushed_once_it_has_its_name(bare, is_slow, has_kernel):
+    seen: list[tuple[str, list[str]]] = []
+
+    def flushed(descriptor: int) -> None:
+        seen.append((os.readlink(f"/proc/self/fd/{descriptor}"), names(bare.inbox)))
+
+    class Watched(Disk):
+        def flush(self, descriptor: int) -> None:
+            flushed(descriptor)
+
+    bare.begin(Watched(Kernel(flushed) if has_kernel else None, -1.0 if is_slow else 1e9))
+    job = bare.job(bare.passed(b"x"), attachments=("x",))
+
+    assert outcomes(bare.place(job)) == [Outcome.PLACED]
+    after = [path for path, there in seen if there == [BASE]]
+    assert sorted(after) == sorted([str(bare.inbox), str(bare.placing)])
+
+
+@WAYS
+@pytest.mark.parametrize("end", ["inbox", "placing"])
+def test_a_bundle_of_whose_way_one_end_is_not_flushed_is_not_placed(bare, is_slow, has_kernel, end):
+    failing = str(getattr(bare, end))
+
+    def flushed(descriptor: int) -> None:
+        if os.readlink(f"/proc/self/fd/{descriptor}") == failing:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    class Failing(Disk):
+        def flush(self, descriptor: int) -> None:
+            flushed(descriptor)
+
+    bare.begin(Failing(Kernel(flushed) if has_kernel else None, -1.0 if is_slow else 1e9))
+    job = bare.job(bare.passed(b"x"), attachments=("x",))
+
+    assert outcomes(bare.place(job)) == [Outcome.FAILED]
+    assert (names(bare.inbox), bare.left_over) == ([], [])
 
 
 @pytest.mark.root
