@@ -1,11 +1,12 @@
 import asyncio
+import os
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
 
-from aimx.processes.crew import Crew, next_to_serve
+from aimx.processes.crew import Crew, next_to_serve, workers
 from aimx.processes.worker import Worker
 
 
@@ -35,6 +36,18 @@ def test_one_worker_is_filled_before_the_next_is_woken(connections: list[int], c
 
     assert found is not None
     assert found.connections.total() == chosen
+
+
+@pytest.mark.parametrize(
+    ("processors", "wanted", "number"),
+    [(1, None, 2), (2, None, 2), (3, None, 3), (64, None, 4), (64, 1, 1), (1, 8, 8)],
+)
+def test_there_are_as_many_workers_as_processors_within_bounds_or_as_are_wanted(
+    monkeypatch: pytest.MonkeyPatch, processors: int, wanted: int | None, number: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(processors)))
+
+    assert workers(wanted) == number
 
 
 def test_without_workers_there_is_nobody() -> None:

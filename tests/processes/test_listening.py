@@ -60,6 +60,16 @@ def test_an_address_in_use_is_refused_with_what_to_do(
     listening.prepare([free])
 
 
+def test_no_second_daemon_shares_an_address_and_takes_half_of_the_mail(
+    listening: Listening, endpoint: Reserve
+) -> None:
+    at, other = endpoint(), Listening()
+    listening.prepare([at])
+
+    with pytest.raises(BindError, match="address already in use"):
+        other.prepare([at])
+
+
 def test_what_is_dropped_is_free_again(listening: Listening, endpoint: Reserve) -> None:
     wanted = endpoint()
     listening.prepare([wanted])

@@ -48,6 +48,8 @@ def serve(arrival):
         "no_new_privileges": int(status["NoNewPrivs"]),
         "dumpable": ctypes.CDLL(None).prctl(3, 0, 0, 0, 0),
         "core": resource.getrlimit(resource.RLIMIT_CORE),
+        "files": resource.getrlimit(resource.RLIMIT_NOFILE),
+        "memory": resource.getrlimit(resource.RLIMIT_DATA),
         "broken": quietly_broken(),
         "path": sys.path[0],
     }).encode())
@@ -138,6 +140,13 @@ def test_a_worker_cannot_be_debugged_or_dumped_or_gain_privileges(ask: Ask) -> N
 
     assert (report["dumpable"], report["no_new_privileges"]) == (0, 1)
     assert report["core"] == [0, 0]
+
+
+def test_a_worker_that_grows_without_end_fails_before_the_host_does(ask: Ask) -> None:
+    report = ask(None).report
+
+    assert all(0 < most <= 4 << 30 for most in report["memory"])
+    assert all(0 < most <= 8192 for most in report["files"])
 
 
 def test_without_root_a_worker_stays_who_it_is(ask: Ask) -> None:

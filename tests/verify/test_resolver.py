@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aimx.testing.zone import Zone, ZoneResolver, serve
+from aimx.verify import exchange
 from aimx.verify.caching import CachingResolver, ask_once
 from aimx.verify.exchange import QUESTIONS, question
 from aimx.verify.resolver import Answer, NoAnswer, NoRecord, Records, Resolver
@@ -389,7 +390,8 @@ def unheard(name: str, record: str) -> Answer:
     return asyncio.run(work())
 
 
-def test_one_question_after_the_other_shares_a_port_for_a_while():
+def ports_of(questions: int) -> list[int]:
+    """From which ports so many are asked, one after the other."""
     ports: list[int] = []
 
     async def work() -> None:
@@ -405,15 +407,26 @@ def test_one_question_after_the_other_shares_a_port_for_a_while():
 
         transport, _ = await loop.create_datagram_endpoint(Recorder, local_addr=("127.0.0.1", 0))
         resolver = CachingResolver([f"127.0.0.1:{transport.get_extra_info('sockname')[1]}"])
-        for number in range(QUESTIONS + 1):
+        for number in range(questions):
             assert isinstance(await resolver.lookup(f"n{number}.example", "A"), Records)
         await resolver.close()
         transport.close()
 
     asyncio.run(work())
+    return ports
+
+
+def test_one_question_after_the_other_shares_a_port_for_so_many():
+    ports = ports_of(QUESTIONS + 1)
 
     assert len(set(ports[:QUESTIONS])) == 1
     assert ports[QUESTIONS] != ports[0]
+
+
+def test_a_port_is_not_used_any_more_after_a_while(monkeypatch):
+    monkeypatch.setattr(exchange, "SECONDS", -1.0)
+
+    assert len(set(ports_of(3))) > 1
 
 
 def test_a_port_where_something_came_unasked_is_not_used_again():
