@@ -1,6 +1,7 @@
 """The queue whole: real hosts on loopback, a real placer, and a clock that a test sets."""
 
 import asyncio
+import contextlib
 import os
 import re
 import sqlite3
@@ -157,7 +158,7 @@ class House:
         client = PlacingClient(self.descriptor(".aimx/out"))
         channel, stop = self.placer()
         client.connect(channel)
-        made = Queue(self.root / ".aimx/out", "run", self._around(client))
+        made = Queue(self.root / ".aimx/out", "run", self.around(client))
         serving = asyncio.create_task(made.serve())
         try:
             async with asyncio.timeout(60):
@@ -170,7 +171,7 @@ class House:
             client.close()
             await asyncio.to_thread(stop)
 
-    def _around(self, client: PlacingClient) -> Surroundings:
+    def around(self, client: PlacingClient) -> Surroundings:
         return Surroundings(
             placements=client,
             snapshot=lambda: self.snapshot,
@@ -568,14 +569,29 @@ async def damage(house, queue: Queue) -> None:
 
     house.now += 1
     done: list[bool] = []
-    try:
+    # What is written together with it, or right after it, may meet it first: then it is begun anew
+    # by now, and whoever reads is answered.
+    with contextlib.suppress(QueueError):
         while not done:
             await queue._turns.take(overwrite)
-    except QueueError:
-        queue.stir()
-        return  # What was written together with it has met it.
-    refused = await queue.dispatch(house.message("refused@c.example"), CallersKey(1, "new"))
+    with contextlib.suppress(QueueError):
+        await queue.steer(lambda steering: steering.count(None))
+    queue.stir()
+
+
+def test_a_message_that_meets_damage_is_refused_for_now(house):
+    async def run() -> NotSent | Sent:
+        # Nobody serves it, so that nobody else meets the damage.
+        queue = Queue(house.root / ".aimx/out", "run", house.around(PlacingClient(-1)))
+        await queue._opened()
+        await damage(house, queue)
+        told = await queue.dispatch(house.message(), CallersKey(1, "new"))
+        await queue.close()
+        return told
+
+    refused = asyncio.run(run())
     assert refused == NotSent(Code.TEMP, "the queue cannot be written; nothing was sent")
+    assert house.spool == []
 
 
 def test_a_queue_that_is_damaged_while_it_runs_is_begun_anew_and_loses_nothing(house):
