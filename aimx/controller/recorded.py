@@ -11,15 +11,18 @@ from reconcilers import generations, intents
 from reconcilers.generations import Rollback, Who, leads_to
 from reconcilers.host.host import Host, ReconcileError
 from reconcilers.intents import Pin
-from reconcilers.receipt import Receipt
+from reconcilers.receipt import Outcome, Receipt
 from reconcilers.report.document import compact
 from reconcilers.roots import Roots
 
 
 def recorded(
     host: Host, roots: Roots, review: Review, receipts: Sequence[Receipt], who: Who
-) -> str:
-    """Keep it, and drop what is older than wanted; gives why it could not be kept."""
+) -> tuple[Receipt, ...]:
+    """Keep it; gives a receipt where that failed.
+
+    Without its record a generation is a difference, and the apply has not got to its end.
+    """
     try:
         pin = intents.load(host, roots, host.now()).pin
         back = None
@@ -38,8 +41,18 @@ def recorded(
         if back is None:  # What is pinned moves and removes otherwise than its manifest says.
             kept = replace(kept, understood=understood(review.reading, kept.config))
         generations.record(host, roots, kept)
-        keep = review.reading.desired.policy.keep_generations
-        generations.discard(host, roots, keep, back.to if back else None)
     except ReconcileError as cause:
-        return f"generation {leads_to(review.plan)} is not on record: {cause}"
+        reason = f"generation {leads_to(review.plan)} could not be put on record: {cause}"
+        return (Receipt("config#record", "config", Outcome.FAILED, reason),)
+    return ()
+
+
+def thinned(host: Host, roots: Roots, review: Review) -> str:
+    """Drop what is older than wanted; gives why some of it stays."""
+    try:
+        pin = intents.load(host, roots, host.now()).pin
+        pinned = pin.generation if isinstance(pin, Pin) else None
+        generations.discard(host, roots, review.reading.desired.policy.keep_generations, pinned)
+    except ReconcileError as cause:
+        return f"records that are older than wanted are still there: {cause}"
     return ""

@@ -12,6 +12,7 @@ import watchfiles
 from aimx.controller.consent import Consent
 from aimx.doors.exits import Exit
 from aimx.doors.wished import Apply
+from reconcilers.host.host import provisional
 
 
 def test_a_new_mailbox_is_there_and_the_engine_knows_it(serving):
@@ -350,6 +351,28 @@ def test_what_no_event_tells_is_applied_at_the_next_look(serving, monkeypatch):
                 await asyncio.sleep(0.01)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+    serving(scene)
+
+
+def test_a_generation_that_could_not_be_put_on_record_is_once_it_can(serving):
+    async def scene(served) -> None:
+        record = served.base / "data/.aimx/generations/2"
+        served.declare("postmaster", "info")
+        served.fail(f"generations/{provisional('2')}")
+
+        await served.controller.turn()
+
+        assert (served.routes, record.exists()) == (["info", "postmaster"], False)
+        assert served.condition("Converged") == ("False", "ApplyFailed")
+        assert served.controller.next_look() <= 1.0
+
+        served.fail("")
+        served.controller.nudge()
+        await served.controller.turn()
+
+        assert record.exists()
+        assert served.condition("Converged") == ("True", "")
 
     serving(scene)
 
