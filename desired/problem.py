@@ -18,6 +18,9 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # How wide a screen is where nobody says; a longer line is shown around its caret.
 _WIDTH = 124
 
+# Of what is wrong in one manifest: more would push the first off any screen.
+_TOLD = 40
+
 # A password in a URL, or behind a key that is called after one, where it has no place.
 _SECRET = re.compile(
     r"""(?<=://)(?P<user>[^\s"'/]*?:)[^\s"'/]*(?=@)"""
@@ -111,6 +114,22 @@ def render_problem(problem: Problem, columns: int = _WIDTH) -> str:
     if problem.hint:
         shown.append(f"{margin} = {printable(problem.hint)}")
     return "\n".join(shown)
+
+
+def render_problems(
+    problems: Sequence[Problem], columns: int = _WIDTH, *, elsewhere: str = ""
+) -> str:
+    """The first of them with a blank line between, and how many more there are.
+
+    Where not all are shown errors come before warnings. `elsewhere`: what shows all of them.
+    """
+    shown = list(problems)
+    if len(shown) > _TOLD:
+        shown = sorted(shown, key=lambda problem: problem.severity != "error")[:_TOLD]
+    told = [render_problem(problem, columns) for problem in shown]
+    if left := len(problems) - len(shown):
+        told.append(f"and {left:,} more{elsewhere and f', which {elsewhere}'}")
+    return "\n\n".join(told)
 
 
 def dotted(path: Sequence[str | int]) -> str:

@@ -73,10 +73,10 @@ def _in_full(sources: Sequence[Source]) -> tuple[Source, ...]:
 
 
 def _refused(cause: ManifestError) -> int:
-    from desired.problem import render_problem
+    from desired.problem import render_problems
 
     errors = [problem for problem in cause.problems if problem.severity == "error"]
-    terminal.tell("\n\n".join(map(render_problem, errors)))
+    terminal.tell(render_problems(errors, elsewhere="`aimx validate --json` lists"))
     return Exit.INVALID
 
 

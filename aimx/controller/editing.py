@@ -26,7 +26,7 @@ from aimx.controller.rewrite import rewrite
 from desired.edit import Unsafe, edit
 from desired.frozen import frozen
 from desired.manifest import Reading
-from desired.problem import ManifestError, Source, render_problem
+from desired.problem import ManifestError, Source, render_problems
 from reconcilers.change import Change
 from reconcilers.operations.files import WriteFile
 from reconcilers.plan import Plan
@@ -109,8 +109,8 @@ def proposal(
     try:
         reading = understand(tuple(after.values()))
     except ManifestError as cause:
-        problems = (each for each in cause.problems if each.severity == "error")
-        told = "\n\n".join(map(render_problem, problems))
+        problems = [each for each in cause.problems if each.severity == "error"]
+        told = render_problems(problems)
         raise EditError(f"the manifest would be invalid with it:\n\n{told}") from cause
     return Proposal(tuple(files), reading, edits)
 

@@ -10,7 +10,7 @@ from desired.desired import Desired, Moved
 from desired.engine_config import header
 from desired.frozen import frozen
 from desired.manifest import Reading, read
-from desired.problem import ManifestError, Source, render_problem
+from desired.problem import ManifestError, Source, render_problems
 from reconcilers.generations import load, numbers
 from reconcilers.history import off_record
 from reconcilers.host.host import Host, ReconcileError, UnseenError
@@ -108,7 +108,7 @@ def _recorded(number: int, host: Looking, roots: Roots, understand: Understand) 
     try:
         return understand(generation.sources)
     except ManifestError as cause:
-        told = "\n\n".join(render_problem(problem) for problem in cause.problems)
+        told = render_problems(cause.problems)
         raise PinError(
             f"the manifest of generation {number} is invalid today:\n\n{told}"
         ) from cause

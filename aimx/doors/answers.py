@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any
@@ -17,7 +17,7 @@ from aimx.doors.exits import Exit
 from aimx.doors.refusal import refused
 from aimx.doors.wish import Answer, Wish
 from desired.manifest import Reading
-from desired.problem import ManifestError, Problem, render_problem
+from desired.problem import ManifestError, Problem, render_problems
 from reconcilers.change import Action
 from reconcilers.counted import counted
 from reconcilers.fingerprint import plan_id
@@ -36,6 +36,9 @@ from reconcilers.report.status import status_rows
 from reconcilers.report.text import plan_text
 from reconcilers.roots import Roots
 from reconcilers.safety import removes
+
+# Where all of what is shown in part is told.
+_ALL_PROBLEMS = "`aimx validate --json` lists"
 
 
 def consent(wish: Wish) -> Consent:
@@ -70,7 +73,6 @@ def planned(
     elif wish.view == "markdown":
         output = plan_markdown(plan, saved=wish.out)
     else:
-        warnings = [render_problem(each, wish.columns) for each in review.reading.warnings]
         told = plan_text(
             plan,
             columns=wish.columns,
@@ -78,7 +80,7 @@ def planned(
             advised=wish.advised,
             saved=wish.out,
         )
-        output = "\n\n".join([*warnings, told])
+        output = _below(_shown(review.reading.warnings, wish), told)
     blocked = len(plan.blocked) + len(plan.unsettled)
     return Answer(
         exit=Exit.REFUSED if plan.refused else Exit.DONE,
@@ -208,19 +210,26 @@ def _stale(cause: StaleError) -> str:
 def invalid(cause: ManifestError, wish: Wish) -> Answer:
     if wish.view == "json":
         return Answer(Exit.INVALID, _problems(cause.problems))
-    shown = [render_problem(problem, wish.columns) for problem in cause.problems]
     errors = sum(problem.severity == "error" for problem in cause.problems)
     told = f"{counted(errors, 'error')}; nothing was changed."
-    return Answer(Exit.INVALID, "\n\n".join([*shown, told]))
+    return Answer(Exit.INVALID, _below(_shown(cause.problems, wish), told))
 
 
 def valid(reading: Reading, wish: Wish) -> Answer:
     if wish.view == "json":
         return Answer(Exit.DONE, _problems(reading.warnings))
     desired = reading.desired
-    shown = [render_problem(problem, wish.columns) for problem in reading.warnings]
     size = f"domains: {len(desired.domains)}, mailboxes: {len(desired.mailboxes)}"
-    return Answer(Exit.DONE, "\n\n".join([*shown, f"The manifest is valid ({size})."]))
+    told = f"The manifest is valid ({size})."
+    return Answer(Exit.DONE, _below(_shown(reading.warnings, wish), told))
+
+
+def _shown(problems: Sequence[Problem], wish: Wish) -> str:
+    return render_problems(problems, wish.columns, elsewhere=_ALL_PROBLEMS)
+
+
+def _below(problems: str, told: str) -> str:
+    return f"{problems}\n\n{told}" if problems else told
 
 
 def _problems(problems: tuple[Problem, ...]) -> str:

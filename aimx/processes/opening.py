@@ -17,7 +17,7 @@ from aimx.doors.direct import named
 from aimx.doors.exits import Exit
 from desired.desired import Desired
 from desired.engine_config import header
-from desired.problem import ManifestError, render_problem
+from desired.problem import ManifestError, render_problems
 from reconcilers.host.host import ReconcileError
 from reconcilers.kinds.layout import VERSION
 from reconcilers.locks import LockHeldError, daemon_lock
@@ -84,7 +84,7 @@ def said(instance: Instance) -> Desired | None:
     try:
         return instance.read(instance.sources()).desired
     except ManifestError as cause:
-        told = "\n\n".join(render_problem(problem) for problem in cause.problems)
+        told = render_problems(cause.problems, elsewhere="`aimx validate --json` lists")
         try:
             good = last_good(instance.host, instance.roots)
         except ReconcileError as lost:

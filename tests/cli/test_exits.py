@@ -75,6 +75,22 @@ def test_an_invalid_manifest_has_an_exit_code_of_its_own(instance, command):
     assert instance.tree() == before
 
 
+@pytest.mark.parametrize("command", ["validate", "plan", "apply"])
+def test_of_very_many_problems_some_are_shown_and_all_are_counted_and_in_the_data(
+    instance, command
+):
+    wrong = "".join(f"wrong{number} = 1\n" for number in range(1000))
+    instance.manifest.write_text(f'domains = ["example.com"]\n{wrong}')
+
+    told, data = instance.run(command), instance.run(command, "--json")
+
+    assert told.exit == Exit.INVALID
+    assert told.err.count("[unknown-key]") == 40
+    assert "more, which `aimx validate --json` lists" in told.err
+    assert "1,000 errors; nothing was changed." in told.err
+    assert data.out.count('"unknown-key"') == 1000
+
+
 def test_while_somebody_else_applies_nobody_can(instance):
     instance.run("apply", "--yes")
     instance.declare("postmaster@example.com", "info@example.com")

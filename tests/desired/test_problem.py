@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from desired.manifest import read
-from desired.problem import Problem, Source, Where, render_problem
+from desired.problem import Problem, Source, Where, render_problem, render_problems
 
 
 def shown(line: str, column: int, width: int = 1) -> list[str]:
@@ -51,6 +51,31 @@ def test_a_long_line_is_shown_around_its_caret() -> None:
 
     assert len(line) == 120
     assert line[caret.index("^") : len(caret)] == "HERE"
+
+
+def test_of_very_many_the_first_are_shown_errors_before_warnings_and_the_rest_is_counted() -> None:
+    warnings = [Problem(Where("m.toml", n), "w", f"w{n}", severity="warning") for n in range(1500)]
+    error = Problem(Where("m.toml", 9), "e", "wrong")
+
+    told = render_problems([*warnings, error], elsewhere="`aimx validate --json` lists").split(
+        "\n\n"
+    )
+
+    assert told == [
+        render_problem(error),
+        *map(render_problem, warnings[:39]),
+        "and 1,461 more, which `aimx validate --json` lists",
+    ]
+
+
+@pytest.mark.parametrize("number", [0, 1, 40])
+def test_what_fits_is_shown_whole_in_its_order(number: int) -> None:
+    problems = [
+        Problem(Where("m.toml", n), "w", f"w{n}", severity="warning") for n in range(number)
+    ]
+    problems = [*problems[1:], *(Problem(Where("m.toml", 9), "e", "wrong") for _ in problems[:1])]
+
+    assert render_problems(problems) == "\n\n".join(map(render_problem, problems))
 
 
 def test_a_terminal_is_shown_control_characters_and_does_not_obey_them() -> None:
