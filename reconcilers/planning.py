@@ -147,7 +147,9 @@ def _settle(reconciler: Reconciler[Any], world: World) -> _Survey:
             found.lacking.append(change)
             found.unchanged -= 1
             continue
-        change = replace(change, fingerprint=fingerprint(difference))
+        # Where nothing was applied nothing was left that could have drifted since.
+        drifted = change.drifted and world.generation > 0
+        change = replace(change, fingerprint=fingerprint(difference), drifted=drifted)
         deeds = () if change.blocked else tuple(reconciler.steps(difference, world))
         gone, name = isinstance(difference, Surplus), difference.name
         keys = (_removed_by if gone else reconciler.asked_by)(name, world)

@@ -50,6 +50,11 @@ class World:
     # taken to be as it should be. None: all are looked at.
     only: Set[str] | None = None
 
+    @property
+    def left(self) -> Desired | None:
+        """What the last apply left; None where there was none, whatever another program did."""
+        return self.applied if self.generation else None
+
     def within(self, kind: str, named: Mapping[str, V]) -> Mapping[str, V]:
         """Those of a kind, by name, that are looked at."""
         if self.only is None or kind not in _MANY:

@@ -105,6 +105,8 @@ def _changed(address: str, desired: KeyPair, observed: KeyPair, world: World) ->
         action, why = Action.ADOPT, "a key for this domain is there already"
     elif observed.selector != desired.selector:
         action, why = Action.UPDATE, "the manifest names another selector"
+    elif world.left is None:
+        action, why = Action.REPAIR, "what stands here is not as it should be"
     else:
         action, why = Action.REPAIR, "what the last apply left here has changed"
     return Change(

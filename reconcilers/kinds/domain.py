@@ -72,7 +72,7 @@ class DomainReconciler:
         address = f"domain/{name}"
         match difference:
             case Missing():
-                drifted = world.applied is not None and world.applied.domain(name) is not None
+                drifted = world.left is not None and world.left.domain(name) is not None
                 why = "it is gone since the last apply" if drifted else "the manifest declares it"
                 return Change(address, Action.CREATE, why, needs=("layout",), drifted=drifted)
             case Changed(_, desired, observed):

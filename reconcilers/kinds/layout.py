@@ -87,7 +87,7 @@ class LayoutReconciler:
                 return Change(
                     "layout",
                     Action.MOVE if observed.earlier else Action.REPAIR,
-                    _why(observed),
+                    _why(observed, world),
                     fields=tuple(_fields(desired, observed, world.roots)),
                     blocked=_refusal(observed, world),
                     drifted=not observed.earlier,
@@ -207,13 +207,15 @@ def _refusal(observed: Layout, world: World) -> Blocked | None:
     )
 
 
-def _why(observed: Layout) -> str:
+def _why(observed: Layout, world: World) -> str:
     if observed.earlier:
         return f"this is an install of layout version 1: {'; '.join(observed.earlier)}"
     if observed.marker == _FRESH:
         return "the layout's marker is missing"
     if observed.marker != VERSION:
         return "the layout's marker cannot be right"
+    if world.left is None:
+        return "what stands here is not as it should be"
     return "what the last apply left here has changed"
 
 

@@ -101,7 +101,7 @@ def _declared(name: str, desired: Directories, observed: Directories, world: Wor
             *fields("sent", observed.sent, desired.sent),
         )
     blocked = _unowned(mailbox, world) or _in_the_way(mailbox, observed, world)
-    applied = world.applied is not None and name in world.applied.mailboxes
+    applied = world.left is not None and name in world.left.mailboxes
     drifted = applied and blocked is None
     if drifted and action is Action.CREATE:
         why = "it is gone since the last apply"

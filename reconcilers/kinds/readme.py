@@ -102,7 +102,7 @@ class ReadmeReconciler:
         match difference:
             case Missing():
                 why = "agents have nothing to tell them how to read their mail"
-                drifted = world.applied is not None
+                drifted = world.left is not None
                 return Change("readme", Action.CREATE, why, needs=needs, drifted=drifted)
             case Changed(_, desired, observed):
                 outdated = observed.version != desired.version

@@ -539,6 +539,20 @@ def test_an_install_at_layout_2_is_adopted_with_its_modes_repaired() -> None:
     assert planned(host).is_empty
 
 
+def test_nothing_of_an_install_that_is_adopted_has_drifted() -> None:
+    host = machine(Install(TWO, {}, two=True))
+    _plant_mail(host, ROOTS.data / "one.example/inbox/info/a.md", "alice")
+    host.set_access(ROOTS.data / "one.example/inbox/info", Access(0o755, 1000, 1000))
+    host.plant_file(ROOTS.marker, b"2\n", Access(0o644, 0, 0))
+
+    plan = planned(host)
+
+    addresses = {change.address for change in plan.changes}
+    assert {"mailbox/info@one.example", "domain/two.example"} <= addresses
+    assert [change.address for change in plan.changes if change.drifted] == []
+    assert [change.address for change in plan.changes if "last apply" in change.why] == []
+
+
 def test_a_key_that_an_older_install_lost_is_not_made_anew() -> None:
     host = machine(Install(TWO, {"inbox/info/a.md": "alice"}))
 
