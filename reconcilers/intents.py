@@ -35,6 +35,7 @@ class Pin:
     former: int = 0  # The generation that it was rolled back from.
     manifest: str = ""  # Digest of the sources on disk then; empty where they could not be read.
     moved: tuple[Moved, ...] = ()  # What brings the mail back to where that generation had it.
+    account: str = ""  # The name of that user then; empty where nobody knew it.
 
 
 @frozen
@@ -45,6 +46,7 @@ class Suspension:
     reason: str
     uid: int
     since: datetime
+    account: str = ""
 
 
 @frozen
@@ -104,10 +106,16 @@ def end(host: Host, *paths: PurePosixPath) -> None:
         host.remove_file(path)
 
 
+def author(intent: Pin | Suspension) -> str:
+    """Who said so, as a person knows them."""
+    return intent.account or f"uid {intent.uid}"
+
+
 def _said(intent: Pin | Suspension) -> dict[str, Any]:
     return {
         "reason": intent.reason,
         "uid": intent.uid,
+        "account": intent.account,
         "since": rfc3339(intent.since),
         "until": rfc3339(intent.until),
     }
@@ -147,6 +155,7 @@ def _pin(found: dict[str, Any]) -> Pin:
         former=_number(found["former"]),
         manifest=str(found["manifest"]),
         moved=moved,
+        account=_account(found),
     )
 
 
@@ -156,7 +165,13 @@ def _suspension(found: dict[str, Any]) -> Suspension:
         reason=str(found["reason"]),
         uid=_number(found["uid"]),
         since=_moment(found["since"]),
+        account=_account(found),
     )
+
+
+def _account(found: dict[str, Any]) -> str:
+    """What was said before names were kept has none."""
+    return str(found.get("account", ""))
 
 
 def _moment(text: str) -> datetime:

@@ -40,6 +40,7 @@ class Back:
     number: int | None = None  # None: the one before.
     reason: str = ""
     lasting: timedelta = USUALLY
+    account: str = ""  # The name of whoever wants it.
 
 
 def in_force(pin: Pin | Damaged, host: Looking, roots: Roots, understand: Understand) -> Reading:
@@ -93,6 +94,7 @@ def _pinned(back: Back, host: Host, roots: Roots, understand: Understand, manife
         former=_current(host, roots),
         manifest=manifest,
         moved=_way_back(number, first, host, roots),
+        account=back.account,
     )
 
 

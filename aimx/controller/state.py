@@ -18,7 +18,7 @@ from aimx.controller.results import Results
 from aimx.mail.dates import rfc3339
 from desired import engine_config
 from reconcilers.host.host import Access, ReconcileError
-from reconcilers.intents import Damaged, Intents, Pin, Suspension
+from reconcilers.intents import Damaged, Intents, Pin, Suspension, author
 from reconcilers.overdue import Overdue
 from reconcilers.records import parsed
 
@@ -76,7 +76,7 @@ class State:
         if damaged:
             self._tell("Suspended", "True", "Unreadable", "\n".join(map(str, damaged)))
         elif isinstance(suspension, Suspension):
-            told = f"until {rfc3339(suspension.until)}, by uid {suspension.uid}"
+            told = f"until {rfc3339(suspension.until)}, by {author(suspension)}"
             reason = f": {suspension.reason}" if suspension.reason else ""
             self._tell("Suspended", "True", "AskedFor", told + reason)
         else:
@@ -178,6 +178,7 @@ class State:
             "former": pin.former,
             "reason": pin.reason,
             "uid": pin.uid,
+            "account": pin.account,
             "since": rfc3339(pin.since),
             "until": rfc3339(pin.until),
             "manifest_changed": self.manifest_changed,

@@ -16,18 +16,20 @@ from desired.problem import printable
 from desired.quantities import parse_duration
 from reconcilers.change import Blocked
 from reconcilers.fingerprint import plan_id
-from reconcilers.intents import Damaged, Intents, Pin, Suspension
+from reconcilers.generations import Who
+from reconcilers.intents import Damaged, Intents, Pin, Suspension, author
 from reconcilers.plan import Plan
 from reconcilers.report.text import plan_text
 
 
-def back(intent: Intent, uid: int) -> Back:
+def back(intent: Intent, who: Who) -> Back:
     lasting = parse_duration(intent.lasting) if intent.lasting else USUALLY
-    return Back(uid, intent.generation, intent.reason, lasting)
+    return Back(who.uid, intent.generation, intent.reason, lasting, who.account)
 
 
-def suspension(intent: Intent, uid: int, now: datetime) -> Suspension:
-    return Suspension(now + parse_duration(intent.lasting), intent.reason, uid, now)
+def suspension(intent: Intent, who: Who, now: datetime) -> Suspension:
+    until = now + parse_duration(intent.lasting)
+    return Suspension(until, intent.reason, who.uid, now, who.account)
 
 
 def noticed(answer: Answer, intents: Intents, wish: Wish) -> Answer:
@@ -130,4 +132,4 @@ def _said(said: Pin | Suspension) -> str:
     from aimx.mail.dates import rfc3339  # Seldom is anything held.
 
     reason = f": {printable(said.reason)}" if said.reason else "."
-    return f"until {rfc3339(said.until)}, by uid {said.uid}{reason}"
+    return f"until {rfc3339(said.until)}, by {printable(author(said))}{reason}"

@@ -232,7 +232,7 @@ class _Carried:
             case "ROLLBACK":
                 return self._gone_back(intent)
             case "SUSPEND":
-                said = intents.suspension(intent, who.uid, instance.host.now())
+                said = intents.suspension(intent, who, instance.host.now())
                 instance.suspend(said)
                 return intents.suspended(said)
             case "RESUME":
@@ -242,7 +242,7 @@ class _Carried:
 
     def _gone_back(self, intent: Intent) -> Answer:
         at, wish, consent = self.at, self.wish, Consent(self.wish.allow_removals)
-        pin = at.instance.back(intents.back(intent, self.job.uid))
+        pin = at.instance.back(intents.back(intent, self.job.who))
         if not intent.plan:
             review = at.instance.review(at.instance.in_force(pin), consent)
             return intents.way_back(counted(review, at.instance, at.count), pin, wish, at.instance)

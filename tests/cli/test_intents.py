@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 
 import pytest
 
@@ -14,6 +16,11 @@ def grown(instance):
     instance.declare("postmaster@example.com", "info@example.com")
     assert instance.run("apply", "--yes").exit == 0
     return instance
+
+
+def who() -> str:
+    """As the history has whoever applies."""
+    return pwd.getpwuid(os.geteuid()).pw_name
 
 
 def boxes(instance) -> list[str]:
@@ -30,6 +37,7 @@ def test_a_rollback_asks_for_each_removal_and_is_pinned(grown):
     assert done.exit == 0, done.err
     assert "pinned until" in done.out
     assert boxes(grown) == ["postmaster"]
+    assert f"by {who()}: too early" in " ".join(done.out.split())
     assert "Pinned until" in planned.out
     assert "too early" in planned.out
     assert "No changes." in planned.out
@@ -154,10 +162,11 @@ def test_a_suspension_is_shown_and_keeps_nobody_from_applying(grown):
 
     assert suspended.exit == applied.exit == 0
     assert "Suspended until" in applied.out
+    assert all(f"by {who()}: moving" in each for each in (suspended.out, applied.out))
     assert "more" in boxes(grown)
     told = {each["type"]: each for each in status["conditions"]}["Suspended"]
     assert (told["status"], told["reason"]) == ("True", "AskedFor")
-    assert "moving" in told["message"]
+    assert told["message"].endswith(f"by {who()}: moving")
 
 
 def test_the_plan_of_this_id_is_approved_and_no_other(grown):

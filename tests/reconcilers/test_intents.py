@@ -20,6 +20,7 @@ from reconcilers.intents import (
     Intents,
     Pin,
     Suspension,
+    author,
     end,
     keep_pin,
     keep_suspension,
@@ -56,9 +57,15 @@ pins = st.builds(
     former=st.integers(0, 10**9),
     manifest=st.text("0123456789abcdef"),
     moved=st.lists(moves, max_size=3).map(tuple),
+    account=st.text(),
 )
 suspensions = st.builds(
-    Suspension, until=moments, reason=st.text(), uid=st.integers(0, 2**32), since=moments
+    Suspension,
+    until=moments,
+    reason=st.text(),
+    uid=st.integers(0, 2**32),
+    since=moments,
+    account=st.text(),
 )
 
 
@@ -71,6 +78,16 @@ def test_what_is_kept_is_loaded(pin: Pin, suspension: Suspension) -> None:
     keep_suspension(host, ROOTS, suspension)
 
     assert load(host, ROOTS, NOW) == Intents(pin, suspension)
+
+
+def test_who_said_so_has_a_name_unless_it_was_said_before_names_were_kept(host) -> None:
+    keep_suspension(host, ROOTS, Suspension(LATER, "", 0, SINCE, "root"))
+    named = load(host, ROOTS, NOW).suspension
+    kept = host.read(ROOTS.suspension)
+    host.plant_file(ROOTS.suspension, kept.replace(b' "account": "root",\n', b""))
+    unnamed = load(host, ROOTS, NOW).suspension
+
+    assert (author(named), author(unnamed)) == ("root", "uid 0")
 
 
 def test_where_nothing_was_said_nothing_holds(host: MemoryHost) -> None:
