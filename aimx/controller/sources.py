@@ -98,14 +98,19 @@ def _source(path: Path, problems: list[Problem]) -> Source | None:
     try:
         return Source(str(path), _read(path))
     except FileNotFoundError:
-        problems.append(
-            Problem.of_file(
-                str(path), "manifest-missing", "there is no such file", "`aimx init` writes one"
-            )
-        )
+        problems.append(Problem.of_file(str(path), "manifest-missing", *_missing(path)))
     except OSError as cause:
         problems.append(_unreadable(path, cause, "put a file in its place"))
     return None
+
+
+def _missing(path: Path) -> tuple[str, str]:
+    """What is not there, and what to do about it: a link may be there that leads nowhere."""
+    try:
+        target = os.readlink(path)
+    except OSError:
+        return "there is no such file", "`aimx init` writes one"
+    return f"it is a link to {target}, where no file is", "restore that file, or mend the link"
 
 
 def _unreadable(path: Path, cause: OSError, remedy: str) -> Problem:

@@ -43,6 +43,12 @@ def test_fragments_follow_the_manifest_in_the_order_of_their_names(roots: Roots)
         ),
         pytest.param(os.mkfifo, "manifest-unreadable", "it is not a regular file", id="fifo"),
         pytest.param(
+            lambda p: p.symlink_to("gone.toml"),
+            "manifest-missing",
+            "it is a link to gone.toml, where no file is",
+            id="link-to-nowhere",
+        ),
+        pytest.param(
             lambda p: p.symlink_to(p),
             "manifest-unreadable",
             "too many levels of symbolic links",
