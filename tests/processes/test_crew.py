@@ -1,13 +1,19 @@
 import asyncio
 import os
 from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from aimx.channel.control import Commit, Committed, Prepare, Prepared, Refused
+from aimx.processes.activation import RefusedError
 from aimx.processes.crew import Crew, next_to_serve, workers
-from aimx.processes.worker import Worker
+from aimx.processes.worker import SilentError, Worker, WorkerGoneError
+from aimx.snapshot import SnapshotId
+from desired.desired import Log
 
 
 @dataclass
@@ -90,3 +96,171 @@ def test_a_worker_that_could_not_be_added_is_tried_again_while_it_is_wanted() ->
 
     assert asyncio.run(play(failures=4, then=3)) == 3
     assert asyncio.run(play(failures=3, then=0)) == 0
+
+
+# How all come to a new generation.
+
+
+@dataclass(eq=False)
+class Played:
+    """A worker that does as its part says, and writes down what it is asked."""
+
+    role: str
+    heard: list[str]
+    crew: "Playing"
+    # What becomes of it when it is asked: `refuses`, `dies`, `is silent`; else it does it.
+    part: dict[type, str] = field(default_factory=dict)
+
+    async def ask(self, message: object, descriptors: Sequence[int], seconds: float) -> object:
+        said = f"{type(message).__name__} {self.role}"
+        self.heard.append(f"{said} within {seconds:.0f} s")
+        await asyncio.sleep(0)
+        match self.part.get(type(message)):
+            case "refuses":
+                return Refused("its key is unusable")
+            case "dies":
+                self.crew._died(cast("Worker", self))
+                raise WorkerGoneError(f"{self.role} died")
+            case "is silent":
+                raise SilentError(f"{self.role} did not answer within {seconds:.0f} s")
+        self.heard.append(f"{said} done")
+        return Prepared() if isinstance(message, Prepare) else Committed()
+
+    async def tell(self, message: object) -> None:
+        self.heard.append(f"{type(message).__name__} {self.role}")
+
+    def end(self) -> None:
+        self.heard.append(f"end {self.role}")
+
+
+@dataclass(slots=True)
+class Playing(Crew):
+    """Whoever is started plays the next of these parts; with none left nobody can be started."""
+
+    parts: list[dict[type, str]] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+
+    async def _start(self, role: str) -> Worker:
+        if not self.parts:
+            raise WorkerGoneError(f"{role} died at once")
+        worker = cast("Worker", Played(role, self.told, self, self.parts.pop(0)))
+        await self._supply(worker)
+        self.workers.append(worker)
+        return worker
+
+
+def generation(number: int) -> Any:
+    """One, as far as a crew hands it on."""
+    return SimpleNamespace(
+        snapshot=SimpleNamespace(id=SnapshotId(number)),
+        told=b"",
+        told_keys={},
+        relay_password=None,
+        certificate=None,
+        log=Log(),
+        workers=1,
+    )
+
+
+Scene = Callable[[Playing], Awaitable[None]]
+
+
+def played(
+    scene: Scene, inbound: dict[type, str], outbound: dict[type, str], *next_ones: dict[type, str]
+) -> None:
+    """With both at work on generation 1, inbound started first."""
+
+    async def play() -> None:
+        crew = Playing(cast("Any", None), print, lambda worker: None)
+        crew.committed = generation(1)
+        both = (Played("inbound", crew.told, crew, inbound), Played("outbound", crew.told, crew))
+        both[1].part = outbound
+        crew.workers, crew.parts = [cast("Worker", each) for each in both], list(next_ones)
+        try:
+            await scene(crew)
+        finally:
+            for task in crew._tasks:
+                task.cancel()
+            await asyncio.gather(*crew._tasks, return_exceptions=True)
+
+    asyncio.run(play())
+
+
+def test_the_signer_has_swapped_before_anybody_else_is_asked_to() -> None:
+    async def scene(crew: Playing) -> None:
+        await crew.prepare(generation(2))
+        crew.told.clear()
+
+        await crew.commit()
+
+        assert crew.told == [
+            "Commit outbound within 5 s",
+            "Commit outbound done",
+            "Commit inbound within 5 s",
+            "Commit inbound done",
+        ]
+
+    played(scene, {}, {})
+
+
+@pytest.mark.parametrize("part", ["refuses", "is silent"])
+def test_where_one_cannot_prepare_everybody_drops_it(part: str) -> None:
+    async def scene(crew: Playing) -> None:
+        before = crew.committed
+
+        with pytest.raises(RefusedError):
+            await crew.prepare(generation(2))
+
+        assert "Prepare inbound within 10 s" in crew.told
+        assert sorted(crew.told[-2:]) == ["Drop inbound", "Drop outbound"]
+        assert (crew.committed, crew.prepared) == (before, None)
+        assert [worker.role for worker in crew.workers] == ["inbound", "outbound"]
+
+    played(scene, {Prepare: part}, {})
+
+
+def test_who_dies_while_it_prepares_is_started_and_asked_once_more() -> None:
+    async def scene(crew: Playing) -> None:
+        await crew.prepare(generation(2))
+
+        assert sorted(worker.role for worker in crew.workers) == ["inbound", "outbound"]
+        # Its successor was brought to where everybody is, and then given the new one.
+        assert crew.told.count("Prepare inbound done") == 2
+        assert crew.told.count("Commit inbound done") == 1
+        assert crew.prepared is not None
+
+    played(scene, {Prepare: "dies"}, {}, {})
+
+
+def test_a_second_death_over_it_is_a_refusal() -> None:
+    async def scene(crew: Playing) -> None:
+        with pytest.raises(RefusedError, match="died at once over the new generation"):
+            await crew.prepare(generation(2))
+
+        assert crew.told[-1] == "Drop outbound"
+        assert crew.prepared is None
+
+    played(scene, {Prepare: "dies"}, {})
+
+
+def test_who_does_not_swap_in_time_is_ended_and_started_with_the_new_one() -> None:
+    async def scene(crew: Playing) -> None:
+        new = generation(2)
+        await crew.prepare(new)
+        crew.told.clear()
+
+        await crew.commit()
+        while len(crew.workers) < 2:
+            await asyncio.sleep(0)
+
+        assert crew.committed is new
+        assert crew.told[2:] == [
+            "Commit inbound within 5 s",
+            "end inbound",
+            "Prepare inbound within 10 s",
+            "Prepare inbound done",
+            "Commit inbound within 5 s",
+            "Commit inbound done",
+        ]
+
+    played(scene, {Commit: "is silent"}, {}, {})
