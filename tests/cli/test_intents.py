@@ -45,6 +45,36 @@ def test_a_rollback_asks_for_each_removal_and_is_pinned(grown):
     assert len(list((grown.data / ".aimx" / "tombstones").iterdir())) == 1
 
 
+def test_what_is_pinned_stays_on_record_however_few_are_kept(instance):
+    few = "[policy]\nkeep_generations = 2\n"
+    for boxes in ((), ("info@example.com",)):
+        instance.declare("postmaster@example.com", *boxes, rest=few)
+        assert instance.run("apply", "--yes").exit == 0
+
+    back = instance.run("rollback", "1", "--yes", "--allow-removals", "1")
+
+    assert back.exit == 0, back.err
+    kept = (instance.data / ".aimx" / "generations").iterdir()
+    assert sorted(path.name for path in kept) == ["1", "2", "3"]
+    assert "No changes." in instance.run("plan").out
+
+
+def test_nothing_is_deleted_on_the_way_back_whatever_a_block_said_then(instance):
+    block = '[[removed]]\naddress = "mailbox/info@example.com"\ndata = "delete"\n'
+    both = ("postmaster@example.com", "info@example.com")
+    for boxes, rest in ((both, ""), (both[:1], block), (both, "")):
+        instance.declare(*boxes, rest=rest)
+        assert instance.run("apply", "--yes").exit == 0
+    (instance.data / "example.com/inbox/info/2026-01-02-030405-new.md").write_text("mail")
+
+    unasked = instance.run("rollback", "2", "--yes")
+    back = instance.run("rollback", "2", "--yes", "--allow-removals", "1")
+
+    assert (unasked.exit, back.exit) == (4, 0), back.err
+    (stone,) = (instance.data / ".aimx" / "tombstones").iterdir()
+    assert (stone / "inbox" / "2026-01-02-030405-new.md").read_text() == "mail"
+
+
 def test_a_guard_names_the_rollback_that_lifts_it(instance):
     assert instance.run("apply", "--yes").exit == 0
     instance.declare("postmaster@example.com", *(f"box{n}@example.com" for n in range(9)))
