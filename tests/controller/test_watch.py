@@ -640,6 +640,10 @@ def test_a_directory_that_was_away_while_it_was_to_be_watched_is_watched(
     see(Watch(lambda: places(place.roots), 0.1, every=NEVER), place, steps, [NEW])
 
 
+def test_a_change_that_no_event_tells_is_looked_for_twice_a_minute(place: Place) -> None:
+    assert Watch(lambda: places(place.roots), 0.1).every == 30
+
+
 # In a user namespace the limit is our own: nobody else on the machine is left without.
 UNSHARED = ("unshare", "--user", "--map-root-user", "sh", "-c")
 WITHOUT = "echo 0 > /proc/sys/user/{} || exit 77; exec {} {} {}"

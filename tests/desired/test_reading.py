@@ -1,10 +1,26 @@
 import gc
 from collections.abc import Callable
+from datetime import timedelta
 from hashlib import sha256
 
 import pytest
 
-from desired.desired import Desired, Hook, Smtp
+from desired.desired import (
+    Controller,
+    Desired,
+    Dns,
+    Hook,
+    Http,
+    Limits,
+    Log,
+    Metrics,
+    Outbound,
+    Policy,
+    SelfService,
+    ServerUsers,
+    Smtp,
+    Tls,
+)
 from desired.manifest import Reading
 from desired.names import Domain, Glob, HookName
 from desired.problem import Problem, Source, Where
@@ -24,6 +40,75 @@ def test_every_default_is_resolved(reading: Read) -> None:
     assert desired.smtp == Smtp(hostname=Domain("a.com"))
     assert desired.policy.self_service.domains == (Domain("a.com"),)
     assert desired.metrics.bind == Endpoint("127.0.0.1", 9025)
+
+
+def test_what_nobody_sets_is_as_documented(reading: Read) -> None:
+    desired = reading('domains = ["a.com"]\n[mailboxes."x@a.com"]\n' + OWNED).desired
+
+    assert desired.smtp == Smtp(
+        hostname=Domain("a.com"),
+        bind=(Endpoint("0.0.0.0", 25), Endpoint("::", 25)),
+        workers=None,
+        max_message_size=25 * 1024 * 1024,
+        max_text_line=64 * 1024,
+        max_command_line=1024,
+        max_errors=20,
+        max_recipients=100,
+        max_connections=100,
+        max_connections_per_ip=10,
+        idle_timeout=timedelta(seconds=300),
+        data_timeout=timedelta(seconds=600),
+        subaddress="+",
+        dmarc="record",
+        keep_raw=False,
+    )
+    assert desired.tls == Tls(mode="self-signed", cert=None, key=None)
+    assert desired.outbound == Outbound(
+        mode="direct",
+        port=25,
+        relay=None,
+        relay_password=None,
+        timeout=timedelta(seconds=60),
+        max_age=timedelta(days=2),
+    )
+    assert desired.dns == Dns(resolvers=(), timeout=timedelta(seconds=5))
+    assert desired.http == Http(
+        bind=(Endpoint("127.0.0.1", 8025),),
+        acl=(),
+        rate_per_minute=60,
+        trusted_proxies=(),
+        pair_scheme="posta",
+    )
+    assert desired.controller == Controller(
+        debounce=timedelta(milliseconds=100),
+        resync=timedelta(minutes=5),
+        auto_apply="safe",
+        source=None,
+        signers=None,
+    )
+    assert desired.policy == Policy(
+        self_service=SelfService(domains=(Domain("a.com"),), enabled=True, max_per_owner=50),
+        drift="repair",
+        max_removals=5,
+        tombstone_retention=None,
+        max_signature_age=timedelta(days=7),
+        keep_generations=50,
+    )
+    assert desired.limits == Limits(
+        sends_per_day=500, new_recipients_per_day=100, replies_per_thread_per_hour=10
+    )
+    assert desired.metrics == Metrics(bind=Endpoint("127.0.0.1", 9025))
+    assert desired.log == Log(level="info", format=None)
+    assert desired.users == ServerUsers(
+        inbound="aimx-in", outbound="aimx-out", http="aimx-http", git="aimx-git"
+    )
+    assert (desired.enable_ipv6, desired.verify_host, desired.data_dir) == (False, None, None)
+    (domain,) = desired.domains
+    assert (domain.trust, domain.trusted_senders, domain.signature) == ("none", (), "")
+    assert (str(domain.selector), domain.algorithms) == ("aimx", ("rsa-sha256",))
+    assert (domain.rotate_every, domain.protect) == (None, None)
+    mailbox = desired.mailboxes["x@a.com"]
+    assert (mailbox.aliases, mailbox.allow_root_catchall, mailbox.protect) == ((), False, None)
 
 
 LAYERS = """

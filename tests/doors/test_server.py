@@ -62,6 +62,13 @@ def saying(*chunks: bytes, hang_up: bool = True) -> Talk:
     return talk
 
 
+def test_everybody_may_ask(tmp_path: Path) -> None:
+    async def looked(path: PurePosixPath) -> bytes:
+        return oct(os.stat(path).st_mode & 0o777).encode()
+
+    assert through_the_door(tmp_path, looked) == b"0o666"
+
+
 def test_the_caller_is_who_the_kernel_says(tmp_path: Path) -> None:
     reply = through_the_door(tmp_path, saying(b"AIMX/1 VERSION\n\n"))
 

@@ -237,6 +237,21 @@ def test_a_move_waits_while_nobody_can_look_whether_there_is_mail_to_move(machin
             id="moved-and-removed",
         ),
         pytest.param(
+            moved("a@a.com", "b@a.com"),
+            "mailbox/b@a.com is moved to and not declared",
+            id="to-nobody",
+        ),
+        pytest.param(
+            boxes("c@a.com") + moved("a@a.com", "b@a.com") + moved("b@a.com", "c@a.com"),
+            "if this one was applied before, remove it",
+            id="two-in-a-row",
+        ),
+        pytest.param(
+            boxes("a@a.com") + removed("a@a.com"),
+            "mailbox/a@a.com is removed and still declared",
+            id="removed-and-declared",
+        ),
+        pytest.param(
             boxes("a@a.com") + moved("a@a.com", "a@a.com"),
             "is moved away and still declared",
             id="onto-itself",
