@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,9 @@ from reconcilers.roots import Roots
 log = structlog.get_logger()
 
 
+def _nobody_waits() -> None: ...
+
+
 class Running:
     """What `serve` runs. It swaps to a new generation without losing a session."""
 
@@ -60,6 +63,8 @@ class Running:
         fires = Fires(lambda: self.current.commands, launcher(runtime), roots.data, time.monotonic)
         self._dispatch = Dispatch(self._queue, fires.fire)
         self._dispatching: asyncio.Task[None] | None = None
+        # There is a placer again. Its disk may have been away, and each mailbox for gone with it.
+        self.recovered: Callable[[], None] = _nobody_waits
 
     @property
     def current(self) -> Compiled:
@@ -171,6 +176,7 @@ class Running:
     def _placer_replaced(self) -> None:
         self._spawn(self._crew.reconnect())
         self._dispatch.stir()
+        self.recovered()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -60,6 +60,7 @@ async def _served(instance: Instance, desired: Desired | None, watchman: Watchma
         sys.setswitchinterval(_TURN)
         aside = Aside(instance, engine, lambda: engine.current)
         controller = _controller(engine, instance, state, watchman, aside)
+        engine.recovered = controller.nudge
         try:
             await attend(controller, desired, engine.submissions, watchman)
         finally:

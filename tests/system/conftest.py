@@ -256,11 +256,13 @@ class Instance:
         return client
 
     def deliver(self, content: bytes, *recipients: str, sender: str = "a@example.org") -> int:
-        """Send a message; gives the code of the reply to it."""
+        """Send a message; gives the code of the reply to it, or of the RCPT that was refused."""
         with self.session() as session:
             assert session.mail(sender)[0] == 250
             for recipient in recipients:
-                assert session.rcpt(recipient)[0] == 250, recipient
+                code = session.rcpt(recipient)[0]
+                if code != 250:
+                    return code
             return session.data(content)[0]
 
     def rcpt(self, recipient: str) -> int:

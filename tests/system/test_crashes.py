@@ -65,7 +65,10 @@ def test_a_placer_that_cannot_be_started_is_tried_until_it_can(instance, until):
     os.kill(instance.pids("placer")[0], signal.SIGKILL)
 
     until(lambda: "placer could not be started" in instance.log, "a try that fails")
-    assert instance.deliver(message("too-early"), "info@example.com") == 451
+    assert instance.daemon is not None
+    instance.daemon.send_signal(signal.SIGHUP)
+    until(lambda: not instance.accepts("info@example.com"), "the engine to learn what is gone")
+    assert instance.deliver(message("too-early"), "info@example.com") == 450
     aside.rename(instance.data)
     until(lambda: instance.deliver(message("again"), "info@example.com") == 250, "mail to be kept")
     assert instance.letter("info@example.com", "again")
