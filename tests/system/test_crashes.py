@@ -56,11 +56,8 @@ def test_mail_can_be_sent_again_after_the_sender_was_killed(served, until):
 def test_a_placer_that_cannot_be_started_is_tried_until_it_can(instance, until):
     instance.declare("info@example.com")
     instance.serve()
-    # Else what is missing is made anew.
-    assert instance.aimx("suspend", "--for", "1h").returncode == 0
-    until(lambda: instance.has("Suspended", "True"), "the suspension")
-    aside = instance.data.with_name("aside")
-    instance.data.rename(aside)
+    aside = instance.data.rename(instance.data.with_name("aside"))
+    instance.data.touch()  # Else what is missing is made anew.
 
     os.kill(instance.pids("placer")[0], signal.SIGKILL)
 
@@ -69,6 +66,7 @@ def test_a_placer_that_cannot_be_started_is_tried_until_it_can(instance, until):
     instance.daemon.send_signal(signal.SIGHUP)
     until(lambda: not instance.accepts("info@example.com"), "the engine to learn what is gone")
     assert instance.deliver(message("too-early"), "info@example.com") == 450
+    instance.data.unlink()
     aside.rename(instance.data)
     until(lambda: instance.deliver(message("again"), "info@example.com") == 250, "mail to be kept")
     assert instance.letter("info@example.com", "again")
