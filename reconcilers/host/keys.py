@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 
 from desired.desired import Algorithm
@@ -37,9 +37,9 @@ def new_private_key(algorithm: Algorithm = "rsa-sha256") -> bytes:
 
 
 def new_certificate(hostname: str, private_key: bytes, now: datetime) -> bytes:
-    """A self-signed certificate in PEM for that name, of an RSA key in PEM."""
+    """A self-signed certificate in PEM for that name, of a key in PEM: RSA, or of a curve."""
     key = serialization.load_pem_private_key(private_key, password=None)
-    assert isinstance(key, rsa.RSAPrivateKey)
+    assert isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
     fits = len(hostname) <= _LONGEST_SUBJECT
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hostname)] if fits else [])
     certificate = (
