@@ -1,20 +1,45 @@
-"""What somebody agreed to let go: written down before the engine config forgets it.
+"""What a plan may take away, as somebody says who asks for it.
 
-An apply that is killed can then be finished without asking again. It holds for one desired state,
-as compiled, and until that generation is complete.
+What it takes is written down before the engine config forgets it, so that an apply that is killed
+can be finished without asking again. That holds for one desired state, as compiled, and until its
+generation is complete.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import field
 from hashlib import sha256
 
+from desired.frozen import frozen
 from reconcilers.host.host import UnseenError
 from reconcilers.operations.files import WriteFile
 from reconcilers.reconciler import World
 from reconcilers.records import parsed
+from reconcilers.renewing import NO_RENEWAL, Renewal
 from reconcilers.standing import access
+
+# As many as there are: whoever consents has seen each.
+EVERY = 10**9
+
+
+@frozen
+class Consent:
+    """What may go of what is missing from the manifest, and what is not tried at all."""
+
+    removals: int = 0  # How many more than the policy lets go unasked.
+    purge: bool = False  # The mail of what goes is deleted, and not set aside.
+    # Nothing may go: it is planned for as if it were still declared.
+    withheld: bool = False
+    named: Set[str] = frozenset()  # Resources that may go all the same: a command says so.
+    renewal: Renewal = NO_RENEWAL  # Keys that somebody asks for.
+    # Resources that wait for their next try, and why the last one failed.
+    held: Mapping[str, str] = field(default_factory=dict)
+    reported: Set[str] = frozenset()  # Drift that is told and not repaired.
+
+
+UNASKED = Consent()  # Nobody says anything.
 
 
 def agreed(world: World) -> frozenset[str]:

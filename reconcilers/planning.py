@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any
 
 from desired.desired import Desired
@@ -12,7 +11,7 @@ from desired.frozen import frozen
 from reconcilers.applied import what_was_applied
 from reconcilers.blocks import moving, removing, spent
 from reconcilers.change import Action, Blocked, Change, Lacking
-from reconcilers.consent import agreed, witness
+from reconcilers.consent import UNASKED, Consent, agreed, witness
 from reconcilers.difference import Surplus, diff
 from reconcilers.fingerprint import fingerprint
 from reconcilers.host.host import Reading, UnseenError
@@ -22,47 +21,38 @@ from reconcilers.operations.files import RemoveFile, WriteFile
 from reconcilers.ordering import Work, order
 from reconcilers.plan import Plan, Unsettled
 from reconcilers.reconciler import Keys, Reconciler, World
-from reconcilers.renewing import NO_RENEWAL, Renewal
 from reconcilers.roots import Roots
 from reconcilers.safety import Verdict, judge, removes
 from reconcilers.step import Phase
+from reconcilers.withheld import withheld
 
 # Where it is blocked or unseen, nobody can tell what the rest would mean.
 _FOUNDATION = "layout"
 # Places are for readers, take longer than the plan, and nobody reads a report of thousands.
 _PLACED = 500
-_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def plan(
     desired: Desired,
     host: Reading,
     roots: Roots,
-    *,
-    allow_removals: int = 0,
-    purge: bool = False,
-    named: Set[str] = frozenset(),
-    held: Mapping[str, str] = _NOTHING,
-    reported: Set[str] = frozenset(),
+    consent: Consent = UNASKED,
     only: Set[str] | None = None,
-    renewal: Renewal = NO_RENEWAL,
 ) -> Plan:
     """What an apply would do now; the same inputs give an equal plan.
 
-    `purge`: the mail of what goes is deleted.
-    `named`: the addresses of what somebody says may go.
-    `held`: what is not tried now, by address, and why its last try failed.
-    `reported`: the addresses of drift that is only told.
     `only`: what is looked at (`World.only`).
-    `renewal`: keys that somebody asks for.
     """
-    world = replace(what_was_applied(desired, host, roots), purge=purge, renewal=renewal)
+    world = what_was_applied(desired, host, roots)
+    if consent.withheld:
+        world = what_was_applied(withheld(desired, world, consent.named), host, roots)
+    world = replace(world, purge=consent.purge, renewal=consent.renewal)
     if only is not None:
         world = replace(world, only=only | {f"mailbox/{name}" for name in moving(world)})
     survey = _survey(world)
     unfounded = survey.unfounded
-    verdict = Verdict({}, unfounded) if unfounded else _judged(survey, world, allow_removals, named)
-    intents = _led_by_config(list(_held_back(survey, verdict, held, reported)))
+    verdict = Verdict({}, unfounded) if unfounded else _judged(survey, world, consent)
+    intents = _led_by_config(list(_held_back(survey, verdict, consent)))
     intents = list(_with_lookalikes(intents, world))
     work = [] if verdict.refused else _work(intents, world)
     config = _config(work)
@@ -77,7 +67,7 @@ def plan(
         refused=verdict.refused,
         notes=tuple(spent(world)),
         lacking=tuple(survey.lacking),
-        purges=purge and any(each.change.action is Action.DELETE for each in intents),
+        purges=consent.purge and any(each.change.action is Action.DELETE for each in intents),
     )
 
 
@@ -163,16 +153,14 @@ def _removed_by(name: str, world: World) -> Keys:
     return ("removed", name) if removing(world, name) else ()
 
 
-def _held_back(
-    survey: _Survey, verdict: Verdict, held: Mapping[str, str], reported: Set[str]
-) -> Iterator[_Intent]:
+def _held_back(survey: _Survey, verdict: Verdict, consent: Consent) -> Iterator[_Intent]:
     """The intents, with those blocked that safety refuses, or that need one that is blocked."""
     stopped = {each.address: "which could not be looked at" for each in survey.unsettled}
     for intent in survey.intents:
         change = intent.change
         blocked = change.blocked or verdict.blocked.get(change.address)
-        blocked = blocked or _only_reported(change, reported)
-        blocked = blocked or _backing_off(change, held) or _stopped(change, stopped)
+        blocked = blocked or _only_reported(change, consent.reported)
+        blocked = blocked or _backing_off(change, consent.held) or _stopped(change, stopped)
         if blocked:
             stopped[change.address] = "which is blocked"
             yield _changed(intent, replace(change, blocked=blocked))
@@ -209,8 +197,8 @@ def _with_lookalikes(intents: list[_Intent], world: World) -> Iterator[_Intent]:
         yield intent if target is None else _changed(intent, replace(change, notes=notes))
 
 
-def _judged(survey: _Survey, world: World, allow_removals: int, named: Set[str]) -> Verdict:
-    return judge(survey.changes, world, allow_removals, agreed(world) | named)
+def _judged(survey: _Survey, world: World, consent: Consent) -> Verdict:
+    return judge(survey.changes, world, consent.removals, agreed(world) | consent.named)
 
 
 def _work(intents: Sequence[_Intent], world: World) -> list[Work]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from aimx.controller.consent import Consent
 from aimx.controller.instance import Instance
 from aimx.controller.last_good import last_good
 from desired.engine_config import header
 from desired.problem import ManifestError
+from reconcilers.consent import Consent
 from reconcilers.host.host import UnseenError
 from reconcilers.roots import Roots
 

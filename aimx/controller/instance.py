@@ -9,7 +9,6 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from aimx.controller.account import Applied, Errand
-from aimx.controller.consent import Consent
 from aimx.controller.pinned import Back, in_force, pinned
 from aimx.controller.pinning import Pinning, pinning
 from aimx.controller.reader import Reader
@@ -19,7 +18,6 @@ from aimx.controller.review import Review
 from aimx.controller.sources import digest, gather
 from aimx.controller.steps import taken
 from aimx.controller.watched import Watched
-from aimx.controller.withheld import stricter, withheld
 from desired.desired import AutoApply, Desired
 from desired.engine_config import header
 from desired.frozen import frozen
@@ -27,6 +25,7 @@ from desired.manifest import Reading
 from desired.problem import ManifestError, Source
 from reconcilers import intents
 from reconcilers.applied import last_applied, what_was_applied
+from reconcilers.consent import Consent
 from reconcilers.fingerprint import plan_id
 from reconcilers.generations import Who, leads_to
 from reconcilers.host.host import Host, ReconcileError
@@ -43,6 +42,7 @@ from reconcilers.report.saved import SavedPlan, load
 from reconcilers.roots import Roots
 from reconcilers.state import require_ours
 from reconcilers.step import Activation, Hands
+from reconcilers.withheld import stricter
 
 if TYPE_CHECKING:
     from aimx.controller.amendments import Amendment
@@ -165,33 +165,13 @@ class Instance:
 
         `only`: the addresses that are looked at, where the rest is known to be as it should be.
         """
-        with self.host.keeping() as host:
-            return self._reviewed(reading, consent, ReadOnly(host), only)
-
-    def _reviewed(
-        self, reading: Reading, consent: Consent, host: ReadOnly, only: Set[str] | None
-    ) -> Review:
-        desired = reading.desired
         if consent.renewal != NO_RENEWAL:
             from aimx.controller.edits.keys import require_known  # Hardly any plan makes one.
 
-            require_known(consent.renewal, desired)
-        if consent.withheld:
-            world = what_was_applied(desired, host, self.roots)
-            desired = withheld(desired, world, consent.named)
-        made = plan(
-            desired,
-            host,
-            self.roots,
-            allow_removals=consent.removals,
-            purge=consent.purge,
-            named=consent.named,
-            held=consent.held,
-            reported=consent.reported,
-            renewal=consent.renewal,
-            only=only,
-        )
-        return Review(reading, made, plan_id(made))
+            require_known(consent.renewal, reading.desired)
+        with self.host.keeping() as host:
+            made = plan(reading.desired, ReadOnly(host), self.roots, consent, only)
+            return Review(reading, made, plan_id(made))
 
     def automatic(self, desired: Desired) -> AutoApply:
         """What may be carried out unasked: under the manifest, and under what was applied."""

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from aimx.controller.account import Account
-from aimx.controller.consent import EVERY, Consent
 from aimx.controller.findings import Findings, invalid, pending, settled, valid, waiting
 from aimx.controller.results import account
 from aimx.controller.review import Review
@@ -21,6 +20,7 @@ from desired.desired import AutoApply
 from desired.frozen import frozen
 from desired.manifest import Reading
 from desired.problem import ManifestError
+from reconcilers.consent import EVERY, Consent
 from reconcilers.generations import Who
 from reconcilers.host.host import ReconcileError
 from reconcilers.intents import Intents, Pin

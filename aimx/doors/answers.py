@@ -9,7 +9,6 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from aimx.controller.account import Applied
-from aimx.controller.consent import Consent
 from aimx.controller.pinned import PinError
 from aimx.controller.refusal import EditError, HinderedError, MachineError, SpentError, StaleError
 from aimx.controller.review import Review
@@ -19,6 +18,7 @@ from aimx.doors.wish import Answer, Wish
 from desired.manifest import Reading
 from desired.problem import ManifestError, Problem, render_problems
 from reconcilers.change import Action
+from reconcilers.consent import Consent
 from reconcilers.counted import counted
 from reconcilers.fingerprint import plan_id
 from reconcilers.foresight import UnsettledPlanError

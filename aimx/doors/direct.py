@@ -8,7 +8,6 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from aimx.controller.alone import Alone
-from aimx.controller.consent import Consent
 from aimx.controller.instance import Instance
 from aimx.controller.pinned import PinError
 from aimx.controller.refusal import MachineError
@@ -22,6 +21,7 @@ from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
 from aimx.doors.wished import About, Apply, ApplySaved, Look, Tombstones, Wished
 from desired.frozen import frozen
 from desired.problem import ManifestError
+from reconcilers.consent import Consent
 from reconcilers.generations import Who
 from reconcilers.intents import Pin
 from reconcilers.roots import Roots

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from aimx.controller.consent import Consent
 from aimx.controller.instance import Instance
 from aimx.controller.refusal import MachineError
 from aimx.controller.review import Review
@@ -15,6 +14,7 @@ from aimx.doors.exits import Exit
 from aimx.doors.intents import noticed
 from aimx.doors.wish import Answer, Question, Wish
 from desired.problem import printable
+from reconcilers.consent import Consent
 from reconcilers.drift import drift, stated
 from reconcilers.generations import Generation, load
 from reconcilers.history import history, off_record, plan_of

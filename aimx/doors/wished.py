@@ -9,7 +9,6 @@ from functools import partial
 from typing import TypeAlias
 
 from aimx.controller.account import Account, Applied
-from aimx.controller.consent import EVERY, Consent
 from aimx.controller.pinned import PinError
 from aimx.controller.refusal import StaleError
 from aimx.controller.review import Review, is_meant
@@ -20,6 +19,7 @@ from aimx.doors.unread import counted
 from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
 from desired.frozen import frozen
 from desired.problem import ManifestError, printable
+from reconcilers.consent import EVERY, Consent
 from reconcilers.generations import Who
 from reconcilers.report.saved import SavedPlan
 from reconcilers.state import require_ours

@@ -7,7 +7,6 @@ import structlog
 from aimx.controller import foundation
 from aimx.controller.alone import Alone
 from aimx.controller.compiled import Compiled, compiled
-from aimx.controller.consent import Consent
 from aimx.controller.instance import Instance
 from aimx.controller.last_good import last_good
 from aimx.controller.results import account
@@ -18,6 +17,7 @@ from aimx.processes.opening import UnservableError
 from aimx.smtp.certificate import CertificateError, context
 from desired.desired import Desired
 from desired.problem import ManifestError
+from reconcilers.consent import Consent
 from reconcilers.generations import Who
 from reconcilers.host.host import ReconcileError
 

@@ -4,9 +4,9 @@ import pytest
 
 from aimx.controller.alone import Alone
 from aimx.controller.amendments import RemoveDomain
-from aimx.controller.consent import Consent
 from aimx.controller.instance import Instance
 from aimx.doors.exits import Exit
+from reconcilers.consent import Consent
 from reconcilers.safety import removes
 from reconcilers.step import Hands
 

@@ -16,7 +16,6 @@ import structlog
 from aimx.controller.activation import EngineError, Running
 from aimx.controller.alone import Alone
 from aimx.controller.compiled import Compiled, compiled
-from aimx.controller.consent import Consent
 from aimx.controller.instance import Instance
 from aimx.controller.loop import Controller
 from aimx.controller.planner import OwnThread
@@ -27,6 +26,7 @@ from aimx.controller.watched import Watched
 from aimx.doors.wish import Wish
 from aimx.doors.wished import About, Answered, Wished
 from aimx.snapshot import Snapshot
+from reconcilers.consent import Consent
 from reconcilers.generations import Who
 from reconcilers.host.host import Access, Place, StepError, one_by_one
 from reconcilers.host.local import LocalHost

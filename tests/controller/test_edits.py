@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from aimx.controller.consent import Consent
 from desired import engine_config
+from reconcilers.consent import Consent
 
 EDITS = 500
 PATIENCE = 120.0  # Seconds; all of it takes a few.

@@ -12,7 +12,6 @@ import pytest
 
 from aimx.controller.account import Applied
 from aimx.controller.alone import Alone
-from aimx.controller.consent import Consent
 from aimx.controller.instance import Instance
 from aimx.controller.pinned import Back
 from aimx.controller.refusal import MachineError
@@ -20,6 +19,7 @@ from aimx.controller.watched import Watched
 from aimx.doors.answers import applied
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Wish
+from reconcilers.consent import Consent
 from reconcilers.generations import Who, numbers
 from reconcilers.host.faulty import Fault, Faulty
 from reconcilers.host.local import LocalHost

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-from aimx.controller.consent import Consent
 from aimx.controller.pinned import Back, PinError
 from aimx.controller.state import State
 from aimx.doors.exits import Exit
@@ -14,6 +13,7 @@ from aimx.doors.wish import Intent
 from aimx.doors.wished import Apply
 from desired import engine_config
 from reconcilers import generations
+from reconcilers.consent import Consent
 from reconcilers.generations import Rollback
 from reconcilers.intents import Pin, Suspension
 

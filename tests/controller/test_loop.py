@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import watchfiles
 
-from aimx.controller.consent import Consent
 from aimx.doors.exits import Exit
 from aimx.doors.wished import Apply
+from reconcilers.consent import Consent
 from reconcilers.host.host import provisional
 
 

@@ -1,10 +1,10 @@
 from aimx.controller.projection import commands, snapshot
-from aimx.controller.withheld import with_what_is_gone
 from aimx.hooks.command import Command
 from aimx.snapshot import Hook, Route, Snapshot, Unrouted
 from desired.desired import Desired
 from desired.manifest import read
 from desired.problem import Source
+from reconcilers.withheld import with_what_is_gone
 
 MANIFEST = """
 domains = ["a.example", "b.example"]

@@ -10,11 +10,11 @@ import pytest
 
 from aimx.controller import recall
 from aimx.controller.alone import Alone
-from aimx.controller.consent import Consent
 from aimx.controller.instance import Instance
 from aimx.controller.recall import recalled
 from aimx.controller.watched import Watched
 from desired.manifest import Reading, read
+from reconcilers.consent import Consent
 from reconcilers.generations import Who
 from reconcilers.report.document import written
 from reconcilers.roots import Roots

@@ -15,13 +15,13 @@ from structlog.testing import capture_logs
 
 from aimx.controller.activation import Running
 from aimx.controller.alone import Alone
-from aimx.controller.consent import Consent
 from aimx.controller.instance import Instance
 from aimx.controller.loop import Controller
 from aimx.controller.planner import OwnThread
 from aimx.controller.retention import Retention
 from aimx.controller.state import State
 from aimx.controller.watched import Watched
+from reconcilers.consent import Consent
 from reconcilers.generations import Who
 from reconcilers.host.host import Access
 from reconcilers.host.local import LocalHost

@@ -10,7 +10,6 @@ import pytest
 
 from aimx.controller.activation import Running
 from aimx.controller.alone import Alone
-from aimx.controller.consent import Consent
 from aimx.controller.instance import Instance
 from aimx.controller.loop import Controller
 from aimx.controller.planner import OwnThread
@@ -22,6 +21,7 @@ from aimx.doors.direct import Direct
 from aimx.doors.socket import client, frames
 from aimx.doors.socket.verbs import Verbs
 from aimx.doors.wish import Question, Wish
+from reconcilers.consent import Consent
 from reconcilers.generations import Who
 from reconcilers.roots import Roots
 

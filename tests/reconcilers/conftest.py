@@ -13,6 +13,7 @@ from desired.desired import Desired
 from desired.problem import Source
 from reconcilers.apply import apply
 from reconcilers.change import Change
+from reconcilers.consent import Consent
 from reconcilers.generations import Generation, Who, record
 from reconcilers.host.host import Account
 from reconcilers.host.memory import ROOT, MemoryHost
@@ -78,8 +79,8 @@ class Machine:
         purge: bool = False,
         only: Set[str] | None = None,
     ) -> Plan:
-        desired, host, removals = self.desired(text), ReadOnly(self.host), allow_removals
-        return plan(desired, host, self.roots, allow_removals=removals, purge=purge, only=only)
+        consent = Consent(allow_removals, purge)
+        return plan(self.desired(text), ReadOnly(self.host), self.roots, consent, only)
 
     def change(self, text: str | Desired, address: str, allow_removals: int = 0) -> Change:
         """What a plan would do to one resource."""

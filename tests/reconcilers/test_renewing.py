@@ -5,6 +5,7 @@ import pytest
 from desired import manifest
 from desired.problem import Source
 from reconcilers.change import Action
+from reconcilers.consent import Consent
 from reconcilers.host.read_only import ReadOnly
 from reconcilers.planning import plan
 from reconcilers.renewing import Renewal
@@ -16,7 +17,7 @@ KEY, ASIDE = "dkim/a.com/aimx", "dkim/a.com/aimx2"
 
 def planned(machine, renewal, text=ONE):
     desired = manifest.read([Source("manifest.toml", text.encode())]).desired
-    return plan(desired, ReadOnly(machine.host), machine.roots, renewal=renewal)
+    return plan(desired, ReadOnly(machine.host), machine.roots, Consent(renewal=renewal))
 
 
 def replaced(machine, address=KEY):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from aimx.controller.withheld import stricter, with_what_is_gone
 from desired import engine_config, manifest
 from desired.problem import Source
+from reconcilers.withheld import stricter, with_what_is_gone
 
 HEAD = 'domains = ["a.com", "b.com"]\n'
 INFO = '[mailboxes."info@a.com"]\nowner = "alice"\n'
