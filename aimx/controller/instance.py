@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from aimx.controller.account import Applied, Errand
-from aimx.controller.pinned import Back, in_force, pinned
+from aimx.controller.pinned import in_force
 from aimx.controller.pinning import Pinning, pinning
 from aimx.controller.reader import Reader
 from aimx.controller.recall import recalled
@@ -31,7 +31,7 @@ from reconcilers.generations import Who, leads_to
 from reconcilers.host.host import Host, ReconcileError
 from reconcilers.host.local import LocalHost
 from reconcilers.host.read_only import ReadOnly
-from reconcilers.intents import Intents, Pin, Suspension
+from reconcilers.intents import Intents, Pin
 from reconcilers.journal import Journal, is_applied, position, unfinished
 from reconcilers.locks import LockHeldError, apply_lock, daemon_lock
 from reconcilers.plan import Plan
@@ -87,12 +87,8 @@ class Instance:
     @contextmanager
     def looking(self) -> Iterator[ReadOnly]:
         """The machine, to be looked at alone; raises `MachineError` where that cannot be."""
-        try:
+        with _told():
             yield ReadOnly(self.host)
-        except MachineError:
-            raise
-        except ReconcileError as cause:
-            raise MachineError(str(cause)) from cause
 
     def intents(self) -> Intents:
         """What is pinned or suspended now."""
@@ -131,34 +127,6 @@ class Instance:
         review = self.review(proposed.reading, agreed)
         proposed.require_unhindered(review.plan)
         return proposed, review
-
-    def back(self, back: Back) -> Pin:
-        """The pin that would go back to a generation, nothing written; raises `PinError`."""
-        try:
-            manifest = digest(self.sources())
-        except ManifestError:
-            manifest = ""  # One that is broken is what somebody may go back from.
-        return pinned(back, self.host, self.roots, self.read, manifest)
-
-    def holds(self, pin: Pin) -> bool:
-        """Whether this is what is pinned."""
-        return self.intents().pin == pin
-
-    def suspend(self, suspension: Suspension) -> None:
-        """The controller applies nothing by itself until then; raises `MachineError`."""
-        with self._writing():
-            intents.keep_suspension(self.host, self.roots, suspension)
-
-    def resume(self, who: Who) -> Intents:
-        """Nothing is pinned or suspended any more; gives what was. Raises as `apply` does."""
-        held = self.intents()
-        if held.pin is None:
-            with self._writing():
-                intents.end(self.host, self.roots.suspension)
-        else:
-            with self.locked(who):  # An apply under way goes by the pin.
-                intents.end(self.host, self.roots.pin, self.roots.suspension)
-        return held
 
     def review(self, reading: Reading, consent: Consent, only: Set[str] | None = None) -> Review:
         """What it would change. The host that it looks at cannot be written to.
@@ -256,13 +224,8 @@ class Instance:
     @contextmanager
     def locked(self, who: Who) -> Iterator[None]:
         """Nobody else applies meanwhile; raises `LockHeldError` or `MachineError`."""
-        try:
-            with apply_lock(self.host, self.roots, who.origin):
-                yield
-        except (LockHeldError, MachineError):
-            raise
-        except ReconcileError as cause:
-            raise MachineError(str(cause)) from cause
+        with _told(), apply_lock(self.host, self.roots, who.origin):
+            yield
 
     def run(
         self,
@@ -316,13 +279,8 @@ class Instance:
     @contextmanager
     def unserved(self, who: Who) -> Iterator[None]:
         """No daemon serves it, nor starts to; raises `LockHeldError` or `MachineError`."""
-        try:
-            with daemon_lock(self.host, self.roots, who.origin):
-                yield
-        except (LockHeldError, MachineError):
-            raise
-        except ReconcileError as cause:
-            raise MachineError(str(cause)) from cause
+        with _told(), daemon_lock(self.host, self.roots, who.origin):
+            yield
 
     def _pinning(self, pin: Pin | None, plan: Plan) -> AbstractContextManager[Pinning]:
         asked = None if plan.refused else pin
@@ -330,16 +288,15 @@ class Instance:
 
     def check_ours(self) -> None:
         """Raises `MachineError` where it is another user's."""
-        with self._writing():
+        with self.ours():
             return
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
+    def ours(self) -> Iterator[None]:
+        """To be written to; raises `MachineError` where it is another user's, or that fails."""
+        with _told():
             require_ours(self.host, self.roots)
             yield
-        except ReconcileError as cause:
-            raise MachineError(str(cause)) from cause
 
     def _generation(self) -> int:
         """What the machine is at, whatever became of the apply; 0 where nobody can tell."""
@@ -348,3 +305,14 @@ class Instance:
         except ReconcileError:
             return 0
         return 0 if head is None else head.generation
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What keeps anybody from the machine is a `MachineError`, but for somebody else at it."""
+    try:
+        yield
+    except (LockHeldError, MachineError):
+        raise
+    except ReconcileError as cause:
+        raise MachineError(str(cause)) from cause

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TypeAlias
 
 from aimx.controller.account import Account, Applied
+from aimx.controller.intents import resume, suspend, way_back
 from aimx.controller.pinned import PinError
 from aimx.controller.refusal import StaleError
 from aimx.controller.review import Review, is_meant
@@ -22,7 +23,6 @@ from desired.problem import ManifestError, printable
 from reconcilers.consent import EVERY, Consent
 from reconcilers.generations import Who
 from reconcilers.report.saved import SavedPlan
-from reconcilers.state import require_ours
 
 _LINES = 40  # Of a patch; whoever removes hundreds of mailboxes knows which.
 _UNSERVED = "No daemon runs here to take it up; `aimx serve` begins with it.\n"
@@ -183,8 +183,7 @@ class _Carried:
 
     def _reviewed(self) -> Review:
         instance, wish = self.at.instance, self.wish
-        with instance.looking() as host:
-            require_ours(host, instance.roots)
+        instance.check_ours()
         if wish.amendment:
             proposed, review = instance.proposing(wish.amendment, consent(wish))
             self.patch = proposed.patch
@@ -233,23 +232,23 @@ class _Carried:
                 return self._gone_back(intent)
             case "SUSPEND":
                 said = intents.suspension(intent, who, instance.host.now())
-                instance.suspend(said)
+                suspend(instance, said)
                 return intents.suspended(said)
             case "RESUME":
-                return intents.resumed(instance.resume(who))
+                return intents.resumed(resume(instance, who))
             case "APPROVE":
                 return self._approved(intent)
 
     def _gone_back(self, intent: Intent) -> Answer:
         at, wish, consent = self.at, self.wish, Consent(self.wish.allow_removals)
-        pin = at.instance.back(intents.back(intent, self.job.who))
+        pin = way_back(at.instance, intents.back(intent, self.job.who))
         if not intent.plan:
             review = at.instance.review(at.instance.in_force(pin), consent)
             return intents.way_back(counted(review, at.instance, at.count), pin, wish, at.instance)
         self.applied = at.instance.apply(
             intent.plan, at.engine, self.job.who, consent, at.watched, pin=pin
         )
-        holds = at.instance.holds(pin)
+        holds = at.instance.intents().pin == pin
         return intents.gone_back(self._ended(self.applied), pin, wish, holds=holds)
 
     def _approved(self, intent: Intent) -> Answer:

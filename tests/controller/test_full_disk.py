@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from aimx.controller import intents
 from aimx.controller.account import Applied
 from aimx.controller.alone import Alone
 from aimx.controller.instance import Instance
@@ -39,7 +40,7 @@ def manifest(*mailboxes):
 def apply(roots, host, *, back=False):
     instance = Instance(roots, host, roots.data)
     consent = Consent(removals=9)
-    pin = instance.back(Back(0, 1, "", timedelta(hours=1))) if back else None
+    pin = intents.way_back(instance, Back(0, 1, "", timedelta(hours=1))) if back else None
     alone = Alone(host, roots)
     return instance.apply(None, alone, WHO, consent, ONE_AT_A_TIME, pin=pin)
 

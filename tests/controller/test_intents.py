@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from aimx.controller import intents
 from aimx.controller.pinned import Back, PinError
 from aimx.controller.state import State
 from aimx.doors.exits import Exit
@@ -25,13 +26,13 @@ def suspension(served, hours: int = 2) -> Suspension:
 
 def suspend(served, said: Suspension) -> None:
     """As the socket's verb does."""
-    served.instance.suspend(said)
+    intents.suspend(served.instance, said)
     served.controller.nudge()
 
 
 async def gone_back(served, number: int | None = None, removals: int = 5) -> Pin:
     """As whoever has seen the plan says it."""
-    back = served.instance.back(Back(0, number))
+    back = intents.way_back(served.instance, Back(0, number))
     plan = served.review(Consent(removals), back).id
     answered = await served.wish(Intent("ROLLBACK", plan, number, "", "it eats mail"), removals)
     assert answered.account.summary.is_complete
@@ -146,7 +147,7 @@ def test_a_move_since_is_inverted_and_the_mail_comes_back(serving):
 def test_a_generation_that_is_not_there_cannot_be_gone_back_to(serving, number, told):
     async def scene(served) -> None:
         with pytest.raises(PinError, match=told):
-            served.instance.back(Back(0, number))
+            intents.way_back(served.instance, Back(0, number))
 
         assert served.instance.intents().pin is None
 
@@ -171,7 +172,7 @@ def test_a_generation_that_is_no_good_today_changes_nothing(serving, file, conte
         (served.base / "data/.aimx/generations/1" / file).write_bytes(content)
 
         with pytest.raises(PinError, match=told):
-            served.instance.back(Back(0, 1))
+            intents.way_back(served.instance, Back(0, 1))
 
         assert served.instance.intents().pin is None
 
@@ -183,7 +184,7 @@ def test_a_rollback_that_the_engine_refuses_pins_nothing(serving):
         served.declare("postmaster", "info")
         await served.controller.turn()
         served.engine.refusal = "inbound cannot run on it"
-        plan = served.review(Consent(5), served.instance.back(Back(0, 1))).id
+        plan = served.review(Consent(5), intents.way_back(served.instance, Back(0, 1))).id
 
         answered = await served.wish(Intent("ROLLBACK", plan, 1), removals=5)
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from aimx.controller import loop
+from aimx.controller import intents, loop
 from aimx.controller.account import Account
 from aimx.controller.findings import Finding, Findings
 from aimx.controller.planner import PlannerGoneError
@@ -134,7 +134,7 @@ def test_what_somebody_says_is_news_without_a_hint(turning):
     async def scene(served, planner) -> None:
         await served.controller.turn()
         now = served.instance.host.now()
-        served.instance.suspend(Suspension(now + timedelta(hours=1), "", 0, now))
+        intents.suspend(served.instance, Suspension(now + timedelta(hours=1), "", 0, now))
 
         await served.controller.turn()
 
@@ -239,7 +239,7 @@ def test_what_is_to_be_tried_again_is_not_left_until_the_next_look(turning):
 def test_a_wait_that_is_longer_than_the_next_look_leaves_that_as_it_is(turning):
     async def scene(served, planner) -> None:
         now = served.instance.host.now()
-        served.instance.suspend(Suspension(now + timedelta(days=2), "", 0, now))
+        intents.suspend(served.instance, Suspension(now + timedelta(days=2), "", 0, now))
         await turns(served, 1)
 
         assert served.controller.next_look() == AN_HOUR

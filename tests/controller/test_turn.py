@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from aimx.controller import intents
 from aimx.controller.instance import Instance
 from aimx.controller.review import Review
 from aimx.controller.sources import digest
@@ -41,7 +42,7 @@ def instead(served, kind: type[Instance]) -> Instance:
 
 def suspend(instance: Instance) -> None:
     now = instance.host.now()
-    instance.suspend(Suspension(now + timedelta(hours=1), "", 0, now))
+    intents.suspend(instance, Suspension(now + timedelta(hours=1), "", 0, now))
 
 
 # What it is of.
