@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
-import pwd
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Self
 
 from desired.desired import Algorithm
-from reconcilers.host import removal
+from reconcilers.host import accounts, removal
 from reconcilers.host.anchors import Anchors, Kept
 from reconcilers.host.descriptors import opened, read_all, read_part, require_file, write_all
+from reconcilers.host.entries import entries, entry, look
+from reconcilers.host.giving import give, make_directory, settle, write_new
 from reconcilers.host.host import (
     Access,
     Account,
@@ -29,29 +31,13 @@ from reconcilers.host.host import (
 )
 from reconcilers.host.private import make_private
 from reconcilers.host.renaming import rename_new
-from reconcilers.host.sentences import (
-    changing,
-    looking,
-    moving,
-    removing,
-    sentence,
-    told,
-    why_not_given,
-)
+from reconcilers.host.sentences import changing, looking, moving, removing, sentence, told
 from reconcilers.roots import Roots
 
 # Without O_NONBLOCK, opening a FIFO that somebody put there would wait for its writer.
 _READING = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-_CREATING = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _APPENDING = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
 _ENTERING = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-_NAMING = os.O_PATH | os.O_NOFOLLOW
-
-_NATURES = {
-    stat.S_IFREG: Nature.FILE,
-    stat.S_IFDIR: Nature.DIRECTORY,
-    stat.S_IFLNK: Nature.SYMLINK,
-}
 
 
 class LocalHost:
@@ -62,28 +48,24 @@ class LocalHost:
         self._anchors = anchors or Anchors(roots)
 
     def user(self) -> Account:
-        return _user()
+        return accounts.user()
 
     def account(self, name: str) -> Account | None:
-        try:
-            found = pwd.getpwnam(name)
-        except KeyError:
-            return None
-        return Account(found.pw_name, found.pw_uid, found.pw_gid)
+        return accounts.account(name)
 
     def look(self, path: PurePosixPath) -> Entry | None:
         with looking(path):
             if not self._anchors.holds(path):
-                return _entry(os.stat(path))
+                return entry(os.stat(path))
             with self._anchors.parent(path) as (parent, name):
-                return _entry(os.lstat(name, dir_fd=parent))
+                return entry(os.lstat(name, dir_fd=parent))
         return None
 
     def look_within(
         self, directory: PurePosixPath, names: Iterable[str]
     ) -> Mapping[str, Entry | None] | None:
         with looking(directory), self._anchors.directory(directory) as descriptor:
-            return _entries(names, descriptor)
+            return entries(names, descriptor)
         return None
 
     def names(self, directory: PurePosixPath) -> tuple[str, ...] | None:
@@ -93,19 +75,16 @@ class LocalHost:
         return None
 
     def read(self, path: PurePosixPath) -> bytes | None:
-        with looking(path):
-            descriptor = self._open(path)
-            try:
-                return read_all(descriptor)
-            finally:
-                os.close(descriptor)
-        return None
+        return self._read(path, read_all)
 
     def read_part(self, path: PurePosixPath, start: int, octets: int) -> bytes | None:
+        return self._read(path, partial(read_part, start=start, octets=octets))
+
+    def _read(self, path: PurePosixPath, content: Callable[[int], bytes]) -> bytes | None:
         with looking(path):
             descriptor = self._open(path)
             try:
-                return read_part(descriptor, start, octets)
+                return content(descriptor)
             finally:
                 os.close(descriptor)
         return None
@@ -134,11 +113,11 @@ class LocalHost:
                 raise made
             if made:
                 return
-            there = _look(name, parent)
+            there = look(name, parent)
             if there is None:
-                _make_directory(path, name, parent, access)
+                make_directory(path, name, parent, access)
             elif there.nature is Nature.DIRECTORY:
-                _give(path, name, parent, access)
+                give(path, name, parent, access)
             elif there.nature is Nature.SYMLINK:
                 raise told(errno.ELOOP)
             else:
@@ -175,18 +154,18 @@ class LocalHost:
 
     def set_access(self, path: PurePosixPath, access: Access) -> None:
         with changing(path), self._anchors.parent(path) as (parent, name):
-            _give(path, name, parent, access)
+            give(path, name, parent, access)
 
     def replace(self, path: PurePosixPath, content: bytes, access: Access) -> None:
         with changing(path), self._anchors.parent(path) as (parent, name):
-            there = _look(name, parent)
+            there = look(name, parent)
             if there is not None and there.nature is Nature.SYMLINK:
                 raise told(errno.ELOOP)
             new = provisional(name)
             with suppress(FileNotFoundError):
                 os.unlink(new, dir_fd=parent)
             try:
-                _write_new(path, new, parent, content, access)
+                write_new(path, new, parent, content, access)
                 os.rename(new, name, src_dir_fd=parent, dst_dir_fd=parent)
             except (OSError, StepError):
                 with suppress(OSError):
@@ -202,7 +181,7 @@ class LocalHost:
             self._anchors.parent(source) as (source_parent, source_name),
         ):
             with changing(target):
-                if _look(target_name, target_parent) is not None:
+                if look(target_name, target_parent) is not None:
                     raise told(errno.EEXIST)
             os.link(
                 source_name,
@@ -254,7 +233,7 @@ class LocalHost:
         with changing(path), self._anchors.parent(path) as (parent, name):
             with opened(name, parent, _APPENDING) as descriptor:
                 require_file(descriptor)
-                _settle(path, descriptor, access)
+                settle(path, descriptor, access)
                 size = os.fstat(descriptor).st_size
                 cut_short = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
                 write_all(descriptor, b"\n" + lines if cut_short else lines)
@@ -284,50 +263,6 @@ class LocalHost:
         return datetime.now(UTC)
 
 
-def _user() -> Account:
-    uid = os.geteuid()
-    try:
-        name = pwd.getpwuid(uid).pw_name
-    except KeyError:  # Containers run under users that have no name.
-        name = str(uid)
-    return Account(name, uid, os.getegid())
-
-
-def _make_directory(path: PurePosixPath, name: str, parent: int, access: Access) -> None:
-    """Made under another name first: whoever sees it, sees it with its owner and mode."""
-    new = provisional(name)
-    with suppress(FileExistsError):
-        os.mkdir(new, 0o700, dir_fd=parent)
-    with opened(new, parent, _ENTERING) as descriptor:
-        _settle(path, descriptor, access)
-    rename_new(new, parent, name, parent)
-
-
-def _give(path: PurePosixPath, name: str, parent: int, access: Access) -> None:
-    """Owner and mode of what is there, also where its mode forbids us to open it."""
-    with opened(name, parent, _NAMING) as descriptor:
-        if stat.S_ISLNK(os.fstat(descriptor).st_mode):
-            raise told(errno.ELOOP)
-        file = f"/proc/self/fd/{descriptor}"
-        if _settle(path, file, access):
-            with opened(file, None, os.O_RDONLY | os.O_NONBLOCK) as reopened:
-                os.fsync(reopened)
-
-
-def _settle(path: PurePosixPath, file: int | str, access: Access) -> bool:
-    """Owner and mode by a descriptor or its name in /proc; tells whether they were others."""
-    found = os.stat(file)
-    if (found.st_uid, found.st_gid) != (access.uid, access.gid):
-        try:
-            os.chown(file, access.uid, access.gid)
-        except PermissionError as error:
-            raise StepError(why_not_given(path, access, _user())) from error
-    elif stat.S_IMODE(found.st_mode) == access.mode:
-        return False
-    os.chmod(file, access.mode)  # After the owner, since a new owner costs it its special bits.
-    return True
-
-
 def _sweep(name: str, parent: int) -> None:
     """Remove what interrupted changes left in a directory."""
     with opened(name, parent, _ENTERING) as directory:
@@ -336,49 +271,3 @@ def _sweep(name: str, parent: int) -> None:
                 os.unlink(left, dir_fd=directory)
             except IsADirectoryError:
                 os.rmdir(left, dir_fd=directory)
-
-
-def _write_new(path: PurePosixPath, name: str, parent: int, content: bytes, access: Access) -> None:
-    with opened(name, parent, _CREATING) as descriptor:
-        write_all(descriptor, content)
-        _settle(path, descriptor, access)
-        os.fsync(descriptor)
-
-
-def _look(name: str, parent: int) -> Entry | None:
-    try:
-        return _entry(os.stat(name, dir_fd=parent, follow_symlinks=False))
-    except FileNotFoundError:
-        return None
-
-
-def _entries(names: Iterable[str], parent: int) -> dict[str, Entry | None]:
-    """`_look` at each of thousands: a call less for each is a tenth of the time.
-
-    To be told by an error that a name is absent takes longer than to list some, so that where one
-    is, the directory says of the rest which are there.
-    """
-    entries: dict[str, Entry | None] = {}
-    look, there = os.stat, None
-    for name in names:
-        entries[name] = None
-        if there is not None and name not in there:
-            continue
-        try:
-            entries[name] = _entry(look(name, dir_fd=parent, follow_symlinks=False))
-        except FileNotFoundError:
-            there = there or frozenset(os.listdir(parent))
-    return entries
-
-
-def _entry(found: os.stat_result) -> Entry:
-    mode = found.st_mode
-    return Entry(
-        _NATURES.get(stat.S_IFMT(mode), Nature.OTHER),
-        stat.S_IMODE(mode),
-        found.st_uid,
-        found.st_gid,
-        found.st_size,
-        found.st_ino,
-        found.st_dev,
-    )
