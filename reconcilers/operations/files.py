@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import islice
 from pathlib import PurePosixPath
 
 from desired.frozen import frozen
@@ -50,8 +51,9 @@ class MakeDirectories:
     def take_together(self, alike: Sequence[MakeDirectories], hands: Hands) -> Sequence[str]:
         places = [(directory, each.name) for each in alike for directory in each.within]
         reasons = iter(hands.host.make_directories(places, self.access))
+        own = [list(islice(reasons, len(each.within))) for each in alike]
         # Of one that failed the first reason is enough.
-        return [max([next(reasons) for _ in each.within], key=bool) for each in alike]
+        return [next(filter(None, each), "") for each in own]
 
     def holds(self, hands: Hands) -> bool:
         look = hands.host.look
