@@ -219,15 +219,12 @@ def one_by_one(host: _Making, places: Sequence[Place], access: Access) -> Sequen
 def _made(host: _Making, path: PurePosixPath, access: Access) -> str:
     try:
         host.make_directory(path, access)
-        return "" if seen_to_be(host.look(path), access) else NOT_SEEN
+        return "" if _is_directory(host.look(path), access) else NOT_SEEN
     except ReconcileError as failure:
         return str(failure)
 
 
-def seen_to_be(entry: Entry | None, access: Access) -> bool:
-    """Whether it is a directory with exactly this access."""
-    return entry is not None and entry[:4] == (Nature.DIRECTORY, *_parts(access))
-
-
-def _parts(access: Access) -> tuple[int, int, int]:
-    return access.mode, access.uid, access.gid
+def _is_directory(entry: Entry | None, access: Access) -> bool:
+    """Whether it is one with exactly this access."""
+    wanted = (Nature.DIRECTORY, access.mode, access.uid, access.gid)
+    return entry is not None and entry[:4] == wanted

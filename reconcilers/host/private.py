@@ -80,11 +80,8 @@ def _becomes(access: Access, kernel: ctypes.CDLL) -> bool:
     # Neither says whether it did, but asked again it does. Whoever is not root any more has
     # lost what lets us write into a directory of root's, and may have it back.
     now = (kernel.setfsuid(access.uid), kernel.setfsgid(access.gid))
-    return (
-        now == (access.uid, access.gid)
-        and capabilities is not None
-        and (kernel.capset(*capabilities) == 0)
-    )
+    is_them = now == (access.uid, access.gid)
+    return is_them and capabilities is not None and kernel.capset(*capabilities) == 0
 
 
 @cache
