@@ -1,13 +1,10 @@
-"""The queue as a process runs it: opened, taken up where it was left, served, and left."""
+"""The queue as a process runs it: taken up where it was left, served, and left."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
-import sqlite3
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import field
 from pathlib import Path
 from random import Random, SystemRandom
@@ -20,26 +17,24 @@ from aimx.outbound.keys import LONGEST_KEY, CallersKey, Found, Standing
 from aimx.outbound.once import TOO_LONG, known
 from aimx.outbound.outcome import Sent
 from aimx.outbound.queue.aftercare.care import Aftercare
-from aimx.outbound.queue.aftercare.debts import Debts
 from aimx.outbound.queue.aftercare.mailbox import NotNowError
 from aimx.outbound.queue.aftercare.tending import Tending
-from aimx.outbound.queue.database import NAME, DamagedError, Database, QueueError
+from aimx.outbound.queue.database import NAME, DamagedError, QueueError
 from aimx.outbound.queue.intake import Intake
 from aimx.outbound.queue.keyring import Keyring
-from aimx.outbound.queue.ledger import Ledger, adopt
-from aimx.outbound.queue.letters import Label, LetterError, Letters
+from aimx.outbound.queue.ledger import Ledger
+from aimx.outbound.queue.letters import Letters
 from aimx.outbound.queue.packing import packed
 from aimx.outbound.queue.postman import Postman, Rules
+from aimx.outbound.queue.records import Books, Records
 from aimx.outbound.queue.steering import Steering
 from aimx.outbound.refusal import Code, NotSent
 from aimx.outbound.submit import Signed
-from aimx.outbound.turns import Turns
 from aimx.placing.client import PlacingClient
 from aimx.snapshot import Snapshot
 from desired.frozen import frozen
 
-_AGAIN, _SELDOM = 5.0, 60.0  # Seconds, where it cannot be opened: at first, and later.
-_SOONEST = 1.0  # Seconds between two tries for those who want something of it.
+_SOON, _PAUSE = 60.0, 1.0  # Seconds: what is damaged that soon is opened anew after a pause.
 _DAILY = 86400.0
 _COPY_SECONDS = 10.0  # That whoever sends may wait for their copy.
 _LAST_WORD = 5.0  # Seconds for what mailboxes are told when everybody leaves.
@@ -63,29 +58,16 @@ class Surroundings:
     random: Random = field(default_factory=SystemRandom)
 
 
-@frozen
-class _Books:
-    """What is on record, once it is open."""
-
-    database: Database
-    ledger: Ledger
-    steering: Steering
-    debts: Debts
-
-
 class Queue:
     """Everything of one directory, which nobody else works in."""
 
     def __init__(self, directory: Path, run: str, around: Surroundings) -> None:
-        self._directory = directory
-        self._run = run
+        self._path = directory / NAME
         self._around = around
-        self._turns = Turns("queue", self._together)
         self._letters = Letters(directory / "spool")
-        self._intake = Intake(self._turns, self._letters, lambda: self._open_books.ledger)
-        self._opening = asyncio.Lock()
-        self._tried = -math.inf  # When it was tried last to open it.
-        self._books: _Books | None = None
+        self.records = Records(directory, run, self._letters, around.clock, around.random)
+        self._turns = self.records.turns
+        self._intake = Intake(self._turns, self._letters, lambda: self.records.books.ledger)
         self._postman: Postman | None = None
         self._tending: Tending | None = None
         self.keys = Keyring(self._recorded)  # For whoever sends at once.
@@ -94,17 +76,17 @@ class Queue:
         """Until cancelled. What is damaged meanwhile is set aside, and the queue begun anew."""
         loop = asyncio.get_running_loop()
         while True:
-            books, begun = await self._books_at_last(), loop.time()
+            books, begun = await self.records.at_last(), loop.time()
             with contextlib.suppress(DamagedError):
                 await self._served(books)
             log.critical(
                 "the queue is damaged, and is opened anew; what waits is in its spool",
-                path=str(self._directory / NAME),
+                path=str(self._path),
             )
             await self._shut(books)
-            if loop.time() - begun < _SELDOM:
+            if loop.time() - begun < _SOON:
                 # A disk that damages what was just made is not asked without a pause.
-                await asyncio.sleep(_SOONEST)
+                await asyncio.sleep(_PAUSE)
 
     async def leave(self, seconds: float) -> None:
         """With `serve` cancelled: what has left has so long to be answered."""
@@ -123,7 +105,7 @@ class Queue:
         if key is not None and len(key.text) > LONGEST_KEY:
             return TOO_LONG
         try:
-            await self._opened()
+            await self.records.opened()
             found = await self._known(key)
             return await self._queued(signed, key) if found is Standing.FRESH else known(found)
         except (QueueError, OSError) as cause:
@@ -135,7 +117,7 @@ class Queue:
         """What stands in the way of another message under this key."""
         if key is None:
             return Standing.FRESH
-        return await self._turns.take(self._open_books.ledger.known, key)
+        return await self._turns.take(self.records.books.ledger.known, key)
 
     async def _queued(self, signed: Signed, key: CallersKey | None) -> Sent | NotSent:
         refused = await signed.share.take()
@@ -164,10 +146,10 @@ class Queue:
 
     async def renewed(self) -> None:
         """Another generation may take mail elsewhere."""
-        if self._books is not None:
+        if self.records.current is not None:
             to = self._around.rules().deliverer.destination
             try:
-                await self._turns.take(self._books.ledger.redirect, to)
+                await self._turns.take(self.records.books.ledger.redirect, to)
             except QueueError as cause:
                 log.error("what waits is taken where it was", reason=str(cause))
         self.stir()
@@ -179,7 +161,7 @@ class Queue:
 
     async def steer(self, want: Callable[[Steering], T]) -> T:
         """Carry out what a person wants; raises `QueueError`."""
-        done = await self._turns.take(want, self._open_books.steering)
+        done = await self._turns.take(want, self.records.books.steering)
         self.stir()
         return done
 
@@ -189,62 +171,16 @@ class Queue:
         if self._tending is not None:
             self._tending.owe(name)
 
-    @property
-    def _open_books(self) -> _Books:
-        if self._books is None:
-            raise QueueError("the queue is not open")
-        return self._books
-
     async def _recorded(self, write: Callable[[Ledger], T]) -> T:
         """Write what belongs to a key; raises `QueueError`."""
         try:
-            books = await self._opened()
+            books = await self.records.opened()
             return await self._turns.take(write, books.ledger)
         except QueueError:
             self.stir()
             raise
 
-    def _together(self) -> AbstractContextManager[None]:
-        books = self._books
-        return contextlib.nullcontext() if books is None else books.database.together()
-
-    async def _opened(self) -> _Books:
-        """Open it where it is not, if that was not tried just now; raises `QueueError`."""
-        if self._books is None:
-            async with self._opening:
-                await self._open_now()
-        return self._open_books
-
-    async def _open_now(self) -> None:
-        now = asyncio.get_running_loop().time()
-        if self._books is None and now - self._tried > _SOONEST:
-            self._tried = now
-            self._books = await self._turns.take(self._open)
-
-    def _open(self) -> _Books:
-        """Raises `QueueError`. Nobody is on the way in."""
-        try:
-            self._letters.open()
-            database = Database(self._directory, self._adopt)
-        except OSError as cause:
-            raise QueueError(f"{self._directory / 'spool'}: {cause.strerror}") from cause
-        ledger = Ledger(database, self._run, self._around.random)
-        for name in set(self._letters.names()) - ledger.names():
-            self._letters.remove(name)  # Nobody was told that it is here.
-        return _Books(database, ledger, Steering(database), Debts(database))
-
-    async def _books_at_last(self) -> _Books:
-        """However long that takes; what is said of it is said less and less often."""
-        pause = _AGAIN
-        while True:
-            try:
-                return await self._opened()
-            except QueueError as cause:
-                log.error("the queue cannot be opened", reason=str(cause))
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _SELDOM)
-
-    async def _served(self, books: _Books) -> None:
+    async def _served(self, books: Books) -> None:
         """Raises `DamagedError`."""
         around = self._around
         care = Aftercare(
@@ -274,39 +210,15 @@ class Queue:
         finally:
             forgetting.cancel()
 
-    async def _shut(self, books: _Books) -> None:
+    async def _shut(self, books: Books) -> None:
         """Nobody works in it any more; what has left has a moment to be answered."""
-        async with self._opening:
-            self._books = None
+        async with self.records.closing(books):
             await self.leave(_LAST_WORD)
             if self._tending is not None:
                 await self._tending.leave(_LAST_WORD)
             await self._intake.empty()
-            await self._turns.take(books.database.close)
-            self._tried = -math.inf
 
-    def _adopt(self, connection: sqlite3.Connection) -> None:
-        """Of a queue that is begun anew what lies in the spool is all that is known, but for what
-        this process has not touched itself.
-        """
-        found = list(self._letters.labels())
-        for label in found:
-            if isinstance(label, LetterError):
-                log.error("a message in the spool cannot be read", reason=str(label))
-        labels = [label for label in found if isinstance(label, Label)]
-        adopt(connection, labels, self._letters.is_untouched, self._around.clock())
-        for label in labels:
-            if self._letters.is_untouched(label.id):
-                log.warning("mail queued anew", trace=label.id, author=label.author)
-                continue
-            log.error(
-                "mail unknown",
-                trace=label.id,
-                author=label.author,
-                reason="the queue was lost; the host may have it, and it is not sent again",
-            )
-
-    async def _take_up(self, books: _Books) -> None:
+    async def _take_up(self, books: Books) -> None:
         """What a crash left: attempts that nobody concluded, letters that nobody waits for."""
         for name in await self._turns.take(books.ledger.recover, self._around.clock()):
             log.error(
@@ -323,7 +235,7 @@ class Queue:
         if self._tending is not None:
             await asyncio.wait([self._tending.owe(name)], timeout=_COPY_SECONDS)
 
-    async def _forget(self, books: _Books) -> None:
+    async def _forget(self, books: Books) -> None:
         while True:
             with contextlib.suppress(QueueError):
                 for name in await self._turns.take(books.debts.forget, self._around.clock()):

@@ -512,10 +512,12 @@ def test_a_full_disk_is_told_as_temporary_and_nothing_half_is_there(house):
     async def run() -> tuple[Sent | NotSent, set[str], Sent | NotSent]:
         async with Exchanger() as exchanger, house.queue() as queue:
             house.port = exchanger.port
-            connection = (await queue._opened()).database.connection
+            connection = (await queue.records.opened()).database.connection
 
             async def limit(pages: str) -> None:
-                await queue._turns.take(connection.execute, f"PRAGMA max_page_count = {pages}")
+                await queue.records.turns.take(
+                    connection.execute, f"PRAGMA max_page_count = {pages}"
+                )
 
             await limit("1")  # Never less than there are.
             told: Sent | NotSent = Sent("")
@@ -554,7 +556,7 @@ def test_messages_that_come_at_once_are_all_taken_and_each_delivered_once(house)
 
 async def damage(house, queue: Queue) -> None:
     """Let `queue.db` be nonsense, and somebody meet that."""
-    database = (await queue._opened()).database
+    database = (await queue.records.opened()).database
 
     def overwrite() -> None:
         if database.connection.in_transaction:
@@ -573,7 +575,7 @@ async def damage(house, queue: Queue) -> None:
     # by now, and whoever reads is answered.
     with contextlib.suppress(QueueError):
         while not done:
-            await queue._turns.take(overwrite)
+            await queue.records.turns.take(overwrite)
     with contextlib.suppress(QueueError):
         await queue.steer(lambda steering: steering.count(None))
     queue.stir()
@@ -583,7 +585,7 @@ def test_a_message_that_meets_damage_is_refused_for_now(house):
     async def run() -> NotSent | Sent:
         # Nobody serves it, so that nobody else meets the damage.
         queue = Queue(house.root / ".aimx/out", "run", house.around(PlacingClient(-1)))
-        await queue._opened()
+        await queue.records.opened()
         await damage(house, queue)
         told = await queue.dispatch(house.message(), CallersKey(1, "new"))
         await queue.close()
@@ -654,11 +656,11 @@ def test_damage_that_anybody_meets_has_the_queue_opened_anew(house):
     async def run() -> None:
         async with Exchanger() as exchanger, house.queue() as queue:
             house.port = exchanger.port
-            first = await queue._opened()
+            first = await queue.records.opened()
             first.database.is_damaged = True  # As who looks for a key may have found.
 
             queue.stir()
-            await until(lambda: queue._books not in (first, None))
+            await until(lambda: queue.records.current not in (first, None))
             await queue.dispatch(house.message(), None)
 
             await until(lambda: exchanger.received)
@@ -678,7 +680,7 @@ def test_a_queue_that_cannot_be_opened_at_first_is_opened_for_whoever_comes_late
             with pytest.raises(UnrecordedError):
                 await queue.keys.begin(KEY, datetime.now(UTC))
             path.rmdir()
-            await until(lambda: asyncio.get_running_loop().time() - queue._tried > 1.1)
+            await until(lambda: asyncio.get_running_loop().time() - queue.records.tried > 1.1)
 
             found = await queue.keys.begin(KEY, datetime.now(UTC))
             taken = await queue.dispatch(house.message(), None)
