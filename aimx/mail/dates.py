@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
+from aimx.mail import comments
+
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 # RFC 5322 4.3: a zone that is not known counts as -0000, which is UTC.
 _ZONES = {"edt": -4, "est": -5, "cdt": -5, "cst": -6, "mdt": -6, "mst": -7, "pdt": -7, "pst": -8}
@@ -15,14 +17,12 @@ _DATE = re.compile(
     r"|(?P<zone>[a-z]{1,5}))?",
     re.IGNORECASE | re.ASCII,
 )
-_COMMENT = re.compile(r"\([^()]*\)")
 _LONGEST = 256  # Characters that are looked at.
-_COMMENT_DEPTH = 3
 
 
 def read(text: str) -> datetime | None:
     """The moment in UTC; None where the text names none."""
-    found = _DATE.match(_without_comments(text[:_LONGEST]))
+    found = _DATE.match(comments.without(text[:_LONGEST]))
     if not found or found["month"].lower() not in _MONTHS:
         return None
     # RFC 5322 3.3: second 60 is a leap second, which `datetime` does not know.
@@ -40,13 +40,6 @@ def read(text: str) -> datetime | None:
         return local - _offset(found)
     except (ValueError, OverflowError):
         return None
-
-
-def _without_comments(text: str) -> str:
-    """RFC 5322 3.2.2: they count as white space, wherever they stand."""
-    for _ in range(_COMMENT_DEPTH * ("(" in text)):
-        text = _COMMENT.sub(" ", text)
-    return text
 
 
 def _year(digits: str) -> int:

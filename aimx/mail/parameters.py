@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import field
 
-from aimx.mail import charsets, words
+from aimx.mail import charsets, comments, words
 from desired.frozen import frozen
 
 LIMIT = 16 * 1024  # Octets of a field that are read.
@@ -15,8 +15,6 @@ _PARAMETER = re.compile(rb';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 _USUAL = re.compile(rb"[A-Za-z0-9/.+-]*")  # By far the most types.
-_COMMENT = re.compile(rb"\([^()]*\)")
-_COMMENT_DEPTH = 3
 _NAMES = ("filename", "name")  # Whose values are for people, who write them as they please.
 _SECTION = re.compile(r"([^*]+)\*([0-9]{1,4})(\*?)")
 
@@ -46,8 +44,7 @@ def _tight(head: bytes) -> bytes:
     """A type without the comments and blanks that may stand in it (RFC 822 3.1.4), and what follows
     after one blank.
     """
-    for _ in range(_COMMENT_DEPTH * (b"(" in head)):
-        head = _COMMENT.sub(b" ", head)
+    head = comments.without(head.decode("latin-1")).encode("latin-1")
     head, _, _ = head.partition(b"(")
     pieces = [piece.strip() for piece in head.split(b"/", 1)]
     return b" ".join(b"/".join(pieces).split(None, 1))
