@@ -73,17 +73,13 @@ def run(options: argparse.Namespace) -> int:
     try:
         reply = client.call(os.path.join(chosen["runtime-dir"], "aimx.sock"), "QUEUE", headers)
     except client.UnreachableError:
-        return _refused(options, Exit.NO_DAEMON, _NO_DAEMON)
+        return administer.refuse(options, Exit.NO_DAEMON, _NO_DAEMON)
     except client.ReplyError as cause:
-        return _refused(options, Exit.ERROR, str(cause))
+        return administer.refuse(options, Exit.ERROR, str(cause))
     if isinstance(reply, client.Err):
-        return _refused(options, Exit.ERROR, f"{reply.reason} [{reply.code}]")
+        return administer.refuse(options, Exit.ERROR, f"{reply.reason} [{reply.code}]")
     terminal.say(_output(options, reply.document))
     return Exit.DONE
-
-
-def _refused(options: argparse.Namespace, code: Exit, message: str) -> int:
-    return administer.refuse(options, code, message)
 
 
 def _output(options: argparse.Namespace, document: Mapping[str, Any]) -> str:

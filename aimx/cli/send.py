@@ -41,7 +41,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     if os.geteuid() == 0 and not _is_rootless(options):
-        return _refused(options, Exit.NO_DAEMON, "send is a per-user operation, run without sudo")
+        told = "send is a per-user operation, run without sudo"
+        return administer.refuse(options, Exit.NO_DAEMON, told)
     from aimx.doors.draft import Draft, DraftError, message
 
     author = options.author
@@ -61,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
         submission = message(draft, f"<{uuid.uuid4()}@{domain}>", datetime.now(UTC))
         html = options.html_body.read_bytes() if options.html_body else b""
     except (DraftError, OSError) as cause:
-        return _refused(options, Exit.ERROR, str(cause))
+        return administer.refuse(options, Exit.ERROR, str(cause))
     return _hand_in(options, submission, html)
 
 
@@ -84,11 +85,11 @@ def _hand_in(options: argparse.Namespace, submission: bytes, html: bytes) -> int
         reply = client.call(socket, "SEND", headers, submission + html)
     except client.UnreachableError:
         message = "aimx daemon not running. Check 'systemctl status aimx'"
-        return _refused(options, Exit.NO_DAEMON, message)
+        return administer.refuse(options, Exit.NO_DAEMON, message)
     except client.ReplyError as cause:
-        return _refused(options, _MALFORMED, str(cause))
+        return administer.refuse(options, _MALFORMED, str(cause))
     if isinstance(reply, client.Err):
-        return _refused(options, Exit.ERROR, f"{reply.reason} [{reply.code}]")
+        return administer.refuse(options, Exit.ERROR, f"{reply.reason} [{reply.code}]")
     _tell(options, reply)
     return Exit.DONE
 
@@ -106,7 +107,3 @@ def _tell(options: argparse.Namespace, reply: client.Ok) -> None:
     else:
         terminal.tell(f"Email sent.\nMessage-ID: {message_id}")
     terminal.say(message_id)
-
-
-def _refused(options: argparse.Namespace, code: int, message: str) -> int:
-    return administer.refuse(options, code, message)
