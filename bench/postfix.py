@@ -14,9 +14,6 @@ from servers import Server
 
 from aimx.testing import postfix as testing
 from aimx.testing.ports import ReservedPort
-from aimx.testing.postfix import is_there
-
-__all__ = ["is_there", "postfix"]
 
 
 @contextmanager

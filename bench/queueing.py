@@ -15,13 +15,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import postfix
 from figures import CELLS, Series, ratio, table
 from instance import Instance, ground, until
 from machine import machine
+from postfix import postfix
 
 from aimx.doors.socket import client
 from aimx.testing.ports import ReservedPort
+from aimx.testing.postfix import is_there
 
 _SINK = "/usr/sbin/smtp-sink"
 _BODY = b"\n\n".join([b"\n".join([b"A crate of apples is two coins."] * 4)] * 3)
@@ -110,8 +111,8 @@ def main() -> None:
         instance.command("apply", "--yes")
         stack.enter_context(instance.serving())
         ways = [("aimx", aimx(instance), base / "aimx/data/.aimx/out/spool")]
-        if postfix.is_there() and not options.alone:
-            stack.enter_context(postfix.postfix(base, relay=port))
+        if is_there() and not options.alone:
+            stack.enter_context(postfix(base, relay=port))
             root = base / "postfix"
             ways.append(("Postfix, sendmail", sendmail(root / "etc"), root / "queue" / "active"))
         for _ in range(options.rounds):

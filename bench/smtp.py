@@ -22,10 +22,12 @@ from large import largest
 from load import RECIPIENT, SENDER, Load, Messages, send
 from machine import machine
 from names import name_server
-from postfix import is_there, postfix
+from postfix import postfix
 from servers import SINK, Server, ours, peer, sink
 from signing import Strangers, signed
 from usage import memory
+
+from aimx.testing.postfix import is_there
 
 SOURCE = "/usr/sbin/smtp-source"
 SHAPES = [(10, True), (10, False), (1, True), (1, False)]  # Sessions, and whether they are kept.
