@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from aimx.placing import placer
+from aimx.placing import workers
 from variants.slow import disk
 
 if __name__ == "__main__":
-    placer._MOST_JOBS = 1
+    workers._MOST_JOBS = 1
     disk.main()
