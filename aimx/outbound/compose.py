@@ -23,7 +23,7 @@ class Format(StrEnum):
 
 
 @frozen
-class Submitted:
+class HandedIn:
     """What a caller hands in."""
 
     content: bytes
@@ -44,13 +44,13 @@ class Composed:
 
     heading: Heading
     format: Format
-    source: str  # The body as submitted, without the signature; lines end in LF.
+    source: str  # The body as handed in, without the signature; lines end in LF.
     attachments: tuple[Attachment, ...]
     wire: bytes
 
 
 def compose(
-    submitted: Submitted,
+    handed_in: HandedIn,
     *,
     domains: Sequence[str],
     signature_for: Callable[[str], str],
@@ -62,14 +62,14 @@ def compose(
     The first of `domains` is the default. `signature_for` and `message_id` are asked with the
     author's domain; the id comes without brackets.
     """
-    submission = read(submitted.content)
+    submission = read(handed_in.content)
     head = heading(submission, domains=domains, now=now, message_id=message_id)
     content = body(submission)
     text = _with_signature(content.text, signature_for(head.author.domain))
-    entity = assembly.entity(text, _html(submitted, text), content.attachments)
+    entity = assembly.entity(text, _html(handed_in, text), content.attachments)
     return Composed(
         heading=head,
-        format=submitted.format,
+        format=handed_in.format,
         source=content.text,
         attachments=content.attachments,
         wire=b"".join([head.fields, header.field("MIME-Version", "1.0"), entity]),
@@ -80,12 +80,12 @@ def _with_signature(text: str, signature: str) -> str:
     return text.rstrip("\n") + "\n\n" + signature if signature else text
 
 
-def _html(submitted: Submitted, text: str) -> str | None:
-    match submitted.format:
+def _html(handed_in: HandedIn, text: str) -> str | None:
+    match handed_in.format:
         case Format.TEXT:
             return None
         case Format.HTML:
-            return _supplied(submitted.html or b"")
+            return _supplied(handed_in.html or b"")
         case Format.MARKDOWN:
             return _rendered(text)
 

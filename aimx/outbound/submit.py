@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from aimx.mail.addresses import Correspondent
 from aimx.metrics.table import SIGNING
-from aimx.outbound.compose import Composed, Submitted, compose
+from aimx.outbound.compose import Composed, HandedIn, compose
 from aimx.outbound.delivery import Outgoing
 from aimx.outbound.keys import CallersKey
 from aimx.outbound.limits import UNLIMITED, Limits, Share
@@ -67,12 +67,12 @@ class Sending:
             return fault.refusal
 
     async def send(
-        self, submitted: Submitted, author: str, key: CallersKey | None = None
+        self, handed_in: HandedIn, author: str, key: CallersKey | None = None
     ) -> Sent | NotSent:
         """Send for the author that was authorised, and tell what became of it."""
         try:
             # Rendering a long text takes seconds, in which others want to be served.
-            composed = await asyncio.to_thread(self._composed, submitted)
+            composed = await asyncio.to_thread(self._composed, handed_in)
         except SubmissionError as fault:
             return fault.refusal
         heading = composed.heading
@@ -86,7 +86,7 @@ class Sending:
         content = sign(composed.wire, signers, now)
         SIGNING.observe(perf_counter() - begun)
         share = self._share(composed, now)
-        return await self.dispatch(Signed(composed, content, now, submitted.trace, share), key)
+        return await self.dispatch(Signed(composed, content, now, handed_in.trace, share), key)
 
     def _share(self, composed: Composed, now: datetime) -> Share:
         heading = composed.heading
@@ -94,9 +94,9 @@ class Sending:
             return UNLIMITED
         return self.limits.share(heading.author.address, heading.recipients, now)
 
-    def _composed(self, submitted: Submitted) -> Composed:
+    def _composed(self, handed_in: HandedIn) -> Composed:
         return compose(
-            submitted,
+            handed_in,
             domains=self.snapshot.domains,
             signature_for=self._signature,
             now=self.clock(),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from aimx.channel.control import MOST_SUBMISSION, Outcome, Submission
 from aimx.channel.packets import MalformedError
-from aimx.outbound.compose import Submitted
+from aimx.outbound.compose import HandedIn
 from aimx.outbound.keys import CallersKey
 from aimx.outbound.outcome import Sent
 from aimx.outbound.refusal import NotSent
@@ -37,10 +37,10 @@ class Letterbox:
         if not allowed or route is None:
             return Outcome(number, "MAILBOX", _no_mailbox(author.address))
         html = content[submission.content_length :] if submission.html_length else None
-        submitted = Submitted(body, html, submission.text_only, submission.trace)
+        handed_in = HandedIn(body, html, submission.text_only, submission.trace)
         named = submission.idempotency_key
         key = CallersKey(submission.uid, named) if named else None
-        return _outcome(number, await sending.send(submitted, author.address, key))
+        return _outcome(number, await sending.send(handed_in, author.address, key))
 
 
 def _outcome(number: int, sent: Sent | NotSent) -> Outcome:

@@ -5,7 +5,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from aimx.outbound.compose import Composed, Submitted, compose
+from aimx.outbound.compose import Composed, HandedIn, compose
 from aimx.outbound.sign import Signer
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -55,7 +55,7 @@ def composed() -> Callable[..., Composed]:
         signature: str = "",
     ) -> Composed:
         return compose(
-            Submitted(content, html, text_only),
+            HandedIn(content, html, text_only),
             domains=("a.example", "b.example"),
             signature_for={"a.example": signature, "b.example": ""}.__getitem__,
             now=NOW,

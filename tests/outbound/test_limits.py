@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aimx.outbound.compose import Submitted
+from aimx.outbound.compose import HandedIn
 from aimx.outbound.delivery import Outgoing
 from aimx.outbound.directly import Directly, Mailed
 from aimx.outbound.keys import CallersKey
@@ -382,7 +382,7 @@ def send(tally: Tally, signer: Signer, tmp_path: Path) -> Iterator[Send]:
         named = CallersKey(1000, key) if key else None
 
         async def one() -> Sent | NotSent:
-            return await sending.send(Submitted(content), f"{author}@a.example", named)
+            return await sending.send(HandedIn(content), f"{author}@a.example", named)
 
         return [asyncio.run(one()) for _ in outcomes]
 

@@ -6,7 +6,7 @@ import dkim
 import pytest
 
 from aimx.mail.addresses import Correspondent
-from aimx.outbound.compose import Submitted
+from aimx.outbound.compose import HandedIn
 from aimx.outbound.delivery import Outgoing
 from aimx.outbound.directly import Directly, Mailed
 from aimx.outbound.outcome import Attempt, Deferred, Delivered, Failed, Outcome, Sent, Status
@@ -65,7 +65,7 @@ def test_a_message_is_signed_delivered_and_kept(
 ) -> None:
     house = sending(rehearsal, signer, now)
 
-    told = asyncio.run(house.send(Submitted(MESSAGE), "info@a.example"))
+    told = asyncio.run(house.send(HandedIn(MESSAGE), "info@a.example"))
 
     (outgoing,), (mailed,) = rehearsal.sent, rehearsal.kept
     record = signer.record.encode()
@@ -109,7 +109,7 @@ def test_what_did_not_arrive_is_told(
 ) -> None:
     rehearsal = Rehearsal(outcome)
 
-    told = asyncio.run(sending(rehearsal, signer, now).send(Submitted(MESSAGE), "info@a.example"))
+    told = asyncio.run(sending(rehearsal, signer, now).send(HandedIn(MESSAGE), "info@a.example"))
 
     assert isinstance(told, NotSent)
     assert told.code is code
@@ -151,7 +151,7 @@ def test_what_cannot_be_sent_reaches_nobody(
     author: str,
     refusal: NotSent,
 ) -> None:
-    told = asyncio.run(sending(rehearsal, signer, now).send(Submitted(message), author))
+    told = asyncio.run(sending(rehearsal, signer, now).send(HandedIn(message), author))
 
     assert told == refusal
     assert (rehearsal.sent, rehearsal.kept) == ([], [])
