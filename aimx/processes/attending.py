@@ -16,7 +16,7 @@ from aimx.controller.pulse import Pulse
 from aimx.controller.state import State
 from aimx.doors.daemon import Daemon
 from aimx.doors.socket.server import Door
-from aimx.doors.socket.submission import Submission
+from aimx.doors.socket.submission import OutboundSide
 from aimx.doors.socket.verbs import Verbs
 from aimx.processes.notify import Service
 from aimx.processes.opening import unheard
@@ -42,7 +42,7 @@ class Watchman:
 
 
 async def attend(
-    controller: Controller, desired: Desired | None, submission: Submission, watchman: Watchman
+    controller: Controller, desired: Desired | None, outbound: OutboundSide, watchman: Watchman
 ) -> None:
     """Until somebody says stop."""
     instance, systemd = controller.instance, watchman.systemd
@@ -51,7 +51,7 @@ async def attend(
         administrator=os.geteuid(),
         version=version("aimx-mail"),
         administration=Daemon(controller),
-        submission=submission,
+        outbound=outbound,
     )
     door = Door(verbs.answer)
     await door.open(instance.roots.socket)

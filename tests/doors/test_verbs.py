@@ -18,7 +18,7 @@ class Nobody:
 
 
 def answer(head: bytes, *, uid: int = 1000, body: int = -1) -> bytes:
-    verbs = Verbs(administrator=0, version="1.2.3", administration=Nobody(), submission=Nobody())
+    verbs = Verbs(administrator=0, version="1.2.3", administration=Nobody(), outbound=Nobody())
     request = frames.parse(head.removesuffix(b"\n").split(b"\n"))
     return asyncio.run(verbs.answer(request, Caller(uid, uid, 1), body))
 
@@ -76,7 +76,7 @@ def queue(head: bytes, *, uid: int = 1000, administration: object = None) -> tup
         administrator=0,
         version="1",
         administration=administration or Here(),
-        submission=outbound,
+        outbound=outbound,
     )
     request = frames.parse(b"".join((b"AIMX/1 QUEUE\n", head)).split(b"\n"))
     return asyncio.run(verbs.answer(request, Caller(uid, uid, 1), -1)), outbound

@@ -69,7 +69,7 @@ class Permission(Protocol):
         """Whether the caller may send as a mailbox of this owner; None: there is none."""
 
 
-class Submission(Protocol):
+class OutboundSide(Protocol):
     """The outbound side, as the doors see it."""
 
     async def submit(self, submitted: Submitted, permission: Permission) -> Accepted | Declined:

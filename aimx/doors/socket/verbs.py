@@ -12,7 +12,7 @@ from aimx.doors.events import Tell, unheard
 from aimx.doors.socket import frames, headers
 from aimx.doors.socket.crud import ACTIONS, Crud
 from aimx.doors.socket.frames import Code, Request
-from aimx.doors.socket.submission import Accepted, Declined, Steered, Submission, Submitted
+from aimx.doors.socket.submission import Accepted, Declined, OutboundSide, Steered, Submitted
 from aimx.doors.wish import Administration
 from desired.frozen import frozen
 
@@ -26,7 +26,7 @@ class Verbs:
     administrator: int  # The uid that the daemon runs as.
     version: str
     administration: Administration
-    submission: Submission
+    outbound: OutboundSide
 
     async def answer(
         self, request: Request, caller: Caller, body: int, tell: Tell = unheard
@@ -103,7 +103,7 @@ class Verbs:
         def permission(owner: int | None) -> bool:
             return self._permits(request, caller, Action.SEND_AS, owner)
 
-        match await self.submission.submit(submitted, permission):
+        match await self.outbound.submit(submitted, permission):
             case Accepted() as accepted if request.headers.get("format") == "json":
                 return frames.ok_json(accepted.document())
             case Accepted(message_id):
@@ -120,7 +120,7 @@ class Verbs:
         def permission(owner: int | None) -> bool:
             return self._permits(request, caller, Action.STEER, owner)
 
-        match await self.submission.steer(steering, permission):
+        match await self.outbound.steer(steering, permission):
             case Steered(document):
                 return frames.ok_json(document)
             case Declined(code, reason):
