@@ -16,7 +16,7 @@ from pathlib import Path
 COMMAND = Path("/usr/sbin/postfix")
 SHIPPED = Path("/etc/postfix")
 SERVICES = SHIPPED / "master.cf.proto"
-START_SECONDS = 60
+_SECONDS = 60  # To start, or to stop.
 
 
 def is_there() -> bool:
@@ -89,5 +89,5 @@ def _services(doors: Mapping[int, Sequence[str]]) -> Iterable[str]:
 def _tell(etc: Path, what: str) -> None:
     command = [str(COMMAND), "-c", str(etc), what]
     subprocess.run(  # noqa: S603 - the words are ours
-        command, check=True, capture_output=True, timeout=START_SECONDS
+        command, check=True, capture_output=True, timeout=_SECONDS
     )

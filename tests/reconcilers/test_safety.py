@@ -289,7 +289,7 @@ def test_a_hand_in_the_engine_config_lifts_no_guard(machine, first, then, guard,
 
 
 @GUARDS
-def test_nor_does_it_in_one_that_does_not_say_how_it_was_written(
+def test_a_hand_lifts_no_guard_where_the_engine_config_does_not_say_how_it_was_written(
     machine, first, then, guard, loosened, code
 ):
     machine.apply(first)
