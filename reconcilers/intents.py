@@ -146,12 +146,13 @@ def _pin(found: dict[str, Any]) -> Pin:
     moved = tuple(
         Moved(Address.parse(each["from"]), Address.parse(each["to"])) for each in found["moved"]
     )
+    since, until = _period(found)
     return Pin(
         generation=_number(found["generation"]),
-        until=_moment(found["until"]),
+        until=until,
         reason=str(found["reason"]),
         uid=_number(found["uid"]),
-        since=_moment(found["since"]),
+        since=since,
         former=_number(found["former"]),
         manifest=str(found["manifest"]),
         moved=moved,
@@ -160,13 +161,22 @@ def _pin(found: dict[str, Any]) -> Pin:
 
 
 def _suspension(found: dict[str, Any]) -> Suspension:
+    since, until = _period(found)
     return Suspension(
-        until=_moment(found["until"]),
+        until=until,
         reason=str(found["reason"]),
         uid=_number(found["uid"]),
-        since=_moment(found["since"]),
+        since=since,
         account=_account(found),
     )
+
+
+def _period(found: dict[str, Any]) -> tuple[datetime, datetime]:
+    """One that was over before it was said was not said so, and must not end what was."""
+    since, until = _moment(found["since"]), _moment(found["until"])
+    if until < since:
+        raise ValueError("it ends before it begins")
+    return since, until
 
 
 def _account(found: dict[str, Any]) -> str:

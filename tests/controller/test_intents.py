@@ -21,7 +21,8 @@ from reconcilers.intents import Pin, Suspension
 
 def suspension(served, hours: int = 2) -> Suspension:
     now = served.instance.host.now()
-    return Suspension(now + timedelta(hours=hours), "the mail moves house", 0, now)
+    until, since = now + timedelta(hours=hours), now - timedelta(days=1)
+    return Suspension(until, "the mail moves house", 0, since)
 
 
 def suspend(served, said: Suspension) -> None:

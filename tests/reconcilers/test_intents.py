@@ -44,6 +44,7 @@ def host() -> MemoryHost:
 
 
 moments = st.integers(1, 10**9).map(lambda seconds: NOW + timedelta(seconds=seconds))
+earlier = st.integers(0, 10**9).map(lambda seconds: NOW - timedelta(seconds=seconds))
 moves = st.lists(
     st.sampled_from(["a@a.com", "b@a.com", "*@a.com"]).map(Address.parse), min_size=2, max_size=2
 ).map(lambda pair: Moved(*pair))
@@ -53,7 +54,7 @@ pins = st.builds(
     until=moments,
     reason=st.text(),
     uid=st.integers(0, 2**32 - 2),
-    since=moments,
+    since=earlier,
     former=st.integers(0, 10**9),
     manifest=st.text("0123456789abcdef"),
     moved=st.lists(moves, max_size=3).map(tuple),
@@ -64,7 +65,7 @@ suspensions = st.builds(
     until=moments,
     reason=st.text(),
     uid=st.integers(0, 2**32),
-    since=moments,
+    since=earlier,
     account=st.text(),
 )
 
@@ -100,6 +101,14 @@ def test_what_is_over_holds_no_more(host: MemoryHost) -> None:
     keep_suspension(host, ROOTS, Suspension(over, "", 0, SINCE))
 
     assert load(host, ROOTS, NOW) == Intents()
+
+
+def test_what_was_over_before_it_was_said_is_damaged_and_holds(host: MemoryHost) -> None:
+    over = SINCE - timedelta(days=1)
+    keep_pin(host, ROOTS, replace(PIN, until=over))
+    keep_suspension(host, ROOTS, Suspension(over, "", 0, SINCE))
+
+    assert load(host, ROOTS, NOW) == Intents(Damaged(ROOTS.pin), Damaged(ROOTS.suspension))
 
 
 def test_the_first_to_end_is_told() -> None:
