@@ -7,9 +7,17 @@ from typing import Any
 
 import pytest
 
+from reconcilers.host.faulty import Fault, Faulty
 from reconcilers.host.host import LARGEST_FILE, Access, Nature
 from reconcilers.host.memory import MemoryHost
-from reconcilers.journal import Interrupted, Journal, interrupted, is_applied, unfinished
+from reconcilers.journal import (
+    Interrupted,
+    Journal,
+    interrupted,
+    is_applied,
+    position,
+    unfinished,
+)
 from reconcilers.operations.files import MakeDirectory, SyncDirectories
 from reconcilers.receipt import Outcome, Receipt
 from reconcilers.roots import Roots
@@ -163,6 +171,56 @@ def test_a_journal_that_cannot_be_written_does_not_get_in_the_way(host: MemoryHo
     journal.end(synced=True)
 
     assert journal.trouble.startswith("the journal is incomplete: /var/lib/aimx/.aimx/journal: a s")
+
+
+def test_where_its_directory_cannot_be_made_it_is_missing_and_said(host: MemoryHost) -> None:
+    journal = Journal(Faulty(host, 1, Fault.FULL), ROOTS, 1)
+
+    assert journal.begin() is None
+
+    assert journal.trouble == "the journal is incomplete: no space is left on its file system"
+
+
+def applied(host: MemoryHost, generation: int, *, ended: bool = True) -> None:
+    journal = Journal(host, ROOTS, generation)
+    journal.begin()
+    if ended:
+        journal.end(synced=True)
+
+
+@pytest.mark.parametrize(
+    ("interrupted_at", "told"),
+    [
+        pytest.param(9, None, id="the last but two"),
+        pytest.param(10, Interrupted(10), id="the last but one"),
+        pytest.param(11, Interrupted(11), id="the last"),
+    ],
+)
+def test_the_last_two_generations_are_those_of_the_highest_numbers(
+    host: MemoryHost, interrupted_at: int, told: Interrupted | None
+) -> None:
+    for generation in (9, 10, 11):
+        applied(host, generation, ended=generation != interrupted_at)
+
+    assert interrupted(host, ROOTS) == told
+
+
+def test_its_position_is_another_after_each_apply(host: MemoryHost) -> None:
+    found = [position(host, ROOTS)]
+    for generation in (9, 9, 10):
+        applied(host, generation)
+        found.append(position(host, ROOTS))
+
+    size = len(host.read(ROOTS.journal / "10.jsonl") or b"")
+    assert found == ["", f"9:{size - 1}", f"9:{2 * (size - 1)}", f"10:{size}"]
+
+
+@pytest.mark.parametrize("blind", [ROOTS.journal, ROOTS.journal / "9.jsonl"], ids=["all", "one"])
+def test_where_it_cannot_be_seen_it_has_no_position(host: MemoryHost, blind: PurePosixPath) -> None:
+    applied(host, 9)
+    host.plant_blindness(blind)
+
+    assert position(host, ROOTS) == ""
 
 
 def test_what_follows_soon_is_intended_with_the_first_and_not_again(host: MemoryHost) -> None:

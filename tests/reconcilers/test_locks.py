@@ -3,15 +3,19 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 import pytest
 
-from reconcilers.host.host import StepError
+from reconcilers.host.faulty import Fault, Faulty
+from reconcilers.host.host import ReconcileError, StepError
 from reconcilers.host.local import LocalHost
 from reconcilers.locks import LockHeldError, apply_lock, daemon_lock
 from reconcilers.roots import Roots
@@ -126,15 +130,54 @@ def test_it_is_free_at_once_when_its_holder_is_killed(host: LocalHost, roots: Ro
             pass
 
 
-def test_what_a_killed_holder_left_is_not_told_of_the_next(host: LocalHost, roots: Roots) -> None:
-    dead = subprocess.run(["/bin/sh", "-c", "echo $$"], stdout=subprocess.PIPE, check=True)
+def dead() -> int:
+    gone = subprocess.run(["/bin/sh", "-c", "echo $$"], stdout=subprocess.PIPE, check=True)
+    return int(gone.stdout)
+
+
+@pytest.mark.parametrize(
+    ("pid", "told"),
+    [
+        pytest.param(dead, "another process", id="dead"),
+        pytest.param(lambda: 0, "another process", id="no number of a process"),
+        pytest.param(lambda: -1, "another process", id="all processes"),
+        pytest.param(lambda: 2**70, "another process", id="too large"),
+        pytest.param(lambda: 1, "process 1 of uid", id="the first of a container"),
+    ],
+)
+def test_what_a_killed_holder_left_is_not_told_of_the_next(
+    host: LocalHost, roots: Roots, pid: Callable[[], int], told: str
+) -> None:
     with apply_lock(host, roots, "aimx apply"):
         record = Path(roots.state, "lock.holder")
         said = json.loads(record.read_text())
-        record.write_text(json.dumps({**said, "pid": int(dead.stdout), "command": "dead"}))
+        record.write_text(json.dumps({**said, "pid": pid()}))
 
-        with pytest.raises(LockHeldError, match="another process"), apply_lock(host, roots, "x"):
+        with pytest.raises(LockHeldError, match=told), apply_lock(host, roots, "x"):
             pass
+
+
+def test_a_full_disk_keeps_nobody_from_it_and_names_nobody_else(
+    host: LocalHost, roots: Roots
+) -> None:
+    with apply_lock(host, roots, "aimx apply"):
+        left = Path(roots.state, "lock.holder").read_text()
+    Path(roots.state, "lock.holder").write_text(left)
+
+    with (
+        apply_lock(Faulty(host, 1, Fault.REFUSED), roots, "aimx apply"),
+        pytest.raises(LockHeldError, match="another process"),
+        apply_lock(host, roots, "aimx apply"),
+    ):
+        pass
+
+
+def test_what_others_could_open_they_cannot_hold_any_more(host: LocalHost, roots: Roots) -> None:
+    with apply_lock(host, roots, "aimx apply"):
+        os.chmod(roots.lock, 0o666)
+
+    with apply_lock(host, roots, "aimx apply"):
+        assert stat.S_IMODE(os.stat(roots.lock).st_mode) == 0o600
 
 
 def test_no_child_inherits_it(host: LocalHost, roots: Roots) -> None:
@@ -203,3 +246,23 @@ def test_a_lock_of_somebody_else_is_refused_with_what_to_do() -> None:
                 pass
         finally:
             os.seteuid(0)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("lock", [apply_lock, daemon_lock])
+def test_in_the_instance_of_somebody_else_no_lock_is_made(
+    host: LocalHost, roots: Roots, lock: Callable[..., AbstractContextManager[None]]
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    for directory in (roots.config, roots.state):
+        Path(directory).mkdir(parents=True)
+    Path(roots.engine_config).touch()
+    for path in (roots.engine_config, roots.state):
+        shutil.chown(path, "nobody")
+
+    with pytest.raises(ReconcileError, match="the instance belongs to uid"), lock(host, roots, "x"):
+        pass
+
+    assert not Path(roots.lock).exists()
+    assert not Path(roots.runtime).exists()
