@@ -166,9 +166,11 @@ class Trials:
         config, data, run = (PurePosixPath(self.base / name) for name in ("config", "data", "run"))
         return Instance.of(Roots(config, data, run, config / "manifest.toml"))
 
-    def keep(self) -> None:
-        """From now on this is how it was."""
+    def keep(self, *left: tuple[str, str]) -> None:
+        """From now on this is how it was, with files that whoever was killed left."""
         self.first = self._start()
+        for name, content in left:
+            (self.base / name).write_text(content)
         self.kept = {
             str(path.relative_to(self.base)): (
                 path.lstat(),
@@ -317,9 +319,9 @@ def trials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trials]:
         state.found(valid(made.instance.in_force()))
         state.save()
         holder = '{"pid": 1, "uid": 0, "command": "x", "since": "2026-01-01T00:00:00+00:00"}\n'
-        (base / "data/.aimx/lock.holder").write_text(holder)
-        (base / "data/.aimx/consent.json").write_text('{"of": "x", "removals": ["readme"]}\n')
-        made.keep()
+        consent = '{"of": "x", "removals": ["readme"]}\n'
+        made.keep(("data/.aimx/lock.holder", holder), ("data/.aimx/consent.json", consent))
+        assert len(made.files("lock.holder", "consent.json")) == 2
         assert made.amiss == []
         former = signal.signal(signal.SIGALRM, hanging)
         yield made
