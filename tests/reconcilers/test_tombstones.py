@@ -1,5 +1,6 @@
 """Mail that was set aside is listed, restored by one rename, and purged when somebody says so."""
 
+import json
 from contextlib import suppress
 from datetime import timedelta
 
@@ -7,7 +8,7 @@ import pytest
 
 from reconcilers.change import Action
 from reconcilers.host.faulty import Fault, Faulty, Killed
-from reconcilers.host.host import Access, StepError
+from reconcilers.host.host import Access, Nature, StepError
 from reconcilers.host.read_only import ReadOnly
 from reconcilers.tombstones import (
     NoTombstoneError,
@@ -106,6 +107,65 @@ def test_another_owner_does_not_get_the_mail(stone):
     assert plan.steps == ()
 
 
+@pytest.mark.parametrize("nature", [Nature.OTHER, Nature.FILE])
+def test_what_is_no_directory_is_never_put_into_the_place_of_one(stone, nature):
+    inbox = stone.roots.tombstones / "info@a.com.2" / "inbox"
+    stone.apply(BOTH)
+    stone.host.remove_tree(inbox)
+    stone.host.plant_other(inbox, nature)
+
+    plan = restored(stone)
+
+    assert plan.changes[0].blocked.code == f"{nature}-in-the-way"
+    assert plan.steps == ()
+
+
+def test_mail_whose_record_is_gone_is_still_its_owner_s(stone):
+    stone.host.remove_file(stone.roots.tombstones / "info@a.com.2" / "tombstone.json")
+    stone.apply(HEAD + OPS + INFO.replace("alice", "bob"))
+
+    (found,) = tombstones(stone.host, stone.roots)
+    plan = restored(stone)
+
+    record = found.record
+    assert (record.address, record.owner, record.messages, record.octets) == (
+        "info@a.com",
+        "",
+        1,
+        4,
+    )
+    assert plan.changes[0].blocked.code == "foreign-owner"
+    assert "was uid 1000's" in plan.changes[0].blocked.reason
+
+
+@pytest.mark.parametrize("make", [restored, purged])
+def test_a_plan_is_of_the_tombstone_that_was_seen_and_of_no_other_of_its_name(stone, make):
+    stone.apply(BOTH)
+    path = stone.roots.tombstones / "info@a.com.2"
+    before = make(stone).changes[0]
+    stone.host.move(path, stone.roots.data / "another")
+    stone.host.plant_directory(path)
+
+    assert make(stone).changes[0].fingerprint != before.fingerprint
+
+
+@pytest.mark.parametrize("make", [restored, purged])
+def test_what_is_restored_or_purged_says_how_much_it_holds(stone, make):
+    stone.apply(BOTH)
+
+    assert make(stone).changes[0].notes == ("It holds 1 message, 4 octets, newest 2026-01-02.",)
+
+
+def test_a_message_with_attachments_is_one_with_all_that_is_in_it(stone):
+    bundle = stone.roots.tombstones / "info@a.com.2" / "inbox" / "2026-02-03-040506-more"
+    for name in ("2026-02-03-040506-more.md", "picture.png"):
+        stone.host.plant_file(bundle / name, b"12345")
+    stone.host.plant_file(bundle.with_name(".draft"), b"no message")
+    stone.apply(BOTH)
+
+    assert purged(stone).changes[0].notes == ("It holds 2 messages, 14 octets, newest 2026-02-03.",)
+
+
 def test_an_address_that_is_not_declared_is_to_be_declared_first(stone):
     plan = restored(stone)
 
@@ -192,6 +252,17 @@ def test_what_was_kept_long_enough_is_told(stone):
 
     assert expired(stone.host, stone.roots, day, now) == ()
     assert [s.name for s in expired(stone.host, stone.roots, day, now + day)] == ["info@a.com.2"]
+
+
+@pytest.mark.parametrize("at", ["", "yesterday", "2026-01-02T03:04:05", "2026-13-02T03:04:05Z"])
+def test_what_does_not_say_since_when_is_kept(stone, at):
+    path = stone.roots.tombstones / "info@a.com.2" / "tombstone.json"
+    told = json.loads(stone.host.read(path))
+    stone.host.plant_file(path, json.dumps({**told, "at": at}).encode())
+
+    later = stone.host.now() + timedelta(days=3650)
+
+    assert expired(stone.host, stone.roots, timedelta(days=1), later) == ()
 
 
 LONG = f"{'l' * 64}@{'.'.join(['d' * 60] * 3)}.example"
