@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from hashlib import sha256
 from itertools import count
 from pathlib import PurePosixPath
@@ -56,9 +57,7 @@ class Retirement:
             yield Phase.STORAGE, WriteFile(path, self.record.content, readable)
         yield Phase.RETIRE, SetAside(self.directories, self.retiring, self.aside)
         if self.record.delete:
-            if is_shortened(self.aside.name):  # The record says whose it is, and goes last.
-                yield from ((Phase.RETIRE, RemoveTree(self.aside / each)) for each in FOLDERS)
-            yield Phase.RETIRE, RemoveTree(self.aside)
+            yield from _deletion(self.aside)
 
     def obstacle(self, host: Reading) -> Blocked | None:
         """An earlier removal got half-way, and the mailbox has come back since."""
@@ -109,6 +108,60 @@ def retirement(
         retiring=retiring,
         aside=discarded if record.delete else roots.tombstones / record.tombstone,
     )
+
+
+@frozen
+class Return:
+    """What becomes of what a killed removal has taken of a mailbox that is declared again."""
+
+    record: Record | None  # Of what becomes a tombstone, also where it was to be deleted.
+    retiring: PurePosixPath
+    discarded: PurePosixPath | None  # What was being deleted.
+
+    @property
+    def anything(self) -> bool:
+        return self.record is not None or self.discarded is not None
+
+    def steps(self, world: World) -> Iterator[tuple[Phase, Operation]]:
+        if self.record is not None:
+            path, readable = self.retiring / RECORD, access(0o600, world.host.user())
+            aside = world.roots.tombstones / self.record.tombstone
+            yield Phase.STORAGE, WriteFile(path, self.record.content, readable)
+            yield Phase.RETIRE, SetAside((), self.retiring, aside)
+        if self.discarded is not None:
+            yield from _deletion(self.discarded)
+
+    def notes(self) -> Iterator[str]:
+        if self.record is not None:
+            stone = self.record.tombstone
+            yield (
+                f"A removal that was not finished took mail of it, which becomes the tombstone"
+                f" {stone}: to have it again, run `aimx tombstones restore {stone}` after this"
+                " apply."
+            )
+        if self.discarded is not None:
+            yield "What an earlier removal was deleting of it goes."
+
+
+def returned(world: World, address: Address) -> Return:
+    """Of a mailbox that is declared, as it may never have been removed."""
+    host, roots, name = world.host, world.roots, folder_name(address)
+    retiring, discarded = roots.retiring / name, roots.retiring / f"{name}{DELETING}"
+    record = None
+    if any(host.look(retiring / folder) is not None for folder in FOLDERS):
+        there = Record.read(host.read(retiring / RECORD))
+        record = there or Record(str(address), "", _free(world, name))
+    return Return(
+        record=replace(record, delete=False) if record else None,
+        retiring=retiring,
+        discarded=None if host.look(discarded) is None else discarded,
+    )
+
+
+def _deletion(aside: PurePosixPath) -> Iterator[tuple[Phase, Operation]]:
+    if is_shortened(aside.name):  # The record says whose it is, and goes last.
+        yield from ((Phase.RETIRE, RemoveTree(aside / each)) for each in FOLDERS)
+    yield Phase.RETIRE, RemoveTree(aside)
 
 
 def under_way(host: Reading, roots: Roots) -> Iterator[Address]:

@@ -27,6 +27,7 @@ class Directories(NamedTuple):
     inbox: Standing = None
     sent: Standing = None
     coming: tuple[Standing, ...] = ()  # Those of the mailbox that is to be moved here, if any.
+    half_gone: bool = False  # A removal that was killed has taken some of it, or all.
 
 
 NOTHING = Directories()

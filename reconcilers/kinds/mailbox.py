@@ -18,7 +18,14 @@ from reconcilers.kinds.directories import NOTHING, Directories, access_of, look,
 from reconcilers.operations.files import MakeDirectories, SetAccess
 from reconcilers.operations.mail import Move
 from reconcilers.reconciler import Keys, World
-from reconcilers.retirement import DELETING, Retirement, folder_name, retirement, under_way
+from reconcilers.retirement import (
+    DELETING,
+    Retirement,
+    folder_name,
+    retirement,
+    returned,
+    under_way,
+)
 from reconcilers.standing import Standing, fields, foreign_nature, foreign_owner
 from reconcilers.step import Operation, Phase
 
@@ -45,6 +52,10 @@ class MailboxReconciler:
             left = seen.pop(str(source), None) or look({str(source): source}, world)[str(source)]
             if left != NOTHING:
                 seen[target] = seen[target]._replace(coming=left[:2])
+        for address in under_way(world.host, world.roots):
+            name = str(address)
+            if name in looked_at and returned(world, address).anything:
+                seen[name] = seen[name]._replace(half_gone=True)
         return {
             address: directories
             for address, directories in seen.items()
@@ -91,9 +102,11 @@ def _declared(name: str, desired: Directories, observed: Directories, world: Wor
         source = str(moving(world)[name])
         action, why = Action.MOVE, f"the manifest moves {source} here"
         told: tuple[Field, ...] = (Field("address", source, name),)
-    elif observed == NOTHING:
+    elif observed[:2] == NOTHING[:2]:
         action, why = Action.CREATE, "the manifest declares it"
         told = _belonging(mailbox.owner)
+    elif observed[:2] == desired[:2]:
+        action, why, told = Action.REPAIR, "its removal was begun and is not finished", ()
     else:
         action, why = Action.REPAIR, "its directories are not as the manifest asks"
         told = (
@@ -111,7 +124,7 @@ def _declared(name: str, desired: Directories, observed: Directories, world: Wor
         why,
         fields=() if blocked else told,
         blocked=blocked,
-        notes=tuple(_earlier_mail(mailbox, world)) if action is Action.CREATE else (),
+        notes=tuple(_earlier_mail(mailbox, observed, world, action)),
         needs=(f"domain/{mailbox.address.domain.ascii}",),
         drifted=drifted,
     )
@@ -199,8 +212,14 @@ def _unmovable(
     return None
 
 
-def _earlier_mail(mailbox: Mailbox, world: World) -> Iterator[str]:
+def _earlier_mail(
+    mailbox: Mailbox, observed: Directories, world: World, action: Action
+) -> Iterator[str]:
     """Mail that an earlier mailbox of this address left is offered, never attached by itself."""
+    if observed.half_gone:
+        yield from returned(world, mailbox.address).notes()
+    if action is not Action.CREATE:
+        return
     for tombstone in _set_aside(world).get(folder_name(mailbox.address), ()):
         yield (
             "An earlier mailbox of this address left its mail, which stays set aside: to have"
@@ -223,6 +242,8 @@ def _corrected(
 ) -> Iterator[tuple[Phase, Operation]]:
     wanted = access_of(world, mailbox.owner)
     folders = world.roots.folders(mailbox.address.domain.ascii)
+    if observed.half_gone:
+        yield from returned(world, mailbox.address).steps(world)
     if observed == NOTHING:
         yield Phase.STORAGE, MakeDirectories(folders, mailbox.address.folder, wanted)
         return

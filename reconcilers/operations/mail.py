@@ -65,7 +65,9 @@ class SetAside:
         return look(self.tombstone) is not None and look(self.retiring) is None
 
     def __str__(self) -> str:
-        return f"set aside {', '.join(map(str, self.sources))} as {self.tombstone}"
+        return (
+            f"set aside {', '.join(map(str, self.sources or (self.retiring,)))} as {self.tombstone}"
+        )
 
 
 @frozen

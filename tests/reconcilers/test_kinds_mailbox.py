@@ -7,11 +7,13 @@ from desired.desired import Moved, Removed
 from desired.names import Address
 from reconcilers.change import Action, Field
 from reconcilers.host.host import Access, Nature
+from reconcilers.tombstones import restoration, tombstones
 
 HEAD = 'domains = ["a.com", "b.com"]\n'
 INFO = '[mailboxes."info@a.com"]\nowner = "alice"\n'
 OPS = '[mailboxes."ops@a.com"]\nowner = "bob"\n'
 BOTH = HEAD + INFO + OPS
+LONG = f"{'l' * 64}@{'.'.join(['d' * 60] * 3)}.example"
 ALICE = Access(0o700, 1000, 1000)
 
 
@@ -183,6 +185,134 @@ def test_a_removal_that_was_killed_after_the_engine_config_is_finished(machine):
     assert removal.why == "its removal was begun and is not finished"
     assert machine.host.names(machine.roots.tombstones) == ("info@a.com.2",)
     assert machine.plan(HEAD + OPS).is_empty
+
+
+def taken(machine, *folders):
+    """What a removal that is killed takes of the mailbox."""
+    for folder in folders:
+        source = machine.roots.mailbox("a.com", folder, "info")
+        machine.host.move(source, machine.roots.retiring / "info@a.com" / folder)
+
+
+OFFER = (
+    "A removal that was not finished took mail of it, which becomes the tombstone info@a.com.2: to"
+    " have it again, run `aimx tombstones restore info@a.com.2` after this apply."
+)
+
+
+@pytest.mark.parametrize(
+    ("removing", "folders", "action"),
+    [
+        pytest.param(lambda machine: HEAD + OPS, ["inbox"], Action.REPAIR, id="half"),
+        pytest.param(lambda machine: HEAD + OPS, ["inbox", "sent"], Action.CREATE, id="all"),
+        pytest.param(deleting, ["inbox"], Action.REPAIR, id="to be deleted"),
+    ],
+)
+def test_mail_of_a_removal_that_is_taken_back_half_way_is_offered(
+    machine, removing, folders, action
+):
+    machine.apply(BOTH)
+    deliver(machine)
+    machine.take_until(machine.plan(removing(machine)), "mailbox/info@a.com#3")
+    taken(machine, *folders)
+
+    change = machine.change(BOTH, "mailbox/info@a.com")
+    machine.apply(BOTH)
+
+    assert (change.action, change.notes, change.unasked) == (action, (OFFER,), False)
+    assert machine.host.names(machine.roots.retiring) == ()
+    (stone,) = tombstones(machine.host, machine.roots)
+    assert (stone.name, stone.record.delete, stone.record.messages) == ("info@a.com.2", False, 1)
+    assert machine.plan(BOTH).is_empty
+    machine.carry_out(restoration(machine.host, machine.roots, "info@a.com"))
+    inbox = machine.roots.mailbox("a.com", "inbox", "info")
+    assert machine.host.names(inbox) == ("2026-01-02-030405-hello.md",)
+
+
+def test_mail_of_a_removal_that_was_taken_back_earlier_is_offered_still(machine):
+    machine.apply(BOTH)
+    deliver(machine)
+    machine.host.plant_directory(machine.roots.retiring / "info@a.com")
+    taken(machine, "inbox")
+    machine.host.make_directory(machine.roots.mailbox("a.com", "inbox", "info"), ALICE)
+
+    assert machine.plan(BOTH, only={"mailbox/ops@a.com"}).changes == ()
+    change = machine.change(BOTH, "mailbox/info@a.com")
+    machine.apply(BOTH)
+
+    assert (change.why, change.notes) == ("its removal was begun and is not finished", (OFFER,))
+    (stone,) = tombstones(machine.host, machine.roots)
+    assert (stone.name, stone.record.address) == ("info@a.com.2", "info@a.com")
+    assert machine.plan(BOTH).is_empty
+
+
+@pytest.mark.parametrize("name", ["info@a.com", LONG], ids=["short", "long"])
+def test_what_a_killed_deletion_left_goes_though_the_mailbox_is_back(machine, name):
+    text = HEAD.replace("]", f', "{LONG.partition("@")[2]}"]') + OPS
+    declared = text + f'[mailboxes."{name}"]\nowner = "alice"\n'
+    machine.apply(declared)
+    gone = text + f'[[removed]]\naddress = "mailbox/{name}"\ndata = "delete"\n'
+    machine.take_until(machine.plan(gone), f"mailbox/{name}#4")
+
+    change = machine.change(declared, f"mailbox/{name}")
+    machine.apply(declared)
+
+    assert change.notes == ("What an earlier removal was deleting of it goes.",)
+    assert machine.host.names(machine.roots.retiring) == ()
+    assert machine.host.names(machine.roots.tombstones) == ()
+    assert machine.plan(declared).is_empty
+
+
+def test_a_removal_that_took_nothing_before_it_is_taken_back_is_none(machine):
+    machine.apply(BOTH)
+    mail = deliver(machine)
+    machine.take_until(machine.plan(HEAD + OPS), "mailbox/info@a.com#3")
+
+    plan = machine.apply(BOTH)
+
+    assert [change.address for change in plan.changes] == ["config"]
+    assert machine.host.read(mail) == b"mail"
+    assert machine.host.names(machine.roots.tombstones) == ()
+
+
+def test_mail_of_two_removals_is_never_mixed(machine):
+    machine.apply(BOTH)
+    deliver(machine)
+    machine.host.plant_directory(machine.roots.retiring / "info@a.com")
+    taken(machine, "inbox")
+    machine.host.make_directory(machine.roots.mailbox("a.com", "inbox", "info"), ALICE)
+    kept = deliver(machine, "2026-02-03-040506-later")
+
+    change = machine.change(HEAD + OPS, "mailbox/info@a.com")
+    machine.apply(HEAD + OPS)
+
+    assert change.blocked.code == "retiring-exists"
+    assert machine.host.read(kept) == b"mail"
+
+
+def test_a_name_that_is_taken_is_no_tombstone_s(machine):
+    machine.apply(BOTH)
+    deliver(machine)
+    for taken_name in ("info@a.com.2", "info@a.com.2-2"):
+        machine.host.plant_directory(machine.roots.tombstones / taken_name)
+
+    machine.apply(HEAD + OPS)
+
+    aside = machine.roots.tombstones / "info@a.com.2-3" / "inbox"
+    assert machine.host.names(aside) == ("2026-01-02-030405-hello.md",)
+
+
+def test_what_is_set_aside_nobody_else_reads(machine):
+    machine.apply(BOTH)
+    machine.take_until(machine.plan(HEAD + OPS), "mailbox/info@a.com#3")
+    retiring = machine.roots.retiring / "info@a.com"
+    before = [machine.host.look(path).mode for path in (retiring, retiring / "tombstone.json")]
+
+    machine.apply(HEAD + OPS)
+
+    aside = machine.roots.tombstones / "info@a.com.2"
+    after = [machine.host.look(path).mode for path in (aside, aside / "tombstone.json")]
+    assert before == after == [0o700, 0o600]
 
 
 @pytest.mark.parametrize("name", ["notes", "@", "x@", "x@y@z", "..@a.com", "x/y"])
