@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, field, replace
 from enum import Enum
 from typing import Any, Literal
 
-from desired.frozen import frozen
+from desired.frozen import asdict, field, frozen, replace
 
 Trust = Literal["none", "verified"]
 Event = Literal["on_receive", "after_send"]

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 from itertools import chain
 
 from desired.desired import Desired, Mailbox
-from desired.frozen import frozen
+from desired.frozen import frozen, replace
 from desired.manifest import Reading
 from desired.names import Address, InvalidNameError, Owner
 from desired.problem import Problem, Source, digest

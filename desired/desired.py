@@ -6,12 +6,11 @@ Frozen, cheap to import and free of the manifest's parser, since every process h
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from typing import Literal
 
-from desired.frozen import frozen
+from desired.frozen import field, frozen
 from desired.names import Address, Domain, Glob, HookName, Selector, Slug
 from desired.problem import KeyPath, Source, Where
 from desired.quantities import Endpoint

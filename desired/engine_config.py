@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import field, fields
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
 from desired.desired import Desired, HostedDomain, Identity, Limits, Mailbox, Metrics
-from desired.frozen import frozen
+from desired.frozen import field, fields, frozen
 from desired.itself import once
 from desired.quantities import write_duration
 
@@ -202,7 +201,7 @@ def _identity(identity: Identity) -> Iterator[str]:
 
 
 def _fields(value: Any, *but: str) -> dict[str, Any]:
-    return {f.name: getattr(value, f.name) for f in fields(value) if f.name not in but}
+    return {name: getattr(value, name) for name in fields(value) if name not in but}
 
 
 def _table(name: str, /, **pairs: Any) -> list[str]:

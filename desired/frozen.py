@@ -1,59 +1,125 @@
-"""Frozen dataclasses whose methods are made when they are first called.
+"""Dataclasses whose methods are made when they are first called.
 
 The standard library writes eight functions for each class, and compiles them where it is declared.
 A command declares two hundred classes, makes values of half of them and compares those of a dozen:
-what it never called was a sixth of its time.
+what it never called was a sixth of its time, and loading what would write it another twentieth.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import MISSING, Field
 from operator import attrgetter, ge, gt, le, lt
-from typing import Any, NoReturn, TypeAlias, TypeVar, dataclass_transform
+from typing import Any, NamedTuple, NoReturn, TypeAlias, TypeVar, dataclass_transform, overload
 
 T = TypeVar("T")
-Fields: TypeAlias = Mapping[str, Field[Any]]
 
 # What a class has for itself, and another must not share with it.
 _ITS_OWN = {"__dict__", "__weakref__"}
 _DESCRIBED = ("__dataclass_fields__", "__dataclass_params__")
 _ORDERS = {"__lt__": lt, "__le__": le, "__gt__": gt, "__ge__": ge}
 _ANEW = object()  # Given for what is made anew for each value.
+_NONE = object()  # Where nothing is said.
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
+class Field(NamedTuple):
+    """What a class says of one of its fields."""
+
+    default: Any = _NONE
+    default_factory: Any = _NONE
+    init: bool = True
+    repr: bool = True
+    compare: bool = True
+
+
+Fields: TypeAlias = Mapping[str, Field]
+
+
+@overload
+def field(*, default: T, init: bool = True, repr: bool = True, compare: bool = True) -> T: ...
+
+
+@overload
+def field(
+    *, default_factory: Callable[[], T], init: bool = True, repr: bool = True, compare: bool = True
+) -> T: ...
+
+
+@overload
+def field(*, init: bool = True, repr: bool = True, compare: bool = True) -> Any: ...
+
+
+def field(**said: Any) -> Any:
+    """As of the standard library's."""
+    return Field(**said)
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def frozen(kind: type[T]) -> type[T]:
     """What `dataclass(frozen=True, slots=True)` makes of a class that inherits no fields.
 
-    `fields`, `replace`, `asdict` and patterns know it as one of theirs.
+    The standard library's functions and patterns know it as one of theirs.
     """
-    return _made(kind, {})
+    return _made(kind, _FROZEN)
 
 
-@dataclass_transform(frozen_default=True, order_default=True, field_specifiers=(dataclasses.field,))
+@dataclass_transform(frozen_default=True, order_default=True, field_specifiers=(field,))
 def ordered(kind: type[T]) -> type[T]:
     """`frozen`, and of two of one class the lesser is the one whose values are, in their order."""
-    return _made(kind, _ORDERS)
+    return _made(kind, _FROZEN, _ORDERS)
 
 
-def _made(kind: type[T], orders: Mapping[str, Callable[..., bool]]) -> type[T]:
+@dataclass_transform(field_specifiers=(field,))
+def mutable(kind: type[T]) -> type[T]:
+    """What `dataclass(slots=True)` makes of a class that inherits no fields."""
+    return _made(kind, {"__hash__": None})
+
+
+def fields(value: object) -> Fields:
+    """What a value of ours, or its class, is made of, by name; nothing for any other."""
+    return getattr(value, "__parts__", {})
+
+
+def replace(value: T, **changes: Any) -> T:
+    """Another of its class, with these values in place of its own."""
+    kind: Any = type(value)
+    said = {name: getattr(value, name) for name in kind.__match_args__} | changes
+    return kind(**said)  # type: ignore[no-any-return]
+
+
+def asdict(value: object) -> dict[str, Any]:
+    """The values of its fields by name, and so of those that are within it."""
+    return {name: _plain(getattr(value, name)) for name in fields(value)}
+
+
+def _plain(value: Any) -> Any:
+    if fields(value):
+        return asdict(value)
+    if isinstance(value, Mapping):
+        return {_plain(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        parts = map(_plain, value)
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    return value
+
+
+def _made(
+    kind: type[T], behaving: Mapping[str, Any], orders: Mapping[str, Callable[..., bool]] = {}
+) -> type[T]:
     said = _said(kind)
     declared: Mapping[str, str] = said.get("__annotations__", {})
     names = [name for name, told in declared.items() if not told.startswith("ClassVar")]
-    fields = {name: _field(said.pop(name, MISSING)) for name in names}
-    told = [name for name, each in fields.items() if each.repr]
-    compared = [name for name, each in fields.items() if each.compare]
+    parts = {name: _field(said.pop(name, _NONE)) for name in names}
+    told = [name for name, each in parts.items() if each.repr]
+    compared = [name for name, each in parts.items() if each.compare]
     said |= {
         "__slots__": tuple(names),
-        "__init__": _Initializer(fields, ends="__post_init__" in said),
-        "__setattr__": _refuse,
-        "__delattr__": _refuse,
+        "__parts__": parts,
+        "__init__": _Initializer(parts, ends="__post_init__" in said),
         **_copying(names),
         "__repr__": _telling(told),
         **_comparing(attrgetter(*compared) if compared else type, orders),
-        "__match_args__": tuple(name for name, each in fields.items() if each.init),
+        **behaving,
+        "__match_args__": tuple(name for name, each in parts.items() if each.init),
         **{name: _Described(kind, name) for name in _DESCRIBED},
     }
     made = _twin(kind, said)
@@ -71,12 +137,19 @@ def _twin(kind: type, said: dict[str, Any]) -> Any:
     return maker(kind.__name__, kind.__bases__, said)
 
 
-def _field(default: Any) -> Field[Any]:
-    return default if isinstance(default, Field) else dataclasses.field(default=default)
+def _field(default: Any) -> Field:
+    if type(default).__module__ == "dataclasses":
+        raise TypeError("a class of ours takes its fields from desired.frozen")
+    return default if isinstance(default, Field) else Field(default)
 
 
 def _refuse(self: object, name: str, *_: object) -> NoReturn:
-    raise dataclasses.FrozenInstanceError(f"{name} of {type(self).__qualname__} is not to change")
+    from dataclasses import FrozenInstanceError  # Nobody who is right asks for it.
+
+    raise FrozenInstanceError(f"{name} of {type(self).__qualname__} is not to change")
+
+
+_FROZEN = {"__setattr__": _refuse, "__delattr__": _refuse}
 
 
 def _copying(names: Sequence[str]) -> Mapping[str, Callable[..., object]]:
@@ -98,10 +171,10 @@ def _initializer(fields: Fields, *, ends: bool) -> Callable[..., None]:
     parameters, lines = ["self"], ["pass"]
     for name, each in fields.items():
         parameter = value = name
-        if each.default_factory is not MISSING:
+        if each.default_factory is not _NONE:
             known[f"_new_{name}"] = each.default_factory
             parameter, value = f"{name}=_anew", f"_new_{name}() if {name} is _anew else {name}"
-        elif each.default is not MISSING:
+        elif each.default is not _NONE:
             known[f"_{name}"] = each.default
             parameter = f"{name}=_{name}"
         if each.init:
@@ -175,8 +248,15 @@ class _Described:
         self._name = name
 
     def __get__(self, it: object, owner: type) -> object:
+        import dataclasses  # Most commands have nobody who asks.
+
         # Of a copy, since the standard library does that once to a class, and threads ask together.
-        twin = _twin(self._kind, _said(self._kind))
+        said = _said(self._kind)
+        for name, each in said.items():
+            if isinstance(each, Field):
+                told = {part: value for part, value in each._asdict().items() if value is not _NONE}
+                said[name] = dataclasses.field(**told)
+        twin = _twin(self._kind, said)
         dataclasses.dataclass(frozen=True, init=False, repr=False, eq=False)(twin)
         told = getattr(twin, self._name)
         setattr(owner, self._name, told)

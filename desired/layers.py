@@ -6,13 +6,13 @@ A layer replaces what stands above it, nothing merges, and a set empty list coun
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from desired import desired as values
 from desired.desired import Desired, HostedDomain, Identity, Mailbox, Trust
 from desired.draft import Declared, DeclaredMailbox, Draft
+from desired.frozen import replace
 from desired.legacy import mentioned
 from desired.names import Domain, Glob, HookName
 from desired.problem import KeyPath, Source, digest

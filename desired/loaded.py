@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
 
 from desired.amended import amended
 from desired.desired import Desired
+from desired.frozen import replace
 from desired.manifest import Reading, read
 from desired.problem import Source, digest
 

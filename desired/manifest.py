@@ -5,10 +5,9 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import field
 
 from desired.desired import Desired
-from desired.frozen import frozen
+from desired.frozen import field, frozen
 from desired.problem import Problem, Source
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
 from datetime import timedelta
 from functools import cache
 from ipaddress import ip_network
@@ -20,6 +19,7 @@ import tomli
 
 from desired import desired as values
 from desired.desired import Desired, HostedDomain, Identity, Mailbox
+from desired.frozen import fields, replace
 from desired.names import Address, Domain, Glob, HookName, LocalPart, Selector, Slug
 from desired.quantities import Endpoint, parse_duration
 
@@ -166,4 +166,4 @@ def _read(hint: Any, value: Any) -> Any:
 @cache
 def _hints(kind: Any) -> dict[str, Any]:
     hints = get_type_hints(kind)
-    return {part.name: hints[part.name] for part in fields(kind)}
+    return {name: hints[name] for name in fields(kind)}

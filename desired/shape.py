@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import date, datetime, time
 from difflib import get_close_matches
 from functools import cache
@@ -13,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from desired.finding import Finding, Pattern, fits
-from desired.frozen import frozen
+from desired.frozen import frozen, replace
 from desired.legacy import REMOVED
 from desired.problem import KeyPath, Source, dotted
 from desired.schema import ManifestTable

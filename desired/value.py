@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
+from desired.frozen import field, mutable
 from desired.statements import TOKEN, key, names, string
 
 _INDENT = "    "
@@ -12,7 +11,7 @@ _DEEPEST = 32
 _CLOSING = {"[": "]", "{": "}"}
 
 
-@dataclass(slots=True)
+@mutable
 class _Item:
     """An entry of an array or an inline table, with the comments around it."""
 
@@ -21,7 +20,7 @@ class _Item:
     behind: str = ""
 
 
-@dataclass(slots=True)
+@mutable
 class _Group:
     """An array or an inline table on its way to being written."""
 

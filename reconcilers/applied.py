@@ -6,11 +6,11 @@ no key is made of which nobody can tell whether it was there before.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import PurePosixPath
 
 from desired import engine_config
 from desired.desired import Desired
+from desired.frozen import replace
 from desired.loaded import loaded
 from desired.problem import ManifestError
 from reconcilers.host.host import Reading, UnseenError

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import TypeAlias
 
+from desired.frozen import replace
 from reconcilers.host.host import NOT_SEEN, ReconcileError
 from reconcilers.journal import Interrupted, Journal
 from reconcilers.lanes import Lanes, OneLane

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import field
 from hashlib import sha256
 
-from desired.frozen import frozen
+from desired.frozen import field, frozen
 from reconcilers.host.host import UnseenError
 from reconcilers.operations.files import WriteFile
 from reconcilers.reconciler import World

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
 from datetime import timedelta
 from itertools import islice
 from typing import Any
 
 from desired.desired import Desired
+from desired.frozen import fields
 from desired.quantities import write_duration
 from reconcilers.change import Field
 
@@ -60,10 +60,11 @@ def _parts(value: Any) -> Mapping[str, Any] | None:
 
 def _fields(value: Any) -> Mapping[str, Any] | None:
     """The fields of a value that has no text of its own."""
-    if not is_dataclass(value) or type(value).__str__ is not object.__str__:
+    kind: Any = type(value)
+    named = fields(kind)
+    if not named or kind.__str__ is not object.__str__:
         return None
-    names = (part.name for part in fields(value))
-    return {name: getattr(value, name) for name in names if name not in _NOT_TOLD}
+    return {name: getattr(value, name) for name in named if name not in _NOT_TOLD}
 
 
 def _text(value: Any) -> str:

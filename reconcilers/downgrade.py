@@ -7,11 +7,11 @@ killed, and another downgrade goes on backward.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import PurePosixPath
 
 from desired.desired import Desired
 from desired.engine_config import of_version_1
+from desired.frozen import replace
 from reconcilers.applied import what_was_applied
 from reconcilers.change import Action, Blocked, Change, Field
 from reconcilers.host.host import Reading

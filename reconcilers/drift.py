@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from desired import engine_config, manifest
 from desired.desired import Desired
+from desired.frozen import replace
 from desired.problem import ManifestError, Source
 from reconcilers.change import Action, Change
 from reconcilers.generations import numbers

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
 from enum import Enum
 from functools import lru_cache
 from hashlib import sha256
@@ -12,6 +11,7 @@ from pathlib import PurePath
 from types import NoneType
 from typing import Any, TypeAlias
 
+from desired.frozen import fields
 from desired.itself import once
 from reconcilers.change import Field, Fingerprint
 from reconcilers.difference import Changed, Difference, Missing, Surplus
@@ -81,7 +81,7 @@ def _of_parts(value: Sequence[Any]) -> object:
 
 def _of_dataclass(kind: Any) -> Form:
     """Two types may have equal fields, and mean different things."""
-    name, names = kind.__name__, tuple(part.name for part in fields(kind))
+    name, names = kind.__name__, tuple(fields(kind))
 
     def parts(value: Any) -> object:
         return {"is": name, **{each: canonical(getattr(value, each)) for each in names}}

@@ -6,12 +6,11 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from desired.frozen import frozen
+from desired.frozen import asdict, frozen
 from desired.problem import Source
 from reconcilers.host.host import Host, Reading, UnseenError, provisional
 from reconcilers.plan import Plan

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from desired.frozen import frozen
+from desired.frozen import asdict, frozen
 from reconcilers.counted import counted
 from reconcilers.host.host import Nature, Reading
 from reconcilers.records import parsed

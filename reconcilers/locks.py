@@ -7,11 +7,10 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import PurePosixPath
 
-from desired.frozen import frozen
+from desired.frozen import asdict, frozen
 from reconcilers.host.anchors import Anchors
 from reconcilers.host.host import Host, ReconcileError, StepError
 from reconcilers.host.sentences import changing

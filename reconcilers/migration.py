@@ -8,10 +8,9 @@ is planned again. Nothing is copied, so the time does not depend on how much mai
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
 from pathlib import PurePosixPath
 
-from desired.frozen import frozen
+from desired.frozen import field, frozen
 from desired.names import Address
 from reconcilers.change import Blocked
 from reconcilers.host.host import Access, Entry, Nature, Reading

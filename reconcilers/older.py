@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from desired import legacy
+from desired.frozen import replace
 from desired.names import Domain, InvalidNameError
 from desired.problem import Problem, Source, digest
 from desired.tables import load

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from desired.desired import Desired
-from desired.frozen import frozen
+from desired.frozen import field, frozen, mutable, replace
 from reconcilers.applied import what_was_applied
 from reconcilers.blocks import moving, removing, spent
 from reconcilers.change import Action, Blocked, Change, Lacking
@@ -83,7 +82,7 @@ class _Intent:
         return self.work.change
 
 
-@dataclass(slots=True)
+@mutable
 class _Survey:
     """What was seen of every kind, and what would be done about it."""
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from typing import Any
 
-from desired.frozen import frozen
+from desired.frozen import field, frozen
 from desired.problem import Problem, Where
 
 

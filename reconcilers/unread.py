@@ -7,10 +7,9 @@ owner's; nothing of a plan stands on it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TypeAlias
 
-from desired.frozen import frozen
+from desired.frozen import frozen, replace
 from desired.names import Address
 from reconcilers.change import Action, Change
 from reconcilers.host.host import Nature, Reading, UnseenError

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import replace
 
 from desired.desired import AutoApply, Desired, Mailbox
+from desired.frozen import replace
 from reconcilers.applied import what_was_applied
 from reconcilers.consent import agreed, said
 from reconcilers.reconciler import World

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, field
+from dataclasses import asdict
 from typing import Literal
 
 from aimx.channel.messages import Vocabulary
 from aimx.metrics.pages import Page
-from desired.frozen import frozen
+from desired.frozen import field, frozen
 
 # Octets of a snapshot, and of the secrets beside it, that a worker takes.
 MOST_SNAPSHOT = 512 * 1024 * 1024

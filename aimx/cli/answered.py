@@ -6,7 +6,6 @@ import argparse
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aimx.cli import roots, terminal
@@ -16,7 +15,7 @@ from aimx.doors.exits import Exit
 from aimx.doors.refusal import refused
 from aimx.doors.socket import client
 from aimx.doors.wish import Answer, Wish
-from desired.frozen import frozen
+from desired.frozen import frozen, replace
 
 if TYPE_CHECKING:
     from aimx.cli.events import Events

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from aimx.cli import terminal
 from aimx.cli.lacking import Waited
 from aimx.doors.events import Event, event
 from aimx.doors.wish import Answer
+from desired.frozen import field, mutable
 
 _COUNTED = ("done", "failed", "skipped", "not_started", "seconds", "generation")
 
 
-@dataclass(slots=True)
+@mutable
 class Events:
     """The stream of one apply."""
 

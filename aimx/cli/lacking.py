@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from textwrap import wrap
 from typing import Any
 
 from aimx.cli import terminal
-from desired.frozen import frozen
+from desired.frozen import asdict, frozen
 
 Status = Mapping[str, Any]
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from threading import Event as Flag
 from threading import Lock, Thread
 from time import monotonic
 
 from aimx.cli import terminal
 from aimx.doors.events import Event, Tell
+from desired.frozen import field, mutable
 
 # What is over sooner needs no progress, and nobody reads faster.
 _PATIENCE, _PACE = 1.0, 0.1  # Seconds.
 _LONG = 2.0  # Seconds after which a step says for how long it has been at it.
 
 
-@dataclass(slots=True)
+@mutable
 class Progress:
     """What the events told so far, as a line."""
 

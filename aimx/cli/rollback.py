@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 from aimx.cli import administer, terminal
@@ -15,6 +14,7 @@ from aimx.cli.plan import removals
 from aimx.cli.suspend import duration, reasons
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Answer, Intent
+from desired.frozen import replace
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

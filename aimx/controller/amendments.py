@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields
 from typing import Any, TypeAlias
 
-from desired.frozen import frozen
+from desired.frozen import asdict, frozen
 
 
 @frozen
@@ -132,7 +131,7 @@ def from_text(text: str) -> Amendment:
     kind = COMMANDS.get(str(said.pop("amend", "")))
     if kind is None:
         raise ValueError(f"amend must be one of {', '.join(COMMANDS)}")
-    known = {field.name: str(field.type) for field in fields(kind)}
+    known = kind.__annotations__
     try:
         return kind(**{name: _typed(name, value, known) for name, value in said.items()})
     except TypeError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import field
 
 from aimx.controller.owners import uids
 from aimx.controller.projection import commands, signing, snapshot
@@ -13,7 +12,7 @@ from aimx.hooks.command import Command
 from aimx.snapshot import Signing, Snapshot
 from desired.desired import Desired, Log, ServerUsers
 from desired.engine_config import header
-from desired.frozen import frozen
+from desired.frozen import field, frozen
 from desired.loaded import loaded
 from desired.problem import ManifestError
 from desired.quantities import Endpoint

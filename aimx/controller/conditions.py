@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, field, replace
 from datetime import datetime
 from typing import Any, Literal, get_args
 
 from aimx.mail.dates import rfc3339
-from desired.frozen import frozen
+from desired.frozen import asdict, field, frozen, replace
 
 Status = Literal["True", "False", "Unknown"]
 Type = Literal[

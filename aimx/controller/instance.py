@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Set
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ from aimx.controller.steps import taken
 from aimx.controller.watched import Watched
 from desired.desired import AutoApply, Desired
 from desired.engine_config import header
-from desired.frozen import frozen
+from desired.frozen import field, frozen, replace
 from desired.manifest import Reading
 from desired.problem import ManifestError, Source
 from reconcilers import intents

@@ -8,15 +8,15 @@ go well.
 from __future__ import annotations
 
 from collections.abc import Iterator, Set
-from dataclasses import dataclass
 from hashlib import sha256
 
 from desired.desired import Desired
+from desired.frozen import mutable
 from reconcilers.host.host import Reading, UnseenError
 from reconcilers.roots import Roots
 
 
-@dataclass(slots=True)
+@mutable
 class Memory:
     """Of one planner; two jobs that change anything never run at a time."""
 

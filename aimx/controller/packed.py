@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import field, fields
 
 from aimx.channel.messages import Vocabulary
 from aimx.controller.compiled import Compiled
 from aimx.hooks.command import Command
 from aimx.snapshot import Snapshot
 from desired.desired import Log, ServerUsers
-from desired.frozen import frozen
+from desired.frozen import field, fields, frozen
 from desired.quantities import Endpoint
 from desired.relay import SecretReference
 
@@ -49,7 +48,7 @@ class Outline:
 
 
 _OUTLINE = Vocabulary(Outline)
-_OUTLINED = tuple(each.name for each in fields(Outline))
+_OUTLINED = tuple(fields(Outline))
 
 
 def packed(compiled: Compiled) -> Packed:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 from desired.desired import Desired, Moved
 from desired.engine_config import header
-from desired.frozen import frozen
+from desired.frozen import frozen, replace
 from desired.manifest import Reading, read
 from desired.problem import ManifestError, Source, render_problems
 from reconcilers.generations import load, numbers

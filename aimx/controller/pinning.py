@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
+from desired.frozen import mutable
 from reconcilers import intents
 from reconcilers.host.host import Host, ReconcileError
 from reconcilers.intents import Damaged, Pin
 from reconcilers.roots import Roots
 
 
-@dataclass(slots=True)
+@mutable
 class Pinning:
     """How it went with the pin, once the apply is over."""
 

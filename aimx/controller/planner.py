@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from dataclasses import field, replace
 from typing import Protocol, TypeVar
 
 from aimx.controller.instance import Instance
 from aimx.controller.sources import octets
 from aimx.controller.watched import UNWATCHED, Watched
 from aimx.controller.workplace import Engagement, Job, Workplace
-from desired.frozen import frozen
+from desired.frozen import field, frozen, replace
 from reconcilers.host.host import ReconcileError
 from reconcilers.roots import Roots
 from reconcilers.unread import Count, uncounted

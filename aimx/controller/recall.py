@@ -9,13 +9,13 @@ anything else the manifest is read.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from hashlib import sha256
 
 from aimx.controller.program import program
 from desired.amended import amended
 from desired.desired import Desired
 from desired.engine_config import body, header
+from desired.frozen import replace
 from desired.loaded import known
 from desired.manifest import Reading
 from desired.problem import KeyPath, Source, digest

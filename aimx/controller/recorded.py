@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from aimx.controller.recall import understood
 from aimx.controller.review import Review
+from desired.frozen import replace
 from reconcilers import generations, intents
 from reconcilers.generations import Rollback, Who, leads_to
 from reconcilers.host.host import Host, ReconcileError

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from aimx.controller.account import Account, Applied
 from aimx.controller.backoff import LONGEST, backoff
 from aimx.mail.dates import rfc3339
-from desired.frozen import frozen
+from desired.frozen import field, frozen, replace
 from reconcilers.receipt import Outcome, Receipt
 
 # How many are remembered; those that failed always are.

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
 from pathlib import PurePosixPath
 from typing import TypeAlias
 
 from desired.desired import Algorithm, Desired, HostedDomain
-from desired.frozen import frozen
+from desired.frozen import field, frozen
 from reconcilers.der import UnusableKeyError
 from reconcilers.host.host import Reading, StepError, UnseenError
 from reconcilers.roots import Roots

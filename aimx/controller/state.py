@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -17,6 +16,7 @@ from aimx.controller.instance import Instance
 from aimx.controller.results import Results
 from aimx.mail.dates import rfc3339
 from desired import engine_config
+from desired.frozen import field, mutable
 from reconcilers.host.host import Access, ReconcileError
 from reconcilers.intents import Damaged, Intents, Pin, Suspension, author
 from reconcilers.overdue import Overdue
@@ -36,7 +36,7 @@ _TROUBLES: tuple[tuple[Type, Status, str], ...] = (
 _OF_AN_ENGINE: tuple[Type, ...] = ("EngineActive", "Ready")
 
 
-@dataclass(slots=True)
+@mutable
 class State:
     """The facts that the loop has found, each at the moment when it became true."""
 

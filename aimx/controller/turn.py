@@ -7,7 +7,6 @@ under the lock, so that nothing goes of which nobody could know when it was let 
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from aimx.controller.account import Account
@@ -17,7 +16,7 @@ from aimx.controller.review import Review
 from aimx.controller.sources import digest
 from aimx.controller.workplace import Workplace
 from desired.desired import AutoApply
-from desired.frozen import frozen
+from desired.frozen import frozen, replace
 from desired.manifest import Reading
 from desired.problem import ManifestError
 from reconcilers.consent import EVERY, Consent

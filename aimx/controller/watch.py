@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import structlog
 import watchfiles
 
 from aimx.controller.whereabouts import Whereabouts
+from desired.frozen import field, mutable
 
 # How long the sources go unlooked-at where no event comes, in seconds.
 LOOK_SECONDS = 30.0
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 Bursts: TypeAlias = AsyncGenerator[set[watchfiles.main.FileChange], None]
 
 
-@dataclass(slots=True)
+@mutable
 class Watch:
     """Sets `changed` for each burst of events and every `every` seconds at least."""
 

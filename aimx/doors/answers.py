@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
 from typing import Any
 
 from aimx.controller.account import Applied
@@ -15,6 +14,7 @@ from aimx.controller.review import Review
 from aimx.doors.exits import Exit
 from aimx.doors.refusal import refused
 from aimx.doors.wish import Answer, Wish
+from desired.frozen import asdict, replace
 from desired.manifest import Reading
 from desired.problem import ManifestError, Problem, render_problems
 from reconcilers.change import Action

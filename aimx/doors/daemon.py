@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -20,7 +19,7 @@ from aimx.doors.reports import told
 from aimx.doors.socket.frames import Code, FrameError
 from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
 from aimx.doors.wished import About, Apply, ApplySaved, Look, Standing, Tombstones, Wished
-from desired.frozen import frozen
+from desired.frozen import frozen, replace
 
 log = structlog.get_logger()
 

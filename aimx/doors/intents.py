@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from aimx.controller.instance import Instance
@@ -12,6 +11,7 @@ from aimx.doors.answers import planned
 from aimx.doors.exits import Exit
 from aimx.doors.refusal import refused
 from aimx.doors.wish import Answer, Intent, Wish
+from desired.frozen import replace
 from desired.problem import printable
 from desired.quantities import parse_duration
 from reconcilers.change import Blocked

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 
 from aimx.controller.edits.keys import configured
 from aimx.controller.edits.manifest import Manifest
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Answer, Question, Wish
 from desired.desired import Algorithm, HostedDomain
+from desired.frozen import asdict
 from desired.publishing import DnsRecord, of_key, of_mail, of_policy
 from reconcilers.kinds.keypair import files_of
 from reconcilers.reconciler import World

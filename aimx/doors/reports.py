@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from aimx.controller.instance import Instance
@@ -13,6 +12,7 @@ from aimx.doors.answers import answering, resources
 from aimx.doors.exits import Exit
 from aimx.doors.intents import noticed
 from aimx.doors.wish import Answer, Question, Wish
+from desired.frozen import replace
 from desired.problem import printable
 from reconcilers.consent import Consent
 from reconcilers.drift import drift, stated

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 
 from aimx.controller.account import Errand as Done
 from aimx.controller.instance import Instance
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Answer, Errand, Wish
+from desired.frozen import asdict
 from desired.problem import printable
 from reconcilers.fingerprint import plan_id
 from reconcilers.plan import Plan

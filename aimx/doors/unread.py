@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from aimx.controller.instance import Instance
 from aimx.controller.review import Review
+from desired.frozen import replace
 from reconcilers.unread import Count, inboxes, with_unread
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from aimx.doors.events import Tell
-from desired.frozen import frozen
+from desired.frozen import asdict, field, frozen
 
 if TYPE_CHECKING:
     from aimx.controller.amendments import Amendment

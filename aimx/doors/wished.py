@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
 
@@ -18,7 +17,7 @@ from aimx.doors import intents
 from aimx.doors.answers import against, answering, applied, consent, planned
 from aimx.doors.unread import counted
 from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
-from desired.frozen import frozen
+from desired.frozen import field, frozen, mutable, replace
 from desired.problem import ManifestError, printable
 from reconcilers.consent import EVERY, Consent
 from reconcilers.generations import Who
@@ -128,7 +127,7 @@ class Wished:
                 return f"aimx {command(self.wish.amendment)}"
 
 
-@dataclass(slots=True)
+@mutable
 class _Carried:
     """One wish under way, and the apply that it came to."""
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import field
 
 from aimx.mail import charsets, comments, words
-from desired.frozen import frozen
+from desired.frozen import field, frozen
 
 LIMIT = 16 * 1024  # Octets of a field that are read.
 

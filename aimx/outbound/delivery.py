@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
 from typing import Protocol
 
 from aimx.outbound.outcome import Attempt, Outcome
-from desired.frozen import frozen
+from desired.frozen import field, frozen
 
 
 class Witness(Protocol):

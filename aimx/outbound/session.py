@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import socket
 import ssl
 import time
-from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from aiosmtplib import SMTP, SMTPException, SMTPHeloError, SMTPResponseException
 
-from desired.frozen import frozen
+from desired.frozen import field, frozen
 
 _QUIT_SECONDS = 5.0
 _MOST_REPLIES = 3  # As slow as a host may be; to greeting, EHLO twice, STARTTLS and AUTH.
@@ -63,7 +63,7 @@ class Peer:
     address: str
 
 
-@dataclass(eq=False, slots=True)
+@dataclasses.dataclass(eq=False, slots=True)
 class Session:
     """A host that will hear what we have to say; whoever has it says QUIT, or hangs up."""
 
@@ -73,7 +73,7 @@ class Session:
     tls: str  # The version, as "TLSv1.3"; empty: in the clear.
     messages: int = 0  # That it was offered.
     is_begun: bool = False  # Whether the host has a sender, and no end of the transaction.
-    _met_at: float = field(default_factory=time.monotonic)
+    _met_at: float = dataclasses.field(default_factory=time.monotonic)
 
     @property
     def is_open(self) -> bool:

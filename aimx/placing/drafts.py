@@ -11,7 +11,6 @@ import fcntl
 import os
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import structlog
@@ -21,7 +20,7 @@ from aimx.placing import descriptors
 from aimx.placing.descriptors import Rule
 from aimx.placing.disk import Disk
 from aimx.placing.mailboxes import Mailbox
-from desired.frozen import frozen
+from desired.frozen import field, frozen, mutable, replace
 
 _NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -53,7 +52,7 @@ class Draft(Protocol):
         """Let go of it: what was not published is gone, what was published stays."""
 
 
-@dataclass(slots=True)
+@mutable
 class File:
     """An open file, and its name under the placing directory where it needs one."""
 
@@ -93,7 +92,7 @@ class File:
             self.desk.discard(self.name)
 
 
-@dataclass(slots=True)
+@mutable
 class Bundle:
     """A directory under the placing directory, with the message and its attachments in it."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import field, replace
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
@@ -23,7 +23,7 @@ from aimx.verify.caching import ask_once
 from aimx.verify.judge import Judge
 from aimx.verify.trust import decide
 from aimx.verify.verdict import Verdicts
-from desired.frozen import frozen
+from desired.frozen import field, frozen
 
 # A message of more octets takes so long to read that other sessions would notice.
 _LARGE = 256 * 1024

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
 
-from desired.frozen import frozen
+from desired.frozen import field, frozen
 
 # RFC 5321 4.5.3.1.5, without the line end.
 _LONGEST_LINE = 510

@@ -5,14 +5,13 @@ from __future__ import annotations
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import field
 from typing import NamedTuple
 
 from aimx.channel.room import Room
 from aimx.mail.envelope import Incoming
 from aimx.smtp.replies import Reply
 from aimx.snapshot import Route, Snapshot
-from desired.frozen import frozen
+from desired.frozen import field, frozen
 
 # Octets of messages that may be out of the spool and in memory at a time, over all sessions.
 _MEMORY = 32 * 1024 * 1024

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeAlias
 
 from aimx.verify.canonicalization import BODIES, FIELDS
 from aimx.verify.signature import Claim, SignatureError
-from desired.frozen import frozen
+from desired.frozen import field, frozen
 
 Field: TypeAlias = tuple[bytes, bytes]  # Name, and value as it stands with its CRLF.
 

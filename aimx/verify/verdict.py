@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from datetime import datetime
 from typing import Literal, NamedTuple, TypeAlias
 
 from aimx.mail.author import Author, NoAuthor
-from desired.frozen import frozen
+from desired.frozen import field, frozen
 
 SpfVerdict: TypeAlias = Literal[
     "none", "neutral", "pass", "fail", "softfail", "temperror", "permerror"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import PurePosixPath
 
+from desired.frozen import field, mutable
 from reconcilers.host.host import Access, Entry, Nature
 from reconcilers.host.sentences import told
 
@@ -16,7 +16,7 @@ _NOT_ENTERED = {Nature.SYMLINK: errno.ELOOP}
 NO_FILE = {Nature.SYMLINK: errno.ELOOP, Nature.DIRECTORY: errno.EISDIR}
 
 
-@dataclass(slots=True)
+@mutable
 class Node:
     """A file, a directory or something else; the names of a linked file share one."""
 

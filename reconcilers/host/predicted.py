@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import TypeAlias
 
 from desired.desired import Algorithm
-from desired.frozen import frozen
+from desired.frozen import frozen, replace
 from reconcilers.certificates import stand_in_for
 from reconcilers.host.host import Access, Entry, Nature, Reading, StepError, is_provisional
 from reconcilers.host.read_only import ReadOnly

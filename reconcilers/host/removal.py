@@ -6,9 +6,9 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from itertools import count
 
+from desired.frozen import field, mutable
 from reconcilers.host.anchors import enter
 from reconcilers.host.host import StepError
 from reconcilers.host.renaming import rename_new
@@ -36,7 +36,7 @@ def remove_tree(name: str, directory: int, deepest: int = DEEPEST) -> None:
     os.rmdir(name, dir_fd=directory)
 
 
-@dataclass(slots=True)
+@mutable
 class _Removal:
     """What was moved up into the top directory, and how deep it was."""
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TypeAlias
 
-from desired.frozen import frozen
+from desired.frozen import frozen, replace
 from reconcilers.certificates import belongs_to
 from reconcilers.change import Action, Blocked, Change, Field
 from reconcilers.difference import Changed, Difference, Missing

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field, replace
 
 from desired import engine_config
 from desired.desired import Desired, HostedDomain
-from desired.frozen import frozen
+from desired.frozen import field, frozen, replace
 from desired.loaded import loaded
 from desired.problem import ManifestError
 from reconcilers.blocks import moving

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from desired.desired import Algorithm
+from desired.frozen import replace
 from reconcilers.change import Action, Blocked, Change, Field
 from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.host.host import Access, Nature

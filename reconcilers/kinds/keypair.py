@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import field, replace
 from pathlib import PurePosixPath
 
 from desired.desired import Algorithm, Desired, published
-from desired.frozen import frozen
+from desired.frozen import field, frozen, replace
 from desired.names import Selector
 from reconcilers.der import UnusableKeyError
 from reconcilers.host.host import Access, Nature

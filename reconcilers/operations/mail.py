@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import PurePosixPath
 
-from desired.frozen import frozen
+from desired.frozen import frozen, replace
 from reconcilers.host.host import Access, Host
 from reconcilers.inscription import RECORD, Record, amount
 from reconcilers.records import rfc3339

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from difflib import unified_diff
 from typing import Any
 
 from desired.desired import Desired
-from desired.frozen import frozen
+from desired.frozen import asdict, frozen
 from desired.problem import Source, printable
 from reconcilers.change import Field
 from reconcilers.contrast import contrast

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
-from desired.frozen import frozen
+from desired.frozen import asdict, frozen
 from desired.problem import Where, printable
 from reconcilers.change import Blocked, Change, Field
 from reconcilers.history import Touched, Untouched

@@ -6,11 +6,11 @@ No content of a file is in them: a digest tells one content from another.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
 from hashlib import sha256
 from pathlib import PurePath
 from typing import Any
 
+from desired.frozen import fields
 from reconcilers.host.host import Access, Nature
 
 # What is a word among programmers, said in full.
@@ -47,10 +47,11 @@ def _named(value: Any) -> Mapping[str, Any] | None:
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         found: Mapping[str, Any] = value._asdict()
         return found
-    if is_dataclass(value) and not isinstance(value, Access):
-        # What is not compared never makes a difference.
-        return {part.name: getattr(value, part.name) for part in fields(value) if part.compare}
-    return None
+    if isinstance(value, Access):
+        return None
+    # What is not compared never makes a difference.
+    compared = (name for name, part in fields(value).items() if part.compare)
+    return {name: getattr(value, name) for name in compared} or None
 
 
 def _text(value: Any) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from desired.frozen import asdict
 from desired.problem import printable
 from reconcilers.change import BLOCKED_SYMBOL, SYMBOLS, Action
 from reconcilers.generations import About, Generation, Rollback

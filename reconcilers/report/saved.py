@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from typing import Any
 
-from desired.frozen import frozen
+from desired.frozen import asdict, frozen
 from reconcilers.change import Change
 from reconcilers.fingerprint import digest, plan_id
 from reconcilers.plan import Plan

@@ -3,26 +3,26 @@ from __future__ import annotations
 import dataclasses
 import pickle
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
-from dataclasses import FrozenInstanceError, asdict, astuple, dataclass, field, fields, replace
+from dataclasses import FrozenInstanceError, astuple, dataclass
 from inspect import signature
 from itertools import product
 from operator import ge, gt, le, lt
 from threading import Barrier
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desired.frozen import frozen, ordered
+from desired.frozen import asdict, field, fields, frozen, mutable, ordered, replace
 
 T = TypeVar("T")
 
 
-def _declared(decorator: Callable[[type], Any]) -> Any:
+def _declared(decorator: Callable[[type], Any], field: Callable[..., Any] = field) -> Any:
     """The same class, as each decorator makes it."""
 
     class Letter(Generic[T]):
@@ -48,16 +48,21 @@ def _declared(decorator: Callable[[type], Any]) -> Any:
 
 
 OURS = _declared(frozen)
-THEIRS = _declared(dataclass(frozen=True, slots=True))
+THEIRS = _declared(dataclass(frozen=True, slots=True), dataclasses.field)
 
 
 @pytest.mark.parametrize(
     "told",
     [
         pytest.param(repr, id="repr"),
-        pytest.param(asdict, id="asdict"),
-        pytest.param(lambda it: asdict(replace(it, to="you", marks={"a": 1})), id="replace"),
-        pytest.param(lambda it: [(each.name, each.compare) for each in fields(it)], id="fields"),
+        pytest.param(dataclasses.asdict, id="asdict"),
+        pytest.param(
+            lambda it: dataclasses.asdict(dataclasses.replace(it, to="you", marks={"a": 1})),
+            id="replace",
+        ),
+        pytest.param(
+            lambda it: [(each.name, each.compare) for each in dataclasses.fields(it)], id="fields"
+        ),
         pytest.param(lambda it: it.is_long(), id="its own method"),
         pytest.param(lambda it: it.length, id="a field that it computes"),
         pytest.param(lambda it: it.opened, id="a variable of the class"),
@@ -151,7 +156,9 @@ def test_its_fields_are_told_before_there_is_any_value() -> None:
     declared = _declared(frozen)
 
     assert dataclasses.is_dataclass(declared)
-    assert [each.name for each in fields(declared)] == [each.name for each in fields(THEIRS)]
+    named = [each.name for each in dataclasses.fields(THEIRS)]
+    assert [each.name for each in dataclasses.fields(declared)] == named
+    assert list(fields(declared)) == named
 
 
 def test_a_class_of_the_standard_library_may_inherit_its_fields() -> None:
@@ -164,7 +171,7 @@ def test_a_class_of_the_standard_library_may_inherit_its_fields() -> None:
         since: int
 
     assert Watched("smtp", 3) == Watched(name="smtp", since=3)
-    assert asdict(Watched("smtp", 3)) == {"name": "smtp", "since": 3}
+    assert dataclasses.asdict(Watched("smtp", 3)) == {"name": "smtp", "since": 3}
 
 
 def test_its_signature_is_known_before_there_is_a_value():
@@ -190,7 +197,7 @@ def _together(does: Callable[[], T]) -> list[T]:
 
 def test_threads_may_ask_together_what_it_is_made_of():
     kinds = [_declared(frozen) for _ in range(50)]
-    told = _together(lambda: [[part.name for part in fields(kind)] for kind in kinds])
+    told = _together(lambda: [[part.name for part in dataclasses.fields(kind)] for kind in kinds])
     assert all(each == told[0] for each in told)
 
 
@@ -245,3 +252,50 @@ def test_one_that_adds_no_fields_is_copied_and_compared_as_what_it_is() -> None:
     assert it != Pair(1, "a")
     assert repr(it) == "Twin(first=1, second='a')"
     assert replace(it, second="b") == Twin(1, "b")
+
+
+def test_ours_tell_and_replace_what_theirs_do() -> None:
+    ours, theirs = OURS("me", (Pair(1),)), THEIRS("me", (Pair(1),))
+
+    assert asdict(ours) == dataclasses.asdict(theirs)
+    assert asdict(replace(ours, copies=("you",))) == dataclasses.asdict(
+        dataclasses.replace(theirs, copies=("you",))
+    )
+    with pytest.raises(TypeError, match="unexpected"):
+        replace(ours, sender="me")
+
+
+def test_what_is_within_a_value_is_told_as_well() -> None:
+    class Place(NamedTuple):
+        pair: Pair
+        line: int
+
+    @frozen
+    class Shelf:
+        named: Mapping[str, Place | Sequence[Pair]]
+
+    told = asdict(Shelf({"a": Place(Pair(1), 2), "b": [Pair(3)]}))
+
+    one, other = {"first": 1, "second": ""}, {"first": 3, "second": ""}
+    assert told == {"named": {"a": (one, 2), "b": [other]}}
+
+
+def test_one_that_changes_is_compared_by_its_fields_and_has_no_hash() -> None:
+    @mutable
+    class Tally:
+        done: int
+        left: list[int] = field(default_factory=list)
+
+    tally = Tally(1)
+    tally.done += 1
+    tally.left.append(3)
+
+    assert tally == Tally(2, [3])
+    assert repr(tally).endswith("Tally(done=2, left=[3])")
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(tally)
+
+
+def test_a_field_of_the_standard_library_is_refused_where_the_class_is_declared() -> None:
+    with pytest.raises(TypeError, match="desired"):
+        _declared(frozen, dataclasses.field)

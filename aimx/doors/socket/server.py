@@ -12,7 +12,6 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 import structlog
@@ -22,6 +21,7 @@ from aimx.doors.events import Tell
 from aimx.doors.socket import frames
 from aimx.doors.socket.frames import Code, FrameError, Request
 from aimx.doors.socket.telling import Telling
+from desired.frozen import field, mutable
 
 MAX_CONNECTIONS = 64  # Of all who do not administer the server.
 MAX_CONNECTIONS_PER_UID = 16
@@ -39,7 +39,7 @@ log = structlog.get_logger()
 Answer = Callable[[Request, Caller, int, Tell], Awaitable[bytes]]
 
 
-@dataclass(slots=True)
+@mutable
 class Door:
     """The listening socket and who is in."""
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from aimx.doors.events import Event
 from aimx.doors.socket import frames
+from desired.frozen import field, mutable
 
 # Octets that wait for a client. What is beyond is not told: all that counts is in the reply.
 _MOST = 1 << 20
 _MOST_EVENTS = 4096  # That wait for the loop.
 
 
-@dataclass(slots=True)
+@mutable
 class Telling:
     """Events on their way to one client; whoever reads too slowly is told fewer of them."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import field
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import TypeVar
@@ -32,7 +31,7 @@ from aimx.outbound.refusal import Code, NotSent
 from aimx.outbound.submit import Signed
 from aimx.placing.client import PlacingClient
 from aimx.snapshot import Snapshot
-from desired.frozen import frozen
+from desired.frozen import field, frozen
 
 _SOON, _PAUSE = 60.0, 1.0  # Seconds: what is damaged that soon is opened anew after a pause.
 _DAILY = 86400.0
