@@ -162,19 +162,16 @@ class _Walk:
         operation = first.operation
         if not isinstance(operation, Joinable):
             return
+        kind, likeness = type(operation), operation.likeness
         for _ in range(_MANY - 1):
-            if not left or not self._joins(left[0], operation):
+            if not left or not _is_like(left[0].operation, kind, likeness):
+                return
+            if left[0].after and not self._may_join(left[0]):
                 return
             yield left.popleft()
 
-    def _joins(self, step: Step, first: Joinable) -> bool:
-        operation = step.operation
-        return (
-            isinstance(operation, type(first))
-            and operation.likeness == first.likeness
-            and self._may_turn(step)
-            and self._broken(step) is None
-        )
+    def _may_join(self, step: Step) -> bool:
+        return self._may_turn(step) and self._broken(step) is None
 
     def _turn(self, turn: Sequence[Step], refusal: str, lanes: Lanes[Ended]) -> Ended:
         """Look whether what it needs is done, and whether anything may still start; begin it.
@@ -278,6 +275,13 @@ class _Walk:
 
     def _fail(self, reason: str) -> None:
         self.failure = self.failure or reason
+
+
+def _is_like(operation: Operation, kind: type[Joinable], likeness: object) -> bool:
+    if type(operation) is not kind:
+        return False
+    other = operation.likeness
+    return other is likeness or other == likeness
 
 
 def _take(turn: Sequence[Step], hands: Hands) -> Ended:

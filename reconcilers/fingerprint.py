@@ -143,7 +143,7 @@ def _described(step: Step) -> tuple[object, ...]:
     written = digest(operation.content) if isinstance(operation, WriteFile) else ""
     # The engine config's header names a generation and a manifest, of which a comment is part.
     told = "" if step.phase is Phase.CONFIG else written
-    return (step.id, step.phase, type(operation).__name__, str(operation), told, step.after)
+    return (step.id, step.phase, type(operation).__name__, step.does, told, step.after)
 
 
 def _written(value: object) -> str:

@@ -68,7 +68,7 @@ class Journal:
 
     def intend(self, steps: Iterable[Step]) -> None:
         """Before the steps; those that follow soon cost nothing when they are told with them."""
-        new = {each.id: str(each.operation) for each in steps if each.id not in self._intended}
+        new = {each.id: each.does for each in steps if each.id not in self._intended}
         if new:
             self._intended.update(new)
             self._write({"event": "intent", "steps": new})

@@ -14,6 +14,7 @@ from desired.frozen import frozen
 from reconcilers.change import Change
 from reconcilers.operations.engine import Commit, Prepare
 from reconcilers.operations.files import MakeDirectories, MakeDirectory, SyncDirectories
+from reconcilers.reconciler import Keys
 from reconcilers.step import Operation, Phase, Step
 
 _PREPARE, _COMMIT = "engine#1", "engine#2"
@@ -28,6 +29,7 @@ class Work:
     change: Change
     deeds: tuple[tuple[Phase, Operation], ...]
     activates: bool  # The engine's snapshot is made of it.
+    keys: Keys = ()  # Where a manifest asks for it.
 
 
 def order(work: Sequence[Work], config: bytes | None) -> tuple[Step, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from desired.desired import Desired
-from desired.frozen import field, frozen, mutable, replace
+from desired.frozen import field, mutable, replace
 from reconcilers.applied import what_was_applied
 from reconcilers.blocks import moving, removing, spent
 from reconcilers.change import Action, Blocked, Change, Lacking
@@ -70,23 +70,11 @@ def plan(
     )
 
 
-@frozen
-class _Intent:
-    """A change with its steps, and where a manifest asks for it."""
-
-    work: Work
-    keys: Keys
-
-    @property
-    def change(self) -> Change:
-        return self.work.change
-
-
 @mutable
 class _Survey:
     """What was seen of every kind, and what would be done about it."""
 
-    intents: list[_Intent] = field(default_factory=list)
+    intents: list[Work] = field(default_factory=list)
     unchanged: int = 0
     unsettled: list[Unsettled] = field(default_factory=list)
     lacking: list[Lacking] = field(default_factory=list)
@@ -142,7 +130,7 @@ def _settle(reconciler: Reconciler[Any], world: World) -> _Survey:
         deeds = () if change.blocked else tuple(reconciler.steps(difference, world))
         gone, name = isinstance(difference, Surplus), difference.name
         keys = (_removed_by if gone else reconciler.asked_by)(name, world)
-        found.intents.append(_Intent(Work(change, deeds, reconciler.activates), keys))
+        found.intents.append(Work(change, deeds, reconciler.activates, keys))
         found.unchanged -= not gone
     return found
 
@@ -152,7 +140,7 @@ def _removed_by(name: str, world: World) -> Keys:
     return ("removed", name) if removing(world, name) else ()
 
 
-def _held_back(survey: _Survey, verdict: Verdict, consent: Consent) -> Iterator[_Intent]:
+def _held_back(survey: _Survey, verdict: Verdict, consent: Consent) -> Iterator[Work]:
     """The intents, with those blocked that safety refuses, or that need one that is blocked."""
     stopped = {each.address: "which could not be looked at" for each in survey.unsettled}
     for intent in survey.intents:
@@ -167,7 +155,7 @@ def _held_back(survey: _Survey, verdict: Verdict, consent: Consent) -> Iterator[
             yield intent
 
 
-def _led_by_config(intents: list[_Intent]) -> list[_Intent]:
+def _led_by_config(intents: list[Work]) -> list[Work]:
     """Nothing moves or goes while the engine goes on with a config that knows it."""
     config = next((each.change for each in intents if each.change.kind == "config"), None)
     if config is None or config.blocked is None:
@@ -186,7 +174,7 @@ def _led_by_config(intents: list[_Intent]) -> list[_Intent]:
     ]
 
 
-def _with_lookalikes(intents: list[_Intent], world: World) -> Iterator[_Intent]:
+def _with_lookalikes(intents: list[Work], world: World) -> Iterator[Work]:
     """The intents, those told of it that a `[[moved]]` block may have been forgotten for."""
     found = lookalikes([intent.change for intent in intents], world)
     for intent in intents:
@@ -200,9 +188,9 @@ def _judged(survey: _Survey, world: World, consent: Consent) -> Verdict:
     return judge(survey.changes, world, consent.removals, agreed(world) | consent.named)
 
 
-def _work(intents: Sequence[_Intent], world: World) -> list[Work]:
+def _work(intents: Sequence[Work], world: World) -> list[Work]:
     """What is done for those that nothing blocks."""
-    work = [each.work for each in intents if not each.change.blocked]
+    work = [each for each in intents if not each.change.blocked]
     return [
         _witnessed(each, work, world) if each.change.kind == "config" else each for each in work
     ]
@@ -238,8 +226,8 @@ def _backing_off(change: Change, held: Mapping[str, str]) -> Blocked | None:
     )
 
 
-def _changed(intent: _Intent, change: Change) -> _Intent:
-    return replace(intent, work=replace(intent.work, change=change))
+def _changed(intent: Work, change: Change) -> Work:
+    return replace(intent, change=change)
 
 
 def _stopped(change: Change, stopped: Mapping[str, str]) -> Blocked | None:
@@ -251,7 +239,7 @@ def _stopped(change: Change, stopped: Mapping[str, str]) -> Blocked | None:
     return None
 
 
-def _placed(intents: Sequence[_Intent], world: World) -> Iterator[Change]:
+def _placed(intents: Sequence[Work], world: World) -> Iterator[Change]:
     """The changes, each with the line of the manifest that asks for it."""
     for intent in intents:
         if intent.keys and len(intents) <= _PLACED:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any, Protocol, runtime_checkable
 
-from desired.frozen import frozen
+from desired.frozen import field, frozen
 from reconcilers.host.host import Host
 
 
@@ -95,3 +95,8 @@ class Step:
     operation: Operation
     after: tuple[str, ...] = ()  # Ids of steps that stand before this one in the plan.
     closing: bool = False  # Makes its phase durable: if it fails, the phase counts as failed.
+    does: str = field(init=False, repr=False, compare=False)  # The operation in its own words.
+
+    def __post_init__(self) -> None:
+        # A plan's id, its document and the journal all say it, and of thousands.
+        object.__setattr__(self, "does", str(self.operation))

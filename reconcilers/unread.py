@@ -69,7 +69,7 @@ def with_unread(plan: Plan, unread: Mapping[str, Unread]) -> Plan:
 
 
 def _says_unknown(change: Change) -> bool:
-    goes = change.kind == "mailbox" and change.action in (Action.QUARANTINE, Action.DELETE)
+    goes = change.action in (Action.QUARANTINE, Action.DELETE) and change.kind == "mailbox"
     return goes and any(UNKNOWN in note for note in change.notes)
 
 

@@ -20,8 +20,7 @@ def taken(plan: Plan, hands: Hands, journal: Journal, watched: Watched) -> tuple
     def started(step: Step) -> None:
         if watched.started is UNWATCHED.started:
             return
-        does = str(step.operation)
-        watched.started(Begun(step.id, step.address, step.phase.name.lower(), does))
+        watched.started(Begun(step.id, step.address, step.phase.name.lower(), step.does))
 
     with _lanes(watched.parallelism if gains_by_lanes(plan) else 1) as lanes:
         for receipt in apply(plan, hands, journal, watched.stop, lanes, started):

@@ -21,7 +21,7 @@ T = TypeVar("T")
 _FOLLOWING = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _ENTERING = _FOLLOWING | os.O_NOFOLLOW
 # Descriptors; a process may have 1,024 by default.
-_MOST_KEPT = 256
+_MOST_KEPT = 512
 
 
 class OutsideError(OSError):

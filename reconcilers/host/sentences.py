@@ -138,15 +138,23 @@ def why_not_given(path: PurePosixPath, access: Access, user: Account) -> str:
     )
 
 
-@contextmanager
-def looking(path: PurePosixPath) -> Iterator[None]:
+class looking:  # noqa: N801 - read after `with`
     """What is not there ends the block quietly; what cannot be seen is unseen."""
-    try:
-        yield
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except OSError as error:
-        raise UnseenError(sentence(path, error)) from error
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: PurePosixPath) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            return True
+        if isinstance(error, OSError):
+            raise UnseenError(sentence(self._path, error)) from error
+        return False
 
 
 @contextmanager

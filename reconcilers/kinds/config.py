@@ -151,15 +151,15 @@ def _as_found(observed: EngineConfig, world: World) -> Desired | None:
 def _needs(world: World) -> Iterator[str]:
     """What must be there before the engine hears of it, or be allowed to go."""
     before, after = world.applied, world.desired
-    known = _domains(before) if before else {}
-    for name, domain in _domains(after).items():
+    known, wanted = _domains(before) if before else {}, _domains(after)
+    for name, domain in wanted.items():
         signs = known[name].selectors if name in known else {}
         for algorithm, selector in domain.selectors.items():
             if algorithm not in signs:
                 yield f"dkim/{name}/{selector}"
     if before is None:
         return
-    yield from (f"domain/{name}" for name in known if name not in _domains(after))
+    yield from (f"domain/{name}" for name in known if name not in wanted)
     yield from (f"mailbox/{name}" for name in before.mailboxes if name not in after.mailboxes)
     yield from (f"mailbox/{name}" for name in moving(world))
 

@@ -220,7 +220,8 @@ def _earlier_mail(
         yield from returned(world, mailbox.address).notes()
     if action is not Action.CREATE:
         return
-    for tombstone in _set_aside(world).get(folder_name(mailbox.address), ()):
+    set_aside = _set_aside(world)
+    for tombstone in set_aside.get(folder_name(mailbox.address), ()) if set_aside else ():
         yield (
             "An earlier mailbox of this address left its mail, which stays set aside: to have"
             f" it again, run `aimx tombstones restore {tombstone}` after this apply."

@@ -68,7 +68,7 @@ def _step(step: Step) -> dict[str, Any]:
         "id": step.id,
         "address": step.address,
         "phase": step.phase.name.lower(),
-        "does": str(step.operation),
+        "does": step.does,
         "operation": canonical(step.operation),
         "after": list(step.after),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from desired.frozen import frozen
@@ -43,7 +44,8 @@ def symbol(change: Change) -> str:
 
 def counts(plan: Plan) -> dict[str, int]:
     """How many resources of each, zeros included."""
-    numbers = {word: plan.count(*actions) for word, actions in _COUNTED.items()}
+    done = Counter(change.action for change in plan.pending)
+    numbers = {word: sum(done[each] for each in actions) for word, actions in _COUNTED.items()}
     return numbers | {"unchanged": plan.unchanged, "blocked": len(plan.blocked)}
 
 
