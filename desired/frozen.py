@@ -105,6 +105,10 @@ def _plain(value: Any) -> Any:
 def _made(
     kind: type[T], behaving: Mapping[str, Any], orders: Mapping[str, Callable[..., bool]] = {}
 ) -> type[T]:
+    if fields(kind):
+        raise TypeError(
+            f"{kind.__qualname__} would inherit fields: declare it by the standard library"
+        )
     said = _said(kind)
     declared: Mapping[str, str] = said.get("__annotations__", {})
     names = [name for name, told in declared.items() if not told.startswith("ClassVar")]

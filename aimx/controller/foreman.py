@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import structlog
@@ -16,7 +17,6 @@ from aimx.controller.state import State
 from aimx.controller.watched import UNWATCHED, Watched
 from aimx.controller.workplace import Changed, Job
 from aimx.metrics import table as metrics
-from desired.frozen import field, mutable, replace
 from reconcilers.intents import Intents
 from reconcilers.receipt import Receipt
 
@@ -26,7 +26,7 @@ R = TypeVar("R")
 C = TypeVar("C", bound=Changed)
 
 
-@mutable
+@dataclass(slots=True)
 class Foreman:
     """One instance and its running engine; every change of either goes through `changing`."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import structlog
 
@@ -19,7 +20,6 @@ from aimx.controller.turn import Hindrance, Turn, Turned
 from aimx.controller.watch import Watch
 from aimx.controller.whereabouts import Whereabouts
 from aimx.metrics.table import PLANNING
-from desired.frozen import mutable
 from desired.problem import ManifestError
 from reconcilers.generations import Who
 from reconcilers.host.host import ReconcileError
@@ -32,7 +32,7 @@ _SHORTEST_RESYNC = 1.0  # Seconds.
 _UNTIL_IT_IS_MENDED = 3600.0  # Seconds; whoever mends a manifest changes it.
 
 
-@mutable
+@dataclass(slots=True)
 class Controller(Foreman):
     """What is done about an instance by itself, and what somebody asks for."""
 

@@ -299,3 +299,14 @@ def test_one_that_changes_is_compared_by_its_fields_and_has_no_hash() -> None:
 def test_a_field_of_the_standard_library_is_refused_where_the_class_is_declared() -> None:
     with pytest.raises(TypeError, match="desired"):
         _declared(frozen, dataclasses.field)
+
+
+@pytest.mark.parametrize("declare", [frozen, ordered, mutable])
+def test_a_class_that_would_inherit_fields_is_refused_where_it_is_declared(
+    declare: Callable[[type], type],
+) -> None:
+    with pytest.raises(TypeError, match="inherit"):
+
+        @declare
+        class Third(Pair):
+            third: int
