@@ -54,10 +54,16 @@ class Draft:
     moved: tuple[Declared[None, MovedTable], ...]
     removed: tuple[Declared[None, RemovedTable], ...]
     all_domains: bool  # Else some are no names, and others stand in for them.
+    made_up: Mapping[str, frozenset[KeyPath]]  # By file: where a table differs from it.
 
     @property
     def default(self) -> Domain | None:
         return self.domains[0].name if self.domains else None
+
+    def is_written(self, source: Source, *paths: KeyPath) -> bool:
+        """Whether what it has there is what the file says, and not put for something wrong."""
+        made_up = self.made_up.get(source.name)
+        return not made_up or made_up.isdisjoint(map(source.written, paths))
 
 
 class Gathering:
@@ -66,6 +72,7 @@ class Gathering:
     def __init__(self, sources: Sequence[Shaped]) -> None:
         self.findings: list[Finding] = []
         self._all_domains = all(shaped.all_domains for shaped in sources)
+        self._made_up = {each.source.name: frozenset(each.made_up) for each in sources}
         self._files = [(shaped.source, shaped.table) for shaped in sources if shaped.table]
 
     def draft(self) -> Draft:
@@ -97,6 +104,7 @@ class Gathering:
                 for index, table in enumerate(file.removed)
             ),
             all_domains=self._all_domains,
+            made_up=self._made_up,
         )
 
     def _domains(self) -> Iterator[Declared[Domain, None]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time
 from difflib import get_close_matches
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -17,6 +17,9 @@ from desired.legacy import REMOVED
 from desired.problem import KeyPath, Source, dotted
 from desired.schema import ManifestTable
 from desired.tables import Tables
+
+if TYPE_CHECKING:
+    from desired.mending import Mended
 
 _TRUST = 'expected one of ["none", "verified"]'
 _TIMEOUT: Pattern = ("mailboxes", "*", "hooks", "*", "timeout_secs")
@@ -59,9 +62,6 @@ _WORDINGS: tuple[tuple[Pattern, str, str, str], ...] = (
     (_TIMEOUT, "less_than_equal", "value", "`timeout_secs = {value}` exceeds the max of 600"),
 )
 _MISSING_OWNER: Pattern = ("mailboxes", "*", "owner")
-# Stand in for what is missing or no name, so that the rest can still be checked.
-_OWNER = "aimx-catchall"
-_DOMAIN = "domain{}.invalid"
 _EXPECTED = {
     "string_type": "a string",
     "int_type": "an integer",
@@ -81,13 +81,15 @@ class Shaped:
     table: ManifestTable | None  # None: too much is wrong to check the rest against it.
     findings: tuple[Finding, ...] = ()
     all_domains: bool = True  # Else some are no names, and others stand in for them.
+    made_up: tuple[KeyPath, ...] = ()  # Where the table differs from the file.
 
 
 def shape(source: Source, tables: Tables) -> Shaped:
-    """Fit the tables into the schema. What does not fit is taken out of `tables`."""
+    """Fit the tables into the schema. What does not fit is taken out of `tables`, or made up."""
     findings: list[Finding] = []
+    made_up: tuple[KeyPath, ...] = ()
     left, all_domains = source, True
-    # Taking a wrong value out can leave its table without a required key: two rounds more.
+    # An array can be too short without what was taken out of it: two rounds more.
     for attempt in range(3):
         try:
             table = ManifestTable.model_validate(tables)
@@ -96,10 +98,11 @@ def shape(source: Source, tables: Tables) -> Shaped:
             if not attempt:
                 findings = [_finding(source, tables, error) for error in errors]
                 all_domains = not any(_of_domains(_path(error)) for error in errors)
-            gone = _mend(tables, errors)
-            left = replace(left, lacks=left.lacks + tuple(map(left.written, gone)))
+            mended = _mended(left, tables, errors)
+            made_up += tuple(map(left.written, mended.made_up))
+            left = replace(left, lacks=left.lacks + tuple(map(left.written, mended.gone)))
         else:
-            return Shaped(left, table, tuple(findings), all_domains)
+            return Shaped(left, table, tuple(findings), all_domains, made_up)
     return Shaped(source, None, tuple(findings))
 
 
@@ -114,40 +117,10 @@ def _of_domains(path: KeyPath) -> bool:
     return path[0] == "domains" or path == ("domain",)
 
 
-def _mend(tables: Tables, errors: list[ErrorDetails]) -> list[KeyPath]:
-    """Take out what is wrong, and what lacks a key; owners and domains are made up.
+def _mended(source: Source, tables: Tables, errors: list[ErrorDetails]) -> Mended:
+    from desired.mending import mend  # Hardly any manifest needs it.
 
-    Gives what is taken out of arrays.
-    """
-    wrong: dict[KeyPath, None] = {}
-    for error in reversed(errors):
-        path = _path(error)
-        if fits(_MISSING_OWNER, path):
-            _at(tables, path[:-1])["owner"] = _OWNER
-        elif path[0] == "domains":
-            # Without it every mailbox would seem to be on somebody else's domain.
-            _stand_in(tables, path)
-        else:
-            wrong[path[:-1] if error["type"] == "missing" else path] = None
-    # The deepest first, and the last of an array first: no path is moved by another's removal.
-    gone = sorted(wrong, key=len, reverse=True)
-    for path in gone:
-        del _at(tables, path[:-1])[path[-1]]
-    return [path for path in gone if isinstance(path[-1], int)]
-
-
-def _stand_in(tables: Tables, path: KeyPath) -> None:
-    if len(path) == 1:
-        tables["domains"] = [_DOMAIN.format("")]
-    else:
-        tables["domains"][path[1]] = _DOMAIN.format(path[1])
-
-
-def _at(tables: Tables, path: KeyPath) -> Any:
-    holder: Any = tables
-    for key in path:
-        holder = holder[key]
-    return holder
+    return mend(source, tables, ((_path(error), error["type"] == "missing") for error in errors))
 
 
 def _finding(source: Source, tables: Tables, error: ErrorDetails) -> Finding:
@@ -188,7 +161,10 @@ def _label(tables: Tables, path: KeyPath) -> object:
     """What a key's hook calls itself; for a key above the hooks, its mailbox."""
     if len(path) < 5:
         return path[1] if len(path) > 1 else ""
-    return _at(tables, path[:-1]).get("name", "<anonymous>")
+    hook: Any = tables
+    for key in path[:-1]:
+        hook = hook[key]
+    return hook.get("name", "<anonymous>")
 
 
 def _absent(source: Source, path: KeyPath) -> tuple[str, str]:

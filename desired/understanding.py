@@ -25,11 +25,17 @@ def understand(
     draft, findings, unreadable = _understood(sources)
     if draft is not None and not unreadable:
         found = check(draft, owner_exists)
-        findings += (each for each in found if draft.all_domains or each.code not in _OF_DOMAINS)
+        findings += (each for each in found if _is_of_what_is_written(each, draft))
     problems = (*unreadable, *placed(findings))
     if draft is None or any(problem.severity == "error" for problem in problems):
         raise ManifestError(problems)
     return resolve(draft, tuple(sources)), problems
+
+
+def _is_of_what_is_written(found: Finding, draft: Draft) -> bool:
+    if found.code in _OF_DOMAINS and not draft.all_domains:
+        return False
+    return draft.is_written(found.source, found.path)
 
 
 def _understood(sources: Sequence[Source]) -> tuple[Draft | None, list[Finding], list[Problem]]:

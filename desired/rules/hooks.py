@@ -81,6 +81,9 @@ def a_hook_name_is_used_once(draft: Draft) -> Iterator[Finding]:
     """Names are unique over the install: a command names a hook without its mailbox."""
     first: dict[str, _Hook] = {}
     for hook in _hooks(draft):
+        makes = ("name",) if hook.table.name else ("name", "event", "cmd")
+        if not draft.is_written(hook.mailbox.source, *((*hook.path, key) for key in makes)):
+            continue
         name = hook_name(hook.table).text
         earlier = first.setdefault(name, hook)
         if earlier is hook:
