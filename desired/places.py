@@ -12,11 +12,10 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import count
 
-import tomli
-import tree_sitter_toml
-from tree_sitter import Language, Node, Parser
+from tree_sitter import Node
 
 from desired.frozen import frozen
+from desired.pairs import Pairs, Place, Span, names, tree
 from desired.problem import BYTE_ORDER_MARK, KeyPath, Source, Where
 
 _HEADER = re.compile(rb"^[ \t]*\[", re.MULTILINE)
@@ -24,23 +23,10 @@ _HEADER = re.compile(rb"^[ \t]*\[", re.MULTILINE)
 # may look like one.
 _MISLEADING = (b"[[", b'"""', b"'''")
 _BARE = re.compile("[A-Za-z0-9_-]+")
-_LANGUAGE = Language(tree_sitter_toml.language())
-
-
-@frozen
-class Span:
-    """A stretch of bytes of a source."""
-
-    start: int
-    end: int
-
-
-@frozen
-class Place:
-    """Where a path stands: its key, and its value. A header has no value of its own."""
-
-    key: Span
-    value: Span
+# Trees are large beside what they are of.
+_STAY_READ = 4
+# Whoever asks for more is better off with an index of all headers.
+_SEARCHED = 16
 
 
 @frozen
@@ -51,6 +37,21 @@ class _Block:
     span: Span
 
 
+class _Line:
+    """A line as it is shown."""
+
+    def __init__(self, number: int, raw: bytes) -> None:
+        self.number = number
+        self.text = _text(raw)
+        self._raw = raw
+
+    def reach(self, octets: int) -> int:
+        """How many characters these first octets of it are."""
+        if len(self.text) == len(self._raw):
+            return min(max(octets, 0), len(self._raw))
+        return len(_text(self._raw[:octets]))
+
+
 class Places:
     """The places of one source."""
 
@@ -59,6 +60,9 @@ class Places:
         self._lines = [0, *(found.end() for found in re.finditer(b"\n", self._raw))]
         self._blocks: dict[KeyPath, list[_Block]] = {}
         self._headers: dict[KeyPath, Place] = {}
+        self._read: dict[_Block, Pairs] = {}
+        self._shown = _Line(0, b"")
+        self._searches = 0
 
     def find(self, path: KeyPath) -> tuple[KeyPath, Place | None]:
         """The longest part of the path that stands in the source, and its place."""
@@ -69,7 +73,8 @@ class Places:
             found, place = self._within(_Block((), top), path)
             if found == path:
                 return found, place
-            if (named := self._named(path)) is not None:
+            self._searches += 1
+            if self._searches <= _SEARCHED and (named := self._named(path)) is not None:
                 return path, named
             self._index()
         return self._nearest(path)
@@ -97,6 +102,8 @@ class Places:
                 found, place = self._within(block, path)
                 if len(found) > len(best[0]):
                     best = (found, place)
+            if best[0] == path:
+                break
         return best
 
     def show(self, path: KeyPath, file: str, *, key: bool) -> tuple[Where, str, int]:
@@ -107,16 +114,23 @@ class Places:
         span = place.key if key or found != path else place.value
         number = bisect_right(self._lines, span.start)
         begin = self._lines[number - 1]
-        end = self._lines[number] if number < len(self._lines) else len(self._raw)
-        line = self._raw[begin:end].rstrip(b"\r\n")
-        before = _text(line[: span.start - begin])
-        meant = _text(line[span.start - begin : span.end - begin])
-        return Where(file, number, len(before) + 1), _text(line), max(1, len(meant))
+        line = self._line(number)
+        before = line.reach(span.start - begin)
+        meant = line.reach(span.end - begin) - before
+        return Where(file, number, before + 1), line.text, max(1, meant)
+
+    def _line(self, number: int) -> _Line:
+        """The last one is kept: there may be as many faults in it as it is long."""
+        if self._shown.number != number:
+            begin = self._lines[number - 1]
+            end = self._lines[number] if number < len(self._lines) else len(self._raw)
+            self._shown = _Line(number, self._raw[begin:end].rstrip(b"\r\n"))
+        return self._shown
 
     def _index(self) -> None:
         repeated: dict[KeyPath, Iterator[int]] = {}
         current: dict[KeyPath, int] = {}
-        root = Parser(_LANGUAGE).parse(self._raw).root_node
+        root = tree(self._raw)
         self._blocks[()] = [_Block((), Span(0, len(self._raw)))]
         first = True
         for node in root.children:
@@ -138,7 +152,7 @@ class Places:
         keys = next((child for child in node.named_children if child.type != "comment"), None)
         path: KeyPath = ()
         span = Span(node.start_byte, node.end_byte)
-        for name, key in _names(keys) if keys else ():
+        for name, key in names(keys) if keys else ():
             if path in current:
                 path = (*path, current[path])
             path = (*path, name)
@@ -147,77 +161,20 @@ class Places:
         return path, span
 
     def _within(self, block: _Block, path: KeyPath) -> tuple[KeyPath, Place | None]:
-        text = self._raw[block.span.start : block.span.end]
-        root = Parser(_LANGUAGE).parse(text).root_node
-        holder = next((n for n in root.children if n.type.startswith("table")), root)
-        found, place = _descend(holder, path[len(block.path) :])
+        found, place = self._pairs(block).descend(path[len(block.path) :])
         if place is None:
             return block.path, None
         by = block.span.start
         key, value = (Span(s.start + by, s.end + by) for s in (place.key, place.value))
         return block.path + found, Place(key, value)
 
-
-def _descend(holder: Node, path: KeyPath) -> tuple[KeyPath, Place | None]:
-    """Follow the path from a node's pairs downwards, as far as it goes."""
-    done: KeyPath = ()
-    place: Place | None = None
-    while len(done) < len(path):
-        step = _step(holder, path[len(done) :])
-        if step is None:
-            break
-        taken, place, holder = step
-        done += taken
-    return done, place
-
-
-def _step(holder: Node, path: KeyPath) -> tuple[KeyPath, Place, Node] | None:
-    if isinstance(path[0], int):
-        items = [n for n in holder.named_children if n.type != "comment"]
-        if holder.type != "array" or not 0 <= path[0] < len(items):
-            return None
-        item = items[path[0]]
-        span = Span(item.start_byte, item.end_byte)
-        return path[:1], Place(span, span), item
-    return max(_pairs(holder, path), key=lambda step: len(step[0]), default=None)
-
-
-def _pairs(holder: Node, path: KeyPath) -> Iterator[tuple[KeyPath, Place, Node]]:
-    for pair in holder.named_children:
-        parts = [n for n in pair.children if n.type not in ("comment", "=")]
-        if pair.type != "pair" or len(parts) < 2:
-            continue
-        names = list(_names(parts[0]))
-        same = 0
-        while same < min(len(names), len(path)) and names[same][0] == path[same]:
-            same += 1
-        if same == 0:
-            continue
-        key = Span(names[same - 1][1].start_byte, names[same - 1][1].end_byte)
-        whole = same == len(names)
-        value = Span(parts[1].start_byte, parts[1].end_byte) if whole else key
-        yield path[:same], Place(key, value), parts[1] if whole else parts[0]
-
-
-def _names(node: Node) -> Iterator[tuple[str, Node]]:
-    """The names that a key consists of, each with its node."""
-    waiting = [node]
-    while waiting:  # A dotted key nests to the left, as deep as it has dots.
-        node = waiting.pop()
-        if node.type == "dotted_key":
-            waiting += reversed(node.named_children)
-        elif node.type in ("bare_key", "quoted_key"):
-            yield _name(node), node
-
-
-def _name(node: Node) -> str:
-    text = (node.text or b"").decode("utf-8", "replace")
-    if node.type == "bare_key":
-        return text
-    try:
-        return str(tomli.loads(f"key = {text}")["key"])
-    except tomli.TOMLDecodeError:
-        return text
+    def _pairs(self, block: _Block) -> Pairs:
+        """The last few blocks stay read: most of what is wrong stands close together."""
+        if block not in self._read:
+            if len(self._read) == _STAY_READ:
+                del self._read[next(iter(self._read))]
+            self._read[block] = Pairs(self._raw[block.span.start : block.span.end])
+        return self._read[block]
 
 
 def _plain(name: str) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Literal
 
-from desired.frozen import frozen, ordered
+from desired.frozen import field, frozen, ordered, replace
 
 Severity = Literal["error", "warning"]
 KeyPath = tuple[str | int, ...]  # Keys and array indices, from the top of a file.
@@ -34,19 +35,32 @@ class Source:
 
     name: str
     raw: bytes
-    # Items of its arrays, by where they are written, that the tables made of it lack, being wrong.
-    lacks: tuple[KeyPath, ...] = ()
+    # Which items the tables made of it lack, being wrong: their numbers, by array, as written.
+    lacks: Mapping[KeyPath, Sequence[int]] = field(default_factory=dict, compare=False)
 
     def written(self, path: KeyPath) -> KeyPath:
         """Where in the file stands what those tables have under the path."""
+        if not self.lacks:
+            return path
         found: KeyPath = ()
         for key in path:
             place = key
-            for lacking in sorted(item for item in self.lacks if item[:-1] == found):
-                if isinstance(place, int) and isinstance(lacking[-1], int) and lacking[-1] <= place:
-                    place += 1
+            if isinstance(key, int) and (gone := self.lacks.get(found)):
+                place = key + _before(key, gone)
             found = (*found, place)
         return found
+
+    def lacking(self, items: Iterable[KeyPath]) -> Source:
+        """The same file, whose tables lack these items of theirs as well."""
+        gone = {array: set(numbers) for array, numbers in self.lacks.items()}
+        for *array, number in map(self.written, items):
+            gone.setdefault(tuple(array), set()).add(int(number))
+        return replace(self, lacks={array: sorted(each) for array, each in gone.items()})
+
+
+def _before(number: int, gone: Sequence[int]) -> int:
+    """How many of those that are gone stood before the item that has this number without them."""
+    return bisect_right(range(len(gone)), number, key=lambda each: gone[each] - each)
 
 
 def digest(sources: tuple[Source, ...]) -> str:

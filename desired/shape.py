@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from desired.finding import Finding, Pattern, fits
-from desired.frozen import frozen, replace
+from desired.frozen import frozen
 from desired.legacy import REMOVED
 from desired.problem import KeyPath, Source, dotted
 from desired.schema import ManifestTable
@@ -100,7 +100,7 @@ def shape(source: Source, tables: Tables) -> Shaped:
                 all_domains = not any(_of_domains(_path(error)) for error in errors)
             mended = _mended(left, tables, errors)
             made_up += tuple(map(left.written, mended.made_up))
-            left = replace(left, lacks=left.lacks + tuple(map(left.written, mended.gone)))
+            left = left.lacking(mended.gone)
         else:
             return Shaped(left, table, tuple(findings), all_domains, made_up)
     return Shaped(source, None, tuple(findings))
