@@ -12,6 +12,7 @@ from aimx.channel.packets import Channel, MalformedError, Packet, close_all, req
 _ROOM = 4 * 1024 * 1024  # Octets that may queue here before `send` waits.
 _PACKET_COST = 1024  # What a packet counts beside its payload.
 _PACKETS_A_TURN = 64  # Then the rest of the loop has its turn.
+_TOGETHER = 8  # Packets: with more at once, the other end would wait for the last of them.
 
 
 class Attached:
@@ -37,6 +38,7 @@ class Attached:
         self._queued = 0
         self._has_room = asyncio.Event()
         self._has_room.set()
+        self._is_full = False  # The channel: what is queued waits for the other side to read.
         self._closed = False
         self._loop.add_reader(channel.fileno(), self._read)
 
@@ -46,21 +48,33 @@ class Attached:
         Returning does not say that the other side has read it. A `ConnectionError` says that the
         channel has ended.
         """
-        while not self._closed and self._queued >= self._room:
-            self._has_room.clear()
-            await self._has_room.wait()
+        await self._have_room()
         self.post(payload, descriptors)
+
+    async def send_together(self, payload: bytes) -> None:
+        """`send`, with whatever else this turn of the loop sends so: the other side is woken once.
+
+        An end of the channel that is met later is told by `ended` alone.
+        """
+        await self._have_room()
+        self._require(payload)
+        if not self._queue:
+            self._loop.call_soon(self._write)
+        self._enqueue(payload)
+        if len(self._queue) == _TOGETHER:
+            self._write()
 
     def post(self, payload: bytes, descriptors: Sequence[int] = ()) -> None:
         """`send`, without waiting for room: for what is small and must be said.
 
         A `ValueError` says that it fits into no packet.
         """
-        if self._closed:
-            raise ConnectionResetError("the channel has ended")
-        require_fits(payload, descriptors)
-        if self._queue or not self._sent(Packet(payload, tuple(descriptors))):
+        if not self._is_full:
+            self._write()  # What is to go out together was sent before.
+        self._require(payload, descriptors)
+        if self._is_full or not self._sent(Packet(payload, tuple(descriptors))):
             self._enqueue(payload, descriptors)
+            self._await_room()
 
     def close(self) -> None:
         """Close the channel; what is queued is dropped, and who waits in `send` is told."""
@@ -73,11 +87,20 @@ class Attached:
         for packet in self._queue:
             close_all(packet.descriptors)
         self._queue.clear()
+        self._is_full = False
         self._has_room.set()
 
-    def _enqueue(self, payload: bytes, descriptors: Sequence[int]) -> None:
-        if not self._queue:
-            self._loop.add_writer(self._channel.fileno(), self._write)
+    async def _have_room(self) -> None:
+        while not self._closed and self._queued >= self._room:
+            self._has_room.clear()
+            await self._has_room.wait()
+
+    def _require(self, payload: bytes, descriptors: Sequence[int] = ()) -> None:
+        if self._closed:
+            raise ConnectionResetError("the channel has ended")
+        require_fits(payload, descriptors)
+
+    def _enqueue(self, payload: bytes, descriptors: Sequence[int] = ()) -> None:
         copies = tuple(os.dup(descriptor) for descriptor in descriptors)
         self._queue.append(Packet(payload, copies))
         self._queued += len(payload) + _PACKET_COST
@@ -98,10 +121,19 @@ class Attached:
         except OSError as failure:
             self._end(f"the other end is gone ({failure.strerror})")
             return
-        if not self._queue:
-            self._loop.remove_writer(self._channel.fileno())
+        self._await_room()
         if self._queued < self._room:
             self._has_room.set()
+
+    def _await_room(self) -> None:
+        """Have `_write` called when there is room, as long as something is queued."""
+        if self._is_full == bool(self._queue):
+            return
+        self._is_full = bool(self._queue)
+        if self._is_full:
+            self._loop.add_writer(self._channel.fileno(), self._write)
+        else:
+            self._loop.remove_writer(self._channel.fileno())
 
     def _read(self) -> None:
         try:

@@ -174,7 +174,7 @@ class PlacingClient:
         answer: Answer = asyncio.get_running_loop().create_future()
         waiting[number] = answer
         try:
-            await line.send(payload, passed)
+            await (line.send(payload, passed) if passed else line.send_together(payload))
         except BaseException:
             # Cancelled or refused before it was sent: there will be no reply.
             waiting.pop(number, None)

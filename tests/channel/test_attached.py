@@ -188,3 +188,112 @@ def test_closing_tells_nobody() -> None:
         theirs.close()
 
     run(scenario)
+
+
+def test_what_one_turn_sends_together_goes_out_at_its_end_in_order() -> None:
+    async def scenario() -> None:
+        ours, theirs = pair(Kind.CONTROL)
+        attached = Listener().attach(ours)
+        await attached.send_together(b"first")
+        await attached.send_together(b"second")
+        with pytest.raises(BlockingIOError):
+            theirs.receive_now()
+
+        await asyncio.sleep(0)
+
+        assert received(theirs) == [b"first", b"second"]
+        attached.close()
+        theirs.close()
+
+    run(scenario)
+
+
+def test_a_turn_that_makes_much_does_not_keep_the_other_side_waiting() -> None:
+    async def scenario() -> None:
+        ours, theirs = pair(Kind.CONTROL)
+        attached = Listener().attach(ours)
+
+        for number in range(20):
+            await attached.send_together(b"%d" % number)
+
+        assert received(theirs) == [b"%d" % number for number in range(16)]
+        await asyncio.sleep(0)
+        assert received(theirs) == [b"%d" % number for number in range(16, 20)]
+        attached.close()
+        theirs.close()
+
+    run(scenario)
+
+
+def test_what_is_sent_at_once_overtakes_nothing() -> None:
+    async def scenario() -> None:
+        ours, theirs = pair(Kind.CONTROL)
+        attached = Listener().attach(ours)
+        await attached.send_together(b"first")
+
+        await attached.send(b"second")
+
+        assert received(theirs) == [b"first", b"second"]
+        attached.close()
+        theirs.close()
+
+    run(scenario)
+
+
+def test_what_is_sent_together_waits_for_a_reader_and_nothing_is_lost() -> None:
+    async def scenario() -> None:
+        ours, theirs = pair(Kind.CONTROL)
+        attached = Listener().attach(ours)
+        payloads = [bytes([number]) * 60_000 for number in range(50)]
+        for payload in payloads:
+            await attached.send_together(payload)
+        await asyncio.sleep(0)
+
+        heard = [await asyncio.to_thread(theirs.receive) for _ in payloads]
+
+        assert [packet and packet.payload for packet in heard] == payloads
+        attached.close()
+        theirs.close()
+
+    run(scenario)
+
+
+def test_an_end_that_is_met_at_the_end_of_a_turn_is_told() -> None:
+    async def scenario() -> None:
+        ours, theirs = pair(Kind.CONTROL)
+        listener = Listener()
+        attached = listener.attach(ours)
+        await attached.send_together(b"anybody?")
+        theirs.close()
+
+        assert await listener.end
+        with pytest.raises(ConnectionError):
+            await attached.send_together(b"anybody?")
+
+    run(scenario)
+
+
+def test_a_channel_that_is_closed_drops_what_was_to_go_out() -> None:
+    async def scenario() -> None:
+        ours, theirs = pair(Kind.CONTROL)
+        attached = Listener().attach(ours)
+        await attached.send_together(b"never")
+
+        attached.close()
+        await asyncio.sleep(0)
+
+        assert theirs.receive_now() is None
+        theirs.close()
+
+    run(scenario)
+
+
+def received(channel: Channel) -> list[bytes]:
+    """What lies in it now."""
+    found = []
+    try:
+        while packet := channel.receive_now():
+            found.append(packet.payload)
+    except BlockingIOError:
+        pass
+    return found
