@@ -388,3 +388,30 @@ def test_a_removal_that_was_killed_is_finished_though_something_else_waits(insta
     going = {change.address for change in review.plan.changes if removes(change)}
     assert going == {"dkim/b.example/aimx", "domain/b.example", "mailbox/x@b.example"}
     assert review.plan.blocked == ()
+
+
+def test_the_default_domain_is_told_that_it_is_the_default(applied):
+    before = applied.tree()
+
+    ended = applied.run("domains", "set-default", "example.com", "--yes")
+
+    assert (ended.exit, ended.err) == (
+        Exit.ERROR,
+        "aimx domains: domain 'example.com' is the default domain already.\n",
+    )
+    assert applied.tree() == before
+
+
+def test_no_user_can_help_himself_in_a_domain_that_is_removed(instance):
+    rest = '[policy]\nself_service = { enabled = true, domains = ["example.com", "B.example"] }\n'
+    instance.declare("postmaster@example.com", rest=rest)
+    text = instance.manifest.read_text()
+    instance.manifest.write_text(text.replace('["example.com"]', '["example.com", "b.example"]'))
+    assert instance.run("apply", "--yes").exit == Exit.DONE
+
+    ended = instance.run("domains", "remove", "b.example", "--yes")
+
+    assert (ended.exit, ended.err) == (Exit.DONE, "")
+    assert 'self_service = { enabled = true, domains = ["example.com"] }' in (
+        instance.manifest.read_text()
+    )

@@ -1,6 +1,7 @@
 """`aimx mailboxes` as the operator of an instance types it, where no daemon runs."""
 
 import os
+import shutil
 
 import pytest
 
@@ -82,6 +83,35 @@ def test_an_owner_who_is_no_user_is_told(applied):
     )
 
 
+def test_an_owner_who_could_be_no_user_is_told(applied):
+    ended = applied.run("mailboxes", "create", "info", "--owner", "Al ice", "--yes")
+
+    assert (ended.exit, ended.err) == (
+        Exit.ERROR,
+        "aimx mailboxes: 'Al ice' is no name of a Linux user.\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        pytest.param("example.com/inbox/info", f"mailbox/{INFO}: ", id="its own"),
+        pytest.param("example.com/sent", "domain/example.com: ", id="the domain's"),
+    ],
+)
+def test_a_mailbox_whose_place_is_taken_is_not_declared(applied, place, told):
+    taken = applied.data / place
+    shutil.rmtree(taken, ignore_errors=True)
+    taken.symlink_to("/")
+    before = applied.manifest.read_text()
+
+    ended = create(applied, "info")
+
+    assert ended.exit == Exit.REFUSED
+    assert ended.err.startswith(f"aimx mailboxes: nothing was changed, since it is blocked. {told}")
+    assert applied.manifest.read_text() == before
+
+
 def test_a_name_that_is_an_alias_is_told_with_its_place(applied):
     aliased = f'\n[mailboxes."x@example.com"]\nowner = "{applied.owner}"\naliases = ["{INFO}"]\n'
     applied.manifest.write_text(applied.manifest.read_text() + aliased)
@@ -136,6 +166,19 @@ def test_one_that_holds_mail_is_deleted_only_by_force_and_its_mail_set_aside(app
     assert ended.exit == Exit.DONE
     kept = applied.data / ".aimx" / "tombstones" / f"{INFO}.3"
     assert (kept / "inbox" / "m.md").read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    ("folder", "told"), [("inbox", "1 in inbox, 0 in sent"), ("sent", "0 in inbox, 1 in sent")]
+)
+def test_mail_in_either_folder_keeps_a_mailbox(applied, folder, told):
+    create(applied, "info")
+    (applied.data / "example.com" / folder / "info" / "m.md").write_text("kept")
+
+    ended = applied.run("mailboxes", "delete", "info", "--yes")
+
+    assert ended.exit == Exit.ERROR
+    assert f"mailbox 'info' has 1 file ({told})" in ended.err
 
 
 @pytest.mark.parametrize("name", ["info", INFO, "catchall", "a b"])

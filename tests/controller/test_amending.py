@@ -14,14 +14,16 @@ from aimx.controller.amendments import (
     DeleteMailbox,
     RemoveDomain,
     SetDefault,
+    SetSelector,
 )
 from aimx.controller.editing import proposal
 from aimx.controller.edits.manifest import Manifest
-from aimx.controller.refusal import EditError
+from aimx.controller.refusal import EditError, HinderedError
 from desired.manifest import read
 from desired.problem import Source
 from reconcilers.host.host import Account
 from reconcilers.host.memory import MemoryHost
+from reconcilers.plan import Plan, Unsettled
 from reconcilers.roots import Roots
 
 ROOTS = Roots(*map(PurePosixPath, ("/config", "/data", "/run", "/config/manifest.toml")))
@@ -148,3 +150,33 @@ def test_a_manifest_that_is_not_adopted_is_not_edited() -> None:
 
     with pytest.raises(EditError, match="is not adopted yet"):
         amended((source,), AddDomain("b.com"))
+
+
+@pytest.mark.parametrize("untrusted", [False, True])
+def test_a_hook_fires_on_whatever_it_was_made_for(untrusted) -> None:
+    text = b'domains = ["a.com"]\n[mailboxes."x@a.com"]\nowner = "alice"\n'
+    hook = CreateHook("x@a.com", "on_receive", ("/bin/new",), "new", fire_on_untrusted=untrusted)
+
+    (made,) = amended((Source(str(ROOTS.manifest), text),), hook)
+
+    (standing,) = read([made]).desired.mailboxes["x@a.com"].hooks
+    assert standing.fire_on_untrusted == untrusted
+    assert (b"fire_on_untrusted" in made.raw) == untrusted
+
+
+def test_a_selector_that_signs_already_is_told() -> None:
+    source = Source(str(ROOTS.manifest), b'domains = ["a.com"]\n')
+
+    with pytest.raises(EditError, match="signs with the key of 'aimx' already"):
+        amended((source,), SetSelector("a.com", "aimx"))
+
+
+def test_a_kind_that_cannot_be_looked_at_keeps_an_edit_about_it_from_being_made() -> None:
+    source = Source(str(ROOTS.manifest), b'domains = ["a.com", "b.com"]\n')
+    host = MemoryHost(ROOTS, ROOT, [ROOT, ALICE])
+    manifest = Manifest((source,), read((source,)).desired, host, ROOTS)
+    plan = Plan(0, "", (), (), 0, unsettled=(Unsettled("mailbox", "nobody can look there"),))
+
+    proposal(SetDefault("b.com"), manifest, read).require_unhindered(plan)
+    with pytest.raises(HinderedError, match=r"blocked\. mailbox: nobody can look there"):
+        proposal(CreateMailbox("x@a.com", "alice"), manifest, read).require_unhindered(plan)

@@ -62,6 +62,7 @@ def test_a_reload_begins_with_its_time_and_ends_with_ready(manager):
 
     service.reloading()
     service.settled("generation 1")
+    service.settled("generation 1")
 
     (first, second), ended = heard.heard()
     assert first == "RELOADING=1"
