@@ -37,6 +37,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 
+from crashing.choice import drawn, spread
 from crashing.commands import import_for, make_keys
 from crashing.cuts import Cut
 from crashing.forks import UntraceableError
@@ -49,7 +50,6 @@ ROOT = Path(__file__).resolve().parents[1]
 PRODUCT = ("aimx", "desired", "reconcilers")
 MEMORY = Path("/dev/shm")
 KEYS = 8  # From which commands take theirs.
-SAMPLED = 12  # Of each scenario, before the next is laid out.
 AHEAD = 4  # Strikes that wait, for each of those under way.
 STRUCK = ("kill", "enospc", "eio")
 FAULTS = (*STRUCK, "cut", "cut-later")
@@ -92,8 +92,7 @@ def batches(options: argparse.Namespace, work: Path, chance: Random | None) -> I
             found += spread(list(_aims(trial, fault, options.point)), options.budget)
         there_are = Counter(aim.fault for aim in found)
         if chance:
-            chance.shuffle(found)
-            del found[SAMPLED:]
+            found = drawn(found, chance)
         yield Batch(there_are, tuple(found))
 
 
@@ -103,14 +102,6 @@ def _aims(trial: Trial, fault: str, chosen: str | None) -> Iterator[Aim]:
     else:
         all_aims = [Aim(trial, fault, point) for point in trial.points]
     yield from (aim for aim in all_aims if chosen in (None, str(aim.point)))
-
-
-def spread(all_aims: Sequence[Aim], budget: int | None) -> list[Aim]:
-    """So many of them, from the first to the last."""
-    if budget is None or budget >= len(all_aims):
-        return list(all_aims)
-    step = len(all_aims) / budget
-    return [all_aims[int(step * (number + 0.5))] for number in range(budget)]
 
 
 def struck(all_aims: Sequence[Aim], jobs: int, deadline: float) -> Iterator[tuple[Aim, Strike]]:
