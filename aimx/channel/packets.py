@@ -29,6 +29,7 @@ _CLOSE_ON_EXEC = int(socket.MSG_CMSG_CLOEXEC)
 _DID_NOT_FIT = int(socket.MSG_TRUNC | socket.MSG_CTRUNC)
 # Beyond the limit of the system, for root: the socket module does not name these two.
 _SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
+_SO_PASSRIGHTS = 83  # Likewise; since Linux 6.16.
 
 
 class Kind(IntEnum):
@@ -88,6 +89,10 @@ class Channel:
         """The next packet, or `BlockingIOError` where none waits; None as in `receive`."""
         return self._receive(_AT_ONCE)
 
+    def take_no_descriptors(self) -> None:
+        """Have the other end refused to pass any, where the kernel does that."""
+        refuse_descriptors(self._socket)
+
     def close(self) -> None:
         self._socket.close()
 
@@ -140,6 +145,16 @@ def pair(kind: Kind) -> tuple[Channel, Channel]:
     for end in ends:
         _enlarge(end)
     return Channel(ends[0], kind), Channel(ends[1], kind)
+
+
+def refuse_descriptors(end: socket.socket) -> None:
+    """For an end, or one that listens, whose other end is not believed and has none to pass.
+
+    Also what nobody takes is closed by whoever reads, and that may wait for as long as its sender
+    likes: SO_LINGER says so. Kernels before Linux 6.16 let everybody pass descriptors.
+    """
+    with contextlib.suppress(OSError):
+        end.setsockopt(socket.SOL_SOCKET, _SO_PASSRIGHTS, 0)
 
 
 def require_fits(payload: bytes, descriptors: Sequence[int]) -> None:

@@ -206,6 +206,7 @@ async def _started(
     role: str, descriptors: dict[str, int], user: Account | None
 ) -> tuple[Popen[bytes], Channel]:
     ours, theirs = pair(Kind.CONTROL)
+    ours.take_no_descriptors()
     try:
         # In a thread: a fork of a large process takes its time.
         process = await asyncio.to_thread(

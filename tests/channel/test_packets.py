@@ -14,6 +14,7 @@ from aimx.channel.packets import (
     Kind,
     MalformedError,
     Packet,
+    close_all,
     pair,
 )
 
@@ -97,6 +98,22 @@ def test_as_many_descriptors_as_the_kernel_passes_arrive(ends: Ends) -> None:
     assert len(packet.descriptors) == MOST_DESCRIPTORS
     for descriptor in packet.descriptors:
         os.close(descriptor)
+
+
+@pytest.mark.usefixtures("refusing_kernel")
+def test_an_end_that_takes_no_descriptors_is_passed_none(ends: Ends) -> None:
+    ends[1].take_no_descriptors()
+
+    with pytest.raises(PermissionError):
+        ends[0].send(b"with one", (0,))
+    ends[0].send(b"without")
+    ends[1].send(b"back", (0,))
+
+    assert ends[1].receive() == Packet(b"without")
+    answer = ends[0].receive()
+    assert answer is not None
+    assert len(answer.descriptors) == 1
+    close_all(answer.descriptors)
 
 
 def test_the_end_of_the_other_side_is_none(ends: Ends) -> None:

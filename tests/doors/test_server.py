@@ -69,6 +69,18 @@ def test_everybody_may_ask(tmp_path: Path) -> None:
     assert through_the_door(tmp_path, looked) == b"0o666"
 
 
+@pytest.mark.usefixtures("refusing_kernel")
+def test_nobody_passes_a_descriptor_that_takes_long_to_close(tmp_path: Path) -> None:
+    async def talk(path: PurePosixPath) -> bytes:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(path))
+            with pytest.raises(PermissionError):
+                socket.send_fds(connection, [b"AIMX/1 VERSION\n\n"], [connection.fileno()])
+        return b""
+
+    through_the_door(tmp_path, talk)
+
+
 def test_the_caller_is_who_the_kernel_says(tmp_path: Path) -> None:
     reply = through_the_door(tmp_path, saying(b"AIMX/1 VERSION\n\n"))
 

@@ -16,6 +16,7 @@ from pathlib import PurePosixPath
 
 import structlog
 
+from aimx.channel.packets import refuse_descriptors
 from aimx.doors.authorize import Caller
 from aimx.doors.events import Tell
 from aimx.doors.socket import frames
@@ -62,6 +63,7 @@ class Door:
         try:
             if os.path.lexists(path):
                 os.unlink(path)
+            refuse_descriptors(listener)
             listener.bind(str(path))
             # Authorisation is per verb, not by mode.
             os.chmod(path, 0o666)  # noqa: S103
