@@ -10,7 +10,9 @@ import array
 import contextlib
 import os
 import socket
+import stat
 import struct
+import threading
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import NamedTuple
@@ -113,10 +115,10 @@ class Channel:
         try:
             payload = self._payload(size, marks) if size else None
         except MalformedError:
-            close_all(descriptors)
+            let_go(descriptors)
             raise
         if payload is None:
-            close_all(descriptors)
+            let_go(descriptors)
             return None
         return Packet(payload, descriptors)
 
@@ -170,6 +172,26 @@ def close_all(descriptors: Iterable[int]) -> None:
     for descriptor in descriptors:
         with contextlib.suppress(OSError):
             os.close(descriptor)
+
+
+def are_files(descriptors: Iterable[int]) -> bool:
+    """Whether each is a file that we may look at. Anything else may take long to close."""
+    try:
+        return all(stat.S_ISREG(os.fstat(each).st_mode) for each in descriptors)
+    except OSError:
+        return False
+
+
+def let_go(descriptors: Sequence[int]) -> None:
+    """Close what somebody passed who is not believed, and wait for none of it.
+
+    To close a connection may take as long as its sender likes (SO_LINGER), and so may what that
+    is still to be passed by. In a thread of its own it keeps nobody waiting.
+    """
+    if are_files(descriptors):
+        close_all(descriptors)
+    else:
+        threading.Thread(target=close_all, args=(descriptors,), daemon=True).start()
 
 
 def _enlarge(end: socket.socket) -> None:

@@ -180,14 +180,16 @@ def test_a_packet_that_breaks_the_rules_is_malformed_and_leaves_no_descriptor(
     raw: tuple[socket.socket, Channel], packet: bytes
 ) -> None:
     hostile, channel = raw
-    before = open_descriptors()
+    passed = os.memfd_create("passed")
     hostile.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-    socket.send_fds(hostile, [packet], [0, 1])
+    before = open_descriptors()
+    socket.send_fds(hostile, [packet], [passed, passed])
 
     with pytest.raises(MalformedError):
         channel.receive()
 
     assert open_descriptors() == before
+    os.close(passed)
 
 
 def test_other_ancillary_data_is_no_descriptor(raw: tuple[socket.socket, Channel]) -> None:
@@ -200,12 +202,14 @@ def test_other_ancillary_data_is_no_descriptor(raw: tuple[socket.socket, Channel
 
 def test_an_empty_packet_is_the_end(raw: tuple[socket.socket, Channel]) -> None:
     hostile, channel = raw
+    passed = os.memfd_create("passed")
     before = open_descriptors()
-    rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0]))
+    rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [passed]))
     hostile.sendmsg([b""], [rights])
 
     assert channel.receive() is None
     assert open_descriptors() == before
+    os.close(passed)
 
 
 def test_only_one_end_of_a_channel_is_taken_for_one() -> None:

@@ -10,6 +10,7 @@ import select
 import signal
 import socket
 import sqlite3
+import struct
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from subprocess import Popen
 import pytest
 
 from aimx.channel.frames import pack_opening, pack_request, unpack_replies
-from aimx.channel.packets import Channel, Kind, close_all, pair
+from aimx.channel.packets import VERSION, Channel, Kind, close_all, pair
 from aimx.channel.placing import Folder, Opening, Outcome, Reply, Request
 from aimx.placing.client import Placed, Placement, PlacingClient
 from aimx.placing.control import PLACER, Admit, Dismissed, Ready, Role
@@ -103,6 +104,30 @@ def until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline
         select.select([], [], [], 0.02)
+
+
+@contextlib.contextmanager
+def lingering() -> Iterator[socket.socket]:
+    """A connection that takes ten minutes to close: its other end does not read what waits."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        made = socket.create_connection(server.getsockname())
+        other, _ = server.accept()
+        with other:
+            made.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    made.send(bytes(1 << 16))
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 600))
+            yield made
+
+
+def opened(process: Popen[bytes]) -> set[str]:
+    """What the process has open."""
+    found = set()
+    for each in Path(f"/proc/{process.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.add(os.readlink(each))
+    return found
 
 
 def request(number: int = 1, **changes: object) -> Request:
@@ -469,3 +494,41 @@ def test_a_placer_that_is_killed_keeps_each_message_once_and_nothing_half(bare, 
                 found.setdefault(int(number), []).append(path.name.removesuffix(".md"))
     assert found == {number: [stem] for number, stem in kept.items()}
     assert sorted(kept) == list(range(rounds * 60))
+
+
+def packet(payload: bytes) -> bytes:
+    return struct.pack("!BBI", VERSION, Kind.PLACING, len(payload)) + payload
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("before", "with_it", "reason"),
+    [
+        pytest.param(
+            [], packet(pack_request(request(rest=None))), "it passed something that is no file"
+        ),
+        pytest.param([], b"short", "a packet of 5 octets has no header"),
+        pytest.param([packet(b"cut")], packet(b"cut"), "a placing frame is cut short"),
+    ],
+    ids=["taken", "malformed", "not-taken"],
+)
+def test_nobody_stalls_the_placer_with_what_takes_long_to_close(placer, before, with_it, reason):
+    hostile, honest = placer.admit(name="hostile"), placer.admit(name="honest")
+
+    with lingering() as passed:
+        placer.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, placer.process.pid, os.WSTOPPED)
+        with socket.socket(fileno=os.dup(hostile.fileno())) as raw:
+            for each in before:
+                raw.send(each)
+            socket.send_fds(raw, [with_it], [passed.fileno()])
+        name = os.readlink(f"/proc/self/fd/{passed.fileno()}")
+        passed.close()  # Now the placer is the last who has it.
+        placer.process.send_signal(signal.SIGCONT)
+        assert placer.heard() == Dismissed("hostile", reason)
+        honest.send(pack_request(request()))
+        told = honest.receive()
+
+    assert told is not None
+    assert [reply.outcome for reply in unpack_replies(told.payload)] == [Outcome.PLACED]
+    until(lambda: name not in opened(placer.process))
