@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from aimx.verify.domain import canonical
 from aimx.verify.organization import Walk, Walks
 from aimx.verify.policy import PolicyRecord
-from aimx.verify.resolver import NoRecord, Resolver
+from aimx.verify.resolver import NoAnswer, NoRecord, Resolver
 from aimx.verify.verdict import Dmarc, DmarcVerdict, Policy, Signature, Spf
 from desired.frozen import frozen
 
@@ -33,22 +33,31 @@ async def judge(domain: str, spf: Spf, dkim: Sequence[Signature], walks: Walks) 
         return Dmarc("none", "", f"{home.domain} has no DMARC record", organization)
     name, record = home.applied
     policy = await _policy(home, name, record, walks.resolver)
-    if not policy:
+    if policy == "":
         return Dmarc("none", "", f"the DMARC record of {name} asks for nothing", organization)
     verdict, reason = await _verdict(home, list(_identifiers(record, spf, dkim)), walks)
-    return Dmarc(verdict, policy, reason, organization)
+    if policy is None and verdict == "fail":
+        verdict, reason = "temperror", f"whether {home.domain} exists could not be looked up"
+    return Dmarc(verdict, policy or "", reason, organization)
 
 
-async def _policy(home: Walk, name: str, record: PolicyRecord, resolver: Resolver) -> Policy:
-    """RFC 9989 4.7: `p` for the domain of the record, `sp` and `np` for those below it."""
+async def _policy(home: Walk, name: str, record: PolicyRecord, resolver: Resolver) -> Policy | None:
+    """RFC 9989 4.7: `p` for the domain of the record, `sp` and `np` for those below it.
+
+    None: which of these two could not be found out.
+    """
     if name == home.domain:
         return record.domain
     if record.nonexistent == record.subdomains:
         return record.subdomains
     # RFC 9989 3.2.13: what exists is RFC 8020's question, so any record type would do.
-    answer = await resolver.lookup(home.domain, "A")
-    is_missing = isinstance(answer, NoRecord) and not answer.exists
-    return record.nonexistent if is_missing else record.subdomains
+    match await resolver.lookup(home.domain, "A"):
+        case NoAnswer():
+            return None
+        case NoRecord(exists=False):
+            return record.nonexistent
+        case _:
+            return record.subdomains
 
 
 def _identifiers(record: PolicyRecord, spf: Spf, dkim: Iterable[Signature]) -> Iterator[Identifier]:

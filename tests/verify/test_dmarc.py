@@ -261,19 +261,31 @@ def test_spf_counts_for_the_domain_that_it_checked(tags, sender, word, verdict):
         pytest.param(
             "p=none; sp=quarantine; np=reject", "a.example.com", {}, "reject", id="it does not"
         ),
-        pytest.param(
-            "p=none; sp=quarantine; np=reject",
-            "a.example.com",
-            {"a.example.com": BROKEN},
-            "quarantine",
-            id="nobody knows whether it exists",
-        ),
     ],
 )
 def test_the_policy_is_the_one_for_such_a_domain(record, domain, names, requested):
     table = {**zone(example__com=f"v=DMARC1; {record}"), **names}
 
     assert judged(table, domain).policy == requested
+
+
+@pytest.mark.parametrize(
+    ("policies", "signer", "verdict", "requested"),
+    [
+        pytest.param("sp=none; np=reject", None, "temperror", "", id="it decides"),
+        pytest.param("sp=reject; np=none", None, "temperror", "", id="it decides otherwise"),
+        pytest.param("sp=reject; np=reject", None, "fail", "reject", id="it decides nothing"),
+        pytest.param("sp=none; np=reject", "a.example.com", "pass", "", id="nobody asks"),
+    ],
+)
+def test_a_policy_is_not_guessed_where_nobody_knows_whether_the_domain_exists(
+    policies, signer, verdict, requested
+):
+    table = {**zone(example__com=f"v=DMARC1; {policies}"), "a.example.com": BROKEN}
+
+    found = judged(table, "a.example.com", *filter(None, [signer]))
+
+    assert (found.verdict, found.policy) == (verdict, requested)
 
 
 def test_a_public_suffix_may_speak_for_those_who_do_not():
