@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter, ge, gt, le, lt
-from typing import Any, NamedTuple, NoReturn, TypeAlias, TypeVar, dataclass_transform, overload
+from typing import Any, NoReturn, TypeAlias, TypeVar, dataclass_transform, overload
 
 T = TypeVar("T")
 
@@ -21,17 +21,29 @@ _ANEW = object()  # Given for what is made anew for each value.
 _NONE = object()  # Where nothing is said.
 
 
-class Field(NamedTuple):
+class Field:
     """What a class says of one of its fields."""
 
-    default: Any = _NONE
-    default_factory: Any = _NONE
-    init: bool = True
-    repr: bool = True
-    compare: bool = True
+    __slots__ = ("compare", "default", "default_factory", "init", "repr")
+
+    def __init__(
+        self,
+        default: Any = _NONE,
+        default_factory: Any = _NONE,
+        *,
+        init: bool = True,
+        repr: bool = True,
+        compare: bool = True,
+    ) -> None:
+        self.default = default
+        self.default_factory = default_factory
+        self.init = init
+        self.repr = repr
+        self.compare = compare
 
 
 Fields: TypeAlias = Mapping[str, Field]
+_BARE = Field()  # One of which no more is said than its name.
 
 
 @overload
@@ -112,7 +124,7 @@ def _made(
     said = _said(kind)
     declared: Mapping[str, str] = said.get("__annotations__", {})
     names = [name for name, told in declared.items() if not told.startswith("ClassVar")]
-    parts = {name: _field(said.pop(name, _NONE)) for name in names}
+    parts = {name: _field(said.pop(name)) if name in said else _BARE for name in names}
     told = [name for name, each in parts.items() if each.repr]
     compared = [name for name, each in parts.items() if each.compare]
     said |= {
@@ -258,7 +270,8 @@ class _Described:
         said = _said(self._kind)
         for name, each in said.items():
             if isinstance(each, Field):
-                told = {part: value for part, value in each._asdict().items() if value is not _NONE}
+                told = {part: getattr(each, part) for part in Field.__slots__}
+                told = {part: value for part, value in told.items() if value is not _NONE}
                 said[name] = dataclasses.field(**told)
         twin = _twin(self._kind, said)
         dataclasses.dataclass(frozen=True, init=False, repr=False, eq=False)(twin)
