@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from ast import literal_eval
 from typing import Any
 
 import tomli
@@ -105,5 +104,7 @@ def _sentence(text: str) -> str:
     """A message in the form that stands behind its place: lower-case start, no word of Python's."""
     for pattern, wording in _WORDINGS:
         if found := pattern.match(text):
+            from ast import literal_eval  # Hardly any manifest has such a fault.
+
             return wording.format(*(dotted(literal_eval(key)) for key in found.groups()))
     return text[:1].lower() + text[1:]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -230,6 +228,8 @@ def _kept(name: str, content: bytes) -> tuple[str, bytes]:
     """As it is, for whoever looks with `cat`; what grows with the machine, compressed."""
     if len(content) <= _PLAIN:
         return name, content
+    import gzip  # Most records are small.
+
     return f"{name}.gz", gzip.compress(content, _QUICK, mtime=0)
 
 
@@ -240,6 +240,9 @@ def _record(host: Reading, kept: PurePosixPath, name: str) -> bytes:
     packed = host.read(kept / f"{name}.gz")
     if packed is None:
         return _content(host, kept / name)
+    import gzip
+    import zlib
+
     try:
         return gzip.decompress(packed)
     except (OSError, EOFError, zlib.error) as cause:

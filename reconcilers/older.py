@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from desired import legacy
 from desired.frozen import replace
 from desired.names import Domain, InvalidNameError
 from desired.problem import Problem, Source, digest
-from desired.tables import load
 from reconcilers.host.host import Reading
 from reconcilers.migration import Named, Older
 from reconcilers.reconciler import World
@@ -63,6 +61,8 @@ def _left(host: Reading, world: World) -> Source | None:
 
 
 def _tables(source: Source) -> Mapping[str, Any]:
+    from desired.tables import load  # Nothing is older where one of ours was applied.
+
     tables = load(source)
     return {} if isinstance(tables, Problem) else tables
 
@@ -84,6 +84,8 @@ def _names(tables: Mapping[str, Any], default: Domain) -> Iterator[Named]:
         if "@" in key or "/" in key or not isinstance(written, str | None):
             continue
         try:
+            from desired import legacy
+
             yield Named(key, legacy.address(key, written, default))
         except InvalidNameError:
             continue

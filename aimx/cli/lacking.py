@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from textwrap import wrap
 from typing import Any
 
 from aimx.cli import terminal
@@ -116,6 +115,8 @@ def has_engine(status: Status) -> bool:
 
 def _wrapped(text: str, columns: int, indent: int) -> list[str]:
     first, rest = " " * indent, " " * (indent + 4)
+    from textwrap import wrap  # Most are told without.
+
     return wrap(
         terminal.plain(text),
         columns,

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Event as Flag
-from threading import Lock, Thread
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from aimx.cli import terminal
 from aimx.doors.events import Event, Tell
 from desired.frozen import field, mutable
 
+if TYPE_CHECKING:
+    from threading import Event as Flag
+    from threading import Lock
+
 # What is over sooner needs no progress, and nobody reads faster.
 _PATIENCE, _PACE = 1.0, 0.1  # Seconds.
 _LONG = 2.0  # Seconds after which a step says for how long it has been at it.
+
+
+def _lock() -> Lock:
+    from threading import Lock  # Most commands have no terminal to paint on.
+
+    return Lock()
 
 
 @mutable
@@ -24,7 +33,7 @@ class Progress:
     _counted: str = ""  # How many steps are done of how many, once one is.
     _last: str = ""  # What ended last.
     _under_way: dict[str, tuple[str, float]] = field(default_factory=dict)
-    _lock: Lock = field(default_factory=Lock)
+    _lock: Lock = field(default_factory=_lock)
 
     def hear(self, event: Event) -> None:
         with self._lock:
@@ -54,6 +63,9 @@ def progress() -> Iterator[Tell | None]:
     if not terminal.can_overwrite():
         yield None
         return
+    from threading import Event as Flag
+    from threading import Thread
+
     seen, over = Progress(), Flag()
     # A step that takes long is told of meanwhile, so whoever paints must not be who waits for it.
     painter = Thread(target=_paint, args=(seen, over), daemon=True)

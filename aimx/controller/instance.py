@@ -8,7 +8,6 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from aimx.controller.account import Applied, Errand
-from aimx.controller.pinned import in_force
 from aimx.controller.pinning import Pinning, pinning
 from aimx.controller.reader import Reader
 from aimx.controller.recall import recalled
@@ -102,6 +101,8 @@ class Instance:
         said = pin or (intents or self.intents()).pin
         if said is None:
             return self.read(self.sources())
+        from aimx.controller.pinned import in_force  # Hardly ever is one.
+
         return in_force(said, self.host, self.roots, self.read)
 
     def proposing(self, amendment: Amendment, consent: Consent) -> tuple[Proposal, Review]:

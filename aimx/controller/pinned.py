@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 
+from aimx.controller.refusal import PinError
 from desired.desired import Desired, Moved
 from desired.engine_config import header
 from desired.frozen import frozen, replace
@@ -12,7 +13,7 @@ from desired.manifest import Reading, read
 from desired.problem import ManifestError, Source, render_problems
 from reconcilers.generations import load, numbers
 from reconcilers.history import off_record
-from reconcilers.host.host import Host, ReconcileError, UnseenError
+from reconcilers.host.host import Host, UnseenError
 from reconcilers.host.host import Reading as Looking
 from reconcilers.intents import Damaged, Pin
 from reconcilers.intents import load as load_intents
@@ -25,10 +26,6 @@ Understand = Callable[[tuple[Source, ...]], Reading]
 USUALLY = timedelta(days=1)
 # What needs no parsing to be ruled out: most generations move nothing.
 _MOVES = b"\n[[moved]]\n"
-
-
-class PinError(ReconcileError):
-    """A generation cannot be gone back to, or what is pinned cannot be had; nothing is changed."""
 
 
 @frozen

@@ -22,6 +22,10 @@ class MachineError(ReconcileError):
     """The machine lets nobody begin; nothing was written."""
 
 
+class PinError(ReconcileError):
+    """A generation cannot be gone back to, or what is pinned cannot be had; nothing is changed."""
+
+
 class EditError(MachineError):
     """The manifest cannot be changed as somebody asked; it is as it was."""
 

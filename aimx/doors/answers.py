@@ -8,8 +8,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from aimx.controller.account import Applied
-from aimx.controller.pinned import PinError
-from aimx.controller.refusal import EditError, HinderedError, MachineError, SpentError, StaleError
+from aimx.controller.refusal import (
+    EditError,
+    HinderedError,
+    MachineError,
+    PinError,
+    SpentError,
+    StaleError,
+)
 from aimx.controller.review import Review
 from aimx.doors.exits import Exit
 from aimx.doors.refusal import refused

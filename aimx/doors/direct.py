@@ -9,8 +9,7 @@ from typing import Any
 
 from aimx.controller.alone import Alone
 from aimx.controller.instance import Instance
-from aimx.controller.pinned import PinError
-from aimx.controller.refusal import MachineError
+from aimx.controller.refusal import MachineError, PinError
 from aimx.controller.sources import digest
 from aimx.controller.watched import UNWATCHED, Watched
 from aimx.controller.workplace import Workplace

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from aimx.controller.instance import Instance
-from aimx.controller.pinned import USUALLY, Back
 from aimx.controller.review import Review, short
 from aimx.doors.answers import planned
 from aimx.doors.exits import Exit
@@ -21,8 +21,13 @@ from reconcilers.intents import Damaged, Intents, Pin, Suspension, author
 from reconcilers.plan import Plan
 from reconcilers.report.text import plan_text
 
+if TYPE_CHECKING:
+    from aimx.controller.pinned import Back
+
 
 def back(intent: Intent, who: Who) -> Back:
+    from aimx.controller.pinned import USUALLY, Back  # Hardly any wish is to go back.
+
     lasting = parse_duration(intent.lasting) if intent.lasting else USUALLY
     return Back(who.uid, intent.generation, intent.reason, lasting, who.account)
 

@@ -8,9 +8,7 @@ from functools import partial
 from typing import TypeAlias
 
 from aimx.controller.account import Account, Applied
-from aimx.controller.intents import resume, suspend, way_back
-from aimx.controller.pinned import PinError
-from aimx.controller.refusal import StaleError
+from aimx.controller.refusal import PinError, StaleError
 from aimx.controller.review import Review, is_meant
 from aimx.controller.workplace import Workplace
 from aimx.doors import intents
@@ -225,6 +223,8 @@ class _Carried:
         return replace(answer, output=f"{answer.output}{_UNSERVED}")
 
     def _intended(self, intent: Intent) -> Answer:
+        from aimx.controller.intents import resume, suspend
+
         instance, who = self.at.instance, self.job.who
         match intent.verb:
             case "ROLLBACK":
@@ -239,6 +239,8 @@ class _Carried:
                 return self._approved(intent)
 
     def _gone_back(self, intent: Intent) -> Answer:
+        from aimx.controller.intents import way_back
+
         at, wish, consent = self.at, self.wish, Consent(self.wish.allow_removals)
         pin = way_back(at.instance, intents.back(intent, self.job.who))
         if not intent.plan:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Iterator
 
 from desired.problem import printable
@@ -20,7 +19,9 @@ def wrapped(text: str, columns: int, indent: str, first: str | None = None) -> I
     if text and len(beginning) + len(text) <= width and text == text.strip():
         yield beginning + text  # Nearly all of thousands.
         return
-    yield from textwrap.wrap(
+    from textwrap import wrap
+
+    yield from wrap(
         text,
         width=width,
         initial_indent=beginning,

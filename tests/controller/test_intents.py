@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from aimx.controller import intents
-from aimx.controller.pinned import Back, PinError
+from aimx.controller.pinned import Back
+from aimx.controller.refusal import PinError
 from aimx.controller.state import State
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Intent
