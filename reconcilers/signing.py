@@ -60,16 +60,29 @@ def known_by(public: bytes) -> str:
 class KeyFiles:
     """Where a key stands."""
 
-    private: PurePosixPath
-    public: PurePosixPath
+    home: PurePosixPath
+    private_name: str
+    public_name: str
+
+    @property
+    def private(self) -> PurePosixPath:
+        return self.home / self.private_name
+
+    @property
+    def public(self) -> PurePosixPath:
+        return self.home / self.public_name
+
+    @property
+    def names(self) -> tuple[str, str]:
+        return self.private_name, self.public_name
 
     @classmethod
     def labelled(cls, home: PurePosixPath, selector: str) -> KeyFiles:
         """Named after the selector. The key of a selector is this one, where it is there."""
-        return cls(home / f"{selector}.private.key", home / f"{selector}.public.key")
+        return cls(home, f"{selector}.private.key", f"{selector}.public.key")
 
     @classmethod
     def plain(cls, home: PurePosixPath, algorithm: Algorithm) -> KeyFiles:
         """Named after nothing but its algorithm, and of whichever selector has no other."""
         prefix = FORMS[algorithm].prefix
-        return cls(home / f"{prefix}private.key", home / f"{prefix}public.key")
+        return cls(home, f"{prefix}private.key", f"{prefix}public.key")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
 from desired.desired import Algorithm, Desired, published
 from desired.frozen import field, frozen, replace
 from desired.names import Selector
 from reconcilers.der import UnusableKeyError
-from reconcilers.host.host import Access, Nature
+from reconcilers.host.host import Access, Entry, Nature
 from reconcilers.reconciler import World
 from reconcilers.signing import KeyFiles, known_by, public_pem
 from reconcilers.standing import Standing, access, directory, file
@@ -21,12 +21,8 @@ class Key:
 
     domain: str
     algorithm: Algorithm
-    said: Selector  # By the manifest, for whichever algorithm.
-    aside: bool = False  # The manifest does not: it is made for a selector that is to come.
-
-    @property
-    def selector(self) -> str:
-        return published(self.said, self.algorithm).text
+    selector: str  # Under which it is published.
+    aside: bool = False  # No manifest asks: it is made for a selector that is to come.
 
     @property
     def name(self) -> str:
@@ -35,18 +31,20 @@ class Key:
 
 def keys(desired: Desired | None) -> Iterator[Key]:
     for domain in desired.domains if desired else ():
-        for algorithm in domain.selectors:
-            yield Key(domain.name.ascii, algorithm, domain.selector)
+        for algorithm, selector in domain.selectors.items():
+            yield Key(domain.name.ascii, algorithm, selector.text)
 
 
 def keys_aside(world: World) -> Iterator[Key]:
     """Those that somebody asks for, and that sign nothing yet."""
-    named = {f"dkim/{key.name}" for key in keys(world.desired)}
-    for address in sorted({*world.renewal.making, *world.renewal.replacing} - named):
+    asked = {*world.renewal.making, *world.renewal.replacing}
+    named = {f"dkim/{key.name}" for key in keys(world.desired)} if asked else set()
+    for address in sorted(asked - named):
         _, name, selector = address.split("/")
         domain = world.desired.domain(name)
         if domain is not None:
-            yield Key(name, domain.principal, Selector.parse(selector), aside=True)
+            under = published(Selector.parse(selector), domain.principal)
+            yield Key(name, domain.principal, under.text, aside=True)
 
 
 @frozen
@@ -131,20 +129,22 @@ def observed(world: World, key: Key, before: Key | None) -> KeyPair:
     )
     if not isinstance(seen.directory, Access):
         return seen
-    if key.aside:
-        return _with_files(seen, KeyFiles.labelled(home, key.selector), world)
-    here = files_of(world, key.domain, key.algorithm, key.selector)
-    if seen.selector != key.selector and here == KeyFiles.plain(home, key.algorithm):
-        earlier = KeyFiles.labelled(home, seen.selector)
-        if world.host.look(earlier.private) is not None:
-            return _with_files(replace(seen, labelled=False), earlier, world)
-    return _with_files(seen, here, world)
+    plain = KeyFiles.plain(home, key.algorithm)
+    labelled = KeyFiles.labelled(home, key.selector)
+    earlier = KeyFiles.labelled(home, seen.selector)
+    names = [name for files in (plain, labelled, earlier) for name in files.names]
+    entries = world.host.look_within(home, names) or {}
+    if key.aside or entries.get(labelled.private_name) is not None:
+        return _with_files(seen, labelled, entries, world)
+    if entries.get(earlier.private_name) is not None:
+        return _with_files(replace(seen, labelled=False), earlier, entries, world)
+    return _with_files(seen, plain, entries, world)
 
 
-def _with_files(pair: KeyPair, files: KeyFiles, world: World) -> KeyPair:
-    names = (files.private.name, files.public.name)
-    entries = world.host.look_within(files.private.parent, names) or {}
-    private, public = (file(entries.get(name)) for name in names)
+def _with_files(
+    pair: KeyPair, files: KeyFiles, entries: Mapping[str, Entry | None], world: World
+) -> KeyPair:
+    private, public = (file(entries.get(name)) for name in files.names)
     flaw, derived = "", None
     if isinstance(private, Access):
         flaw, derived = _read(world, files.private, pair.algorithm)
