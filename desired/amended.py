@@ -177,9 +177,11 @@ def _made(owners: Owners, desired: Desired) -> dict[str, Mailbox] | None:
     made: dict[str, Mailbox] = {}
     domains = {domain.name.ascii: domain for domain in desired.domains}
     try:
-        for text, owner in owners.items():
-            address, domain = Address.parse(text), domains[text.rpartition("@")[2]]
+        for owner in set(owners.values()):
             Owner.parse(owner)
+        for text, owner in owners.items():
+            address = Address.parse(text)
+            domain = domains[address.domain.ascii]
             if str(address) != text or address.is_catchall or address.local.text == _SPECIAL:
                 return None
             made[text] = Mailbox(

@@ -84,7 +84,11 @@ def _of_dataclass(kind: Any) -> Form:
     name, names = kind.__name__, tuple(fields(kind))
 
     def parts(value: Any) -> object:
-        return {"is": name, **{each: canonical(getattr(value, each)) for each in names}}
+        said: dict[str, object] = {"is": name}
+        for each in names:
+            part = getattr(value, each)
+            said[each] = part if type(part) is str else canonical(part)
+        return said
 
     return parts
 

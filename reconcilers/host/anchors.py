@@ -162,8 +162,21 @@ class Kept(Anchors):
         """None for what is not kept: above the roots, and what would be too many."""
         found = self._reached.get(parts)
         if found is None and parts not in self._above_roots and len(self._reached) < _MOST_KEPT:
-            found = self._reached[parts] = self._descend(path, parts)
+            found = self._reached[parts] = self._opened(path, parts)
         return found
+
+    def _opened(self, path: PurePosixPath, parts: tuple[str, ...]) -> int:
+        """From the directory above it, which is kept as well: most have several others."""
+        anchor = self._anchor(path)
+        below = anchor is not None and len(parts) > len(anchor.parts)
+        above = self._kept(path, parts[:-1]) if below else None
+        if above is None:
+            return self._descend(path, parts)
+        try:
+            return enter(parts[-1], above)
+        except OSError as error:
+            error.filename = str(PurePosixPath(*parts))
+            raise
 
 
 def enter(name: str, directory: int) -> int:

@@ -63,7 +63,11 @@ def look(addresses: Mapping[str, Address], world: World) -> dict[str, Directorie
         )
         inbox, sent = (look or {} for look in looks)
         for text, name in names.items():
-            seen[text] = Directories(directory(inbox.get(name)), directory(sent.get(name)))
+            in_inbox, in_sent = inbox.get(name), sent.get(name)
+            is_there = in_inbox is not None or in_sent is not None
+            seen[text] = (
+                Directories(directory(in_inbox), directory(in_sent)) if is_there else NOTHING
+            )
     return seen
 
 
