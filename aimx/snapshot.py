@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Literal
 
+from aimx.signing import Signing
 from desired.frozen import asdict, field, frozen, replace
 
 Trust = Literal["none", "verified"]
@@ -69,14 +70,6 @@ class Receiving:
 
     enforces_dmarc: bool = False  # Refuse what its author's domain asks to have refused.
     keeps_raw: bool = False  # Keep each message as it came, beside what was made of it.
-
-
-@frozen
-class Signing:
-    """What outbound needs to sign for a domain, its keys apart."""
-
-    selectors: Mapping[str, str]  # By algorithm; the first one's signature stands on top.
-    signature: str = ""  # The text put below each message; empty for none.
 
 
 @frozen

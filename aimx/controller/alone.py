@@ -16,7 +16,7 @@ class Alone:
 
     def prepare(self, config: bytes) -> None:
         # A plan needs no signer, and starts sooner without.
-        from aimx.controller.compiled import credentials
+        from aimx.controller.credentials import credentials
         from aimx.controller.proofs import keep, kept, needed
 
         with self.host.keeping() as host:

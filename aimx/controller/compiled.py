@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
+from aimx.controller.credentials import Credentials, loading
 from aimx.controller.owners import uids
-from aimx.controller.projection import commands, signing, snapshot
+from aimx.controller.projection import commands, snapshot
 from aimx.controller.secrets import Secrets, SigningKeys
 from aimx.hooks.command import Command
-from aimx.snapshot import Signing, Snapshot
+from aimx.snapshot import Snapshot
 from desired.desired import Desired, Log, ServerUsers
 from desired.engine_config import header
 from desired.frozen import field, frozen
 from desired.loaded import loaded
-from desired.problem import ManifestError
 from desired.quantities import Endpoint
 from desired.relay import SecretReference
-from reconcilers.host.host import Reading, StepError, UnseenError
+from reconcilers.host.host import Reading
 from reconcilers.roots import Roots
-
-
-@frozen
-class Credentials:
-    """What an engine signs with, and offers TLS with: all that can be tried where none runs."""
-
-    signing: Mapping[str, Signing]
-    keys: Mapping[str, SigningKeys] = field(repr=False)  # By domain.
-    certificate: bytes | None = field(repr=False)
-
-    @property
-    def told_keys(self) -> Mapping[str, Mapping[str, str]]:
-        """The keys as outbound is told them."""
-        return {
-            domain: {algorithm: pem.decode() for algorithm, pem in keys.items()}
-            for domain, keys in self.keys.items()
-        }
 
 
 @frozen
@@ -67,14 +49,6 @@ class Compiled:
         return self.credentials.told_keys
 
 
-def credentials(config: bytes, host: Reading, roots: Roots) -> Credentials:
-    """As much of `compiled` as is tried where no engine runs; raises `StepError`."""
-    with _loading():
-        desired = loaded(str(roots.engine_config), config)
-        secrets = Secrets(desired, host, roots)
-        return Credentials(signing(desired), secrets.keys({}), secrets.certificate(None))
-
-
 def compiled(
     config: bytes,
     host: Reading,
@@ -91,7 +65,7 @@ def compiled(
     `without_tls`: why no certificate is even looked for. `lately`: of what the engine runs on
     it was seen a moment ago which mailboxes have a directory, so that the rest is looked at alone.
     """
-    with _loading():
+    with loading():
         desired = loaded(str(roots.engine_config), config)
         secrets = Secrets(desired, host, roots)
         keys = secrets.keys(known.keys if known else {})
@@ -114,18 +88,6 @@ def compiled(
         relay_password=desired.outbound.relay_password,
         owned=_owned(desired, owners),
     )
-
-
-@contextmanager
-def _loading() -> Iterator[None]:
-    """Whatever keeps an engine from it is a step that failed."""
-    try:
-        yield
-    except ManifestError as cause:
-        first = str(cause).partition("\n")[0]
-        raise StepError(f"the engine config cannot be loaded: {first}") from cause
-    except UnseenError as cause:
-        raise StepError(str(cause)) from cause
 
 
 def _certificate(secrets: Secrets, known: Compiled | None, without_tls: str) -> bytes | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 
-from aimx.controller.compiled import Credentials
+from aimx.controller.credentials import Credentials
 from aimx.controller.proofs import of_certificate, of_key
 from aimx.outbound.signers import Signers
 from aimx.outbound.signing_key import KeyUnusableError

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
+from aimx.controller.credentials import signing
 from aimx.hooks.command import Command
 from aimx.snapshot import (
     Allowance,
@@ -13,11 +14,10 @@ from aimx.snapshot import (
     Limits,
     Receiving,
     Route,
-    Signing,
     Snapshot,
     SnapshotId,
 )
-from desired.desired import Desired, HostedDomain, Mailbox
+from desired.desired import Desired, Mailbox
 from desired.desired import Hook as Declared
 from desired.desired import Limits as Sending
 
@@ -57,18 +57,6 @@ def snapshot(desired: Desired, generation: int, uids: Mapping[str, int | None]) 
             if mailbox.hooks
         },
     )
-
-
-def signing(desired: Desired) -> dict[str, Signing]:
-    """How mail of each domain is signed."""
-    return {domain.name.ascii: _signing(domain) for domain in desired.domains}
-
-
-def _signing(domain: HostedDomain) -> Signing:
-    selectors: dict[str, str] = {
-        algorithm: str(selector) for algorithm, selector in domain.selectors.items()
-    }
-    return Signing(selectors, domain.signature)
 
 
 def _delivery(desired: Desired) -> Delivery:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Set
 from contextlib import suppress
 from hashlib import sha256
 
-from aimx.controller.compiled import Credentials
+from aimx.controller.credentials import Credentials
 from aimx.controller.program import program
 from reconcilers.host.host import Host, Reading, ReconcileError
 from reconcilers.records import parsed

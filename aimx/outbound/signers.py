@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from aimx.outbound.sign import Signer
 from aimx.outbound.signing_key import KeyUnusableError
-from aimx.snapshot import Signing
+from aimx.signing import Signing
 
 
 class Signers:

@@ -3,7 +3,7 @@ import pytest
 from aimx.outbound.sign import Signer
 from aimx.outbound.signers import Signers
 from aimx.outbound.signing_key import KeyUnusableError
-from aimx.snapshot import Signing
+from aimx.signing import Signing
 
 BOTH = Signing({"rsa-sha256": "aimx", "ed25519-sha256": "aimx-ed25519"})
 

@@ -13,7 +13,8 @@ from aimx.outbound.outcome import Attempt, Deferred, Delivered, Failed, Outcome,
 from aimx.outbound.refusal import Code, NotSent
 from aimx.outbound.sign import Signer
 from aimx.outbound.submit import Sending
-from aimx.snapshot import Signing, Snapshot, SnapshotId
+from aimx.signing import Signing
+from aimx.snapshot import Snapshot, SnapshotId
 
 SNAPSHOT = Snapshot(
     id=SnapshotId(1),
