@@ -130,7 +130,7 @@ def _made(
     said |= {
         "__slots__": tuple(names),
         "__parts__": parts,
-        "__init__": _Initializer(parts, ends="__post_init__" in said),
+        "__init__": (initializer := _Initializer(parts, ends="__post_init__" in said)),
         **_copying(names),
         "__repr__": _telling(told),
         **_comparing(attrgetter(*compared) if compared else type, orders),
@@ -138,7 +138,7 @@ def _made(
         "__match_args__": tuple(name for name, each in parts.items() if each.init),
         **{name: _Described(kind, name) for name in _DESCRIBED},
     }
-    made = _twin(kind, said)
+    made = initializer.kind = _twin(kind, said)
     made.__qualname__ = kind.__qualname__
     return made  # type: ignore[no-any-return]
 
@@ -181,9 +181,9 @@ def _copying(names: Sequence[str]) -> Mapping[str, Callable[..., object]]:
     return {"__getstate__": state, "__setstate__": restore}
 
 
-def _initializer(fields: Fields, *, ends: bool) -> Callable[..., None]:
-    """An `__init__` as somebody would write it by hand, since thousands of values are made."""
-    known: dict[str, Any] = {"_set": object.__setattr__, "_anew": _ANEW}
+def _initializer(kind: type, fields: Fields, *, ends: bool) -> Callable[..., None]:
+    """An `__init__` that fills the slots one by one, since thousands of values are made."""
+    known: dict[str, Any] = {"_anew": _ANEW}
     parameters, lines = ["self"], ["pass"]
     for name, each in fields.items():
         parameter = value = name
@@ -191,11 +191,12 @@ def _initializer(fields: Fields, *, ends: bool) -> Callable[..., None]:
             known[f"_new_{name}"] = each.default_factory
             parameter, value = f"{name}=_anew", f"_new_{name}() if {name} is _anew else {name}"
         elif each.default is not _NONE:
-            known[f"_{name}"] = each.default
-            parameter = f"{name}=_{name}"
+            known[f"_usual_{name}"] = each.default
+            parameter = f"{name}=_usual_{name}"
         if each.init:
+            known[f"_set_{name}"] = vars(kind)[name].__set__
             parameters.append(parameter)
-            lines.append(f"_set(self, {name!r}, {value})")
+            lines.append(f"_set_{name}(self, {value})")
     lines += ["self.__post_init__()"] if ends else []
     written = f"def __init__({', '.join(parameters)}):\n " + "\n ".join(lines)
     exec(written, known)  # noqa: S102 - of nothing but names that a class statement declares
@@ -240,17 +241,16 @@ def _ordering(
 class _Initializer:
     """An `__init__`, compiled when the first value is made or somebody asks for its signature."""
 
-    __slots__ = ("_ends", "_fields")
+    __slots__ = ("_ends", "_fields", "kind")
 
     def __init__(self, fields: Fields, *, ends: bool) -> None:
         self._fields = fields
         self._ends = ends
+        self.kind: Any = None  # Whose it is.
 
-    def __get__(self, it: object, owner: Any) -> object:
-        compiled = _initializer(self._fields, ends=self._ends)
-        for kind in owner.__mro__:
-            if vars(kind).get("__init__") is self:
-                kind.__init__ = compiled
+    def __get__(self, it: object, owner: type) -> object:
+        compiled = _initializer(self.kind, self._fields, ends=self._ends)
+        self.kind.__init__ = compiled
         return compiled.__get__(it, owner)
 
 

@@ -310,3 +310,13 @@ def test_a_class_that_would_inherit_fields_is_refused_where_it_is_declared(
         @declare
         class Third(Pair):
             third: int
+
+
+def test_one_that_is_made_in_another_way_may_be_made_by_its_base() -> None:
+    class Doubled(Pair):
+        __slots__ = ()
+
+        def __init__(self, first: int) -> None:
+            super().__init__(first * 2, "twice")
+
+    assert (Doubled(1).first, Doubled(2).first, Doubled(2).second) == (2, 4, "twice")
