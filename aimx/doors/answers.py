@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aimx.controller.account import Applied
 from aimx.controller.refusal import (
@@ -29,22 +29,22 @@ from reconcilers.counted import counted
 from reconcilers.fingerprint import plan_id
 from reconcilers.foresight import UnsettledPlanError
 from reconcilers.locks import LockHeldError
-from reconcilers.overdue import Overdue
 from reconcilers.plan import Plan
 from reconcilers.renewing import Renewal
 from reconcilers.report.document import written
-from reconcilers.report.markdown import plan_markdown
 from reconcilers.report.printable import wrapped
 from reconcilers.report.progress import apply_text
 from reconcilers.report.saved import SavedPlan, SavedPlanError, saved
-from reconcilers.report.staleness import Stale, staleness
-from reconcilers.report.status import status_rows
 from reconcilers.report.text import plan_text
 from reconcilers.roots import Roots
 from reconcilers.safety import removes
 
 # Where all of what is shown in part is told.
 _ALL_PROBLEMS = "`aimx validate --json` lists"
+
+if TYPE_CHECKING:
+    from reconcilers.overdue import Overdue
+    from reconcilers.report.staleness import Stale
 
 
 def consent(wish: Wish) -> Consent:
@@ -77,6 +77,8 @@ def planned(
     if wish.view == "json":
         output = written(plan).decode()
     elif wish.view == "markdown":
+        from reconcilers.report.markdown import plan_markdown
+
         output = plan_markdown(plan, saved=wish.out)
     else:
         told = plan_text(
@@ -191,6 +193,8 @@ def against(saved: SavedPlan) -> Iterator[None]:
     try:
         yield
     except StaleError as cause:
+        from reconcilers.report.staleness import staleness  # Most plans are not saved.
+
         raise OutdatedError(staleness(saved, cause.plan)) from cause
 
 
@@ -246,6 +250,8 @@ def resources(
     plan: Plan, every: Iterable[str] = (), aged: Iterable[Overdue] = ()
 ) -> dict[str, Any]:
     """How they stand, for a status: with all addresses, also those that are as they should be."""
+    from reconcilers.report.status import status_rows  # A plan has none.
+
     rows = [
         {
             "drift": "#" if row.drifted else "",
