@@ -54,9 +54,14 @@ class Record:
     def read(cls, content: bytes | None) -> Record | None:
         """The record, or None where there is none that can be read."""
         try:
-            return cls(**parsed(content)) if content else None
+            record = cls(**parsed(content)) if content else None
         except (ValueError, TypeError):
             return None
+        return record if record and record._forms == cls("", "", "")._forms else None
+
+    @property
+    def _forms(self) -> list[type]:
+        return [type(each) for each in asdict(self).values()]
 
     @property
     def content(self) -> bytes:

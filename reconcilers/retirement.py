@@ -6,6 +6,7 @@ that the next apply finishes what a killed one began; the record then stands in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -85,7 +86,7 @@ def retirement(
     """What is to become of the mail, as an earlier apply wrote it down, or as it is now asked."""
     host, roots, name = world.host, world.roots, folder_name(address)
     retiring, discarded = roots.retiring / name, roots.retiring / f"{name}{DELETING}"
-    there = Record.read(host.read(retiring / RECORD))
+    there = _written(host, roots, address)
     applied = world.applied.mailboxes.get(str(address)) if world.applied else None
     if applied is not None:
         block = removing(world, str(address))
@@ -149,8 +150,7 @@ def returned(world: World, address: Address) -> Return:
     retiring, discarded = roots.retiring / name, roots.retiring / f"{name}{DELETING}"
     record = None
     if any(host.look(retiring / folder) is not None for folder in FOLDERS):
-        there = Record.read(host.read(retiring / RECORD))
-        record = there or Record(str(address), "", _free(world, name))
+        record = _written(host, roots, address) or Record(str(address), "", _free(world, name))
     return Return(
         record=replace(record, delete=False) if record else None,
         retiring=retiring,
@@ -168,13 +168,29 @@ def under_way(host: Reading, roots: Roots) -> Iterator[Address]:
     """The mailboxes whose removal was begun and not finished."""
     for name in host.names(roots.retiring) or ():
         if is_shortened(name):
-            record = Record.read(host.read(roots.retiring / name / RECORD))
-            if record is not None:
-                yield Address.parse(record.address)
-            continue
-        local, at, domain = name.removesuffix(DELETING).rpartition("@")
+            text = _inscribed(host, roots.retiring / name)
+        else:
+            local, at, domain = name.removesuffix(DELETING).rpartition("@")
+            text = f"{WILDCARD if local == CATCHALL_FOLDER else local}{at}{domain}"
         with suppress(InvalidNameError):  # What somebody else put there is theirs.
-            yield Address.parse(f"{WILDCARD if local == CATCHALL_FOLDER else local}{at}{domain}")
+            address = Address.parse(text)
+            if folder_name(address) == name.removesuffix(DELETING):
+                yield address
+
+
+def _inscribed(host: Reading, directory: PurePosixPath) -> str:
+    """Whose mail it is, by its record."""
+    record = Record.read(host.read(directory / RECORD))
+    return record.address if record else ""
+
+
+def _written(host: Reading, roots: Roots, address: Address) -> Record | None:
+    """What an earlier apply wrote down; one that was damaged since is none."""
+    name = folder_name(address)
+    there = Record.read(host.read(roots.retiring / name / RECORD))
+    if there is None or there.address != str(address):
+        return None
+    return there if re.fullmatch(rf"{re.escape(name)}\.\d+(-\d+)?", there.tombstone) else None
 
 
 def folder_name(address: Address) -> str:

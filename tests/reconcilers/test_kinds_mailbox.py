@@ -275,6 +275,51 @@ def test_a_removal_that_took_nothing_before_it_is_taken_back_is_none(machine):
     assert machine.host.names(machine.roots.tombstones) == ()
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param({"tombstone": "info@a/com.2"}, id="a path"),
+        pytest.param({"tombstone": "info@a.com.2,deleting"}, id="what is being deleted"),
+        pytest.param({"tombstone": "ops@a.com.2"}, id="the name of another"),
+        pytest.param({"address": "ops@a.com"}, id="the address of another"),
+        pytest.param({"delete": 1}, id="no yes or no"),
+        pytest.param({"generation": "2"}, id="no number"),
+        pytest.param({"address": None}, id="no address"),
+    ],
+)
+def test_a_removal_whose_record_was_damaged_is_finished_under_its_own_name(machine, damage):
+    machine.apply(BOTH)
+    deliver(machine)
+    machine.take_until(machine.plan(HEAD + OPS), "mailbox/info@a.com#3")
+    record = machine.roots.retiring / "info@a.com" / "tombstone.json"
+    told = json.loads(machine.host.read(record))
+    machine.host.plant_file(record, json.dumps({**told, **damage}).encode())
+
+    machine.apply(HEAD + OPS)
+
+    (stone,) = tombstones(machine.host, machine.roots)
+    assert stone.name.startswith("info@a.com.")
+    assert (stone.record.address, stone.record.messages) == ("info@a.com", 1)
+    assert machine.host.names(machine.roots.retiring) == ()
+    assert machine.plan(HEAD + OPS).is_empty
+
+
+@pytest.mark.parametrize("address", ["l@", "info@a.com", 5], ids=["none", "another's", "number"])
+def test_a_long_name_whose_record_was_damaged_is_nobody_s(machine, address):
+    text = HEAD.replace("]", f', "{LONG.partition("@")[2]}"]') + OPS
+    machine.apply(text + f'[mailboxes."{LONG}"]\nowner = "alice"\n')
+    machine.take_until(machine.plan(text), f"mailbox/{LONG}#3")
+    (name,) = machine.host.names(machine.roots.retiring)
+    record = machine.roots.retiring / name / "tombstone.json"
+    told = json.loads(machine.host.read(record))
+    machine.host.plant_file(record, json.dumps({**told, "address": address}).encode())
+
+    plan = machine.apply(text)
+
+    assert [change.address for change in plan.changes] == ["config"]
+    assert machine.host.names(machine.roots.retiring) == (name,)
+
+
 def test_mail_of_two_removals_is_never_mixed(machine):
     machine.apply(BOTH)
     deliver(machine)
