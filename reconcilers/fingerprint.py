@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from functools import lru_cache
 from hashlib import sha256
+from json.encoder import encode_basestring_ascii
 from pathlib import PurePath
 from types import NoneType
 from typing import Any, TypeAlias
 
 from desired.frozen import fields
 from desired.itself import once
-from reconcilers.change import Field, Fingerprint
+from reconcilers.change import Change, Fingerprint
 from reconcilers.difference import Changed, Difference, Missing, Surplus
-from reconcilers.host.host import Access
 from reconcilers.operations.files import WriteFile
 from reconcilers.plan import Plan
 from reconcilers.reconciler import body
@@ -37,8 +37,6 @@ def canonical(value: object) -> object:
     return form(value)
 
 
-# Thousands of mailboxes are of few owners, and are made in the same way.
-_ALIKE = (Access, Field, Fingerprint)
 # By type, each found out once: a plan of thousands is of few types.
 _FORMS: dict[Any, Form] = {}
 
@@ -56,7 +54,7 @@ def _form(kind: type[Any]) -> Form:
         return _of_mapping
     if issubclass(kind, tuple | list):
         return _of_parts
-    return lru_cache(_of_dataclass(kind)) if kind in _ALIKE else _of_dataclass(kind)
+    return _of_dataclass(kind)
 
 
 def _as_it_is(value: object) -> object:
@@ -97,11 +95,17 @@ def fingerprint(difference: Difference[object]) -> Fingerprint:
     """Of what is desired and what was observed, as far as a change was planned from it."""
     match difference:
         case Missing(_, desired):
-            return Fingerprint(desired=_half(desired))
+            return _of_halves(_half(desired), "")
         case Changed(_, desired, observed):
-            return Fingerprint(_half(desired), _half(observed))
+            return _of_halves(_half(desired), _half(observed))
         case Surplus(_, observed):
-            return Fingerprint(observed=_half(observed))
+            return _of_halves("", _half(observed))
+
+
+@lru_cache(maxsize=1 << 10)
+def _of_halves(desired: str, observed: str) -> Fingerprint:
+    """One object for all that are alike."""
+    return Fingerprint(desired, observed)
 
 
 def _half(value: object) -> str:
@@ -119,36 +123,52 @@ def _of_value(value: object) -> str:
     return digest(_written(canonical(value)).encode())[:32]
 
 
+class Words:
+    """Values as JSON, each put into it once: of thousands of changes most have the same objects.
+
+    They must live as long as this does.
+    """
+
+    def __init__(self, encode: Callable[[object], str]) -> None:
+        self._encode = encode
+        self._known: dict[int, str] = {}
+
+    def of(self, value: object) -> str:
+        known = self._known.get(id(value))
+        if known is None:
+            known = self._known[id(value)] = self._encode(canonical(value))
+        return known
+
+
 @once
 def plan_id(plan: Plan) -> str:
     """What a consent is bound to: all that the plan does, and nothing that it merely tells.
 
     A comment that moves the manifest's lines, and mail that arrives meanwhile, keep the id.
     """
-    changes = [
-        (each.address, *_planned(each.action, each.fingerprint, each.fields, each.blocked))
-        for each in plan.changes
-    ]
-    config = None if plan.config is None else body(plan.config)
-    steps = [_described(step) for step in plan.steps]
-    does = (plan.generation, changes, steps, canonical(config))
-    return f"sha256:{digest(_written(does).encode())}"
+    words = Words(_written)
+    changes = ",".join(_planned(change, words) for change in plan.changes)
+    steps = ",".join(_described(step, words) for step in plan.steps)
+    config = canonical(None if plan.config is None else body(plan.config))
+    does = f"[{plan.generation},[{changes}],[{steps}],{_written(config)}]"
+    return f"sha256:{digest(does.encode())}"
 
 
-@lru_cache(maxsize=1 << 10)
-def _planned(*parts: object) -> Sequence[object]:
-    """What a plan does to a resource, whichever it is: to thousands of mailboxes the same."""
-    return [canonical(part) for part in parts]
+def _planned(change: Change, words: Words) -> str:
+    fingerprint, fields = words.of(change.fingerprint), words.of(change.fields)
+    blocked = words.of(change.blocked)
+    return f'[{_text(change.address)},"{change.action}",{fingerprint},{fields},{blocked}]'
 
 
-def _described(step: Step) -> tuple[object, ...]:
-    """Canonical as it is, since plans have thousands."""
+def _described(step: Step, words: Words) -> str:
     operation = step.operation
     written = digest(operation.content) if isinstance(operation, WriteFile) else ""
     # The engine config's header names a generation and a manifest, of which a comment is part.
     told = "" if step.phase is Phase.CONFIG else written
-    return (step.id, step.phase, type(operation).__name__, step.does, told, step.after)
+    kind, does, after = type(operation).__name__, _text(step.does), words.of(step.after)
+    return f'[{_text(step.id)},{step.phase.value},"{kind}",{does},"{told}",{after}]'
 
 
-def _written(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"), sort_keys=True)
+_JSON = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
+_written: Callable[[object], str] = _JSON.encode
+_text: Callable[[str], str] = encode_basestring_ascii

@@ -125,9 +125,14 @@ def _declared(name: str, desired: Directories, observed: Directories, world: Wor
         fields=() if blocked else told,
         blocked=blocked,
         notes=tuple(_earlier_mail(mailbox, observed, world, action)),
-        needs=(f"domain/{mailbox.address.domain.ascii}",),
+        needs=_needing(mailbox.address.domain.ascii),
         drifted=drifted,
     )
+
+
+@lru_cache(maxsize=1 << 12)
+def _needing(domain: str) -> tuple[str, ...]:
+    return (f"domain/{domain}",)
 
 
 @lru_cache

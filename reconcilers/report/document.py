@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
+from collections.abc import Callable
+from json.encoder import encode_basestring
 from typing import Any
 
-from reconcilers.change import Change, Field, Fingerprint
-from reconcilers.fingerprint import canonical, digest, plan_id
+from desired.frozen import fields
+from reconcilers.change import Change
+from reconcilers.fingerprint import Words, digest, plan_id
 from reconcilers.plan import Plan
 from reconcilers.report.view import counts, symbol
 from reconcilers.step import Step
 
 FORMAT, FORMAT_VERSION = "aimx.plan", "1.0"
 
+_json: Callable[[object], str] = json.JSONEncoder(ensure_ascii=False).encode
+_text: Callable[[str], str] = encode_basestring
+
 
 def document(plan: Plan) -> dict[str, Any]:
     """All that the plan says. Readers tolerate members and words that they do not know."""
-    return {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "plan_id": plan_id(plan),
-        "generation": plan.generation,
-        "manifest_digest": plan.desired_digest,
-        "summary": counts(plan),
-        "refused": _parts(plan.refused),
-        "changes": [_change(change) for change in plan.changes],
-        "unsettled": [_parts(each) for each in plan.unsettled],
-        "config": None
-        if plan.config is None
-        else {"octets": len(plan.config), "sha256": digest(plan.config)},
-        "notes": [*map(str, plan.lacking), *plan.notes],
-        "steps": [_step(step) for step in plan.steps],
-    }
+    told: dict[str, Any] = json.loads(_compact(plan))
+    return told
 
 
 def written(plan: Plan) -> bytes:
@@ -42,49 +33,65 @@ def written(plan: Plan) -> bytes:
 
 def compact(plan: Plan) -> bytes:
     """The document on one line, as records keep it: written several times as fast."""
-    return json.dumps(document(plan), ensure_ascii=False).encode() + b"\n"
+    return _compact(plan).encode() + b"\n"
 
 
-def _change(change: Change) -> dict[str, Any]:
-    return {
-        "address": change.address,
-        "kind": change.kind,
-        "action": str(change.action),
-        "symbol": symbol(change),
-        "why": change.why,
-        "where": _parts(change.where),
-        "fields": _alike(change.fields),
-        "notes": list(change.notes),
-        "needs": list(change.needs),
-        "drifted": change.drifted,
-        "unasked": change.unasked,
-        "fingerprint": _alike(change.fingerprint),
-        "blocked": _parts(change.blocked),
+def _compact(plan: Plan) -> str:
+    """Changes and steps are put together from words, since there are thousands that are alike."""
+    whole, parts = Words(_json), Words(_unnamed)
+    changes = ", ".join(_change(change, whole, parts) for change in plan.changes)
+    steps = ", ".join(_step(step, whole) for step in plan.steps)
+    config = plan.config
+    members = {
+        "format": _json(FORMAT),
+        "format_version": _json(FORMAT_VERSION),
+        "plan_id": _json(plan_id(plan)),
+        "generation": _json(plan.generation),
+        "manifest_digest": _json(plan.desired_digest),
+        "summary": _json(counts(plan)),
+        "refused": parts.of(plan.refused),
+        "changes": f"[{changes}]",
+        "unsettled": parts.of(plan.unsettled),
+        "config": _json(config and {"octets": len(config), "sha256": digest(config)}),
+        "notes": _json([*map(str, plan.lacking), *plan.notes]),
+        "steps": f"[{steps}]",
     }
+    return f"{{{', '.join(f'{_text(name)}: {said}' for name, said in members.items())}}}"
 
 
-def _step(step: Step) -> dict[str, Any]:
-    return {
-        "id": step.id,
-        "address": step.address,
-        "phase": step.phase.name.lower(),
-        "does": step.does,
-        "operation": canonical(step.operation),
-        "after": list(step.after),
-    }
+def _change(change: Change, whole: Words, parts: Words) -> str:
+    return (
+        f'{{"address": {_text(change.address)}, "kind": {_text(change.kind)},'
+        f' "action": "{change.action}", "symbol": "{symbol(change)}", "why": {_text(change.why)},'
+        f' "where": {parts.of(change.where)}, "fields": {parts.of(change.fields)},'
+        f' "notes": {whole.of(change.notes)}, "needs": {whole.of(change.needs)},'
+        f' "drifted": {whole.of(change.drifted)}, "unasked": {whole.of(change.unasked)},'
+        f' "fingerprint": {parts.of(change.fingerprint)}, "blocked": {parts.of(change.blocked)}}}'
+    )
 
 
-@lru_cache(maxsize=1 << 10)
-def _alike(value: Fingerprint | tuple[Field, ...]) -> Any:
-    """Of thousands of mailboxes there are few, and what is made of them is written and not kept."""
-    return [*map(_parts, value)] if isinstance(value, tuple) else _parts(value)
+def _step(step: Step, whole: Words) -> str:
+    operation = step.operation
+    said = "".join(
+        f', "{name}": {_text(part) if type(part) is str else whole.of(part)}'
+        for name, part in ((name, getattr(operation, name)) for name in fields(operation))
+    )
+    return (
+        f'{{"id": {_text(step.id)}, "address": {_text(step.address)},'
+        f' "phase": "{step.phase.name.lower()}", "does": {_text(step.does)},'
+        f' "operation": {{"is": "{type(operation).__name__}"{said}}},'
+        f' "after": {whole.of(step.after)}}}'
+    )
+
+
+def _unnamed(value: object) -> str:
+    """Without the names of types, which are nobody's business."""
+    return _json(_parts(value))
 
 
 def _parts(value: object) -> Any:
-    """The value's fields by name, or None where there is no value."""
-    if value is None:
-        return None
-    parts = canonical(value)
-    if not isinstance(parts, dict):
-        return parts
-    return {name: part for name, part in parts.items() if name != "is"}
+    if isinstance(value, list):
+        return [_parts(part) for part in value]
+    if isinstance(value, dict):
+        return {name: part for name, part in value.items() if name != "is"}
+    return value
