@@ -23,7 +23,6 @@ from reconcilers.reconciler import Keys, Reconciler, World
 from reconcilers.roots import Roots
 from reconcilers.safety import Verdict, judge, removes
 from reconcilers.step import Phase
-from reconcilers.withheld import withheld
 
 # Where it is blocked or unseen, nobody can tell what the rest would mean.
 _FOUNDATION = "layout"
@@ -44,6 +43,8 @@ def plan(
     """
     world = what_was_applied(desired, host, roots)
     if consent.withheld:
+        from reconcilers.withheld import withheld  # A whole manifest withholds nothing.
+
         world = what_was_applied(withheld(desired, world, consent.named), host, roots)
     world = replace(world, purge=consent.purge, renewal=consent.renewal)
     if only is not None:

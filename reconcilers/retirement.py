@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from hashlib import sha256
 from itertools import count
 from pathlib import PurePosixPath
 
-from desired.frozen import frozen
+from desired.frozen import frozen, replace
 from desired.names import CATCHALL_FOLDER, WILDCARD, Address, InvalidNameError
 from reconcilers.blocks import removing
 from reconcilers.change import Blocked

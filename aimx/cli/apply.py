@@ -8,17 +8,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aimx.cli import administer, saved, terminal, waiting
-from aimx.cli.lacking import Waited, told
+from aimx.cli import administer, saved, terminal
 from aimx.cli.plan import purging, removals, replacing
-from aimx.cli.waiting import Wait
 from aimx.doors.exits import Exit
 from aimx.doors.refusal import message_of, refused
 from aimx.doors.wish import MOST_LANES, Answer
 
 if TYPE_CHECKING:
     from aimx.cli.events import Events
+    from aimx.cli.lacking import Waited
+    from aimx.cli.waiting import Wait
 
+_USUAL, _LONGEST = 60, 86_400  # Seconds of --wait.
 # What their summary says in numbers, or is nothing to say.
 _SUMMED_UP = (Exit.DONE, Exit.PARTIAL)
 
@@ -40,10 +41,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wait",
         nargs="?",
-        const=waiting.USUAL,
+        const=_USUAL,
         metavar="SECONDS",
         help="wait until the running engine has taken it up and all is converged, for so long at"
-        f" most ({waiting.USUAL}); exit 9 if it is not by then",
+        f" most ({_USUAL}); exit 9 if it is not by then",
     )
     removals(parser)
     purging(parser)
@@ -66,13 +67,13 @@ def _untangle(options: argparse.Namespace) -> None:
     text = options.wait
     if not isinstance(text, str):
         return
-    if text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= waiting.LONGEST:
+    if text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= _LONGEST:
         options.wait = int(text)
     elif options.plan is None and Path(text).is_file():
-        options.plan, options.wait = text, waiting.USUAL
+        options.plan, options.wait = text, _USUAL
     else:
         options.usage(
-            f"argument --wait: '{text}' is no number of seconds from 1 to {waiting.LONGEST}"
+            f"argument --wait: '{text}' is no number of seconds from 1 to {_LONGEST}"
             f"{'' if options.plan else ', and no FILE'}"
         )
 
@@ -85,7 +86,7 @@ def _lanes(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     _untangle(options)
-    wait = Wait.before(options) if options.wait is not None else None
+    wait = _wait(options) if options.wait is not None else None
     if options.events:
         return _streamed(options, wait)
     if options.plan is not None:
@@ -94,6 +95,12 @@ def run(options: argparse.Namespace) -> int:
     if applied is not None:
         return _ended(options, applied, wait)
     return _decided(options, planned, wait)
+
+
+def _wait(options: argparse.Namespace) -> Wait:
+    from aimx.cli.waiting import Wait  # Hardly anybody waits.
+
+    return Wait.before(options)
 
 
 def _decided(options: argparse.Namespace, planned: Answer, wait: Wait | None) -> int:
@@ -162,6 +169,8 @@ def _streamed(options: argparse.Namespace, wait: Wait | None) -> int:
     waited = wait.until(answer.generation)
     events.waited(waited)
     code = Exit.DONE if waited.converged else Exit.NOT_CONVERGED
+    from aimx.cli.lacking import told
+
     events.ended(code, "" if waited.converged else told(waited, answer.generation, 80))
     return code
 
@@ -211,6 +220,8 @@ def _ended(options: argparse.Namespace, answer: Answer, wait: Wait | None) -> in
 
 
 def _waited(options: argparse.Namespace, waited: Waited, answer: Answer) -> int:
+    from aimx.cli.lacking import told
+
     text = told(waited, answer.generation, terminal.columns())
     if not waited.converged:
         terminal.tell(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NoReturn
 
 from aimx.cli import terminal
@@ -61,6 +62,7 @@ class Nested:
         )
 
 
+@cache
 def everywhere() -> Parser:
     """The options that every command takes, before or after its name."""
     parser = Parser(add_help=False, argument_default=argparse.SUPPRESS)

@@ -13,8 +13,6 @@ from aimx.cli import administer, terminal
 from aimx.cli.lacking import Missing, Status, Waited, has_engine, lacking
 from desired.frozen import frozen
 
-LONGEST = 86_400  # Seconds.
-USUAL = 60
 _PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0)  # Seconds between two looks; the last one from then on.
 
 Look = Callable[[], Status | None]  # None: no daemon answers.

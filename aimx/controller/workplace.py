@@ -6,15 +6,17 @@ comes of it is small, however large the manifest is.
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from aimx.controller.account import Account
 from aimx.controller.instance import Instance
-from aimx.controller.memory import Memory
 from aimx.controller.watched import UNWATCHED, Watched
 from desired.frozen import frozen
 from reconcilers.step import Activation
 from reconcilers.unread import Count, uncounted
+
+if TYPE_CHECKING:
+    from aimx.controller.memory import Memory
 
 R_co = TypeVar("R_co", covariant=True)
 

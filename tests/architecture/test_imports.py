@@ -110,3 +110,12 @@ def test_a_thin_client_imports_nothing_heavy(modules: str, arguments: list[str])
 
     assert not {name for name in found - LIGHT if name.partition(".")[0] in HEAVY}
     assert {name for name in found if name.partition(".")[0] == "aimx"} <= THIN
+
+
+def test_an_apply_without_a_daemon_loads_nothing_that_it_does_without():
+    apply = "aimx.cli.apply, aimx.doors.direct, aimx.controller.credentials"
+
+    found = imported(f"{apply}, aimx.controller.recorded", ["--help"])
+
+    spared = {"dataclasses", "pydantic", "cryptography", "asyncio", "threading", "gzip", "ast"}
+    assert not found & spared
