@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -96,7 +96,7 @@ def shape(source: Source, tables: Tables) -> Shaped:
         except ValidationError as cause:
             errors = cause.errors(include_url=False)
             if not attempt:
-                findings = [_finding(source, tables, error) for error in errors]
+                findings = [_finding(source, tables, error) for error in _told_once(errors)]
                 all_domains = not any(_of_domains(_path(error)) for error in errors)
             mended = _mended(left, tables, errors)
             made_up += tuple(map(left.written, mended.made_up))
@@ -115,6 +115,15 @@ def _path(error: ErrorDetails) -> KeyPath:
 def _of_domains(path: KeyPath) -> bool:
     """Whether it is about which domains there are, and not about one's override."""
     return path[0] == "domains" or path == ("domain",)
+
+
+def _told_once(errors: list[ErrorDetails]) -> Iterator[ErrorDetails]:
+    """A key that is missing since it is misspelt is one fault, and not two."""
+    unknown = (_path(error) for error in errors if error["type"] == "extra_forbidden")
+    meant = {(*path[:-1], _near(str(path[-1]), _known_keys(path[:-1]))) for path in unknown}
+    for error in errors:
+        if error["type"] != "missing" or _path(error) not in meant:
+            yield error
 
 
 def _mended(source: Source, tables: Tables, errors: list[ErrorDetails]) -> Mended:
@@ -150,8 +159,8 @@ def _unknown(source: Source, tables: Tables, path: KeyPath) -> Finding:
             text = wording.format(name=_label(tables, path))
             return Finding(source, path, "removed-key", text, meant="key")
     known = _known_keys(path[:-1])
-    near = get_close_matches(str(path[-1]), known, n=1)
-    hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(sorted(known))}"
+    near = _near(str(path[-1]), known)
+    hint = f"did you mean `{near}`?" if near else f"known here: {', '.join(sorted(known))}"
     table = f" in [{dotted(path[:-1])}]" if len(path) > 1 else ""
     text = f"unknown key `{path[-1]}`{table}"
     return Finding(source, path, "unknown-key", text, hint, meant="key")
@@ -238,14 +247,20 @@ def _schema() -> dict[str, Any]:
     return json_schema()
 
 
-def _known_keys(path: KeyPath) -> list[str]:
+@lru_cache
+def _near(key: str, known: tuple[str, ...]) -> str:
+    """Which of them may be meant; empty where none is near."""
+    return next(iter(get_close_matches(key, known, n=1)), "")
+
+
+def _known_keys(path: KeyPath) -> tuple[str, ...]:
     """The keys that the schema knows in the table at this path."""
     schema = _schema()
     here: Any = schema
     for key in path:
         here = next(_below(schema, here, key), {})
     properties = _resolved(schema, here).get("properties", {})
-    return list(properties)
+    return tuple(properties)
 
 
 def _below(schema: Any, here: Any, key: str | int) -> Iterator[Any]:

@@ -81,4 +81,5 @@ def test_a_linter_sees_what_has_the_wrong_shape(
 
     assert shapes <= faults[path.name]
     # taplo blames a table that lacks something, or has too much, for each of its lines.
-    assert not beyond or (name == "taplo" and shapes)
+    # For both a key that is misspelt is missing as well.
+    assert not beyond or (name == "taplo" and shapes) or path.stem == "misspelt-keys"
