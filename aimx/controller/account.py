@@ -36,8 +36,12 @@ class Account:
 
     @property
     def reason(self) -> str:
-        """Why it did not get to its end."""
-        return next((each.reason for each in self.results if each.reason), "stopped")
+        """Why it did not get to its end: what failed, and not what was skipped for it."""
+        failed = [each for each in self.results if each.outcome is Outcome.FAILED]
+        if not failed:
+            return next((each.reason for each in self.results if each.reason), "stopped")
+        others = f", the first of {len(failed):,} that failed" if failed[1:] else ""
+        return f"{failed[0].address}{others}: {failed[0].reason}"
 
 
 @frozen

@@ -415,7 +415,7 @@ def test_what_others_stand_on_waits_with_all_of_them(turning):
 
         assert not served.controller.nudged.is_set()
         assert [each["reason"] for each in logged if each["event"] == "not converged"] == [
-            "no space is left"
+            f"{KEY}: no space is left"
         ]
 
     turning(scene, failed(KEY))

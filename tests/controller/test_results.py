@@ -38,6 +38,17 @@ def test_only_what_failed_waits_and_never_for_ever(applies: list[list[Receipt]])
     assert set(results.held(NOW)) <= results.by_address.keys()
 
 
+def test_an_apply_that_did_not_get_to_its_end_says_what_failed_and_not_what_was_skipped() -> None:
+    config = Receipt("config#1", "config", Outcome.FAILED, "no space")
+    skipped = Receipt("engine#1", "engine", Outcome.SKIPPED, "needs config")
+    tally = Tally(0, 1, 1, 0, 0.1, 1)
+
+    assert Account("", tally, (skipped, config)).reason == "config: no space"
+    both = (skipped, config, failed(), failed("readme"))
+    assert Account("", tally, both).reason == "config, the first of 3 that failed: no space"
+    assert Account("", tally, (skipped,)).reason == "needs config"
+
+
 @given(st.lists(receipts, max_size=5))
 def test_impatience_lets_nothing_wait(applies: list[list[Receipt]]) -> None:
     results = Results()
