@@ -112,6 +112,11 @@ class ManifestError(Exception):
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
 
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """Without the warnings."""
+        return tuple(each for each in self.problems if each.severity == "error")
+
 
 def render_problem(problem: Problem, columns: int = _WIDTH) -> str:
     """The problem as a compiler would show it: place, line, caret, hint. Plain text, of which the

@@ -75,8 +75,7 @@ def _in_full(sources: Sequence[Source]) -> tuple[Source, ...]:
 def _refused(cause: ManifestError) -> int:
     from desired.problem import render_problems
 
-    errors = [problem for problem in cause.problems if problem.severity == "error"]
-    terminal.tell(render_problems(errors, elsewhere="`aimx validate --json` lists"))
+    terminal.tell(render_problems(cause.errors, elsewhere="`aimx validate --json` lists"))
     return Exit.INVALID
 
 

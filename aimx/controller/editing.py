@@ -109,8 +109,7 @@ def proposal(
     try:
         reading = understand(tuple(after.values()))
     except ManifestError as cause:
-        problems = [each for each in cause.problems if each.severity == "error"]
-        told = render_problems(problems)
+        told = render_problems(cause.errors)
         raise EditError(f"the manifest would be invalid with it:\n\n{told}") from cause
     return Proposal(tuple(files), reading, edits)
 

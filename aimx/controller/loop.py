@@ -123,7 +123,8 @@ class Controller(Foreman):
         if turned.complaint != self._complaint:
             self._complaint = turned.complaint
             if turned.complaint:
-                log.error("manifest is invalid", problems=turned.problems)
+                first = turned.complaint.partition("\n")[0]
+                log.error("manifest is invalid", problems=turned.problems, first=first)
         self._due = _now() + _UNTIL_IT_IS_MENDED
         if turned.attempted:
             self.state.last_attempted = turned.attempted

@@ -44,7 +44,7 @@ class Turned:
     hindrance: Hindrance = "ApplyFailed"  # What sort of failure that is, where there is one.
     refused: str = ""  # Why the engine does not run on what it could run on.
     complaint: str = ""  # What is wrong with the manifest on disk.
-    problems: int = 0
+    problems: int = 0  # How many errors that are.
     aged: tuple[Overdue, ...] = ()  # Keys that another should take over from.
     stale: bool = False  # The sources were other ones by then; nothing was done.
     is_whole: bool = False  # Nothing is left to do, or waits.
@@ -190,7 +190,8 @@ _STALE = Turned(Findings(), stale=True)
 
 def _complaining(cause: ManifestError, intents: Intents) -> Turned:
     findings = invalid(cause, pinned=isinstance(intents.pin, Pin))
-    return Turned(findings, complaint=str(cause), problems=len(cause.problems))
+    told = "\n".join(map(str, cause.errors))
+    return Turned(findings, complaint=told, problems=len(cause.errors))
 
 
 def _put_off(at: Workplace, turned: Turned, look: _Look) -> Turned:

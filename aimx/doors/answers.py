@@ -220,8 +220,7 @@ def _stale(cause: StaleError) -> str:
 def invalid(cause: ManifestError, wish: Wish) -> Answer:
     if wish.view == "json":
         return Answer(Exit.INVALID, _problems(cause.problems))
-    errors = sum(problem.severity == "error" for problem in cause.problems)
-    told = f"{counted(errors, 'error')}; nothing was changed."
+    told = f"{counted(len(cause.errors), 'error')}; nothing was changed."
     return Answer(Exit.INVALID, _below(_shown(cause.problems, wish), told))
 
 

@@ -91,7 +91,10 @@ def said(instance: Instance) -> Desired | None:
             raise UnservableError(Exit.INVALID, f"{told}\n\n{lost}") from cause
         if good is None or header(good.config) is None:
             raise UnservableError(Exit.INVALID, told) from cause
-        log.error("manifest is invalid, the last good generation goes on", problems=told)
+        number, first = len(cause.errors), str(cause.errors[0])
+        log.error(
+            "manifest is invalid, the last good generation goes on", problems=number, first=first
+        )
         return None
 
 

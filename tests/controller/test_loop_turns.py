@@ -363,10 +363,10 @@ def test_a_broken_manifest_is_logged_once_and_one_that_is_mended_not_at_all(turn
         with capture_logs() as logged:
             await turns(served, 5)
 
-        told = [each["problems"] for each in logged if each["event"] == "manifest is invalid"]
-        assert told == [3, 4]
+        told = [each for each in logged if each["event"] == "manifest is invalid"]
+        assert [(each["problems"], each["first"]) for each in told] == [(3, "a"), (4, "b")]
 
-    broken = [Turned(Findings(), complaint=text, problems=n) for text, n in (("a", 3), ("b", 4))]
+    broken = [Turned(Findings(), complaint=text, problems=n) for text, n in (("a\nc", 3), ("b", 4))]
     turning(scene, broken[0], broken[0], broken[1], FINE, FINE)
 
 

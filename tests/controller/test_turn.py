@@ -93,6 +93,19 @@ def test_an_edit_between_two_looks_is_left_to_the_next_turn(serving, kind):
     serving(scene)
 
 
+def test_what_is_wrong_is_complained_of_without_what_is_only_warned_of(serving):
+    async def scene(served) -> None:
+        served.declare(top="zebra = 1\n")
+
+        found = await turned(served)
+
+        path = served.instance.roots.manifest
+        assert found.complaint == f"{path}:2:1: error: unknown key `zebra` [unknown-key]"
+        assert found.problems == 1
+
+    serving(scene)
+
+
 # Under the lock, and only where something is to be done.
 
 
