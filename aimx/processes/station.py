@@ -73,6 +73,7 @@ class Station:
         self._control: Attached | None = None
         self._ready = asyncio.Event()
         self._users: dict[str, Account] = {}
+        self._missing: set[str] = set()  # Service users, as far as anybody was told.
         self._closing = False
         self._again: asyncio.Task[None] | None = None
 
@@ -188,10 +189,13 @@ class Station:
         ours = self._host.user()
         if os.geteuid() != 0:
             return ours
-        found = self._host.account(name)
-        if found is None:
-            log.warning("service user is missing, nobody stands in", user=name)
-        return found or self._host.account("nobody") or ours
+        if (found := self._host.account(name)) is not None:
+            return found
+        other = self._host.account("nobody") or ours
+        if name not in self._missing:
+            self._missing.add(name)
+            log.warning("service user is missing, another stands in", user=name, instead=other.name)
+        return other
 
     @contextmanager
     def _opened(self, path: PurePosixPath) -> Iterator[int]:

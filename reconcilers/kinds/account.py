@@ -41,10 +41,10 @@ class AccountReconciler:
     def change(self, difference: Difference[ServiceUser], world: World) -> Lacking | None:
         if not isinstance(difference, Missing):
             return None
-        name = difference.name
+        name, instead = difference.name, service_account(world, difference.name).name
         return Lacking(
             f"{self.kind}/{name}",
-            f"there is no user {name}, so {service_account(world, name).name} stands in for it",
+            f"there is no user {name}; the user {instead} stands in for it",
             f"make it with `useradd --system --no-create-home --shell /usr/sbin/nologin {name}`,"
             " apply again, and restart the daemon",
             "layout",
