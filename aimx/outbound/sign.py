@@ -77,10 +77,10 @@ class Signer:
 
     def probe(self) -> None:
         """Sign something and check it as a stranger would; raises `KeyUnusableError`."""
-        digest = hashlib.sha256(b"probe").digest()
+        probe = b"probe"
         try:
-            signature = self._key.sign(digest)
-            key.read(self.record.encode()).check_signature(signature, digest)
+            signature = self._key.sign(hashlib.sha256(probe).digest())
+            key.read(self.record.encode()).check_signature(signature, probe)
         except ValueError as cause:
             raise KeyUnusableError("its numbers are no RSA key's") from cause
         except SignatureError as cause:

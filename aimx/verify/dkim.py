@@ -104,4 +104,4 @@ def _verify_with(found: key.Key, message: Signed, field: Field, claim: Claim) ->
 def _check_digests(found: key.Key, message: Signed, field: Field, claim: Claim) -> None:
     if message.body_digest(claim) != claim.body_hash:
         raise SignatureError("fail", "the body is not what was signed")
-    found.check_signature(claim.signature, message.header_digest(claim, field))
+    found.check_signature(claim.signature, message.header(claim, field))

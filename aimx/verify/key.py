@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 from functools import lru_cache
+from hashlib import sha256
 from typing import TypeAlias
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa, utils
+from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from aimx.verify.signature import Claim, SignatureError, Tags, tags_of
@@ -19,7 +20,7 @@ ED25519 = 32  # Octets: RFC 8032 5.1.5.
 
 # Made once: they hold nothing of what is verified.
 _PADDING = padding.PKCS1v15()
-_HASHED = utils.Prehashed(hashes.SHA256())
+_SHA256 = hashes.SHA256()  # OpenSSL hashes sooner than it is told that something is hashed.
 
 Public: TypeAlias = rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 
@@ -52,13 +53,13 @@ class Key:
         if b"s" in self.flags and claim.identity != claim.domain:
             raise SignatureError("permerror", "the key is not for subdomains (t=s)")
 
-    def check_signature(self, signature: bytes, digest: bytes) -> None:
-        """`digest` is SHA-256 of the header (RFC 6376 3.3.2, RFC 8463 3)."""
+    def check_signature(self, signature: bytes, signed: bytes) -> None:
+        """`signed` is the header, whose SHA-256 was signed (RFC 6376 3.3.2, RFC 8463 3)."""
         try:
             if isinstance(self.public, rsa.RSAPublicKey):
-                self.public.verify(signature, digest, _PADDING, _HASHED)
+                self.public.verify(signature, signed, _PADDING, _SHA256)
             else:
-                self.public.verify(signature, digest)
+                self.public.verify(signature, sha256(signed).digest())
         except InvalidSignature as cause:
             raise SignatureError("fail", "the header is not what was signed") from cause
 

@@ -1,4 +1,4 @@
-"""A message as its signers saw it: header fields, body, and the digests of both."""
+"""A message as its signers saw it: header fields, body, and what is signed of both."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ class Signed:
             self._digests[key] = hashlib.sha256(canonical[: claim.length]).digest()
         return self._digests[key]
 
-    def header_digest(self, claim: Claim, signature: Field) -> bytes:
-        """RFC 6376 3.7. `signature` is the field that makes the claim."""
+    def header(self, claim: Claim, signature: Field) -> bytes:
+        """What is signed of it (RFC 6376 3.7). `signature` is the field that makes the claim."""
         form = FIELDS[claim.fields]
         parts = [form(name, text) for name, text in self._selected(claim.signed)]
         name, value = signature
         parts.append(form(name, without_signature(value)).removesuffix(b"\r\n"))
-        return hashlib.sha256(b"".join(parts)).digest()
+        return b"".join(parts)
 
     def date(self, claim: Claim) -> datetime | None:
         """The Date field if it is signed, and one."""
