@@ -36,6 +36,7 @@ _UNTIL_IT_IS_MENDED = 3600.0  # Seconds; whoever mends a manifest changes it.
 class Controller(Foreman):
     """What is done about an instance by itself, and what somebody asks for."""
 
+    watch: Watch | None = None  # While it runs.
     _manifest: str = ""  # The digest of the sources as they were last.
     _complaint: str = ""  # What was wrong with the manifest when it was logged last.
     _failures: int = 0
@@ -43,9 +44,9 @@ class Controller(Foreman):
 
     async def run(self, debounce: float) -> None:
         """Turn at every hint, until cancelled; then an apply under way ends with its step."""
-        watch = Watch(self._places, debounce, self.nudged)
+        self.watch = Watch(self._places, debounce, self.nudged)
         retention = Retention(self.instance, self.carry_out)
-        beside = [asyncio.create_task(job.run()) for job in (watch, retention)]
+        beside = [asyncio.create_task(job.run()) for job in (self.watch, retention)]
         try:
             while True:
                 await self._hint()
@@ -130,6 +131,8 @@ class Controller(Foreman):
             self.state.last_attempted = turned.attempted
             self.state.aged(turned.aged)
             self._due = _now() + max(turned.resync, _SHORTEST_RESYNC)
+        if self.watch is not None and turned.debounce is not None:
+            self.watch.debounce = turned.debounce  # From the next time that it watches anew.
         if not turned.failure:
             self._failures = 0
         elif self._held_back(held):

@@ -39,6 +39,7 @@ class Turned:
     findings: Findings
     attempted: str = ""  # The digest of the manifest in force; empty: there is none.
     resync: float = 0.0  # In how many seconds to look again, though nothing changes.
+    debounce: float | None = None  # How many seconds a burst of edits may last; None: as before.
     account: Account | None = None  # Of the apply, where there was one.
     failure: str = ""  # Why it did not get to its end.
     hindrance: Hindrance = "ApplyFailed"  # What sort of failure that is, where there is one.
@@ -118,9 +119,14 @@ class Turn:
         desired = reading.desired
         if intents.pin is None and digest(desired.sources) != self.manifest:
             return _STALE
-        resync = desired.controller.resync.total_seconds()
         aged = overdue(desired, at.instance.host, at.instance.roots)
-        turned = replace(turned, attempted=desired.digest, resync=resync, aged=aged)
+        turned = replace(
+            turned,
+            attempted=desired.digest,
+            resync=desired.controller.resync.total_seconds(),
+            debounce=desired.controller.debounce.total_seconds(),
+            aged=aged,
+        )
         look = self._look(at, reading, intents)
         if intents.suspension is not None or look.automatic == "none":
             return _put_off(at, turned, look)

@@ -332,6 +332,23 @@ def test_the_certificate_is_looked_at_where_the_manifest_is_invalid(serving):
     serving(scene)
 
 
+def test_how_long_a_burst_of_edits_may_last_is_as_the_manifest_says_by_now(serving):
+    async def scene(served) -> None:
+        running = asyncio.create_task(served.controller.run(0.05))
+        while not served.beats:
+            await asyncio.sleep(0.01)
+
+        served.declare("postmaster", top='[controller]\ndebounce = "250ms"\n')
+
+        async with asyncio.timeout(60):
+            while served.controller.watch.debounce != 0.25:
+                await asyncio.sleep(0.01)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    serving(scene)
+
+
 def test_what_no_event_tells_is_applied_at_the_next_look(serving, monkeypatch):
     def refused(*paths: str, **options: object) -> None:
         raise OSError(28, "OS file watch limit reached")
