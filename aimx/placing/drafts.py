@@ -178,6 +178,8 @@ class Desk:
             return self.copied(mailbox, b"", source, rule)
         descriptors.size(source, rule)
         descriptors.take_over(source, mailbox.uid, mailbox.gid)
+        # Its worker could still make it larger meanwhile, or give it a name.
+        descriptors.size(source, replace(rule, uid=mailbox.uid))
         return File(self, os.dup(source))
 
     def bundle(self, mailbox: Mailbox, message: File, name: str) -> Bundle:

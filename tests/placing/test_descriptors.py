@@ -93,6 +93,36 @@ def test_a_file_over_the_limit_is_refused(ground):
     assert f"{LIMIT + 1} octets" in refused(ground, passed)
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        pytest.param(lambda file, _: os.ftruncate(file, LIMIT + 1), "octets", id="larger"),
+        pytest.param(
+            lambda file, spool: os.link(f"/proc/self/fd/{file}", "kept", dst_dir_fd=spool),
+            "has a name",
+            id="named",
+        ),
+    ],
+)
+def test_a_file_that_changes_while_it_is_taken_over_is_refused(
+    ground, spool, monkeypatch, change, reason
+):
+    file = os.open(spool, os.O_TMPFILE | os.O_RDWR, 0o600)
+    passed = os.open(f"/proc/self/fd/{file}", os.O_RDONLY)
+    directory, take_over = os.open(spool, os.O_RDONLY), descriptors.take_over
+
+    def late(*arguments):
+        change(file, directory)
+        os.close(file)
+        take_over(*arguments)
+
+    monkeypatch.setattr(descriptors, "take_over", late)
+
+    assert reason in refused(ground, passed)
+    os.close(passed)
+    os.close(directory)
+
+
 def test_a_file_of_another_file_system_is_refused(ground):
     passed = os.memfd_create("elsewhere")
 
