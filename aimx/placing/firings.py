@@ -85,15 +85,16 @@ class Firings:
     What is remembered beside it follows only when a transaction is committed.
     """
 
-    _waiting: set[bytes] = field(default_factory=set)
+    # Those whose message is not confirmed: by fingerprint, whose they are and how many.
+    _waiting: dict[bytes, tuple[int, int]] = field(default_factory=dict)
     _owners: Counter[int] = field(default_factory=Counter)  # Firings that have not begun, by uid.
     _added: list[Wanted] = field(default_factory=list)  # By the transaction that is under way.
 
     def load(self, database: sqlite3.Connection) -> None:
         """Remember what is on record; called for each database that is opened."""
-        waiting = "SELECT DISTINCT fingerprint FROM firings WHERE state = 0"
+        waiting = "SELECT fingerprint, uid, count(*) FROM firings WHERE state = 0 GROUP BY 1"
         owners = "SELECT uid, count(*) FROM firings WHERE state < 2 GROUP BY uid"
-        self._waiting = {fingerprint for (fingerprint,) in database.execute(waiting)}
+        self._waiting = {each: (uid, number) for each, uid, number in database.execute(waiting)}
         self._owners = Counter(dict(database.execute(owners)))
 
     @property
@@ -103,28 +104,30 @@ class Firings:
 
     def concern(self, fingerprints: Iterable[bytes]) -> bool:
         """Whether any of these messages has a firing that waits for it."""
-        return bool(self._waiting) and not self._waiting.isdisjoint(fingerprints)
+        return bool(self._waiting) and not self._waiting.keys().isdisjoint(fingerprints)
 
-    def follow(
-        self, database: sqlite3.Connection, placed: Iterable[bytes], withdrawn: Iterable[bytes]
-    ) -> None:
+    def follow(self, placed: Iterable[bytes], withdrawn: Iterable[bytes]) -> None:
         """Remember what a transaction that is committed has added and settled.
 
-        Not by asking the database: an owner may have a thousand rows there.
+        Not by asking the database: an owner may have a thousand rows there, and the disk may not
+        answer any more.
         """
-        if not self._waiting.isdisjoint(withdrawn):
-            self.load(database)
-            return
-        self._waiting.difference_update(placed)
+        for fingerprint in placed:
+            self._waiting.pop(fingerprint, None)
+        for fingerprint in withdrawn:
+            self._drop(*self._waiting.pop(fingerprint, (0, 0)))
         for each in self._added:
-            self._waiting.add(each.fingerprint)
+            self._waiting[each.fingerprint] = each.uid, len(each.due.hooks)
             self._owners[each.uid] += len(each.due.hooks)
 
     def begun(self, row: Row) -> None:
         """Remember that it does not wait any more."""
-        self._owners[row.uid] -= 1
-        if not self._owners[row.uid]:
-            del self._owners[row.uid]
+        self._drop(row.uid, 1)
+
+    def _drop(self, uid: int, number: int) -> None:
+        self._owners[uid] -= number
+        if not self._owners[uid]:
+            del self._owners[uid]
 
     def add(self, database: sqlite3.Connection, wanted: Sequence[Wanted]) -> None:
         self._added = []
@@ -150,11 +153,11 @@ class Firings:
         """The firings of what is placed are due, and those of what is not go."""
         database.executemany(
             "UPDATE firings SET state = 1 WHERE fingerprint = ? AND state = 0",
-            [(fingerprint,) for fingerprint in self._waiting.intersection(placed)],
+            [(fingerprint,) for fingerprint in placed if fingerprint in self._waiting],
         )
         database.executemany(
             "DELETE FROM firings WHERE fingerprint = ? AND state = 0",
-            [(fingerprint,) for fingerprint in self._waiting.intersection(withdrawn)],
+            [(fingerprint,) for fingerprint in withdrawn if fingerprint in self._waiting],
         )
 
     def start(self, database: sqlite3.Connection, busy: Sequence[int]) -> Row | None:

@@ -220,7 +220,7 @@ class Rows:
 
     def _saved(self, *, concerned: bool) -> None:
         if concerned:
-            self._firings.follow(self._database, self._placed, self._withdrawn)
+            self._firings.follow(self._placed, self._withdrawn)
             self._has_news = True
         self._placed.clear()
         self._withdrawn.clear()

@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from aimx.channel.placing import Due
+from aimx.channel.placing import Due, Outcome
 from aimx.placing import firings
 from aimx.placing.control import Firing, Idle, Take
 from aimx.placing.handing import Handing
@@ -253,6 +253,33 @@ def test_firings_of_what_was_not_placed_take_no_room(bare, faulty, monkeypatch):
     answer, opened = Handing(bare.rows, bare.mailboxes).answer(NEXT)
     assert isinstance(answer, Firing)
     os.close(opened[0])
+
+
+class Unreadable:
+    """A database on a disk that takes what is written, and gives nothing back."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._database, name)
+
+    def execute(self, statement: str, *arguments: object) -> sqlite3.Cursor:
+        if statement.startswith("SELECT"):
+            raise sqlite3.OperationalError("disk I/O error")
+        return self._database.execute(statement, *arguments)
+
+
+def test_what_is_committed_is_known_though_the_disk_cannot_be_read(bare, faulty):
+    bare.begin(faulty("link", 5, times=1))
+    bare.place(bare.job(fingerprint=ONE, due=TOLD))
+    before = bare.rows.waiting
+    bare.rows._database = Unreadable(bare.rows._database)
+
+    (reply,) = bare.place(bare.job())
+
+    assert reply.outcome is Outcome.PLACED
+    assert (before, bare.rows.waiting) == (2, 0)
 
 
 def test_a_full_queue_drops_firings_and_keeps_mail(ground, handed, monkeypatch, capsys):
