@@ -242,3 +242,23 @@ def test_no_more_generations_are_kept_than_the_policy_says(instance):
 
     kept = (instance.data / ".aimx" / "generations").iterdir()
     assert sorted(path.name for path in kept) == ["3", "4"]
+
+
+@pytest.mark.parametrize(
+    ("command", "beginning"), [("serve", "supervisor.serve"), ("watch", "watcher.watch")]
+)
+def test_no_hangup_ends_a_daemon_that_has_yet_to_begin(instance, monkeypatch, command, beginning):
+    heard = []
+
+    def begin(*_: object, **__: object) -> int:
+        heard.append(signal.getsignal(signal.SIGHUP))
+        return 0
+
+    monkeypatch.setattr(f"aimx.processes.{beginning}", begin)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        instance.run(command)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+    assert heard == [signal.SIG_IGN]

@@ -46,6 +46,7 @@ def test_it_hears_that_we_are_ready_and_how_we_stand(manager):
     service.ready("generation 1")
     service.settled("generation 1")
     service.settled("generation 2")
+    service.settled("generation 2")
     service.stopping()
 
     assert heard.heard() == [
