@@ -44,7 +44,7 @@ class AccountReconciler:
         name, instead = difference.name, service_account(world, difference.name).name
         return Lacking(
             f"{self.kind}/{name}",
-            f"there is no user {name}; the user {instead} stands in for it",
+            f"there is no such user; the user {instead} stands in",
             f"make it with `useradd --system --no-create-home --shell /usr/sbin/nologin {name}`,"
             " apply again, and restart the daemon",
             "layout",

@@ -11,7 +11,7 @@ ONE = 'domains = ["a.com"]\n'
 MISSING = ONE + '[server]\nusers = { inbound = "not-yet" }\n'
 TOLD = Lacking(
     "account/not-yet",
-    "there is no user not-yet; the user nobody stands in for it",
+    "there is no such user; the user nobody stands in",
     "make it with `useradd --system --no-create-home --shell /usr/sbin/nologin not-yet`, apply"
     " again, and restart the daemon",
     "layout",
