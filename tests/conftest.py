@@ -1,5 +1,7 @@
+import gc
 import os
 import socket
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
@@ -10,6 +12,13 @@ hypothesis.settings.register_profile("thorough", deadline=None, max_examples=200
 hypothesis.settings.load_profile(os.environ.get("AIMX_HYPOTHESIS", "aimx"))
 
 _SO_PASSRIGHTS = 83
+
+
+@pytest.fixture(autouse=True)
+def collecting() -> Iterator[None]:
+    """A command leaves its process without a collector, which is not the command's own here."""
+    yield
+    gc.enable()
 
 
 @pytest.fixture

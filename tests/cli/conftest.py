@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import pwd
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -89,13 +87,6 @@ def applied(instance: Instance) -> Instance:
     """Its manifest is applied, and has nothing but a postmaster."""
     assert instance.run("apply", "--yes").exit == Exit.DONE
     return instance
-
-
-@pytest.fixture(autouse=True)
-def collecting() -> Iterator[None]:
-    """A command leaves its process without a collector, which is not the command's own here."""
-    yield
-    gc.enable()
 
 
 @pytest.fixture
