@@ -1,6 +1,8 @@
+import contextlib
 import gc
 import os
 import socket
+import struct
 from collections.abc import Iterator
 
 import hypothesis
@@ -29,3 +31,19 @@ def refusing_kernel() -> None:
             asked.getsockopt(socket.SOL_SOCKET, _SO_PASSRIGHTS)
         except OSError:
             pytest.skip("needs Linux 6.16")
+
+
+@pytest.fixture
+def lingering() -> Iterator[socket.socket]:
+    """A connection that takes ten minutes to close: its other end does not read what waits."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        made = socket.create_connection(server.getsockname())
+        other, _ = server.accept()
+        with other:
+            made.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    made.send(bytes(1 << 16))
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 600))
+            yield made
+        made.close()

@@ -149,14 +149,17 @@ def pair(kind: Kind) -> tuple[Channel, Channel]:
     return Channel(ends[0], kind), Channel(ends[1], kind)
 
 
-def refuse_descriptors(end: socket.socket) -> None:
+def refuse_descriptors(end: socket.socket) -> bool:
     """For an end, or one that listens, whose other end is not believed and has none to pass.
 
     Also what nobody takes is closed by whoever reads, and that may wait for as long as its sender
-    likes: SO_LINGER says so. Kernels before Linux 6.16 let everybody pass descriptors.
+    likes: SO_LINGER says so. False where the kernel lets everybody pass them (before Linux 6.16).
     """
-    with contextlib.suppress(OSError):
+    try:
         end.setsockopt(socket.SOL_SOCKET, _SO_PASSRIGHTS, 0)
+    except OSError:
+        return False
+    return True
 
 
 def require_fits(payload: bytes, descriptors: Sequence[int]) -> None:

@@ -3,6 +3,7 @@ import contextlib
 import json
 import os
 import socket
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path, PurePosixPath
@@ -11,7 +12,7 @@ import pytest
 
 from aimx.doors.authorize import Caller
 from aimx.doors.events import LINE, Event, Tell, event
-from aimx.doors.socket import frames
+from aimx.doors.socket import frames, server
 from aimx.doors.socket.frames import Request
 from aimx.doors.socket.server import MAX_CONNECTIONS, MAX_CONNECTIONS_PER_UID, Door
 
@@ -79,6 +80,46 @@ def test_nobody_passes_a_descriptor_that_takes_long_to_close(tmp_path: Path) -> 
         return b""
 
     through_the_door(tmp_path, talk)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "before",
+    [b"", b"AIMX/1 SEND\n", b"AIMX/1 SEND\nContent-Length: 5\n\nhe", b"AIMX/1 VERSION\n\n"],
+    ids=["at-first", "in-the-head", "in-the-body", "unread"],
+)
+def test_nobody_stalls_the_daemon_with_what_takes_long_to_close(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lingering: socket.socket, before: bytes
+) -> None:
+    monkeypatch.setattr(server, "refuse_descriptors", lambda listener: False)
+    name = os.readlink(f"/proc/self/fd/{lingering.fileno()}")
+
+    async def talk(path: PurePosixPath) -> bytes:
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        writer.write(before)
+        # Written within the turn that it is not read in, with something before it or nothing.
+        raw = writer.get_extra_info("socket").dup()
+        socket.send_fds(raw, [b"\n\n"], [lingering.fileno()])
+        raw.close()
+        lingering.close()  # Now who reads it is the last who has it.
+        with contextlib.suppress(ConnectionResetError):  # What it said last may lie unread.
+            assert not await reader.read() or before.startswith(b"AIMX/1 VERSION")
+        writer.close()
+        return await saying(b"AIMX/1 VERSION\n\n")(path)
+
+    assert through_the_door(tmp_path, talk).startswith(b"AIMX/1 OK\n")
+
+    while name in opened():
+        time.sleep(0.01)
+
+
+def opened() -> set[str]:
+    """What this process has open."""
+    found = set()
+    for each in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.add(os.readlink(each))
+    return found
 
 
 def test_the_caller_is_who_the_kernel_says(tmp_path: Path) -> None:

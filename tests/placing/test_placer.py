@@ -106,21 +106,6 @@ def until(holds: Callable[[], bool]) -> None:
         select.select([], [], [], 0.02)
 
 
-@contextlib.contextmanager
-def lingering() -> Iterator[socket.socket]:
-    """A connection that takes ten minutes to close: its other end does not read what waits."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        made = socket.create_connection(server.getsockname())
-        other, _ = server.accept()
-        with other:
-            made.setblocking(False)
-            with contextlib.suppress(BlockingIOError):
-                while True:
-                    made.send(bytes(1 << 16))
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 600))
-            yield made
-
-
 def opened(process: Popen[bytes]) -> set[str]:
     """What the process has open."""
     found = set()
@@ -512,22 +497,24 @@ def packet(payload: bytes) -> bytes:
     ],
     ids=["taken", "malformed", "not-taken"],
 )
-def test_nobody_stalls_the_placer_with_what_takes_long_to_close(placer, before, with_it, reason):
+def test_nobody_stalls_the_placer_with_what_takes_long_to_close(
+    placer, lingering, before, with_it, reason
+):
     hostile, honest = placer.admit(name="hostile"), placer.admit(name="honest")
 
-    with lingering() as passed:
-        placer.process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, placer.process.pid, os.WSTOPPED)
-        with socket.socket(fileno=os.dup(hostile.fileno())) as raw:
-            for each in before:
-                raw.send(each)
-            socket.send_fds(raw, [with_it], [passed.fileno()])
-        name = os.readlink(f"/proc/self/fd/{passed.fileno()}")
-        passed.close()  # Now the placer is the last who has it.
-        placer.process.send_signal(signal.SIGCONT)
-        assert placer.heard() == Dismissed("hostile", reason)
-        honest.send(pack_request(request()))
-        told = honest.receive()
+    passed = lingering
+    placer.process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, placer.process.pid, os.WSTOPPED)
+    with socket.socket(fileno=os.dup(hostile.fileno())) as raw:
+        for each in before:
+            raw.send(each)
+        socket.send_fds(raw, [with_it], [passed.fileno()])
+    name = os.readlink(f"/proc/self/fd/{passed.fileno()}")
+    passed.close()  # Now the placer is the last who has it.
+    placer.process.send_signal(signal.SIGCONT)
+    assert placer.heard() == Dismissed("hostile", reason)
+    honest.send(pack_request(request()))
+    told = honest.receive()
 
     assert told is not None
     assert [reply.outcome for reply in unpack_replies(told.payload)] == [Outcome.PLACED]

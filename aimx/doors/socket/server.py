@@ -19,7 +19,7 @@ import structlog
 from aimx.channel.packets import refuse_descriptors
 from aimx.doors.authorize import Caller
 from aimx.doors.events import Tell
-from aimx.doors.socket import frames
+from aimx.doors.socket import frames, wary
 from aimx.doors.socket.frames import Code, FrameError, Request
 from aimx.doors.socket.telling import Telling
 from desired.frozen import field, mutable
@@ -63,7 +63,8 @@ class Door:
         try:
             if os.path.lexists(path):
                 os.unlink(path)
-            refuse_descriptors(listener)
+            if not refuse_descriptors(listener):
+                listener = wary.Listener(fileno=listener.detach())
             listener.bind(str(path))
             # Authorisation is per verb, not by mode.
             os.chmod(path, 0o666)  # noqa: S103
