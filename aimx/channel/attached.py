@@ -69,7 +69,7 @@ class Attached:
 
         A `ValueError` says that it fits into no packet.
         """
-        if not self._is_full:
+        if self._queue and not self._is_full:
             self._write()  # What is to go out together was sent before.
         self._require(payload, descriptors)
         if self._is_full or not self._sent(Packet(payload, tuple(descriptors))):

@@ -1,6 +1,7 @@
 import asyncio
+import contextlib
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
@@ -192,68 +193,54 @@ def test_closing_tells_nobody() -> None:
 
 def test_what_one_turn_sends_together_goes_out_at_its_end_in_order() -> None:
     async def scenario() -> None:
-        ours, theirs = pair(Kind.CONTROL)
-        attached = Listener().attach(ours)
-        await attached.send_together(b"first")
-        await attached.send_together(b"second")
-        with pytest.raises(BlockingIOError):
-            theirs.receive_now()
+        with attached() as (ours, theirs):
+            await ours.send_together(b"first")
+            await ours.send_together(b"second")
+            assert received(theirs) == []
 
-        await asyncio.sleep(0)
+            await asyncio.sleep(0)
 
-        assert received(theirs) == [b"first", b"second"]
-        attached.close()
-        theirs.close()
+            assert received(theirs) == [b"first", b"second"]
 
     run(scenario)
 
 
 def test_a_turn_that_makes_much_does_not_keep_the_other_side_waiting() -> None:
     async def scenario() -> None:
-        ours, theirs = pair(Kind.CONTROL)
-        attached = Listener().attach(ours)
+        with attached() as (ours, theirs):
+            for number in range(20):
+                await ours.send_together(b"%d" % number)
 
-        for number in range(20):
-            await attached.send_together(b"%d" % number)
-
-        assert received(theirs) == [b"%d" % number for number in range(16)]
-        await asyncio.sleep(0)
-        assert received(theirs) == [b"%d" % number for number in range(16, 20)]
-        attached.close()
-        theirs.close()
+            assert received(theirs) == [b"%d" % number for number in range(16)]
+            await asyncio.sleep(0)
+            assert received(theirs) == [b"%d" % number for number in range(16, 20)]
 
     run(scenario)
 
 
 def test_what_is_sent_at_once_overtakes_nothing() -> None:
     async def scenario() -> None:
-        ours, theirs = pair(Kind.CONTROL)
-        attached = Listener().attach(ours)
-        await attached.send_together(b"first")
+        with attached() as (ours, theirs):
+            await ours.send_together(b"first")
 
-        await attached.send(b"second")
+            await ours.send(b"second")
 
-        assert received(theirs) == [b"first", b"second"]
-        attached.close()
-        theirs.close()
+            assert received(theirs) == [b"first", b"second"]
 
     run(scenario)
 
 
 def test_what_is_sent_together_waits_for_a_reader_and_nothing_is_lost() -> None:
     async def scenario() -> None:
-        ours, theirs = pair(Kind.CONTROL)
-        attached = Listener().attach(ours)
         payloads = [bytes([number]) * 60_000 for number in range(50)]
-        for payload in payloads:
-            await attached.send_together(payload)
-        await asyncio.sleep(0)
+        with attached() as (ours, theirs):
+            for payload in payloads:
+                await ours.send_together(payload)
+            await asyncio.sleep(0)
 
-        heard = [await asyncio.to_thread(theirs.receive) for _ in payloads]
+            heard = [await asyncio.to_thread(theirs.receive) for _ in payloads]
 
         assert [packet and packet.payload for packet in heard] == payloads
-        attached.close()
-        theirs.close()
 
     run(scenario)
 
@@ -262,30 +249,40 @@ def test_an_end_that_is_met_at_the_end_of_a_turn_is_told() -> None:
     async def scenario() -> None:
         ours, theirs = pair(Kind.CONTROL)
         listener = Listener()
-        attached = listener.attach(ours)
-        await attached.send_together(b"anybody?")
+        sender = listener.attach(ours)
+        await sender.send_together(b"anybody?")
         theirs.close()
 
         assert await listener.end
         with pytest.raises(ConnectionError):
-            await attached.send_together(b"anybody?")
+            await sender.send_together(b"anybody?")
 
     run(scenario)
 
 
 def test_a_channel_that_is_closed_drops_what_was_to_go_out() -> None:
     async def scenario() -> None:
-        ours, theirs = pair(Kind.CONTROL)
-        attached = Listener().attach(ours)
-        await attached.send_together(b"never")
+        with attached() as (ours, theirs):
+            await ours.send_together(b"never")
 
-        attached.close()
-        await asyncio.sleep(0)
+            ours.close()
+            await asyncio.sleep(0)
 
-        assert theirs.receive_now() is None
-        theirs.close()
+            assert theirs.receive_now() is None
 
     run(scenario)
+
+
+@contextlib.contextmanager
+def attached() -> Iterator[tuple[Attached, Channel]]:
+    """One that sends, and the end where that arrives."""
+    ours, theirs = pair(Kind.CONTROL)
+    sender = Listener().attach(ours)
+    try:
+        yield sender, theirs
+    finally:
+        sender.close()
+        theirs.close()
 
 
 def received(channel: Channel) -> list[bytes]:

@@ -291,9 +291,7 @@ def test_a_removal_whose_record_was_damaged_is_finished_under_its_own_name(machi
     machine.apply(BOTH)
     deliver(machine)
     machine.take_until(machine.plan(HEAD + OPS), "mailbox/info@a.com#3")
-    record = machine.roots.retiring / "info@a.com" / "tombstone.json"
-    told = json.loads(machine.host.read(record))
-    machine.host.plant_file(record, json.dumps({**told, **damage}).encode())
+    damaged_record(machine, "info@a.com", damage)
 
     machine.apply(HEAD + OPS)
 
@@ -310,14 +308,19 @@ def test_a_long_name_whose_record_was_damaged_is_nobody_s(machine, address):
     machine.apply(text + f'[mailboxes."{LONG}"]\nowner = "alice"\n')
     machine.take_until(machine.plan(text), f"mailbox/{LONG}#3")
     (name,) = machine.host.names(machine.roots.retiring)
-    record = machine.roots.retiring / name / "tombstone.json"
-    told = json.loads(machine.host.read(record))
-    machine.host.plant_file(record, json.dumps({**told, "address": address}).encode())
+    damaged_record(machine, name, {"address": address})
 
     plan = machine.apply(text)
 
     assert [change.address for change in plan.changes] == ["config"]
     assert machine.host.names(machine.roots.retiring) == (name,)
+
+
+def damaged_record(machine, name, damage):
+    """What a removal that is under way says of itself says this instead."""
+    record = machine.roots.retiring / name / "tombstone.json"
+    told = json.loads(machine.host.read(record))
+    machine.host.plant_file(record, json.dumps({**told, **damage}).encode())
 
 
 def test_mail_of_two_removals_is_never_mixed(machine):
