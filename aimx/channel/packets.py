@@ -13,8 +13,9 @@ import socket
 import stat
 import struct
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
+from functools import partial
 from typing import NamedTuple
 
 VERSION = 1
@@ -177,24 +178,38 @@ def close_all(descriptors: Iterable[int]) -> None:
             os.close(descriptor)
 
 
-def are_files(descriptors: Iterable[int]) -> bool:
-    """Whether each is a file that we may look at. Anything else may take long to close."""
+def require_files(descriptors: Sequence[int]) -> None:
+    """Raises `MalformedError` where one is no file that we may look at, and lets go of all."""
+    if not _are_files(descriptors):
+        close_aside(partial(close_all, descriptors))
+        raise MalformedError("it passed something that is no file")
+
+
+def let_go(descriptors: Sequence[int]) -> None:
+    """Close what somebody passed who is not believed, and wait for none of it."""
+    if _are_files(descriptors):
+        close_all(descriptors)
+    else:
+        close_aside(partial(close_all, descriptors))
+
+
+def close_aside(close: Callable[[], object]) -> None:
+    """In a thread of its own, where nobody waits for it.
+
+    To close a connection may take as long as its sender likes (SO_LINGER), and so may to close
+    the one by which it is still to be passed.
+    """
+    try:
+        threading.Thread(target=close, daemon=True).start()
+    except RuntimeError:  # There is no thread to be had.
+        close()
+
+
+def _are_files(descriptors: Iterable[int]) -> bool:
     try:
         return all(stat.S_ISREG(os.fstat(each).st_mode) for each in descriptors)
     except OSError:
         return False
-
-
-def let_go(descriptors: Sequence[int]) -> None:
-    """Close what somebody passed who is not believed, and wait for none of it.
-
-    To close a connection may take as long as its sender likes (SO_LINGER), and so may what that
-    is still to be passed by. In a thread of its own it keeps nobody waiting.
-    """
-    if are_files(descriptors):
-        close_all(descriptors)
-    else:
-        threading.Thread(target=close_all, args=(descriptors,), daemon=True).start()
 
 
 def _enlarge(end: socket.socket) -> None:

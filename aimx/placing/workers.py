@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import select
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from aimx.channel.frames import pack_replies, unpack_request
-from aimx.channel.packets import Channel, MalformedError, are_files, let_go
+from aimx.channel.packets import Channel, MalformedError, close_aside, require_files
 from aimx.channel.placing import Opening, Reply
 from aimx.placing.job import Job, Rights
 from desired.frozen import frozen
@@ -123,7 +122,7 @@ class Workers:
             if packet is None:
                 self._forget(worker)
                 return False
-            _require_files(packet.descriptors)
+            require_files(packet.descriptors)
             batch.descriptors += packet.descriptors
             request = unpack_request(packet.payload, len(packet.descriptors))
         except BlockingIOError:
@@ -145,15 +144,7 @@ class Workers:
     def _forget(self, worker: Worker) -> None:
         self._poll.unregister(worker.channel.fileno())
         del self._workers[worker.channel.fileno()]
-        # What it passed and nobody took is closed with it, and may take as long as it likes.
-        threading.Thread(target=worker.channel.close, daemon=True).start()
-
-
-def _require_files(descriptors: Sequence[int]) -> None:
-    """Raises `MalformedError` where one is none, and lets go of all."""
-    if not are_files(descriptors):
-        let_go(descriptors)
-        raise MalformedError("it passed something that is no file")
+        close_aside(worker.channel.close)  # With what it passed and nobody took.
 
 
 def _is_sent(worker: Worker, payload: bytes, lent: Sequence[int]) -> bool:

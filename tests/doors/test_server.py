@@ -83,13 +83,18 @@ def test_nobody_passes_a_descriptor_that_takes_long_to_close(tmp_path: Path) -> 
 
 
 @pytest.mark.timeout(60)
+@pytest.mark.parametrize("flags", [0, int(socket.MSG_OOB)], ids=["in-line", "out-of-band"])
 @pytest.mark.parametrize(
     "before",
     [b"", b"AIMX/1 SEND\n", b"AIMX/1 SEND\nContent-Length: 5\n\nhe", b"AIMX/1 VERSION\n\n"],
     ids=["at-first", "in-the-head", "in-the-body", "unread"],
 )
 def test_nobody_stalls_the_daemon_with_what_takes_long_to_close(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lingering: socket.socket, before: bytes
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lingering: socket.socket,
+    before: bytes,
+    flags: int,
 ) -> None:
     monkeypatch.setattr(server, "refuse_descriptors", lambda listener: False)
     name = os.readlink(f"/proc/self/fd/{lingering.fileno()}")
@@ -99,7 +104,7 @@ def test_nobody_stalls_the_daemon_with_what_takes_long_to_close(
         writer.write(before)
         # Written within the turn that it is not read in, with something before it or nothing.
         raw = writer.get_extra_info("socket").dup()
-        socket.send_fds(raw, [b"\n\n"], [lingering.fileno()])
+        socket.send_fds(raw, [b"\n\n"], [lingering.fileno()], flags)
         raw.close()
         lingering.close()  # Now who reads it is the last who has it.
         with contextlib.suppress(ConnectionResetError):  # What it said last may lie unread.

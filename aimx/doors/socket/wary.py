@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import socket
-import struct
-import termios
 import threading
+from functools import partial
 from subprocess import DEVNULL, PIPE, Popen
 from typing import Any
 
+from aimx.channel.packets import close_aside
+
+_CHUNK = 1 << 16
+_FEW = threading.Semaphore(4)  # Processes at a time, however many pass something.
 _SOMETHING_PASSED = int(socket.MSG_CTRUNC)  # There was no room for it, since none was given.
 
 
@@ -27,7 +29,10 @@ class Listener(socket.socket):
 
     def accept(self) -> tuple[Connection, Any]:
         accepted, address = super().accept()
-        return Connection(fileno=accepted.detach()), address
+        connection = Connection(fileno=accepted.detach())
+        # Else a look passes over what was sent so, and reading drops it.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+        return connection, address
 
 
 class Connection(socket.socket):
@@ -42,25 +47,25 @@ class Connection(socket.socket):
             raise ConnectionAbortedError(errno.ECONNABORTED, "it passed a descriptor")
         return super().recv(len(octets), flags) if octets else octets
 
-    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        """As `recv`."""
-        octets = self.recv(nbytes or len(buffer), flags)
-        buffer[: len(octets)] = octets
-        return len(octets)
-
     def close(self) -> None:
         """Waits for nobody, whatever lies there unread."""
         if self.fileno() >= 0:
             with contextlib.suppress(OSError):
                 self.shutdown(socket.SHUT_RDWR)  # From here on nothing is added to it.
-            if _has_unread(self):
-                threading.Thread(target=_close, args=(self.detach(),), daemon=True).start()
+            if self._has_more_than_octets():
+                close_aside(partial(_close, self.detach()))
         super().close()
 
-
-def _has_unread(connection: socket.socket) -> bool:
-    (octets,) = struct.unpack("i", fcntl.ioctl(connection, termios.FIONREAD, bytes(4)))
-    return bool(octets)
+    def _has_more_than_octets(self) -> bool:
+        """Reads what comes before a descriptor that lies there."""
+        try:
+            while self.recv(_CHUNK, socket.MSG_DONTWAIT):
+                pass
+        except ConnectionAbortedError:
+            return True
+        except OSError:
+            return False
+        return False
 
 
 def _close(descriptor: int) -> None:
