@@ -136,7 +136,7 @@ def _made(
         **_comparing(attrgetter(*compared) if compared else type, orders),
         **behaving,
         "__match_args__": tuple(name for name, each in parts.items() if each.init),
-        **{name: _Described(kind, name) for name in _DESCRIBED},
+        **{name: _Described(kind, name, frozen=behaving is _FROZEN) for name in _DESCRIBED},
     }
     made = initializer.kind = _twin(kind, said)
     made.__qualname__ = kind.__qualname__
@@ -257,11 +257,12 @@ class _Initializer:
 class _Described:
     """What the standard library says of a class that it has made, from when somebody asks."""
 
-    __slots__ = ("_kind", "_name")
+    __slots__ = ("_frozen", "_kind", "_name")
 
-    def __init__(self, kind: type, name: str) -> None:
+    def __init__(self, kind: type, name: str, *, frozen: bool) -> None:
         self._kind = kind
         self._name = name
+        self._frozen = frozen
 
     def __get__(self, it: object, owner: type) -> object:
         import dataclasses  # Most commands have nobody who asks.
@@ -274,7 +275,7 @@ class _Described:
                 told = {part: value for part, value in told.items() if value is not _NONE}
                 said[name] = dataclasses.field(**told)
         twin = _twin(self._kind, said)
-        dataclasses.dataclass(frozen=True, init=False, repr=False, eq=False)(twin)
+        dataclasses.dataclass(frozen=self._frozen, init=False, repr=False, eq=False)(twin)
         told = getattr(twin, self._name)
         setattr(owner, self._name, told)
         return told

@@ -169,12 +169,14 @@ class Places:
         return block.path + found, Place(key, value)
 
     def _pairs(self, block: _Block) -> Pairs:
-        """The last few blocks stay read: most of what is wrong stands close together."""
-        if block not in self._read:
+        """Those asked for last stay read: most of what is wrong stands close together."""
+        pairs = self._read.pop(block, None)
+        if pairs is None:
             if len(self._read) == _STAY_READ:
                 del self._read[next(iter(self._read))]
-            self._read[block] = Pairs(self._raw[block.span.start : block.span.end])
-        return self._read[block]
+            pairs = Pairs(self._raw[block.span.start : block.span.end])
+        self._read[block] = pairs
+        return pairs
 
 
 def _plain(name: str) -> bool:

@@ -54,6 +54,8 @@ def _form(kind: type[Any]) -> Form:
         return _of_mapping
     if issubclass(kind, tuple | list):
         return _of_parts
+    if not hasattr(kind, "__parts__"):
+        raise TypeError(f"{kind.__qualname__} has no fingerprint")
     return _of_dataclass(kind)
 
 

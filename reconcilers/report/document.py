@@ -52,7 +52,9 @@ def _compact(plan: Plan) -> str:
         "refused": parts.of(plan.refused),
         "changes": f"[{changes}]",
         "unsettled": parts.of(plan.unsettled),
-        "config": _json(config and {"octets": len(config), "sha256": digest(config)}),
+        "config": _json(
+            None if config is None else {"octets": len(config), "sha256": digest(config)}
+        ),
         "notes": _json([*map(str, plan.lacking), *plan.notes]),
         "steps": f"[{steps}]",
     }

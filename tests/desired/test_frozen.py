@@ -294,6 +294,7 @@ def test_one_that_changes_is_compared_by_its_fields_and_has_no_hash() -> None:
     assert repr(tally).endswith("Tally(done=2, left=[3])")
     with pytest.raises(TypeError, match="unhashable"):
         hash(tally)
+    assert not Tally.__dataclass_params__.frozen
 
 
 def test_a_field_of_the_standard_library_is_refused_where_the_class_is_declared() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconcilers.fingerprint import plan_id
+from reconcilers.fingerprint import canonical, plan_id
 from reconcilers.host.host import Access
 from reconcilers.operations.engine import Prepare
 from reconcilers.operations.files import SyncDirectories
@@ -319,3 +319,9 @@ def test_a_move_is_looked_at_also_where_nobody_asked_for_it(machine):
     narrow = machine.plan(HEAD + INFO.replace("info", "hello") + moved, only=set())
 
     assert [str(change.action) for change in narrow.changes if change.kind == "mailbox"] == ["move"]
+
+
+@pytest.mark.parametrize("value", [1.5, frozenset({"a"})], ids=["a-float", "a-set"])
+def test_what_has_no_one_form_has_no_fingerprint(value):
+    with pytest.raises(TypeError, match="has no fingerprint"):
+        canonical(value)
