@@ -13,17 +13,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import IO, Any, TypeAlias
 
 import pytest
 import tomli
 
+from aimx.controller.sources import digest, gather
 from aimx.doors.socket import client
 from aimx.testing.children import children
 from aimx.testing.ports import ReservedPort
 from aimx.testing.zone import Zone, serve_in_thread
+from reconcilers.roots import Roots
 
 PATIENCE = 60.0  # Seconds for what takes a fraction of one; only a failure waits so long.
 AIMX = [sys.executable, "-m", "aimx"]
@@ -230,6 +232,25 @@ class Instance:
 
     def has(self, kind: str, status: str) -> bool:
         return self.condition(kind)["status"] == status
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether the manifest as it is now was dealt with, and nothing of it is left to do."""
+        told = self.status()
+        number = told["generation"]
+        config = (self.base / "config" / "config.toml").read_text()
+        return (
+            told["last_attempted"] == self._digest()
+            and f"# generation {number}," in config
+            and told["engine_generation"] == number
+            and (self.state / "generations" / str(number)).is_dir()
+            and self.has("Converged", "True")
+        )
+
+    def _digest(self) -> str:
+        """Of the manifest as it is on disk."""
+        config, data, run = (PurePosixPath(self.base / it) for it in ("config", "data", "run"))
+        return digest(gather(Roots(config, data, run, config / "manifest.toml")))
 
     @property
     def _log(self) -> Path:

@@ -117,7 +117,7 @@ def test_a_domain_that_asks_for_a_second_signature_gets_it_without_a_restart(ser
     algorithms = [re.findall(rb"; a=([a-z0-9-]+);", path.read_bytes()) for path in letters]
     assert algorithms == [[b"rsa-sha256"], [b"rsa-sha256", b"ed25519-sha256"]]
     served.write(manifest)
-    until(lambda: served.has("Converged", "True"), "the manifest of before")
+    until(lambda: served.is_at_rest, "the manifest of before")
 
 
 def test_a_daemon_starts_without_the_key_of_its_default_domain_and_says_so(served, until):
