@@ -2,12 +2,16 @@
 
 It is never part of a plan that a manifest leads to: each tombstone goes by a plan of its own, under
 the lock, and one line in the log says whose it was.
+
+A clock that is set wrong for a while deletes nothing: what is due stays so for an hour first, or
+for as long as it is kept where that is shorter, on a clock that nobody sets.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from typing import TypeAlias
 
@@ -16,7 +20,7 @@ import structlog
 from aimx.controller.instance import Instance
 from aimx.controller.refusal import StaleError
 from aimx.controller.workplace import Job, Workplace
-from desired.frozen import frozen
+from desired.frozen import field, frozen, mutable
 from reconcilers.applied import last_applied
 from reconcilers.fingerprint import plan_id
 from reconcilers.generations import Who
@@ -28,41 +32,55 @@ log = structlog.get_logger()
 
 # What is ten minutes late after thirty days is late for nobody.
 _EVERY = 600.0  # Seconds.
+_SURE = 3600.0  # Seconds for which a tombstone is due until it is believed to be.
 
 
 @frozen
 class Purged:
     """What became of what was due."""
 
-    tombstones: int  # Those that are gone.
+    tombstones: int = 0  # Those that are gone.
+    due: tuple[str, ...] = ()  # Those that are due and still there.
+    wait: float = _EVERY  # Seconds until it is worth looking again.
 
 
 CarryOut: TypeAlias = Callable[[Job[Purged]], Awaitable[Purged]]
 
 
-@frozen
+@mutable
 class Retention:
     """The job that is done of itself while a daemon runs."""
 
     instance: Instance
     carry_out: CarryOut  # Never beside an apply.
+    clock: Callable[[], float] = time.monotonic
+    _since: dict[str, float] = field(default_factory=dict)  # When each was first seen to be due.
 
     async def run(self) -> None:
         """Look now and every few minutes, until cancelled. Nothing that goes wrong ends it."""
         while True:
+            wait = _EVERY
             try:
-                await self.turn()
+                wait = await self.turn()
             except Exception:
                 log.exception("retention failed")
-            await asyncio.sleep(_EVERY)
+            await asyncio.sleep(wait)
 
-    async def turn(self) -> None:
-        """Purge what is due; what cannot be purged now is tried again in the next turn."""
+    async def turn(self) -> float:
+        """Purge what is due; what cannot be purged now is tried again in the next turn.
+
+        Gives the seconds until then.
+        """
+        now, purged = self.clock(), Purged()
         try:
             if await asyncio.to_thread(self._has_any):
-                await self.carry_out(Purge())
+                ages = {name: now - since for name, since in self._since.items()}
+                purged = await self.carry_out(Purge(ages))
         except ReconcileError as cause:
             log.warning("tombstones not looked at", reason=str(cause))
+            return _EVERY
+        self._since = {name: self._since.get(name, now) for name in purged.due}
+        return purged.wait
 
     def _has_any(self) -> bool:
         with self.instance.looking() as host:
@@ -76,17 +94,26 @@ class _Due:
     name: str
     planned: Callable[[], Plan]
     of: Tombstone | None = None  # None: what a purge that was killed left of one.
+    wait: float = 0.0  # Seconds until it is believed.
 
 
 @frozen
 class Purge:
     """Delete the mail of each tombstone whose time has come."""
 
+    ages: Mapping[str, float]  # Seconds for which a tombstone of this name is known to be due.
+
     def done(self, at: Workplace) -> Purged:
-        return Purged(sum(_purged(each, at) for each in tuple(_due(at.instance))))
+        due = tuple(_due(at.instance, self.ages))
+        gone = {each.name for each in due if each.wait <= 0 and _purged(each, at)}
+        return Purged(
+            len(gone),
+            tuple(each.name for each in due if each.name not in gone),
+            min([_EVERY, *(each.wait for each in due if each.wait > 0)]),
+        )
 
 
-def _due(instance: Instance) -> Iterator[_Due]:
+def _due(instance: Instance, ages: Mapping[str, float]) -> Iterator[_Due]:
     roots = instance.roots
     with instance.looking() as host:
         for path in half_purged(host, roots):
@@ -98,8 +125,10 @@ def _due(instance: Instance) -> Iterator[_Due]:
             return
         # Who may only look has no clock, since a plan must not depend on one.
         now = instance.host.now()
+        sure = min(_SURE, retention.total_seconds())
         for stone in expired(host, roots, retention, now):
-            yield _Due(stone.name, partial(purge, host, roots, stone.name), stone)
+            wait = sure - ages.get(stone.name, 0.0)
+            yield _Due(stone.name, partial(purge, host, roots, stone.name), stone, wait)
 
 
 def _purged(due: _Due, at: Workplace) -> bool:

@@ -144,7 +144,7 @@ def test_an_outline_tells_all_but_the_snapshot_and_the_secrets():
     "job",
     [
         pytest.param(Turn(Who(0, "root", "watch"), "ab", {"mailbox/a@b": "full"}, True), id="turn"),
-        pytest.param(Purge(), id="purge"),
+        pytest.param(Purge({"old@example.com.2": 1.5}), id="purge"),
         *(
             pytest.param(Wished(Wish(columns=60), about, 5, "x"), id=type(about).__name__)
             for about in (
@@ -458,7 +458,7 @@ def test_only_a_large_instance_is_planned_aside(serving, padding, who):
         served.declare("postmaster", top="#" * padding)
         planner = BySize(Named("here"), Named("aside"), served.instance.roots)
 
-        assert await planner.do(Purge(), Watched()) == who
+        assert await planner.do(Purge({"old@example.com.2": 1.5}), Watched()) == who
 
     serving(scene)
 
@@ -466,7 +466,7 @@ def test_only_a_large_instance_is_planned_aside(serving, padding, who):
 def test_a_purge_is_done_aside_as_well(serving):
     async def scene(served) -> None:
         async with planning(served):
-            assert await served.controller.carry_out(Purge()) == Purged(0)
+            assert await served.controller.carry_out(Purge({"old@example.com.2": 1.5})) == Purged()
 
     serving(scene)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import pwd
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
@@ -67,14 +68,17 @@ class Aside:
 
     instance: Instance
     host: Later
+    waits: list[float] = field(default_factory=list)  # After each turn, in seconds.
 
     @property
     def names(self) -> list[str]:
         return sorted(os.listdir(self.instance.roots.tombstones))
 
-    def pass_by(self, ahead: timedelta) -> list[dict[str, object]]:
-        """One turn of the job when so much time has passed; gives what was logged."""
-        self.host.ahead = ahead
+    def pass_by(self, *ahead: timedelta, seconds: float = 3600) -> list[dict[str, object]]:
+        """Turns of one job, so many seconds apart on a clock that nobody sets.
+
+        `ahead`: how much time has passed by the machine's clock at each. Gives what was logged.
+        """
 
         async def turned() -> None:
             roots = self.instance.roots
@@ -82,7 +86,10 @@ class Aside:
             state = State(self.instance)
             planner = OwnThread(self.instance, running)
             controller = Controller(self.instance, planner, lambda: None, state)
-            await Retention(self.instance, controller.carry_out).turn()
+            clock = itertools.count(step=seconds)
+            job = Retention(self.instance, controller.carry_out, lambda: next(clock))
+            for self.host.ahead in ahead:
+                self.waits.append(await job.turn())
 
         with capture_logs() as logged:
             asyncio.run(turned())
@@ -118,13 +125,39 @@ def aside(tmp_path: Path, request: pytest.FixtureRequest) -> Aside:
     indirect=["aside"],
 )
 def test_a_tombstone_stays_as_long_as_the_policy_says(aside, passed, left):
-    aside.pass_by(passed)
+    aside.pass_by(passed, passed)
 
     assert aside.names == left
 
 
+AHEAD = timedelta(days=400)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "left"),
+    [
+        pytest.param((AHEAD,), ["info@example.com.2"], id="not for long"),
+        pytest.param((AHEAD, timedelta()), ["info@example.com.2"], id="then set right"),
+        pytest.param((AHEAD, timedelta(), AHEAD), ["info@example.com.2"], id="again"),
+        pytest.param((AHEAD, AHEAD), ["info@example.com.2"], id="half an hour"),
+        pytest.param((AHEAD, AHEAD, AHEAD), [], id="for an hour"),
+    ],
+)
+def test_a_clock_that_is_wrong_for_a_while_deletes_nothing(aside, ahead, left):
+    aside.pass_by(*ahead, seconds=1800)
+
+    assert aside.names == left
+
+
+@pytest.mark.parametrize("aside", ["7s"], indirect=True)
+def test_what_is_kept_for_seconds_goes_when_they_have_passed_twice(aside):
+    aside.pass_by(timedelta(seconds=8), timedelta(seconds=15), seconds=7)
+
+    assert (aside.waits, aside.names) == ([7, 600], [])
+
+
 def test_each_tombstone_that_goes_has_its_line_in_the_log(aside):
-    (line,) = aside.pass_by(timedelta(days=31))
+    (line,) = aside.pass_by(timedelta(days=31), timedelta(days=31))
 
     assert line.pop("since")
     assert line == {
@@ -152,17 +185,17 @@ def test_a_manifest_that_was_not_applied_deletes_nothing(aside):
     manifest = Path(aside.instance.roots.manifest)
     manifest.write_text(manifest.read_text().replace("30d", "1s"))
 
-    aside.pass_by(timedelta(days=1))
+    aside.pass_by(timedelta(days=1), timedelta(days=1))
 
     assert aside.names == ["info@example.com.2"]
 
 
 def test_while_somebody_has_the_lock_nothing_goes_and_then_it_does(aside):
     with apply_lock(aside.host, aside.instance.roots, "somebody"):
-        (line,) = aside.pass_by(timedelta(days=31))
+        (line,) = aside.pass_by(timedelta(days=31), timedelta(days=31))
 
     assert (line["event"], aside.names) == ("tombstone not purged", ["info@example.com.2"])
-    aside.pass_by(timedelta(days=31))
+    aside.pass_by(timedelta(days=31), timedelta(days=31))
     assert aside.names == []
 
 
@@ -170,7 +203,7 @@ def test_what_was_restored_meanwhile_is_not_missed_by_the_job(aside):
     path = Path(aside.instance.roots.tombstones)
     aside.host.locking = lambda: (path / "info@example.com.2").rename(path.parent / "restored")
 
-    (line,) = aside.pass_by(timedelta(days=31))
+    (line,) = aside.pass_by(timedelta(days=31), timedelta(days=31))
 
     assert line["event"] == "tombstone not purged"
     assert (Path(aside.instance.roots.state) / "restored").is_dir()
