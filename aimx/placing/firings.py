@@ -115,14 +115,20 @@ class Firings:
         for fingerprint in placed:
             self._waiting.pop(fingerprint, None)
         for fingerprint in withdrawn:
-            self._drop(*self._waiting.pop(fingerprint, (0, 0)))
+            self._forget(fingerprint)
         for each in self._added:
+            self._forget(each.fingerprint)
             self._waiting[each.fingerprint] = each.uid, len(each.due.hooks)
             self._owners[each.uid] += len(each.due.hooks)
 
     def begun(self, row: Row) -> None:
         """Remember that it does not wait any more."""
         self._drop(row.uid, 1)
+
+    def _forget(self, fingerprint: bytes) -> None:
+        """What waited for this message, if anything did, is not on record any more."""
+        if fingerprint in self._waiting:
+            self._drop(*self._waiting.pop(fingerprint))
 
     def _drop(self, uid: int, number: int) -> None:
         self._owners[uid] -= number

@@ -165,15 +165,14 @@ class Placer:
 
     def _keep_up(self) -> None:
         """Save what is confirmed in time, also where somebody asks for something all the while."""
-        now = time.monotonic()
         # Only now: nobody waits for a hook, and everybody for an answer.
-        if self._rows.awakes or now >= self._save_at:
+        if self._rows.awakes or time.monotonic() >= self._save_at:
             self._save()
             self._save_at = math.inf
         if not (self._rows.has_unsaved or self._desk.left_over):
             self._save_at = math.inf
         elif self._save_at == math.inf:
-            self._save_at = now + _SAVE_SECONDS
+            self._save_at = time.monotonic() + _SAVE_SECONDS
 
     def _save(self) -> None:
         self._desk.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import select
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -14,7 +14,6 @@ from aimx.channel.frames import pack_replies, unpack_request
 from aimx.channel.packets import Channel, MalformedError, close_aside, require_files
 from aimx.channel.placing import Opening, Reply
 from aimx.placing.job import Job, Rights
-from desired.frozen import frozen
 
 _MOST_JOBS = 256  # In a batch.
 _MOST_OPENINGS = 64  # Likewise: placing goes first.
@@ -24,13 +23,14 @@ _ANSWER_SECONDS = 1.0  # How long a worker may leave its socket full of a batch'
 log = structlog.get_logger()
 
 
-@frozen
+@dataclass(slots=True, eq=False)
 class Worker:
     """One end that asks, and what it may ask."""
 
     name: str
     channel: Channel
     rights: Rights
+    waited: float = 0.0  # Seconds for which all others waited for it since the last batch.
 
 
 @dataclass(slots=True)
@@ -62,7 +62,6 @@ class Workers:
         self._poll = poll
         self._dismissed = dismissed
         self._workers: dict[int, Worker] = {}
-        self._waited: dict[int, float] = {}  # For whom, since the last batch was taken: seconds.
 
     def admit(self, worker: Worker) -> None:
         self._workers[worker.channel.fileno()] = worker
@@ -79,7 +78,8 @@ class Workers:
         The descriptors are the caller's to close.
         """
         batch = Batch()
-        self._waited.clear()
+        for worker in self._workers.values():
+            worker.waited = 0.0
         asking = deque(self._workers[each] for each in ready if each in self._workers)
         while asking and not batch.is_full:
             worker = asking.popleft()
@@ -89,11 +89,11 @@ class Workers:
 
     def answer(self, asked: Iterable[tuple[Worker, Job]]) -> None:
         """Tell each worker what became of its own, in one packet."""
-        replies: dict[int, tuple[Worker, list[Reply]]] = {}
+        replies: defaultdict[Worker, list[Reply]] = defaultdict(list)
         for worker, job in asked:
             assert job.reply is not None
-            replies.setdefault(id(worker), (worker, []))[1].append(job.reply)
-        for worker, told in replies.values():
+            replies[worker].append(job.reply)
+        for worker, told in replies.items():
             self.reply(worker, pack_replies(told))
 
     def reply(self, worker: Worker, payload: bytes, lent: Sequence[int] = ()) -> None:
@@ -108,12 +108,11 @@ class Workers:
 
     def _wait_for(self, worker: Worker) -> None:
         """Everybody waits while this worker does not read, so it has little time for all of it."""
-        number, begun = worker.channel.fileno(), time.monotonic()
-        waited = self._waited.get(number, 0.0)
+        begun = time.monotonic()
         room = select.poll()
-        room.register(number, select.POLLOUT)
-        room.poll(max(_ANSWER_SECONDS - waited, 0) * 1000)
-        self._waited[number] = waited + time.monotonic() - begun
+        room.register(worker.channel.fileno(), select.POLLOUT)
+        room.poll(max(_ANSWER_SECONDS - worker.waited, 0) * 1000)
+        worker.waited += time.monotonic() - begun
 
     def _take_one(self, worker: Worker, batch: Batch) -> bool:
         """Whether there may be more of this worker."""

@@ -5,10 +5,13 @@ import sqlite3
 
 import pytest
 
-from aimx.channel.placing import Due, Outcome
+from aimx.channel.placing import Due, Folder, Outcome
 from aimx.placing import firings
 from aimx.placing.control import Firing, Idle, Take
+from aimx.placing.firings import Wanted
 from aimx.placing.handing import Handing
+from aimx.placing.mailboxes import Place
+from aimx.placing.rows import Row
 
 ONE = b"1" * 32
 TOLD = Due(("tell", "wake"), b"facts")
@@ -280,6 +283,17 @@ def test_what_is_committed_is_known_though_the_disk_cannot_be_read(bare, faulty)
 
     assert reply.outcome is Outcome.PLACED
     assert (before, bare.rows.waiting) == (2, 0)
+
+
+def test_what_is_recorded_twice_before_it_is_confirmed_waits_once(ground):
+    place = Place("a.example", Folder.INBOX, "info")
+    wanted = Wanted(ONE, place, "stem", os.getuid(), TOLD)
+
+    for _ in range(2):
+        ground.rows.record([Row(ONE, place, "stem", 1)], (), ground.clock, [wanted])
+
+    with ground.observer() as rows:
+        assert ground.rows.waiting == rows.waiting == len(TOLD.hooks)
 
 
 def test_a_full_queue_drops_firings_and_keeps_mail(ground, handed, monkeypatch, capsys):
