@@ -50,13 +50,13 @@ class Records:
     ) -> None:
         self.turns = Turns("queue", self._together)
         self.current: Books | None = None  # None: they are not open.
-        self.tried = -math.inf  # When it was tried last to open them.
         self._directory = directory
         self._run = run
         self._letters = letters
         self._clock = clock
         self._random = random
         self._opening = asyncio.Lock()
+        self._tried = -math.inf  # When it was tried last to open them.
 
     @property
     def books(self) -> Books:
@@ -90,7 +90,7 @@ class Records:
             self.current = None
             yield
             await self.turns.take(books.database.close)
-            self.tried = -math.inf
+            self._tried = -math.inf
 
     def _together(self) -> AbstractContextManager[None]:
         books = self.current
@@ -98,8 +98,8 @@ class Records:
 
     async def _open_now(self) -> None:
         now = asyncio.get_running_loop().time()
-        if self.current is None and now - self.tried > _SOONEST:
-            self.tried = now
+        if self.current is None and now - self._tried > _SOONEST:
+            self._tried = now
             self.current = await self.turns.take(self._open)
 
     def _open(self) -> Books:
