@@ -169,9 +169,7 @@ def _streamed(options: argparse.Namespace, wait: Wait | None) -> int:
     waited = wait.until(answer.generation)
     events.waited(waited)
     code = Exit.DONE if waited.converged else Exit.NOT_CONVERGED
-    from aimx.cli.lacking import told
-
-    events.ended(code, "" if waited.converged else told(waited, answer.generation, 80))
+    events.ended(code, "" if waited.converged else waited.told(80))
     return code
 
 
@@ -220,9 +218,7 @@ def _ended(options: argparse.Namespace, answer: Answer, wait: Wait | None) -> in
 
 
 def _waited(options: argparse.Namespace, waited: Waited, answer: Answer) -> int:
-    from aimx.cli.lacking import told
-
-    text = told(waited, answer.generation, terminal.columns())
+    text = waited.told(terminal.columns())
     if not waited.converged:
         terminal.tell(text)
         return Exit.NOT_CONVERGED

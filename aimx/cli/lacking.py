@@ -26,6 +26,7 @@ class Missing:
 class Waited:
     """How the waiting ended."""
 
+    generation: int  # That was waited for.
     seconds: float
     missing: tuple[Missing, ...]
     engine: bool = True  # One runs that had to take it up.
@@ -40,6 +41,23 @@ class Waited:
             "seconds": round(self.seconds, 3),
             "missing": [asdict(each) for each in self.missing],
         }
+
+    def told(self, columns: int) -> str:
+        """In text: that it holds, or each condition that does not and what to do."""
+        if self.converged:
+            runs = f"the engine runs generation {self.generation}"
+            return f"Converged after {self.seconds:.1f}s: {runs if self.engine else _NO_ENGINE}."
+        first = "applied, and nobody is there to take it up:"
+        if not any(each.reason == "NoDaemon" for each in self.missing):
+            first = f"applied, and not converged after {self.seconds:.0f}s:"
+        lines = [f"aimx apply: {first}"]
+        for each in self.missing:
+            reason = f" ({each.reason})" if each.reason else ""
+            head, *more = (each.message or "no more is known").split("\n")
+            lines += _wrapped(f"{each.type} is {each.status}{reason}: {head}", columns, 2)
+            lines += [line for text in more for line in _wrapped(text, columns, 6)]
+            lines += _wrapped(each.remedy, columns, 6)
+        return "\n".join(lines)
 
 
 def lacking(status: Status | None, generation: int) -> Iterator[Missing]:
@@ -61,24 +79,6 @@ def lacking(status: Status | None, generation: int) -> Iterator[Missing]:
     elif running < generation:
         told = f"the engine runs generation {running}, and {generation} was applied"
         yield Missing("EngineActive", "False", "Behind", told, _REMEDIES["Refused"])
-
-
-def told(waited: Waited, generation: int, columns: int) -> str:
-    """In text: that it holds, or each condition that does not and what to do."""
-    if waited.converged:
-        runs = f"the engine runs generation {generation}"
-        return f"Converged after {waited.seconds:.1f}s: {runs if waited.engine else _NO_ENGINE}."
-    first = "applied, and nobody is there to take it up:"
-    if not any(each.reason == "NoDaemon" for each in waited.missing):
-        first = f"applied, and not converged after {waited.seconds:.0f}s:"
-    lines = [f"aimx apply: {first}"]
-    for each in waited.missing:
-        reason = f" ({each.reason})" if each.reason else ""
-        head, *more = (each.message or "no more is known").split("\n")
-        lines += _wrapped(f"{each.type} is {each.status}{reason}: {head}", columns, 2)
-        lines += [line for text in more for line in _wrapped(text, columns, 6)]
-        lines += _wrapped(each.remedy, columns, 6)
-    return "\n".join(lines)
 
 
 _NO_ENGINE = "no engine runs beside `aimx watch`"

@@ -44,7 +44,8 @@ class Wait:
                 spent = time.monotonic() - began
                 nobody = status is None and not self.served
                 if not missing or nobody or spent >= self.seconds:
-                    return Waited(spent, missing, status is None or has_engine(status))
+                    engine = status is None or has_engine(status)
+                    return Waited(generation, spent, missing, engine)
                 _show(missing[0], spent)
                 time.sleep(min(next(pauses, _PAUSES[-1]), self.seconds - spent))
         except KeyboardInterrupt:

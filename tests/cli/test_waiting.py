@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from aimx.cli.lacking import lacking, told
+from aimx.cli.lacking import lacking
 from aimx.cli.waiting import Wait
 from aimx.doors.exits import Exit
 
@@ -78,7 +78,7 @@ def test_what_is_missing_comes_with_what_to_do():
     found = status(Converged=("False", "ChangesPending"), Suspended=("True", "AskedFor"))
     waited = Wait(lambda: found, seconds=1, served=True).until(5)
 
-    assert told(waited, 5, 80).splitlines() == [
+    assert waited.told(80).splitlines() == [
         "aimx apply: applied, and not converged after 1s:",
         "  Converged is False (ChangesPending): Converged told",
         "      `aimx plan` shows what is left, and `aimx apply` does it. The daemon is",
