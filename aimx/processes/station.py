@@ -190,6 +190,7 @@ class Station:
         if os.geteuid() != 0:
             return ours
         if (found := self._host.account(name)) is not None:
+            self._missing.discard(name)
             return found
         other = self._host.account("nobody") or ours
         if name not in self._missing:
