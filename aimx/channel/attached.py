@@ -19,7 +19,8 @@ class Attached:
     """Owns the channel, in the loop that runs when it is made.
 
     `received` gets each packet, and its descriptors to close; a `MalformedError` out of it closes
-    the channel. `ended` is called once, with why, unless `close` came first.
+    the channel. `ended` is called once, with why, unless `close` came first; by the loop, and never
+    while somebody sends.
     """
 
     def __init__(
@@ -38,7 +39,9 @@ class Attached:
         self._queued = 0
         self._has_room = asyncio.Event()
         self._has_room.set()
-        self._is_full = False  # The channel: what is queued waits for the other side to read.
+        # The other side has to read before more goes out. Else what is queued goes out with the
+        # end of this turn of the loop.
+        self._awaits_writable = False
         self._closed = False
         self._loop.add_reader(channel.fileno(), self._read)
 
@@ -62,19 +65,19 @@ class Attached:
             self._loop.call_soon(self._write)
         self._enqueue(payload)
         if len(self._queue) == _TOGETHER:
-            self._write()
+            self._flush()
 
     def post(self, payload: bytes, descriptors: Sequence[int] = ()) -> None:
         """`send`, without waiting for room: for what is small and must be said.
 
         A `ValueError` says that it fits into no packet.
         """
-        if self._queue and not self._is_full:
-            self._write()  # What is to go out together was sent before.
         self._require(payload, descriptors)
-        if self._is_full or not self._sent(Packet(payload, tuple(descriptors))):
+        if self._queue and not self._awaits_writable:
+            self._flush()  # What is to go out together was sent before.
+        if self._awaits_writable or not self._sent(Packet(payload, tuple(descriptors))):
             self._enqueue(payload, descriptors)
-            self._await_room()
+            self._watch_writable()
 
     def close(self) -> None:
         """Close the channel; what is queued is dropped, and who waits in `send` is told."""
@@ -87,7 +90,7 @@ class Attached:
         for packet in self._queue:
             close_all(packet.descriptors)
         self._queue.clear()
-        self._is_full = False
+        self._awaits_writable = False
         self._has_room.set()
 
     async def _have_room(self) -> None:
@@ -114,23 +117,26 @@ class Attached:
 
     def _write(self) -> None:
         try:
-            while self._queue and self._sent(self._queue[0]):
-                packet = self._queue.popleft()
-                close_all(packet.descriptors)
-                self._queued -= len(packet.payload) + _PACKET_COST
+            self._flush()
         except OSError as failure:
             self._end(f"the other end is gone ({failure.strerror})")
-            return
-        self._await_room()
+
+    def _flush(self) -> None:
+        """Send what is queued, as far as the other side has read."""
+        while self._queue and self._sent(self._queue[0]):
+            packet = self._queue.popleft()
+            close_all(packet.descriptors)
+            self._queued -= len(packet.payload) + _PACKET_COST
+        self._watch_writable()
         if self._queued < self._room:
             self._has_room.set()
 
-    def _await_room(self) -> None:
-        """Have `_write` called when there is room, as long as something is queued."""
-        if self._is_full == bool(self._queue):
+    def _watch_writable(self) -> None:
+        """Have `_write` called when the channel takes more, as long as something is queued."""
+        if self._awaits_writable == bool(self._queue):
             return
-        self._is_full = bool(self._queue)
-        if self._is_full:
+        self._awaits_writable = bool(self._queue)
+        if self._awaits_writable:
             self._loop.add_writer(self._channel.fileno(), self._write)
         else:
             self._loop.remove_writer(self._channel.fileno())

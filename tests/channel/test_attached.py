@@ -260,6 +260,33 @@ def test_an_end_that_is_met_at_the_end_of_a_turn_is_told() -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize(
+    "send",
+    [
+        pytest.param(lambda ours: ours.send(b"now"), id="what-is-sent-at-once"),
+        pytest.param(lambda ours: ours.send_together(b"one more"), id="one-more-of-many"),
+    ],
+)
+def test_an_end_that_is_met_in_sending_is_raised_there_and_told_afterwards(
+    send: Callable[[Attached], Awaitable[None]],
+) -> None:
+    async def scenario() -> None:
+        ours, theirs = pair(Kind.CONTROL)
+        listener = Listener()
+        sender = listener.attach(ours)
+        for _ in range(7):
+            await sender.send_together(b"anybody?")
+        theirs.close()
+
+        with pytest.raises(ConnectionError):
+            await send(sender)
+
+        assert not listener.end.done()
+        assert await listener.end
+
+    run(scenario)
+
+
 def test_a_channel_that_is_closed_drops_what_was_to_go_out() -> None:
     async def scenario() -> None:
         with attached() as (ours, theirs):
