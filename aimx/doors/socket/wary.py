@@ -13,6 +13,7 @@ import errno
 import os
 import socket
 import threading
+from contextlib import AbstractContextManager
 from functools import partial
 from subprocess import DEVNULL, PIPE, Popen
 from typing import Any
@@ -69,13 +70,15 @@ class Connection(socket.socket):
 
 
 def _close(descriptor: int) -> None:
-    """A process is the last that has it, and exits once it is."""
+    with _FEW, _last_to_have(descriptor):
+        os.close(descriptor)
+
+
+def _last_to_have(descriptor: int) -> AbstractContextManager[object]:
+    """A process that exits once we have closed it. Without one that takes however long it takes."""
     try:
-        last = Popen(
+        return Popen(
             ["/bin/cat"], stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL, pass_fds=(descriptor,)
         )
     except OSError:
-        os.close(descriptor)  # However long that takes this thread.
-        return
-    with last:
-        os.close(descriptor)
+        return contextlib.nullcontext()
