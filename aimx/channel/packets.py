@@ -29,6 +29,8 @@ _ANCILLARY = socket.CMSG_SPACE(MOST_DESCRIPTORS * array.array("i").itemsize)
 _QUIETLY = int(socket.MSG_NOSIGNAL)  # Without it, who does not ignore SIGPIPE dies of a dead peer.
 _AT_ONCE = int(socket.MSG_DONTWAIT)
 _CLOSE_ON_EXEC = int(socket.MSG_CMSG_CLOEXEC)
+_LOOKING = int(socket.MSG_PEEK)
+_SOMETHING_PASSED = int(socket.MSG_CTRUNC)  # Where there is no room for it.
 _DID_NOT_FIT = int(socket.MSG_TRUNC | socket.MSG_CTRUNC)
 # Beyond the limit of the system, for root: the socket module does not name these two.
 _SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
@@ -60,6 +62,7 @@ class Channel:
         self._socket = end
         self._kind = kind
         self._room = bytearray(_HEADER.size + LARGEST)
+        self._looks_first = False
 
     @classmethod
     def of(cls, descriptor: int, kind: Kind) -> Channel:
@@ -93,11 +96,17 @@ class Channel:
         return self._receive(_AT_ONCE)
 
     def take_no_descriptors(self) -> None:
-        """Have the other end refused to pass any, where the kernel does that."""
-        refuse_descriptors(self._socket)
+        """The other end is not believed, and has none to pass: a packet with one is malformed.
+
+        Where the kernel lets it come it is not read, since what came would have to be closed.
+        """
+        self._looks_first = not refuse_descriptors(self._socket)
 
     def close(self) -> None:
-        self._socket.close()
+        if self._looks_first:
+            let_go((self._socket.detach(),))  # With what lies there unread.
+        else:
+            self._socket.close()
 
     def _send(self, payload: bytes, descriptors: Sequence[int], flags: int) -> None:
         require_fits(payload, descriptors)
@@ -124,7 +133,15 @@ class Channel:
         return Packet(payload, descriptors)
 
     def _received(self, flags: int) -> tuple[int, list[tuple[int, int, bytes]], int]:
+        if self._looks_first:
+            self._require_octets_alone(flags)
         return self._socket.recvmsg_into([self._room], _ANCILLARY, flags | _CLOSE_ON_EXEC)[:3]
+
+    def _require_octets_alone(self, flags: int) -> None:
+        # Of what is only looked at nothing is taken over, and so nothing has to be closed.
+        marks = self._socket.recvmsg(0, 0, flags | _LOOKING)[2]
+        if marks & _SOMETHING_PASSED:
+            raise MalformedError("it passed a descriptor where none is taken")
 
     def _payload(self, size: int, marks: int) -> bytes:
         if marks & _DID_NOT_FIT:

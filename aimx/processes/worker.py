@@ -15,7 +15,7 @@ import structlog
 from aimx.channel.attached import Attached
 from aimx.channel.control import Committed, Leave, Prepared, Ready, Refused
 from aimx.channel.messages import Vocabulary
-from aimx.channel.packets import Channel, Packet, close_all
+from aimx.channel.packets import Channel, Packet
 from aimx.metrics import table as metrics
 
 log = structlog.get_logger()
@@ -105,7 +105,6 @@ class Worker:
             self._asked = None
 
     def _received(self, packet: Packet) -> None:
-        close_all(packet.descriptors)
         match message := self.speaks.decode(packet.payload):
             case Ready() | Prepared() | Refused() | Committed():
                 if self._asked is not None and not self._asked.done():

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from aimx.channel import packets
 from aimx.channel.packets import (
     LARGEST,
     MOST_DESCRIPTORS,
@@ -114,6 +115,41 @@ def test_an_end_that_takes_no_descriptors_is_passed_none(ends: Ends) -> None:
     assert answer is not None
     assert len(answer.descriptors) == 1
     close_all(answer.descriptors)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("before", [[], [header(b"cut")[:-1]]], ids=["looked-at", "never-read"])
+def test_on_an_old_kernel_nobody_stalls_an_end_that_takes_no_descriptors(
+    raw: tuple[socket.socket, Channel],
+    monkeypatch: pytest.MonkeyPatch,
+    lingering: socket.socket,
+    before: list[bytes],
+) -> None:
+    hostile, channel = raw
+    monkeypatch.setattr(packets, "refuse_descriptors", lambda end: False)
+    channel.take_no_descriptors()
+    hostile.send(header(b"good"))
+    for packet in before:
+        hostile.send(packet)
+    socket.send_fds(hostile, [header(b"with it")], [lingering.fileno()] * MOST_DESCRIPTORS)
+    lingering.close()  # Now who closes what was passed is the last who has it.
+
+    assert channel.receive() == Packet(b"good")
+    with pytest.raises(MalformedError):
+        channel.receive_now()
+    channel.close()
+
+
+def test_on_an_old_kernel_the_end_of_the_other_side_is_none(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packets, "refuse_descriptors", lambda end: False)
+    ends[0].take_no_descriptors()
+    ends[0].send(b"never read")
+    ends[1].send(b"last words")
+    ends[1].close()
+
+    assert [ends[0].receive() for _ in range(2)] == [Packet(b"last words"), None]
 
 
 def test_the_end_of_the_other_side_is_none(ends: Ends) -> None:
