@@ -43,6 +43,12 @@ CREATE TABLE IF NOT EXISTS known (
     PRIMARY KEY (mailbox, address)
 ) STRICT, WITHOUT ROWID;
 """
+# What was written down while the clock was ahead is of now: else it would count until then.
+_SET_RIGHT = (
+    "UPDATE sends SET at = :now WHERE at > :now AND mailbox = :mailbox",
+    "UPDATE recipients SET at = :now WHERE at > :now AND mailbox = :mailbox",
+    "UPDATE forgiven SET at = :now WHERE at > :now AND mailbox = :mailbox",
+)
 _PASS_ON = (
     "INSERT INTO known SELECT mailbox, address, MAX(at) FROM recipients"
     " WHERE at <= :until AND mailbox = :mailbox GROUP BY mailbox, address"
@@ -126,8 +132,9 @@ class Spent:
 
 def pass_on(database: sqlite3.Connection, now: datetime, mailbox: str) -> None:
     """What is a day old is no more counted, and its recipients are known."""
-    for statement in _PASS_ON:
-        database.execute(statement, {"until": (now - DAY).timestamp(), "mailbox": mailbox})
+    words = {"now": now.timestamp(), "until": (now - DAY).timestamp(), "mailbox": mailbox}
+    for statement in (*_SET_RIGHT, *_PASS_ON):
+        database.execute(statement, words)
 
 
 def carry(database: sqlite3.Connection, former: str, mailbox: str) -> None:

@@ -94,6 +94,25 @@ def test_a_mailbox_sends_so_many_messages_within_24_hours_and_is_told_when_it_ma
     assert ask(tally, snapshot, at=hours(29)) is None
 
 
+def test_what_was_sent_while_the_clock_was_ahead_counts_for_a_day(tally: Tally) -> None:
+    snapshot = house(sends=1)
+
+    told = [ask(tally, snapshot, at=hours(number)) for number in (9000, 1, 24.5, 25)]
+
+    late = "it may be sent from 2026-01-03T13:00:00Z on"
+    text = f"limits.sends_per_day = 1: info@a.example has sent 1 within 24 hours; {late}"
+    assert told == [None, NotSent(Code.TEMP, text), NotSent(Code.TEMP, text), None]
+
+
+def test_whom_it_wrote_to_while_the_clock_was_ahead_is_new_for_a_day(tally: Tally) -> None:
+    snapshot = house(new=1)
+
+    ask(tally, snapshot, "one@b.example", at=hours(9000))
+    told = [ask(tally, snapshot, "two@b.example", at=hours(number)) for number in (1, 26)]
+
+    assert (told[0] is None, told[1]) == (False, None)
+
+
 def test_a_message_counts_once_however_many_get_it(tally: Tally) -> None:
     snapshot = house(sends=1)
     many = [f"{number}@b.example" for number in range(90)]

@@ -16,7 +16,7 @@ from typing import TypeAlias
 from aimx.outbound.keys import CallersKey, Found, Keys, Settled, Standing
 from aimx.outbound.outcome import Outcome
 from aimx.outbound.queue import recipient as steps
-from aimx.outbound.queue import rows
+from aimx.outbound.queue import rows, schedule
 from aimx.outbound.queue.database import Database
 from aimx.outbound.queue.letters import Label
 from aimx.outbound.queue.recipient import Recipient, Span
@@ -105,14 +105,29 @@ class Ledger:
         return self._database.is_damaged
 
     def wake(self, now: float) -> list[str]:
-        """Let go on what was held until now; gives which messages."""
+        """Let go on what was held until now, and what waits since a clock was ahead; gives which
+        messages.
+        """
         with self._database.reading() as connection:
             found = connection.execute(
                 "SELECT id FROM messages WHERE held_until <= ? AND closed IS NULL", (now,)
             ).fetchall()
+            late = connection.execute(
+                f"SELECT DISTINCT message FROM recipients WHERE {_WAITING} AND due > ?",
+                (now + schedule.UTMOST,),
+            ).fetchall()
         for (name,) in found:
             self._wake(name, now)
-        return [name for (name,) in found]
+        if late:
+            self._hasten(now)
+        return [name for (name,) in (*found, *late)]
+
+    def _hasten(self, now: float) -> None:
+        with self._database.transaction() as connection:
+            connection.execute(
+                f"UPDATE recipients SET due = ? WHERE {_WAITING} AND due > ?",
+                (now, now + schedule.UTMOST),
+            )
 
     def _wake(self, name: str, now: float) -> None:
         with self._database.transaction() as connection:

@@ -12,6 +12,8 @@ FIRST = 60.0  # Seconds.
 LONGEST = 3600.0
 SOONEST = 60.0  # After an attempt, for whoever wants another one and does not run this server.
 _SPREAD = 0.2  # So much shorter or longer, so that what failed together is not tried together.
+# Seconds that no pause is longer than: whatever is due later became so by a clock that was ahead.
+UTMOST = LONGEST * (1 + _SPREAD)
 
 
 def pause(attempts: int, random: Random) -> float:

@@ -76,6 +76,32 @@ def test_what_was_deferred_waits_and_is_due_again(books):
     assert [each.message.id for each in books.due()] == [name]
 
 
+def test_what_was_deferred_while_the_clock_was_ahead_does_not_wait_until_then(books):
+    books.now += 365 * DAY
+    name = books.queue()
+    (trip,) = books.due()
+    later = dict.fromkeys(trip.recipients, Deferred("450 Later"))
+    books.ledger.concluded(trip, later, span(books, queued=books.now))
+    books.now -= 365 * DAY
+
+    assert books.ledger.wake(books.now) == [name]
+
+    assert [each.message.id for each in books.due()] == [name]
+    assert books.ledger.wake(books.now) == []
+
+
+def test_no_pause_is_taken_for_a_clock_that_was_ahead(books):
+    books.queue()
+    for _ in range(12):
+        (trip,) = books.due()
+        conclude(books, trip, Deferred("450 Later"))
+        due = books.ledger.next_due(books.now)
+
+        assert books.ledger.wake(books.now) == []
+
+        books.now = due
+
+
 def test_each_attempt_is_in_the_history(books):
     name = books.queue("a@c.example", "b@c.example")
     (trip,) = books.due()
