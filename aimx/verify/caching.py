@@ -10,13 +10,13 @@ from functools import partial
 from typing import TypeAlias
 
 import dns.exception
-import dns.resolver
 
 from aimx.metrics.table import ASKING, CACHED, QUERIES
 from aimx.verify import answers
 from aimx.verify.answers import Elsewhere, Reading
 from aimx.verify.exchange import Lines, MismatchError, question
 from aimx.verify.expiring import Expiring
+from aimx.verify.nameservers import SystemServers
 from aimx.verify.patience import Patience
 from aimx.verify.resolver import Answer, NoAnswer, NoRecord, Records
 from desired.quantities import Endpoint
@@ -56,8 +56,8 @@ def ask_once() -> None:
 class CachingResolver:
     """Asks `resolvers` ("address:port"; none: the system's) and keeps answers for their TTL.
 
-    One event loop's. One that is replaced is released, and left to its last answers; `close` is for
-    the end of the loop.
+    `system` tells which those are, each time that something is asked. One event loop's. One that
+    is replaced is released, and left to its last answers; `close` is for the end of the loop.
     """
 
     def __init__(
@@ -65,12 +65,16 @@ class CachingResolver:
         resolvers: Iterable[str] = (),
         timeout: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
+        system: Callable[[], tuple[Endpoint, ...]] | None = None,
     ) -> None:
-        self._servers = tuple(map(Endpoint.parse, resolvers)) or _system_servers()
+        self._named = tuple(map(Endpoint.parse, resolvers))
+        self._system = system or SystemServers()
+        self._servers, self._timeout = self._named or self._system(), timeout
         self._kept: Expiring[Key, Answer] = Expiring(KEPT, clock)
         self._asking: dict[Key, asyncio.Task[Answer]] = {}
         self._at_once = asyncio.Semaphore(AT_ONCE)
-        self._lines = Lines(timeout / (ROUNDS * len(self._servers)))
+        self._lines = self._begun()
+        self._released = False
         self._patience = Patience(timeout * LONGEST)
 
     def foresee(self, name: str, record: str) -> None:
@@ -110,6 +114,7 @@ class CachingResolver:
 
     def release(self) -> None:
         """Hold no socket but those of open questions. From any thread."""
+        self._released = True
         self._lines.release()
 
     async def close(self) -> None:
@@ -148,15 +153,29 @@ class CachingResolver:
             name = reading.name
         return NoAnswer(f"more than {LONGEST_CHAIN} CNAMEs lead on from {name}")
 
+    def _to_those_of_now(self) -> Lines:
+        servers = self._named or self._system()
+        if servers != self._servers:
+            self._lines.close()
+            self._servers = servers
+            self._lines = self._begun()
+            if self._released:
+                self._lines.close()
+        return self._lines
+
+    def _begun(self) -> Lines:
+        return Lines(self._timeout / (ROUNDS * len(self._servers)))
+
     async def _ask(self, asked: bytes) -> Reading:
         """The first server that can say, each asked in turn and then once more."""
         reason = ""
+        lines = self._to_those_of_now()
         for server in self._servers * ROUNDS:
             try:
                 async with self._at_once:
-                    message = await self._lines.ask(server, asked)
+                    message = await lines.ask(server, asked)
             except TimeoutError:
-                reason = f"{server} did not answer in {self._lines.seconds:g} s"
+                reason = f"{server} did not answer in {lines.seconds:g} s"
                 continue
             except (OSError, MismatchError) as trouble:
                 reason = f"{server}: {trouble}"
@@ -197,12 +216,3 @@ def _aged(answer: Answer, left: float) -> Answer:
             return NoRecord(exists, int(left))
         case _:
             return answer
-
-
-def _system_servers() -> tuple[Endpoint, ...]:
-    try:
-        system = dns.resolver.Resolver()
-    except dns.resolver.NoResolverConfiguration:
-        # resolv.conf(5): without a file, the name server is on this machine.
-        return (Endpoint("127.0.0.1", 53),)
-    return tuple(Endpoint(a, system.port) for a in system.nameservers if isinstance(a, str))

@@ -16,6 +16,7 @@ from aimx.verify.caching import CachingResolver, ask_once
 from aimx.verify.exchange import QUESTIONS, question
 from aimx.verify.resolver import Answer, NoAnswer, NoRecord, Records, Resolver
 from desired.names import InvalidNameError
+from desired.quantities import Endpoint
 
 TABLE = {
     "example.com": {
@@ -365,6 +366,25 @@ def test_without_resolvers_the_systems_are_asked():
         await CachingResolver().close()
 
     asyncio.run(work())
+
+
+def test_the_servers_that_the_system_has_by_now_are_asked():
+    async def work() -> list[Answer]:
+        here, there = Zone({"a.example": {"TXT": "here"}}), Zone({"b.example": {"TXT": "there"}})
+        async with serve(here) as one, serve(there) as other:
+            named = [one]
+            resolver = CachingResolver(system=lambda: tuple(map(Endpoint.parse, named)))
+            try:
+                before = await resolver.lookup("a.example", "TXT")
+                named[:] = [other]
+                return [before, await resolver.lookup("b.example", "TXT")]
+            finally:
+                await resolver.close()
+
+    answers = asyncio.run(work())
+
+    found = [each.values for each in answers if isinstance(each, Records)]
+    assert found == [(b"here",), (b"there",)]
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1", "[::1]", "127.0.0.1:99999"])
