@@ -19,6 +19,7 @@ from typing import Protocol
 
 import structlog
 
+import aimx
 from aimx import logs
 from aimx.channel.packets import Channel, Kind
 from aimx.processes.lazy import LazyError, probe, warm_up
@@ -35,6 +36,15 @@ _STDERR = 2
 _LARGE = 512 * 1024  # Octets that are given back to the system as soon as they are free.
 
 log = structlog.get_logger()
+
+
+def _code() -> str:
+    """Digits that tell this code on disk from what an upgrade puts in its place."""
+    # Not by its inode: there are file systems that number a file anew each time.
+    return str(os.stat(aimx.__file__).st_mtime_ns)
+
+
+_CODE = _code()  # When we started, and not when a worker does.
 
 
 class User(Protocol):
@@ -82,6 +92,7 @@ def start(
     of its other end is closed. What the worker prints comes out of our standard error.
     """
     arguments = [f"{name}={descriptor}" for name, descriptor in descriptors.items()]
+    arguments.append(f"code={_CODE}")
     if user is not None:
         arguments += (f"uid={user.uid}", f"gid={user.gid}")
     return subprocess.Popen(  # noqa: S603 - the words are ours
@@ -118,8 +129,15 @@ def arrive(role: str, arguments: Iterable[str] | None = None) -> Arrival:
     words = [_ARGUMENT.fullmatch(word) for word in (arguments or sys.argv[1:])]
     numbers = {word[1]: int(word[2]) for word in words if word is not None}
     uid, gid = numbers.pop("uid", None), numbers.pop("gid", None)
+    code = numbers.pop("code", None)
     if not numbers or None in words:
         raise StartError(f"the {role} process is started by `aimx serve`, and not by hand")
+    if code is not None and code != int(_CODE):
+        # Old and new code would not understand each other, or worse, would.
+        raise StartError(
+            f"aimx in {Path(aimx.__file__).parent} is another than when the daemon started:"
+            " restart the daemon"
+        )
     for descriptor in numbers.values():
         os.set_inheritable(descriptor, False)  # noqa: FBT003 - it has no other name
     user = None if uid is None or gid is None else Identity(uid, gid)

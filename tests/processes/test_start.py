@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from aimx.channel.packets import Kind, pair
-from aimx.processes.start import start
+from aimx.processes.start import _code, start
 
 # What a worker finds out about itself, once it has settled in, and tells over its control channel.
 WORKER = """
@@ -125,6 +125,32 @@ def test_a_worker_gets_no_variable_that_might_be_a_secret(
 
 def test_a_worker_imports_nothing_from_the_current_directory(ask: Ask) -> None:
     assert ask(None).report["path"] not in ("", "/")
+
+
+def test_code_that_was_replaced_meanwhile_does_not_join_the_old(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aimx.processes.start._CODE", "12345")
+
+    told = ask(None)
+
+    assert (told.code, told.report) == (os.EX_CONFIG, {})
+    assert "is another than when the daemon started: restart the daemon" in told.printed
+
+
+def test_an_upgrade_is_seen_by_the_file_that_it_replaces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed, new = tmp_path / "__init__.py", tmp_path / "new"
+    installed.touch()
+    new.touch()
+    os.utime(new, (1, 1))
+    monkeypatch.setattr("aimx.__file__", str(installed))
+    before, again = _code(), _code()
+
+    new.replace(installed)
+
+    assert before == again != _code()
 
 
 def test_what_a_worker_prints_comes_out_of_standard_error(ask: Ask) -> None:
