@@ -36,6 +36,7 @@ class Consent:
     # Resources that wait for their next try, and why the last one failed.
     held: Mapping[str, str] = field(default_factory=dict)
     reported: Set[str] = frozenset()  # Drift that is told and not repaired.
+    anew: bool = False  # A data directory that is gone, perhaps with its disk, is made again.
 
 
 UNASKED = Consent()  # Nobody says anything.

@@ -48,15 +48,16 @@ class LockHeldError(ReconcileError):
 
 
 @contextmanager
-def apply_lock(host: Host, roots: Roots, command: str) -> Iterator[None]:
+def apply_lock(host: Host, roots: Roots, command: str, *, anew: bool = False) -> Iterator[None]:
     """Nobody else changes the instance meanwhile; raises `LockHeldError` where somebody does.
 
     Where the instance is another user's, nothing is touched, and `ReconcileError` says so.
 
-    On a fresh machine it makes the directory that the lock is in.
+    On a fresh machine it makes the directory that the lock is in; where there was one before, it
+    raises `GoneError`, unless that is to be made `anew`.
     """
     require_ours(host, roots)
-    make_state(host, roots)
+    make_state(host, roots, anew=anew)
     with _held(host, roots, roots.lock, command):
         yield
 

@@ -91,6 +91,7 @@ _REMEDIES = {
     "DriftReported": "`aimx apply` repairs it.",
     "ApplyFailed": "Correct it; the daemon tries again by itself, and `aimx apply` at once.",
     "LockHeld": "The daemon goes on when that one has ended.",
+    "DataGone": "The daemon goes on by itself once it is there.",
     "CannotApply": "Correct it; the daemon tries again by itself, and `aimx apply` at once.",
     "Refused": "The engine goes on as before. Correct it, then run `aimx apply` again.",
 }

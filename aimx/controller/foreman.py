@@ -37,8 +37,9 @@ class Foreman:
     pulse: Pulse = field(default_factory=Pulse)
     changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     nudged: asyncio.Event = field(default_factory=asyncio.Event)
-    # What was dealt with last: the digest of the sources, and what somebody said about them.
-    _seen: tuple[str, Intents] | None = None
+    # What was dealt with last: the digest of the sources, what somebody said about them, and
+    # whether the data directory was gone.
+    _seen: tuple[str, Intents, str] | None = None
     _doubtful: bool = False  # A job was not done to its end, and an apply may have been one.
 
     def nudge(self) -> None:

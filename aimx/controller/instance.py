@@ -38,7 +38,7 @@ from reconcilers.receipt import Tally
 from reconcilers.renewing import NO_RENEWAL
 from reconcilers.report.saved import SavedPlan, load
 from reconcilers.roots import Roots
-from reconcilers.state import require_ours
+from reconcilers.state import GoneError, absence, require_ours, require_there
 from reconcilers.step import Activation, Hands
 from reconcilers.withheld import stricter
 
@@ -164,10 +164,10 @@ class Instance:
         is not written. `amendment`: the manifest says so first, and is written before anything
         else.
 
-        Raises `ManifestError`, `LockHeldError`, `StaleError`, `SpentError` or `MachineError`, and
-        then nothing was written.
+        Raises `ManifestError`, `LockHeldError`, `GoneError`, `StaleError`, `SpentError` or
+        `MachineError`, and then nothing was written.
         """
-        with self.locked(who):
+        with self.locked(who, anew=consent.anew):
             if saved is not None and self._is_spent(saved):
                 raise SpentError
             proposed = None
@@ -222,10 +222,23 @@ class Instance:
             return False
 
     @contextmanager
-    def locked(self, who: Who) -> Iterator[None]:
-        """Nobody else applies meanwhile; raises `LockHeldError` or `MachineError`."""
-        with _told(), apply_lock(self.host, self.roots, who.origin):
+    def locked(self, who: Who, *, anew: bool = False) -> Iterator[None]:
+        """Nobody else applies meanwhile; raises `LockHeldError`, `GoneError` or `MachineError`."""
+        with _told(), apply_lock(self.host, self.roots, who.origin, anew=anew):
             yield
+
+    def absence(self) -> str:
+        """Where the data directory is gone, and what to do; empty where it is there, or where
+        nobody can tell."""
+        try:
+            return absence(self.host, self.roots)
+        except ReconcileError:
+            return ""
+
+    def require_there(self) -> None:
+        """Raises `GoneError` where the data directory is, or `MachineError`."""
+        with _told():
+            require_there(self.host, self.roots)
 
     def run(
         self,
@@ -309,10 +322,11 @@ class Instance:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """What keeps anybody from the machine is a `MachineError`, but for somebody else at it."""
+    """What keeps anybody from the machine is a `MachineError`, but for somebody else at it, and
+    for a disk that is away."""
     try:
         yield
-    except (LockHeldError, MachineError):
+    except (LockHeldError, GoneError, MachineError):
         raise
     except ReconcileError as cause:
         raise MachineError(str(cause)) from cause

@@ -27,6 +27,7 @@ def suspend(instance: Instance, suspension: Suspension) -> None:
 
 def resume(instance: Instance, who: Who) -> Intents:
     """Nothing is pinned or suspended any more; gives what was. Raises as `apply` does."""
+    instance.require_there()  # With its disk away nobody can tell what is held.
     held = instance.intents()
     if held.pin is None:
         with instance.ours():

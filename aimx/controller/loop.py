@@ -87,12 +87,14 @@ class Controller(Foreman):
         self.nudged.clear()
 
     async def _looked(self) -> None:
+        gone = await asyncio.to_thread(self.instance.absence)
         intents = await asyncio.to_thread(self.instance.intents)
-        self.state.intended(intents)
+        if not gone:  # What was said there is not taken back with its disk.
+            self.state.intended(intents)
         found, unread = await asyncio.to_thread(self._sources)
-        if (found or unread, intents) == self._seen:
+        if (found or unread, intents, gone) == self._seen:
             return
-        self._seen = found or unread, intents
+        self._seen = found or unread, intents, gone
         edited = bool(found) and found != self._manifest
         likely = edited and bool(self._manifest)
         if edited:

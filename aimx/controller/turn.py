@@ -26,10 +26,11 @@ from reconcilers.intents import Intents, Pin
 from reconcilers.locks import LockHeldError
 from reconcilers.overdue import Overdue, overdue
 from reconcilers.safety import removes
+from reconcilers.state import GoneError
 
-# Whether an apply was begun and not ended, or none was begun, since somebody else's runs or since
-# the machine lets nobody.
-Hindrance: TypeAlias = Literal["ApplyFailed", "LockHeld", "CannotApply"]
+# Whether an apply was begun and not ended, or none was begun, since somebody else's runs, since
+# the data directory is gone, perhaps with its disk, or since the machine lets nobody.
+Hindrance: TypeAlias = Literal["ApplyFailed", "LockHeld", "DataGone", "CannotApply"]
 
 
 @frozen
@@ -73,6 +74,7 @@ class Turn:
         if turned.stale:
             return turned
         try:
+            at.instance.require_there()
             if turned.complaint and not isinstance(intents.pin, Pin):
                 # The last good generation goes on, with the certificate as it is by now.
                 return replace(turned, refused=at.engine.refresh())
@@ -81,6 +83,8 @@ class Turn:
             return _STALE
         except LockHeldError as cause:
             return replace(turned, failure=str(cause), hindrance="LockHeld")
+        except GoneError as cause:
+            return replace(turned, failure=str(cause), hindrance="DataGone")
         except ReconcileError as cause:
             return replace(turned, failure=str(cause), hindrance="CannotApply")
 

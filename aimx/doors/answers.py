@@ -38,6 +38,7 @@ from reconcilers.report.saved import SavedPlan, SavedPlanError, saved
 from reconcilers.report.text import plan_text
 from reconcilers.roots import Roots
 from reconcilers.safety import removes
+from reconcilers.state import GoneError
 
 # Where all of what is shown in part is told.
 _ALL_PROBLEMS = "`aimx validate --json` lists"
@@ -52,7 +53,8 @@ def consent(wish: Wish) -> Consent:
     if wish.amendment:
         return Consent(withheld=True)
     asked = frozenset({wish.replace} if wish.replace else ())
-    return Consent(wish.allow_removals, wish.purge, renewal=Renewal(replacing=asked))
+    renewal = Renewal(replacing=asked)
+    return Consent(wish.allow_removals, wish.purge, renewal=renewal, anew=True)
 
 
 class OutdatedError(Exception):
@@ -169,8 +171,9 @@ def answering(wish: Wish) -> Iterator[list[Answer]]:
         yield answers
     except ManifestError as cause:
         answers.append(invalid(cause, wish))
-    except LockHeldError as cause:
-        answers.append(refused(Exit.LOCKED, str(cause), wish.view))
+    except (LockHeldError, GoneError) as cause:
+        code = Exit.LOCKED if isinstance(cause, LockHeldError) else Exit.REFUSED
+        answers.append(refused(code, str(cause), wish.view))
     except StaleError as cause:
         answers.append(refused(Exit.STALE, _stale(cause), wish.view))
     except OutdatedError as cause:

@@ -159,4 +159,6 @@ class Direct:
         review = self.instance.review(reading, Consent())
         state.last_attempted = reading.desired.digest
         state.found(findings.pending(review))
+        if gone := self.instance.absence():
+            state.failed(gone, "DataGone")
         return {**state.document(daemon=False), **standing(self.instance, review, wish)}

@@ -165,7 +165,7 @@ class _Carried:
 
     def outright(self, show: Callable[[Answer], None]) -> Answer:
         at, who = self.at, self.job.who
-        with at.instance.locked(who):
+        with at.instance.locked(who, anew=True):
             review = self._reviewed()
             planned = self._shown(review)
             if not planned.pending:
@@ -203,7 +203,7 @@ class _Carried:
     def _saved(self, content: str) -> Answer:
         saved = self.at.instance.load(content.encode())
         with against(saved):
-            agreed = Consent(saved.allow_removals, saved.purge)
+            agreed = Consent(saved.allow_removals, saved.purge, anew=True)
             return self._ended(self._apply(saved.plan_id, agreed, saved))
 
     def _apply(

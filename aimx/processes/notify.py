@@ -33,11 +33,15 @@ class Service:
         limit = int(microseconds) if ours and microseconds.isdecimal() else 0
         return cls(variables.get("NOTIFY_SOCKET", ""), limit / 2e6 if limit else math.inf)
 
-    def starting(self, step: int, steps: int) -> None:
-        """The first apply has come so far."""
+    def waiting(self, status: str) -> None:
+        """It cannot begin yet."""
         if monotonic() >= self._next:
             self._next = monotonic() + _PACE
-            self._send(_LONGER, f"STATUS=applying, step {step} of {steps}")
+            self._send(_LONGER, f"STATUS={status}")
+
+    def starting(self, step: int, steps: int) -> None:
+        """The first apply has come so far."""
+        self.waiting(f"applying, step {step} of {steps}")
 
     def ready(self, status: str) -> None:
         self._status = status

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import structlog
@@ -18,11 +18,14 @@ from aimx.doors.exits import Exit
 from desired.desired import Desired
 from desired.engine_config import header
 from desired.problem import ManifestError, render_problems
+from reconcilers.generations import Who
 from reconcilers.host.host import ReconcileError
 from reconcilers.kinds.layout import VERSION
 from reconcilers.locks import LockHeldError, daemon_lock
 
 log = structlog.get_logger()
+
+_LOOK_SECONDS = 2.0  # How often a disk that is awaited is looked for.
 
 
 class UnservableError(Exception):
@@ -64,6 +67,49 @@ async def opened(
         raise UnservableError(Exit.LOCKED, str(cause)) from cause
     except ReconcileError as cause:
         raise UnservableError(Exit.ERROR, str(cause)) from cause
+
+
+async def awaited(
+    instance: Instance,
+    stop: asyncio.Event,
+    waiting: Callable[[str], None],
+    every: float = _LOOK_SECONDS,
+) -> bool:
+    """Wait for the data directory, whose disk may be mounted later than we are started.
+
+    Gives whether it is there, and not somebody who says stop; `waiting` is told at each look.
+    """
+    gone = await asyncio.to_thread(instance.absence)
+    if not gone:
+        return True
+    log.error("data directory is gone, and is waited for", reason=gone)
+    while not await asyncio.to_thread(_is_back, instance):
+        waiting("waiting for the data directory")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(every):
+                await stop.wait()
+                return False
+    return True
+
+
+def _is_back(instance: Instance) -> bool:
+    """It is there, and nobody is in the midst of making it anew."""
+    if instance.absence():
+        return False
+    user = instance.host.user()
+    try:
+        with instance.locked(Who(user.uid, user.name, "waiting for the data directory")):
+            return True
+    except LockHeldError:
+        return False
+    except ReconcileError:
+        return True  # What is the matter is told of what is begun with it.
+
+
+def require_there(instance: Instance) -> None:
+    """For whoever does not wait."""
+    if gone := instance.absence():
+        raise UnservableError(Exit.REFUSED, gone)
 
 
 def signals() -> asyncio.Event:

@@ -21,7 +21,7 @@ from aimx.doors.socket.frames import Code
 from aimx.doors.socket.submission import Declined, Permission, Steering, Submitted
 from aimx.processes.attending import Watchman, attend
 from aimx.processes.notify import service
-from aimx.processes.opening import opened, run, signals
+from aimx.processes.opening import awaited, opened, require_there, run, signals
 from aimx.processes.unread import count
 from reconcilers.host.host import StepError
 
@@ -77,6 +77,8 @@ class Unsent:
 async def _watch(roots: Mapping[str, str], *, may_move: bool) -> Exit:
     watchman = Watchman(signals(), service())
     async with opened(roots, "aimx watch", may_move=may_move) as (instance, desired):
+        if not await awaited(instance, watchman.stop, watchman.systemd.waiting):
+            return Exit.DONE
         controller = _controller(instance, watchman)
         try:
             await attend(controller, desired, Unsent(), watchman)
@@ -88,6 +90,7 @@ async def _watch(roots: Mapping[str, str], *, may_move: bool) -> Exit:
 async def _once(roots: Mapping[str, str], *, may_move: bool) -> Exit:
     watchman = Watchman(signals(), service())
     async with opened(roots, "aimx watch --once", may_move=may_move) as (instance, _):
+        require_there(instance)
         controller = _controller(instance, watchman)
         stopped = asyncio.create_task(watchman.stop.wait())
         turning = asyncio.create_task(_turned(controller))
@@ -138,6 +141,7 @@ _ENDS = {
     "ManifestInvalid": Exit.INVALID,
     "ApplyFailed": Exit.PARTIAL,
     "LockHeld": Exit.LOCKED,
+    "DataGone": Exit.REFUSED,
     "CannotApply": Exit.ERROR,
     "Blocked": Exit.REFUSED,
 }

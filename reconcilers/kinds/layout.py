@@ -25,6 +25,7 @@ from reconcilers.standing import (
     foreign_nature,
     foreign_owner,
 )
+from reconcilers.state import absence
 from reconcilers.step import Operation, Phase
 
 VERSION = "2"
@@ -90,6 +91,7 @@ class LayoutReconciler:
                     _why(observed, world),
                     fields=tuple(_fields(desired, observed, world.roots)),
                     blocked=_refusal(observed, world),
+                    notes=tuple(filter(None, (absence(world.host, world.roots),))),
                     drifted=not observed.earlier,
                 )
             case Surplus():

@@ -189,13 +189,23 @@ class Instance:
 
         `command`: another one that is a daemon.
         """
+        self.begin(log, through, command)
+        until(self.is_ready, "the daemon to be ready")
+
+    def begin(
+        self,
+        log: IO[bytes] | None = None,
+        through: Sequence[str] = (),
+        command: str = "serve",
+    ) -> None:
+        """Start the daemon, and wait for nothing."""
         with log or self._log.open("ab") as stream:
             self.daemon = subprocess.Popen(
                 [*through, *AIMX, command], env=self.environment, stdout=stream, stderr=stream
             )
-        until(self._is_ready, "the daemon to be ready")
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
+        """Whether all doors of the daemon are open, which must not have ended."""
         assert self.daemon is not None
         assert self.daemon.poll() is None, self.log
         try:
