@@ -44,23 +44,37 @@ def size(descriptor: int, rule: Rule, *, named: bool = False) -> int:
     return found.st_size
 
 
-def take_over(descriptor: int, uid: int, gid: int) -> None:
+def take_over(descriptor: int, uid: int, gid: int) -> bool:
     """Make the file the owner's, and see that nobody can write to it any more.
 
     The order is the point. Owner and mode come first: the other way round the worker could open
     its own file for writing while a lease makes that wait, and write after the placing. Then the
     lease, which is refused while a writer or a writable map is left, and is given up at once.
+
+    False where somebody has opened it apart from this descriptor. He may hold a lease on it, and
+    its owner's first write would wait for him; so it is good for nothing but to be copied.
     """
     try:
         os.fchown(descriptor, uid, gid)
         os.fchmod(descriptor, 0o600)
         _drop_acl(descriptor)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        alone = _is_open_nowhere_else(descriptor)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     except BlockingIOError as failure:
         raise PlacingError("the worker kept a way to write to a file that it passed") from failure
     except OSError as failure:
         raise translated(failure, "taking over a file that the worker passed") from failure
+    return alone
+
+
+def _is_open_nowhere_else(descriptor: int) -> bool:
+    # Who has a write lease is alone with the file.
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _drop_acl(descriptor: int) -> None:

@@ -177,9 +177,11 @@ class Desk:
         if not self.unnamed:
             return self.copied(mailbox, b"", source, rule)
         descriptors.size(source, rule)
-        descriptors.take_over(source, mailbox.uid, mailbox.gid)
+        taken = replace(rule, uid=mailbox.uid)
+        if not descriptors.take_over(source, mailbox.uid, mailbox.gid):
+            return self.copied(mailbox, b"", source, taken)
         # Its worker could still make it larger meanwhile, or give it a name.
-        descriptors.size(source, replace(rule, uid=mailbox.uid))
+        descriptors.size(source, taken)
         return File(self, os.dup(source))
 
     def bundle(self, mailbox: Mailbox, message: File, name: str) -> Bundle:

@@ -2,6 +2,7 @@ import errno
 import fcntl
 import mmap
 import os
+import signal
 
 import pytest
 
@@ -26,14 +27,25 @@ def fate(ground, descriptor, **options):
     return reply.outcome, reply.text
 
 
+def open_attachment(ground, stem, flags):
+    opened = os.open(ground.inbox / stem / "a.txt", flags)
+    ground.leaving.callback(os.close, opened)
+    return opened
+
+
 def refused(ground, descriptor, **options):
     outcome, reason = fate(ground, descriptor, **options)
     assert outcome is Outcome.FAILED
     return reason
 
 
-def test_a_file_that_only_we_can_reach_becomes_mail(ground):
-    assert fate(ground, ground.passed(b"hello"))[0] is Outcome.PLACED
+def test_a_file_that_only_we_can_reach_becomes_mail_itself(ground):
+    passed = ground.passed(b"hello")
+
+    outcome, stem = fate(ground, passed)
+
+    assert outcome is Outcome.PLACED
+    assert os.path.sameopenfile(passed, open_attachment(ground, stem, os.O_RDONLY))
 
 
 def test_a_file_that_the_worker_can_still_write_to_is_refused(ground, spool):
@@ -62,6 +74,21 @@ def test_a_file_with_a_writable_map_is_refused(ground, spool):
         assert "kept a way to write" in refused(ground, passed)
         writable[0:4] = b"EVIL"
     os.close(passed)
+
+
+def test_nobody_waits_to_write_for_whoever_keeps_a_lease_on_a_file(ground):
+    passed = ground.passed(b"hello")
+    kept = os.open(f"/proc/self/fd/{passed}", os.O_RDONLY)
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)
+    fcntl.fcntl(kept, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+
+    outcome, stem = fate(ground, passed)
+
+    assert outcome is Outcome.PLACED
+    attachment = open_attachment(ground, stem, os.O_RDWR | os.O_NONBLOCK)
+    assert os.read(attachment, 100) == b"hello"
+    os.close(kept)
+    signal.signal(signal.SIGIO, before)
 
 
 def test_a_file_with_a_name_is_refused(ground, spool):
@@ -114,7 +141,7 @@ def test_a_file_that_changes_while_it_is_taken_over_is_refused(
     def late(*arguments):
         change(file, directory)
         os.close(file)
-        take_over(*arguments)
+        return take_over(*arguments)
 
     monkeypatch.setattr(descriptors, "take_over", late)
 
