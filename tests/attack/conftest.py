@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -133,12 +134,17 @@ def manifest(port: int, resolver: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    base = tmp_path_factory.mktemp("attacked")
-    # Service users must reach their directories through it.
-    for parent in (base, *base.parents):
-        if parent.stat().st_uid == os.geteuid() and not parent.stat().st_mode & 0o001:
-            parent.chmod(0o711)
+def base() -> Iterator[Path]:
+    """Where others reach what is theirs: below pytest's directory they do not, since every run of
+    pytest closes that anew.
+    """
+    with TemporaryDirectory(prefix="aimx-") as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory)
+
+
+@pytest.fixture(scope="session")
+def target(base: Path) -> Iterator[Target]:
     for name in ("config", "data", "run"):
         (base / name).mkdir(mode=0o755)
     roots = {f"AIMX_{name.upper()}_DIR": str(base / name) for name in ("config", "data")}
