@@ -1,5 +1,4 @@
 import errno
-import fcntl
 import os
 import resource
 import subprocess
@@ -23,6 +22,7 @@ from aimx.placing.job import Job, Rights
 from aimx.placing.mailboxes import Mailboxes
 from aimx.placing.rows import Rows
 from aimx.placing.settle import settle
+from aimx.testing.accounts import accounts
 
 BASE = "2026-01-02-030405-hello"
 LIMIT = 1 << 20
@@ -201,17 +201,8 @@ def account() -> Iterator[Account]:
     """A second Linux user, for as long as the tests run."""
     if os.getuid() != 0:
         pytest.skip("needs root")
-    name = f"aimx-test-{os.getpid()}"
-    with open("/run/lock/aimx-test-accounts", "w") as lock:
-        # Two test processes at once would find the account files locked.
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        subprocess.run(["useradd", "--no-create-home", "--user-group", name], check=True)
-    made = subprocess.run(["id", "-u", name], check=True, capture_output=True, text=True)
-    group = subprocess.run(["id", "-g", name], check=True, capture_output=True, text=True)
-    yield Account(int(made.stdout), int(group.stdout))
-    with open("/run/lock/aimx-test-accounts", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        subprocess.run(["userdel", name], check=True)
+    with accounts(f"aimx-test-{os.getpid()}") as (made,):
+        yield Account(made.pw_uid, made.pw_gid)
 
 
 @pytest.fixture
