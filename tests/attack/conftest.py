@@ -69,7 +69,9 @@ class Target:
 
     @property
     def log(self) -> str:
-        return (self.base / "serve.log").read_text()
+        """All whole lines of it: who reads while one is written may see half of that."""
+        text = (self.base / "serve.log").read_text()
+        return text[: text.rfind("\n") + 1]
 
     def mailbox(self, local: str) -> Path:
         return self.base / "data" / "example.com" / "inbox" / local
