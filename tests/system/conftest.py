@@ -249,18 +249,21 @@ class Instance:
         told = self.status()
         number = told["generation"]
         config = (self.base / "config" / "config.toml").read_text()
+        statuses = {each["type"]: each["status"] for each in told["conditions"]}
         return (
-            told["last_attempted"] == self._digest()
+            told["settled"]
+            and told["last_attempted"] == self._digest()
             and f"# generation {number}," in config
-            and told["engine_generation"] == number
+            and (told["engine_generation"] == number or statuses.get("EngineActive") == "Unknown")
             and (self.state / "generations" / str(number)).is_dir()
-            and self.has("Converged", "True")
+            and statuses.get("Converged") == "True"
         )
 
     def _digest(self) -> str:
         """Of the manifest as it is on disk."""
         config, data, run = (PurePosixPath(self.base / it) for it in ("config", "data", "run"))
-        return digest(gather(Roots(config, data, run, config / "manifest.toml")))
+        manifest = PurePosixPath(self.environment.get("AIMX_MANIFEST", config / "manifest.toml"))
+        return digest(gather(Roots(config, data, run, manifest)))
 
     @property
     def _log(self) -> Path:
@@ -268,7 +271,9 @@ class Instance:
 
     @property
     def log(self) -> str:
-        return self._log.read_text(errors="replace") if self._log.exists() else ""
+        """All whole lines of it: who reads while one is written may see half of that."""
+        text = self._log.read_text(errors="replace") if self._log.exists() else ""
+        return text[: text.rfind("\n") + 1]
 
     def processes(self) -> dict[int, str]:
         """The daemon's children: their pids and roles."""

@@ -127,7 +127,7 @@ def test_a_daemon_on_a_full_disk_goes_on_and_catches_up_once_there_is_room(serve
 
     ballast.unlink()
 
-    until(lambda: served.accepts("late@example.com"), "the apply to be done")
+    until(lambda: served.is_at_rest, "the apply to be done")
     assert served.deliver(message("late", 100, attached=False), "late@example.com") == 250
 
 

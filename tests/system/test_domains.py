@@ -23,7 +23,7 @@ def test_the_daemon_adds_a_domain_and_goes_on_with_it(instance, until):
     assert "  + domain/added.example" in shown.stdout
     assert done.returncode == 0, done.stderr
     assert '"added.example"' in instance.manifest.read_text().partition("\n")[0]
-    until(lambda: instance.has("Converged", "True"), "convergence")
+    until(lambda: instance.is_at_rest, "convergence")
     assert instance.status()["engine_generation"] == 2
     told = " ".join(instance.aimx("history", "show", "2").stdout.split())
     assert "through aimx domains add." in told
@@ -56,7 +56,7 @@ def test_a_domain_goes_with_its_mail_set_aside_and_no_session_is_dropped(instanc
     assert (done.returncode, kept) == (0, 250), done.stderr
     assert not (instance.data / "added.example").exists()
     assert list((instance.state / "tombstones").glob("*/inbox/*.md"))
-    until(lambda: instance.has("Converged", "True"), "convergence")
+    until(lambda: instance.is_at_rest, "convergence")
     assert not instance.accepts(ADDED)
     assert instance.accepts(INFO)
 

@@ -40,8 +40,7 @@ def test_a_removal_that_was_killed_has_not_begun_or_is_finished(instance, until)
     for number, moment in enumerate(MOMENTS):
         instance.write(text)
         instance.serve()
-        until(lambda: instance.has("Converged", "True"), "convergence")
-        until(lambda: instance.accepts(GONE), "the domain to be there")
+        until(lambda: instance.is_at_rest, "the domain to be there")
         instance.deliver(MESSAGE % number, GONE)
         stones = set((instance.state / "tombstones").glob("*"))
 
@@ -50,7 +49,7 @@ def test_a_removal_that_was_killed_has_not_begun_or_is_finished(instance, until)
         kill(instance, until)
         command.wait(60)
         instance.serve()
-        until(lambda: instance.has("Converged", "True"), "convergence")
+        until(lambda: instance.is_at_rest, "convergence")
 
         if "gone.example" in instance.manifest.read_text():
             assert instance.accepts(GONE)

@@ -16,12 +16,7 @@ ALIAS = 'aliases = ["hello@example.com"]'
 
 
 def manifest(instance, *more: str) -> str:
-    text = instance.text(
-        *MAILBOXES,
-        *more,
-        domains=("example.com", "agents.example"),
-        smtp="max_connections = 12\nmax_connections_per_ip = 8",
-    )
+    text = instance.text(*MAILBOXES, *more, domains=("example.com", "agents.example"))
     first = '[mailboxes."info@example.com"]\n'
     return text.replace(first, f"{first}{ALIAS}\n")
 
@@ -190,22 +185,30 @@ def has_room(served) -> bool:
         return connected(served, stack, "127.0.0.1") == "220"
 
 
-def test_one_client_has_only_so_many_connections(served, until):
+@pytest.fixture
+def limited(instance):
+    """One that nobody was connected to before: who has left is in for a moment yet."""
+    instance.declare("info@example.com", smtp="max_connections = 12\nmax_connections_per_ip = 8")
+    instance.serve()
+    return instance
+
+
+def test_one_client_has_only_so_many_connections(limited, until):
     with ExitStack() as stack:
-        answers = [connected(served, stack, "127.0.0.9") for _ in range(9)]
-        elsewhere = connected(served, stack, "127.0.0.10")
+        answers = [connected(limited, stack, "127.0.0.1") for _ in range(9)]
+        elsewhere = connected(limited, stack, "127.0.0.10")
 
     assert answers == ["220"] * 8 + ["421"]
     assert elsewhere == "220"
-    until(lambda: has_room(served), "room again")
+    until(lambda: has_room(limited), "room again")
 
 
-def test_all_clients_together_have_only_so_many_connections(served, until):
+def test_all_clients_together_have_only_so_many_connections(limited, until):
     with ExitStack() as stack:
-        answers = [connected(served, stack, f"127.0.1.{number}") for number in range(1, 14)]
+        answers = [connected(limited, stack, f"127.0.1.{number}") for number in range(1, 14)]
 
     assert answers == ["220"] * 12 + ["421"]
-    until(lambda: has_room(served), "room again")
+    until(lambda: has_room(limited), "room again")
 
 
 def test_a_message_is_kept_as_it_came_and_refused_where_that_is_declared(make):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pty
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+from aimx.testing.accounts import accounts
 
 INFO, HELLO, OPS = "info@example.com", "hello@example.com", "ops@example.com"
 MOVED = f'[[moved]]\nfrom = "mailbox/{INFO}"\nto = "mailbox/{HELLO}"\n'
@@ -36,7 +37,7 @@ def test_a_mailbox_moves_with_its_mail_while_the_daemon_runs(instance, until):
     before = instance.letter(INFO, "first").path.stat().st_ino
 
     instance.declare(HELLO, OPS, rest=MOVED)
-    until(lambda: instance.accepts(HELLO), "the new address")
+    until(lambda: instance.is_at_rest, "the move")
 
     assert instance.rcpt(INFO) == 550
     assert instance.letter(HELLO, "first").path.stat().st_ino == before
@@ -179,14 +180,8 @@ def test_an_apply_that_purges_asks_a_person_for_the_address(instance, until, typ
 @pytest.fixture
 def users():
     """Two users of the machine, for as long as the test takes."""
-    names = [f"aimx-{letter}{os.getpid()}" for letter in "ab"]
-    try:
-        for name in names:
-            subprocess.run([shutil.which("useradd"), "--no-create-home", name], check=True)
-        yield names
-    finally:
-        for name in names:
-            subprocess.run([shutil.which("userdel"), name], check=False)
+    with accounts(*(f"aimx-{letter}{os.getpid()}" for letter in "ab")) as made:
+        yield [user.pw_name for user in made]
 
 
 # The owner of a mailbox at work in it; others cannot enter the directory of our interpreter.

@@ -245,16 +245,16 @@ def test_whatever_the_way_of_saving_it_is_applied(hearing, until, way):
     place = hearing
     box, text = place.more()
     place.renew(text)
-    until(lambda: place.instance.accepts(box), "what is there before to be known")
+    until(lambda: place.instance.is_at_rest, "what is there before to be known")
     box, text = place.more()
     steps = way(place, text)
     next(steps)
-    until(lambda: place.instance.has("Converged", "True"), "what was prepared to be known")
+    until(lambda: place.instance.is_at_rest, "what was prepared to be known")
 
     next(steps, None)
 
     until(lambda: place.instance.accepts(box), "what was saved to be applied")
-    until(lambda: place.instance.has("Converged", "True"), "convergence")
+    until(lambda: place.instance.is_at_rest, "convergence")
     assert place.instance.deliver(b"Subject: new\r\n\r\nHello.\r\n", box) == 250
 
 
@@ -282,8 +282,7 @@ def test_of_many_edits_the_last_is_what_is_applied(hearing, until):
 
     list(chance.choice(SWIFT)(place, text))
 
-    until(lambda: place.instance.accepts(box), f"the last edit to be applied, seed {seed}")
-    until(lambda: place.instance.has("Converged", "True"), f"convergence, seed {seed}")
+    until(lambda: place.instance.is_at_rest, f"the last edit to be applied, seed {seed}")
     assert place.instance.has("ManifestValid", "True"), seed
     assert all(map(place.instance.accepts, place.boxes)), seed
 
@@ -291,13 +290,13 @@ def test_of_many_edits_the_last_is_what_is_applied(hearing, until):
 def test_a_daemon_that_hears_of_nothing_looks(deaf, until):
     place, instance = deaf, deaf.instance
     until(lambda: "cannot watch the manifest" in instance.log, "the daemon to know that it is deaf")
-    until(lambda: instance.has("Converged", "True"), "what is there before to be applied")
+    until(lambda: instance.is_at_rest, "what is there before to be applied")
     box, text = place.more()
 
     (place.directory / "new").write_text(text)
     (place.directory / "new").rename(place.manifest)
 
     until(lambda: instance.accepts(box), "what was saved to be found by a look")
-    until(lambda: instance.has("Converged", "True"), "convergence")
+    until(lambda: instance.is_at_rest, "convergence")
     assert instance.deliver(b"Subject: new\r\n\r\nHello.\r\n", box) == 250
     assert instance.log.count("cannot watch the manifest") == 1

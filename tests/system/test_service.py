@@ -7,6 +7,8 @@ import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from time import monotonic
 
 import pytest
@@ -17,23 +19,32 @@ PATIENCE = 60.0  # Seconds.
 
 
 class Manager:
-    """A service manager's socket."""
+    """A service manager's socket, read at once: what finds it full is lost to a manager."""
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(path))
+        self._heard = SimpleQueue[bytes]()
+        self._thread = Thread(target=self._listen)
+        self._thread.start()
 
     def next(self, line: str) -> list[str]:
         """The next message that has a line which begins so; what comes before is let go."""
         latest = monotonic() + PATIENCE
         while True:
             # The watchdog's lines go on whatever is missing.
-            self._socket.settimeout(max(latest - monotonic(), 0.001))
-            lines = self._socket.recv(4096).decode().split("\n")
+            lines = self._heard.get(timeout=max(latest - monotonic(), 0.001)).decode().split("\n")
             if any(each.startswith(line) for each in lines):
                 return lines
 
+    def _listen(self) -> None:
+        while told := self._socket.recv(4096):
+            self._heard.put(told)
+
     def close(self) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ours:
+            ours.sendto(b"", self._socket.getsockname())
+        self._thread.join()
         self._socket.close()
 
 

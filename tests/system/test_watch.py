@@ -32,17 +32,17 @@ def answers(port: int) -> bool:
 
 def test_an_edit_is_applied_and_nobody_receives_mail(watched, until):
     watched.declare(POSTMASTER, INFO)
-    until(watched.mailbox(INFO).is_dir, "the mailbox")
-    until(lambda: watched.has("Converged", "True"), "convergence")
+    until(lambda: watched.is_at_rest, "the edit to be applied")
 
+    assert watched.mailbox(INFO).is_dir()
     status = watched.aimx("status").stdout
     assert watched.condition("EngineActive")["reason"] == "NoEngine"
     assert watched.condition("Ready")["status"] == "Unknown"
     assert "without the mail engine (`aimx watch`)" in status
     assert watched.processes() == {}
     assert not answers(watched.port)
-    told = json.loads((watched.state / "status.json").read_text())
-    assert told["generation"] == 2
+    written = watched.state / "status.json"
+    until(lambda: json.loads(written.read_text())["generation"] == 2, "how it stands, on disk")
 
 
 def test_nobody_else_serves_meanwhile(watched):
