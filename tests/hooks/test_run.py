@@ -1,13 +1,11 @@
 """Real processes, started by the real wrapper."""
 
 import asyncio
-import fcntl
 import json
 import os
 import pwd
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -21,6 +19,7 @@ from aimx.hooks.command import Command
 from aimx.hooks.run import Ended, NotRun, Outcome, run
 from aimx.hooks.variables import PATH
 from aimx.processes.launch import Transient, Wrapped
+from aimx.testing.accounts import accounts
 
 PYTHON = "/usr/bin/python3"
 US = pwd.getpwuid(os.getuid()) if os.getuid() else pwd.getpwnam("nobody")
@@ -189,11 +188,13 @@ WAYS = {
 def test_nothing_of_a_hook_outlives_it_not_even_daemons(way: str, then: str, ground: Path) -> None:
     code = LEAVES.format(way=way, then=then)
 
-    outcome = ended(fired(python(code, str(ground), timeout=4.0), grace=0.2))
+    timeout = 4.0 if then else 60.0
+    outcome = ended(fired(python(code, str(ground), timeout=timeout), grace=0.2))
 
     left = [int(path.name) for path in ground.iterdir()]
-    assert len(left) >= 3
+    assert len(left) >= 3 or then  # On a slow machine the time is over before all have begun.
     assert [pid for pid in left if Path(f"/proc/{pid}").exists()] == []
+    assert processes_of("-c", str(ground)) == []
     assert outcome.timed_out is bool(then)
 
 
@@ -224,9 +225,9 @@ def test_who_is_never_the_same_process_for_long_is_ended_as_well(code: str, grou
     outcome = fired(python(code, str(seen), timeout=2.0), grace=0.1)
 
     assert isinstance(outcome, Ended)
-    before = seen.read_text()
+    before = seen.read_text() if seen.exists() else ""  # It may have been too slow to begin.
     assert processes_of("-c", str(seen)) == []
-    assert seen.read_text() == before
+    assert (seen.read_text() if seen.exists() else "") == before
 
 
 def processes_of(*words: str) -> list[int]:
@@ -262,14 +263,14 @@ os.write(1, b"said")
 
 
 def test_a_hook_is_ended_in_time_also_where_the_server_has_died(ground: Path) -> None:
-    code = f"open({str(ground / 'hook')!r}, 'w').write(str(__import__('os').getpid()))"
-    command = python(f"{code}; import time; time.sleep(600)", timeout=3.0)
+    script = f"echo $$ >'{ground / 'hook'}'; exec sleep 600"  # A shell has begun long before.
+    command = replace(COMMAND, argv=("/bin/sh", "-c", script), timeout=3.0)
     server = os.fork()
     if server == 0:
         with suppress(BaseException):
             fired(command)
         os._exit(0)
-    until(lambda: (ground / "hook").exists() and (ground / "hook").read_text() != "")
+    until(lambda: (ground / "hook").exists() and (ground / "hook").read_text().endswith("\n"))
 
     os.kill(server, signal.SIGKILL)
     os.waitpid(server, 0)
@@ -370,17 +371,9 @@ def users() -> Iterator[tuple[pwd.struct_passwd, pwd.struct_passwd]]:
     """Two Linux users, the first of whom is in a group besides his own."""
     if os.getuid() != 0:
         pytest.skip("needs root")
-    names = [f"aimx-hook-{letter}-{os.getpid()}" for letter in "ab"]
-    with open("/run/lock/aimx-test-accounts", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for name in names:
-            subprocess.run(["useradd", "--no-create-home", "--user-group", name], check=True)
-        subprocess.run(["usermod", "--append", "--groups", "users", names[0]], check=True)
-    yield pwd.getpwnam(names[0]), pwd.getpwnam(names[1])
-    with open("/run/lock/aimx-test-accounts", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for name in names:
-            subprocess.run(["userdel", name], check=True)
+    first, second = (f"aimx-hook-{letter}-{os.getpid()}" for letter in "ab")
+    with accounts(first, groups=["users"]) as (one,), accounts(second) as (other,):
+        yield one, other
 
 
 @pytest.mark.root
