@@ -7,13 +7,14 @@ that the next apply finishes what a killed one began; the record then stands in 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from itertools import count
 from pathlib import PurePosixPath
 
 from desired.frozen import frozen, replace
+from desired.itself import once
 from desired.names import CATCHALL_FOLDER, WILDCARD, Address, InvalidNameError
 from reconcilers.blocks import removing
 from reconcilers.change import Blocked
@@ -163,24 +164,38 @@ def _deletion(aside: PurePosixPath) -> Iterator[tuple[Phase, Operation]]:
     yield Phase.RETIRE, RemoveTree(aside)
 
 
-def under_way(host: Reading, roots: Roots) -> Iterator[Address]:
+@once
+def under_way(world: World) -> Sequence[Address]:
     """The mailboxes whose removal was begun and not finished."""
-    for name in host.names(roots.retiring) or ():
-        if is_shortened(name):
-            text = _inscribed(host, roots.retiring / name)
-        else:
-            local, at, domain = name.removesuffix(DELETING).rpartition("@")
-            text = f"{WILDCARD if local == CATCHALL_FOLDER else local}{at}{domain}"
-        with suppress(InvalidNameError):  # What somebody else put there is theirs.
-            address = Address.parse(text)
-            if folder_name(address) == name.removesuffix(DELETING):
-                yield address
+    names = world.host.names(world.roots.retiring) or ()
+    found = (
+        _whose(name.removesuffix(DELETING), world.roots.retiring / name, world) for name in names
+    )
+    return tuple(filter(None, found))
 
 
-def _inscribed(host: Reading, directory: PurePosixPath) -> str:
-    """Whose mail it is, by its record."""
-    record = Record.read(host.read(directory / RECORD))
-    return record.address if record else ""
+def _whose(name: str, directory: PurePosixPath, world: World) -> Address | None:
+    """Whose mail is under that name; None where it is somebody else's, or nobody can tell."""
+    if is_shortened(name):
+        record = Record.read(world.host.read(directory / RECORD))
+        text = record.address if record else ""
+    else:
+        local, at, domain = name.rpartition("@")
+        text = f"{WILDCARD if local == CATCHALL_FOLDER else local}{at}{domain}"
+    with suppress(InvalidNameError):
+        address = Address.parse(text)
+        if folder_name(address) == name:
+            return address
+    return _shortened(world).get(name)
+
+
+@once
+def _shortened(world: World) -> Mapping[str, Address]:
+    """The addresses that a name does not say: declared ones, and those that were."""
+    known = (world.desired, world.applied) if world.applied else (world.desired,)
+    addresses = (mailbox.address for desired in known for mailbox in desired.mailboxes.values())
+    named = ((folder_name(address), address) for address in addresses)
+    return {name: address for name, address in named if is_shortened(name)}
 
 
 def _written(host: Reading, roots: Roots, address: Address) -> Record | None:

@@ -52,7 +52,7 @@ class MailboxReconciler:
             left = seen.pop(str(source), None) or look({str(source): source}, world)[str(source)]
             if left != NOTHING:
                 seen[target] = seen[target]._replace(coming=left[:2])
-        for address in under_way(world.host, world.roots):
+        for address in under_way(world):
             name = str(address)
             if name in looked_at and returned(world, address).anything:
                 seen[name] = seen[name]._replace(half_gone=True)
@@ -91,7 +91,7 @@ def _gone(world: World) -> Mapping[str, Address]:
     desired = world.desired.mailboxes
     before = world.applied.mailboxes if world.applied else {}
     gone = {text: before[text].address for text in before.keys() - desired.keys()}
-    begun = {str(address): address for address in under_way(world.host, world.roots)}
+    begun = {str(address): address for address in under_way(world)}
     return gone | {text: address for text, address in begun.items() if text not in desired}
 
 

@@ -316,6 +316,25 @@ def test_a_long_name_whose_record_was_damaged_is_nobody_s(machine, address):
     assert machine.host.names(machine.roots.retiring) == (name,)
 
 
+def test_a_long_name_whose_record_was_damaged_is_that_of_the_mailbox_that_is_back(machine):
+    text = HEAD.replace("]", f', "{LONG.partition("@")[2]}"]') + OPS
+    declared = text + f'[mailboxes."{LONG}"]\nowner = "alice"\n'
+    machine.apply(declared)
+    machine.take_until(machine.plan(text), f"mailbox/{LONG}#3")
+    (name,) = machine.host.names(machine.roots.retiring)
+    damaged_record(machine, name, {"address": "l@"})
+    machine.host.plant_directory(machine.roots.retiring / name / "inbox")
+
+    change = machine.change(declared, f"mailbox/{LONG}")
+    machine.apply(declared)
+
+    (stone,) = tombstones(machine.host, machine.roots)
+    assert stone.record.address == LONG
+    assert stone.name in change.notes[0]
+    assert machine.host.names(machine.roots.retiring) == ()
+    assert machine.plan(declared).is_empty
+
+
 def damaged_record(machine, name, damage):
     """What a removal that is under way says of itself says this instead."""
     record = machine.roots.retiring / name / "tombstone.json"
