@@ -234,6 +234,11 @@ class Crew:
                 worker.end()
                 self._died(worker)
 
+    def renew(self) -> None:
+        """Others take the place of all: they open anew what is on disk."""
+        for worker in tuple(self.workers):
+            self.dismiss(worker.name)
+
     def _died(self, worker: Worker) -> None:
         self.lost(worker)
         if worker not in self.workers or self._leaving:

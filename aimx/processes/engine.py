@@ -48,7 +48,13 @@ class Running:
         self._station = Station(
             roots,
             host,
-            Placers(self._placer_replaced, self._placer_gone, self._dismissed, self._placer_said),
+            Placers(
+                self._placer_replaced,
+                self._placer_moved,
+                self._placer_gone,
+                self._dismissed,
+                self._placer_said,
+            ),
         )
         self._crew = Crew(self._station, self._heard, self._lost)
         self._measuring = Measuring(self._crew, self._station)
@@ -172,6 +178,11 @@ class Running:
 
     def _placer_gone(self) -> None:
         self._queue.placer_gone()
+
+    def _placer_moved(self) -> None:
+        # What the workers have open is on the disk that is away.
+        self._crew.renew()
+        self._placer_replaced()
 
     def _placer_replaced(self) -> None:
         self._spawn(self._crew.reconnect())

@@ -41,6 +41,7 @@ from reconcilers.roots import Roots
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SETTLE_SECONDS = 120.0  # How long a placer may take over what an earlier one left.
 _END_SECONDS = 10.0
+_LOOK_SECONDS = 5.0  # How often the data directory is looked at: to mount a disk makes no event.
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)  # Before each new try to start a placer, in seconds.
 
 Said: TypeAlias = FiringsDue | Firing | Idle | Measured
@@ -57,6 +58,7 @@ class Placers:
     """Who is told what becomes of placers."""
 
     replaced: Callable[[], None]  # A new one serves.
+    moved: Callable[[], None]  # A new one serves, in another data directory than the last.
     gone: Callable[[], None]  # One has died.
     dismissed: Callable[[str], None]  # This worker broke the rules of its line to the placer.
     heard: Callable[[Said, tuple[int, ...]], None]  # Of firings, or what it has counted.
@@ -76,6 +78,9 @@ class Station:
         self._missing: set[str] = set()  # Service users, as far as anybody was told.
         self._closing = False
         self._again: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._directory = (0, 0)  # Device and inode of where the placer places.
+        self._moved = False  # That is no longer the data directory.
 
     async def open(self) -> None:
         """Start the placer and wait until it serves; raises `StationError`."""
@@ -87,6 +92,8 @@ class Station:
             raise StationError("the placer does not answer") from None
         if self._control is None:
             raise StationError("the placer ended at once; the log says why")
+        if self._watching is None:
+            self._watching = asyncio.get_running_loop().create_task(self._watched())
 
     async def start(self, role: str, users: ServerUsers) -> tuple[Popen[bytes], Channel]:
         """Run a worker, and give our end of its control channel."""
@@ -128,8 +135,9 @@ class Station:
     async def close(self) -> None:
         """The placer finishes its batch and goes."""
         self._closing = True
-        if self._again is not None:
-            self._again.cancel()
+        for task in (self._again, self._watching):
+            if task is not None:
+                task.cancel()
         if self._control is not None:
             self._control.close()
         if self._placer is not None:
@@ -140,6 +148,7 @@ class Station:
         ours, theirs = pair(Kind.CONTROL)
         try:
             with self._opened(self._roots.data) as data:
+                self._directory = _identity(os.fstat(data))
                 self._placer = start("placer", {"control": theirs.fileno(), "data": data}, None)
         except BaseException:
             ours.close()
@@ -182,7 +191,27 @@ class Station:
                 log.error("placer could not be started", reason=str(failure))
             else:
                 break
-        self._told.replaced()
+        moved, self._moved = self._moved, False
+        (self._told.moved if moved else self._told.replaced)()
+
+    async def _watched(self) -> None:
+        """Mail belongs where the data directory is by now, or nowhere while its disk is away: who
+        places on one that nobody sees any more is ended."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            if self.placer and not await asyncio.to_thread(self._is_in_place) and self._control:
+                self._moved = True
+                self._control.close()
+                self._ended(f"{self._roots.data} is not what it was, or not there")
+
+    def _is_in_place(self) -> bool:
+        """Whether the placer places in the data directory; where nobody can tell it does."""
+        try:
+            return _identity(os.stat(self._roots.data)) == self._directory
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True
 
     def _service(self, name: str) -> Account:
         """The user of a service. Until it is made, `nobody` stands in; rootless it is us."""
@@ -223,6 +252,10 @@ async def _started(
     finally:
         theirs.close()
     return process, ours
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def _awaited(process: Popen[bytes]) -> None:

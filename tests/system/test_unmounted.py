@@ -1,6 +1,8 @@
 """The disk that the mail is on is not mounted: nothing is made below it, and no mail is taken."""
 
 import signal
+import smtplib
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,14 @@ def unmount(instance) -> Path:
     instance.data.rename(away)
     instance.data.mkdir(mode=0o755)
     return away
+
+
+def delivered(instance, subject: str) -> int:
+    """The reply to a message; 0 where the connection broke."""
+    try:
+        return instance.deliver(f"Subject: {subject}\r\n\r\nHello.\r\n".encode(), BOX)
+    except (OSError, smtplib.SMTPException):
+        return 0
 
 
 def mount(instance, away: Path) -> None:
@@ -78,3 +88,30 @@ def test_an_apply_makes_everything_anew_and_the_daemon_that_waits_begins(applied
     until(applied.is_ready, "the daemon to begin")
     assert applied.deliver(b"Subject: on\r\n\r\nHello.\r\n", BOX) == 250
     assert applied.letter(BOX, "on")
+
+
+def test_under_a_running_daemon_mail_waits_until_it_is_back(applied, until):
+    applied.serve()
+    away = unmount(applied)
+
+    until(lambda: delivered(applied, "meanwhile") == 451, "mail to be put off")
+    until(lambda: applied.condition("Converged")["reason"] == "DataGone", "the word of it")
+    assert list(applied.data.iterdir()) == []
+    mount(applied, away)
+
+    until(lambda: delivered(applied, "later") == 250, "mail to be taken")
+    assert "later" in {each.fields["subject"] for each in applied.letters(BOX)}
+    until(lambda: applied.has("Converged", "True"), "convergence")
+
+
+def test_what_is_placed_is_placed_on_the_disk_that_is_mounted_by_now(applied, until):
+    applied.serve()
+    (placer,) = applied.pids("placer")
+    subprocess.run(["cp", "-a", applied.data, applied.base / "copy"], check=True)
+
+    applied.data.rename(applied.base / "away")
+    (applied.base / "copy").rename(applied.data)
+
+    until(lambda: placer not in applied.processes(), "the placer to go")
+    until(lambda: delivered(applied, "anew") == 250, "mail to be taken")
+    assert "anew" in {each.fields["subject"] for each in applied.letters(BOX)}
