@@ -74,7 +74,10 @@ class Turn:
         if turned.stale:
             return turned
         try:
-            at.instance.require_there()
+            if gone := at.instance.absence():
+                # The engine learns that the mailboxes are away: their mail is put off at once.
+                refused = at.engine.refresh()
+                return replace(turned, failure=gone, hindrance="DataGone", refused=refused)
             if turned.complaint and not isinstance(intents.pin, Pin):
                 # The last good generation goes on, with the certificate as it is by now.
                 return replace(turned, refused=at.engine.refresh())

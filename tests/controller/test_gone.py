@@ -17,6 +17,7 @@ from aimx.controller.watched import Watched
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Wish
 from aimx.doors.wished import Apply, Look, Wished
+from aimx.snapshot import Snapshot
 from reconcilers.consent import Consent
 from reconcilers.generations import Who
 from reconcilers.intents import Suspension
@@ -62,7 +63,9 @@ def test_nothing_is_made_by_itself_and_that_is_told(serving, top, likely):
         assert f"{served.base}/data: nothing of generation 1 is there" in found.failure
         assert "`aimx apply`" in found.failure
         assert list((served.base / "data").iterdir()) == []
-        assert served.engine.told == []
+        assert served.engine.told == ["prepare", "commit"]
+        told = Snapshot.from_bytes(served.engine.committed.told)
+        assert [route.uid for route in told.routes.values()] == [None]  # Its mail is put off.
 
     serving(scene)
 
