@@ -17,14 +17,18 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
+from random import Random
 
 import structlog
 from crashing import forks
 from crashing.batches import lay_out, recovered, renumber, work
 from crashing.calls import Call, string
+from crashing.choice import spread
 from crashing.cuts import AFTERWARDS
 from crashing.disk import Disk, Tree, lay_down
 from crashing.forks import Done, UntraceableError
@@ -211,23 +215,29 @@ def _comparable(tree: Tree) -> list[object]:
     return [(path, inode) for path, _, inode in tree if not path.endswith(_INDEX)]
 
 
-def spread(found: list[Point], budget: int | None) -> list[Point]:
-    """So many of them, from the first to the last."""
-    if budget is None or budget >= len(found):
-        return found
-    step = len(found) / budget
-    return [found[int(step * (number + 0.5))] for number in range(budget)]
+@dataclass(frozen=True)
+class Sample:
+    """Points at random, until so much time is up for each way and fault."""
+
+    seconds: float
+    chance: Random
 
 
-def failures(trial: Trial, fault: str, chosen: list[Point]) -> Iterator[Failure]:
+def failures(
+    trial: Trial, fault: str, chosen: Sequence[Point], sample: Sample | None
+) -> Iterator[Failure]:
+    """What was wrong after each; of a sample as many as there is time for, and one at least."""
     if fault == "cut":
         yield from (each for each in trial.cuts() if each.point in {*chosen, AFTERWARDS})
         return
-    for point in chosen:
+    deadline = time.monotonic() + (sample.seconds if sample else inf)
+    for point in sample.chance.sample(chosen, len(chosen)) if sample else chosen:
         yield trial.strike(fault, point)
+        if time.monotonic() > deadline:
+            return
 
 
-def report(options: argparse.Namespace, ground: Path) -> int:
+def report(options: argparse.Namespace, ground: Path, sample: Sample | None) -> int:
     """Strike and tell; gives how many points failed."""
     tried = failed = 0
     for name in options.way or WAYS:
@@ -236,7 +246,7 @@ def report(options: argparse.Namespace, ground: Path) -> int:
         chosen = [each for each in found if options.point in (None, str(each))]
         chosen = spread(chosen, options.budget)
         for fault in options.fault or FAULTS:
-            all_of_it = list(failures(trial, fault, chosen))
+            all_of_it = list(failures(trial, fault, chosen, sample))
             wrong = [each for each in all_of_it if each.problems]
             print(f"{name:12}{fault:8}{len(all_of_it):4} points, {len(wrong)} failed", flush=True)
             for each in wrong:
@@ -245,6 +255,15 @@ def report(options: argparse.Namespace, ground: Path) -> int:
             tried, failed = tried + len(all_of_it), failed + len(wrong)
     print(f"{tried} points tried, {failed} failed")
     return failed if tried else 1
+
+
+def sample(options: argparse.Namespace) -> Sample | None:
+    if options.sample is None:
+        return None
+    seed = Random().randrange(10**6) if options.seed is None else options.seed
+    print(f"--sample {options.sample:g} --seed {seed}")
+    shares = len(options.way or WAYS) * len(options.fault or FAULTS)
+    return Sample(options.sample / shares, Random(seed))
 
 
 def main() -> int:
@@ -257,6 +276,10 @@ def main() -> int:
     parser.add_argument("--fault", action="append", choices=FAULTS)
     parser.add_argument("--point", metavar="CALL:N", help="this one alone")
     parser.add_argument("--budget", type=int, metavar="N", help="N points each, spread evenly")
+    parser.add_argument(
+        "--sample", type=float, metavar="SECONDS", help="strike at random until so much time is up"
+    )
+    parser.add_argument("--seed", type=int, help="the sample of that number, again")
     options = parser.parse_args()
     if shutil.which("strace") is None:
         print("strace is not there. Install it with `apt-get install strace`.")
@@ -267,7 +290,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="aimx-crash-", dir=directory) as ground:
         Path(ground).chmod(0o755)
         try:
-            return 1 if report(options, Path(ground)) else 0
+            return 1 if report(options, Path(ground), sample(options)) else 0
         except UntraceableError as cause:
             print(cause)
             return 2

@@ -45,9 +45,9 @@ def test_what_a_struck_apply_leaves_is_finished_by_the_next() -> None:
     "chosen",
     [
         pytest.param(("--fault", "cut"), id="power-cut-anywhere"),
-        pytest.param(("--fault", "cut-later", "--budget", "3"), id="power-cut-after-a-kill"),
+        pytest.param(("--fault", "cut-later", "--sample", "20"), id="power-cut-after-a-kill"),
         pytest.param(
-            ("--fault", "kill", "--fault", "enospc", "--fault", "eio", "--budget", "7"),
+            ("--fault", "kill", "--fault", "enospc", "--fault", "eio", "--sample", "10"),
             id="killed-or-refused",
         ),
     ],
