@@ -518,4 +518,5 @@ def test_nobody_stalls_the_placer_with_what_takes_long_to_close(
 
     assert told is not None
     assert [reply.outcome for reply in unpack_replies(told.payload)] == [Outcome.PLACED]
-    until(lambda: name not in opened(placer.process))
+    if os.geteuid() == 0:  # Nobody else sees what a process has open that hardened itself.
+        until(lambda: name not in opened(placer.process))
