@@ -33,7 +33,7 @@ def served(make):
     instance.write(declared(instance))
     instance.serve()
     # Its first look is over: what a test takes away stays away.
-    until(lambda: instance.has("Converged", "True"), "the first look")
+    until(lambda: instance.is_at_rest, "the first look")
     return instance
 
 

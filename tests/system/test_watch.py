@@ -21,7 +21,7 @@ def watched(instance, until):
     """Applied once, and watched."""
     instance.declare(POSTMASTER)
     instance.serve(command="watch")
-    until(lambda: instance.has("Converged", "True"), "the first apply")
+    until(lambda: instance.is_at_rest, "the first apply")
     return instance
 
 
