@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time
-from difflib import get_close_matches
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from desired.alike import nearest
 from desired.finding import Finding, Pattern, fits
 from desired.frozen import frozen
 from desired.legacy import REMOVED
@@ -120,7 +120,7 @@ def _of_domains(path: KeyPath) -> bool:
 def _told_once(errors: list[ErrorDetails]) -> Iterator[ErrorDetails]:
     """A key that is missing since it is misspelt is one fault, and not two."""
     unknown = (_path(error) for error in errors if error["type"] == "extra_forbidden")
-    meant = {(*path[:-1], _near(str(path[-1]), _known_keys(path[:-1]))) for path in unknown}
+    meant = {(*path[:-1], _nearest_key(str(path[-1]), _known_keys(path[:-1]))) for path in unknown}
     for error in errors:
         if error["type"] != "missing" or _path(error) not in meant:
             yield error
@@ -159,7 +159,7 @@ def _unknown(source: Source, tables: Tables, path: KeyPath) -> Finding:
             text = wording.format(name=_label(tables, path))
             return Finding(source, path, "removed-key", text, meant="key")
     known = _known_keys(path[:-1])
-    near = _near(str(path[-1]), known)
+    near = _nearest_key(str(path[-1]), known)
     hint = f"did you mean `{near}`?" if near else f"known here: {', '.join(sorted(known))}"
     table = f" in [{dotted(path[:-1])}]" if len(path) > 1 else ""
     text = f"unknown key `{path[-1]}`{table}"
@@ -188,12 +188,9 @@ def _outside(source: Source, path: KeyPath, error: ErrorDetails) -> Finding:
     """A value of the right type that is not in its list or range."""
     value = error["input"]
     context = error.get("ctx", {})
-    near = (
-        get_close_matches(value, _choices(str(context.get("expected", ""))), n=1)
-        if isinstance(value, str)
-        else []
-    )
-    hint = f'did you mean "{near[0]}"?' if near else ""
+    choices = _choices(str(context.get("expected", "")))
+    near = nearest(value, choices) if isinstance(value, str) else ""
+    hint = f'did you mean "{near}"?' if near else ""
     shown = f'"{value}"' if isinstance(value, str) else _called(value, exact=True)
     text = f"`{dotted(path)}` must be {_demand(error)}, not {shown}"
     return Finding(source, path, "value", text, hint)
@@ -247,10 +244,8 @@ def _schema() -> dict[str, Any]:
     return json_schema()
 
 
-@lru_cache
-def _near(key: str, known: tuple[str, ...]) -> str:
-    """Which of them may be meant; empty where none is near."""
-    return next(iter(get_close_matches(key, known, n=1)), "")
+# Of thousands of resources each may have the same one.
+_nearest_key = lru_cache(nearest)
 
 
 def _known_keys(path: KeyPath) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from desired.alike import nearest_domain
 from desired.desired import DEFAULT_SELECTOR, Algorithm, published
 from desired.draft import Declared, Draft
 from desired.finding import Finding, where
@@ -53,16 +54,20 @@ def a_domain_is_listed_once(draft: Draft) -> Iterator[Finding]:
 
 def overrides_are_of_listed_domains(draft: Draft) -> Iterator[Finding]:
     """An override of a domain that nobody lists would never hold."""
-    listed = {domain.name for domain in draft.domains}
+    listed = frozenset(domain.name.ascii for domain in draft.domains)
     first: dict[Domain, Declared[Domain, DomainTable]] = {}
     for override in draft.overrides:
         name = override.name
-        if listed and name not in listed:
+        if listed and name.ascii not in listed:
             text = (
                 f'per-domain override `[domain."{name}"]` references a domain not listed in'
                 f" `domains = [...]`; add '{name}' to `domains` or remove the sub-table"
             )
-            yield Finding(override.source, override.path, "unlisted-domain", text, meant="key")
+            near = nearest_domain(name.ascii, listed)
+            hint = f'did you mean `[domain."{near}"]`?' if near else ""
+            yield Finding(
+                override.source, override.path, "unlisted-domain", text, hint, meant="key"
+            )
         earlier = first.setdefault(name, override)
         if earlier is not override:
             text = f'`[domain."{name}"]` is declared twice'

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
-from functools import lru_cache
 
+from desired.alike import nearest_domain
 from desired.draft import DeclaredMailbox, Draft
 from desired.finding import Finding, where
 from desired.names import Address, Glob
@@ -13,9 +12,6 @@ from desired.problem import KeyPath, Severity, Source
 
 # They stand for no user of the host's: no look-up could tell more about them.
 _RESERVED_OWNERS = frozenset({"root", "aimx-catchall"})
-# How much a misspelling has in common with what is meant: example.org has less with example.com.
-_ALIKE = 0.85
-_COMPARED = 100  # Of more domains a comparison with each would take its time.
 
 
 def an_address_leads_to_one_mailbox(draft: Draft) -> Iterator[Finding]:
@@ -60,7 +56,7 @@ def mailboxes_are_of_listed_domains(draft: Draft) -> Iterator[Finding]:
                 f"mailbox '{mailbox.path[1]}' references domain '{mailbox.name.domain}'"
                 " which is not in `domains = [...]`; add the domain or update the mailbox address"
             )
-            near = _near(mailbox.name.domain.ascii, listed)
+            near = nearest_domain(mailbox.name.domain.ascii, listed)
             hint = f"did you mean '{mailbox.name.local}@{near}'?" if near else ""
             yield Finding(mailbox.source, mailbox.path, "unlisted-domain", text, hint, meant="key")
     for mailbox, alias, path in _aliases(draft):
@@ -68,17 +64,9 @@ def mailboxes_are_of_listed_domains(draft: Draft) -> Iterator[Finding]:
             text = (
                 f"alias '{alias}' is of domain '{alias.domain}' which is not in `domains = [...]`"
             )
-            near = _near(alias.domain.ascii, listed)
+            near = nearest_domain(alias.domain.ascii, listed)
             hint = f"did you mean '{alias.local}@{near}'?" if near else "add it to `domains`"
             yield Finding(mailbox.source, path, "unlisted-domain", text, hint)
-
-
-@lru_cache
-def _near(domain: str, listed: frozenset[str]) -> str:
-    """The listed domain of which it may be a misspelling; empty where there is none."""
-    if len(listed) > _COMPARED:
-        return ""
-    return next(iter(get_close_matches(domain, sorted(listed), n=1, cutoff=_ALIKE)), "")
 
 
 def a_catchall_is_declared_as_one(draft: Draft) -> Iterator[Finding]:
