@@ -95,10 +95,19 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, default=repr)
 
 
 def _tamed(event: EventDict) -> EventDict:
-    """The renderer shows text as it is, unless it has a space in it."""
-    return {
-        name: _escaped(value) if isinstance(value, str) else value for name, value in event.items()
-    }
+    """The renderer shows text as it is, unless it has a space in it; else what Python has."""
+    return {name: _readable(value) for name, value in event.items()}
+
+
+def _readable(value: object) -> object:
+    """Names stand one after the other, and what has parts is as JSON has it."""
+    if isinstance(value, str):
+        return _escaped(value)
+    if isinstance(value, list | tuple) and all(isinstance(each, str) for each in value):
+        return _escaped(",".join(value))
+    if isinstance(value, list | tuple | dict):
+        return _escaped(_ENCODER.encode(value))
+    return value
 
 
 def _escaped(text: str) -> str:

@@ -39,13 +39,32 @@ def test_a_line_says_what_a_stranger_put_into_it_and_is_one_line(capfd, value):
 
 
 @pytest.mark.parametrize(
-    "value", [HOSTILE, HOSTILE.replace("\n", ""), (HOSTILE,)], ids=["lines", "line", "tuple"]
+    "value",
+    [HOSTILE, HOSTILE.replace("\n", ""), (HOSTILE,), {"key": HOSTILE}],
+    ids=["lines", "line", "tuple", "mapping"],
 )
 def test_a_terminal_obeys_nothing_that_a_stranger_put_into_a_line(capfd, value):
     line = logged(capfd, "text", sender=value)
 
     assert line.splitlines(keepends=True) == [line]
     assert line.removesuffix("\n").isprintable()
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        pytest.param(("a.com", "b.com"), "said=a.com,b.com", id="names"),
+        pytest.param((), "said=", id="none"),
+        pytest.param([{"to": "a@b.com", "code": 250}], "said=[{", id="objects"),
+        pytest.param({"code": None}, 'said={"code": null}', id="mapping"),
+        pytest.param(None, "said=None", id="nothing"),
+    ],
+)
+def test_as_text_what_has_parts_is_not_shown_as_python_has_it(capfd, value, told):
+    line = logged(capfd, "text", said=value)
+
+    assert told in line.replace("'", "")
+    assert "('" not in line
 
 
 def test_letters_of_all_scripts_are_shown(capfd):
