@@ -63,7 +63,7 @@ def _before(number: int, gone: Sequence[int]) -> int:
     return bisect_right(range(len(gone)), number, key=lambda each: gone[each] - each)
 
 
-def digest(sources: tuple[Source, ...]) -> str:
+def digest(sources: Iterable[Source]) -> str:
     """SHA-256 over each file's name and bytes, so that a renamed or split manifest is another."""
     total = sha256()
     for source in sources:

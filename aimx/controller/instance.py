@@ -13,14 +13,14 @@ from aimx.controller.reader import Reader
 from aimx.controller.recall import recalled
 from aimx.controller.refusal import EditError, MachineError, SpentError, StaleError
 from aimx.controller.review import Review
-from aimx.controller.sources import digest, gather
+from aimx.controller.sources import gather
 from aimx.controller.steps import taken
 from aimx.controller.watched import Watched
 from desired.desired import AutoApply, Desired
 from desired.engine_config import header
 from desired.frozen import field, frozen, replace
 from desired.manifest import Reading
-from desired.problem import ManifestError, Source
+from desired.problem import ManifestError, Source, digest
 from reconcilers import intents
 from reconcilers.applied import last_applied, what_was_applied
 from reconcilers.consent import Consent

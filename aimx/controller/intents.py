@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from aimx.controller.instance import Instance
 from aimx.controller.pinned import Back, pinned
-from aimx.controller.sources import digest
-from desired.problem import ManifestError
+from desired.problem import ManifestError, digest
 from reconcilers.generations import Who
 from reconcilers.intents import Intents, Pin, Suspension, end, keep_suspension
 

@@ -15,12 +15,12 @@ import structlog
 from aimx.controller.backoff import backoff
 from aimx.controller.foreman import Foreman
 from aimx.controller.retention import Retention
-from aimx.controller.sources import digest, places
+from aimx.controller.sources import places
 from aimx.controller.turn import Hindrance, Turn, Turned
 from aimx.controller.watch import Watch
 from aimx.controller.whereabouts import Whereabouts
 from aimx.metrics.table import PLANNING
-from desired.problem import ManifestError
+from desired.problem import ManifestError, digest
 from reconcilers.generations import Who
 from reconcilers.host.host import ReconcileError
 from reconcilers.intents import Intents

@@ -5,7 +5,6 @@ Reading is all that happens here. What the bytes mean is `desired`'s.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -31,15 +30,6 @@ def gather(roots: Roots) -> tuple[Source, ...]:
     if problems:
         raise ManifestError(problems)
     return tuple(sources)
-
-
-def digest(sources: Iterable[Source]) -> str:
-    """What tells one content of all sources from another; hexadecimal SHA-256."""
-    total = hashlib.sha256()
-    for source in sources:
-        for part in (source.name.encode(), source.raw):
-            total.update(len(part).to_bytes(8, "big") + part)
-    return total.hexdigest()
 
 
 def octets(roots: Roots) -> int:

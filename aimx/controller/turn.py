@@ -13,12 +13,11 @@ from aimx.controller.account import Account
 from aimx.controller.findings import Findings, invalid, pending, settled, valid, waiting
 from aimx.controller.results import account
 from aimx.controller.review import Review
-from aimx.controller.sources import digest
 from aimx.controller.workplace import Workplace
 from desired.desired import AutoApply
 from desired.frozen import frozen, replace
 from desired.manifest import Reading
-from desired.problem import ManifestError
+from desired.problem import ManifestError, digest
 from reconcilers.consent import EVERY, Consent
 from reconcilers.generations import Who
 from reconcilers.host.host import ReconcileError

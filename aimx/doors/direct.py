@@ -10,7 +10,6 @@ from typing import Any
 from aimx.controller.alone import Alone
 from aimx.controller.instance import Instance
 from aimx.controller.refusal import MachineError, PinError
-from aimx.controller.sources import digest
 from aimx.controller.watched import UNWATCHED, Watched
 from aimx.controller.workplace import Workplace
 from aimx.doors.answers import answering, invalid, valid
@@ -19,7 +18,7 @@ from aimx.doors.refusal import refused
 from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
 from aimx.doors.wished import About, Apply, ApplySaved, Look, Tombstones, Wished
 from desired.frozen import frozen
-from desired.problem import ManifestError
+from desired.problem import ManifestError, digest
 from reconcilers.consent import Consent
 from reconcilers.generations import Who
 from reconcilers.intents import Pin

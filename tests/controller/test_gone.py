@@ -11,13 +11,13 @@ import pytest
 from aimx.controller import intents
 from aimx.controller.alone import Alone
 from aimx.controller.amendments import CreateMailbox
-from aimx.controller.sources import digest
 from aimx.controller.turn import Turn
 from aimx.controller.watched import Watched
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Wish
 from aimx.doors.wished import Apply, Look, Wished
 from aimx.snapshot import Snapshot
+from desired.problem import digest
 from reconcilers.consent import Consent
 from reconcilers.generations import Who
 from reconcilers.intents import Suspension

@@ -17,10 +17,10 @@ from aimx.controller.findings import Finding, Findings
 from aimx.controller.planner import PlannerGoneError
 from aimx.controller.pulse import Pulse
 from aimx.controller.retention import Purge
-from aimx.controller.sources import digest
 from aimx.controller.turn import Turn, Turned
 from aimx.controller.watched import UNWATCHED, Watched
 from aimx.metrics import table as metrics
+from desired.problem import digest
 from reconcilers.host.host import ReconcileError, StepError
 from reconcilers.intents import Pin, Suspension, keep_pin
 from reconcilers.overdue import Overdue

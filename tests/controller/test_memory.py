@@ -15,10 +15,10 @@ import pytest
 from aimx.controller.alone import Alone
 from aimx.controller.instance import Instance
 from aimx.controller.memory import Memory
-from aimx.controller.sources import digest
 from aimx.controller.turn import Turn, Turned
 from aimx.controller.watched import Watched
 from aimx.controller.workplace import Workplace
+from desired.problem import digest
 from reconcilers.consent import Consent
 from reconcilers.generations import Who
 from reconcilers.host.host import Access, Entry, Place, StepError, UnseenError, one_by_one

@@ -3,8 +3,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from aimx.controller.sources import digest, gather
-from desired.problem import ManifestError, Source
+from aimx.controller.sources import gather
+from desired.problem import ManifestError, Source, digest
 from reconcilers.roots import Roots
 
 
@@ -102,6 +102,16 @@ def test_every_unreadable_source_is_told(roots: Roots) -> None:
         gather(roots)
 
     assert len(caught.value.problems) == 2
+
+
+def test_a_fragment_whose_name_is_no_text_has_its_part_in_the_digest(roots: Roots) -> None:
+    Path(roots.manifest).write_text('domains = ["a.com"]\n')
+    fragments = Path(roots.fragments)
+    fragments.mkdir()
+    before = digest(gather(roots))
+    (fragments / os.fsdecode(b"\xff.toml")).write_text("")
+
+    assert digest(gather(roots)) != before
 
 
 def test_the_digest_tells_sources_apart_that_run_together() -> None:

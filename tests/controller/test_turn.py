@@ -13,10 +13,9 @@ import pytest
 from aimx.controller import intents
 from aimx.controller.instance import Instance
 from aimx.controller.review import Review
-from aimx.controller.sources import digest
 from aimx.controller.turn import Turn, Turned
 from desired.manifest import Reading
-from desired.problem import ManifestError
+from desired.problem import ManifestError, digest
 from reconcilers.generations import Who
 from reconcilers.intents import Suspension
 from reconcilers.locks import apply_lock

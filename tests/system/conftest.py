@@ -20,11 +20,12 @@ from typing import IO, Any, TypeAlias
 import pytest
 import tomli
 
-from aimx.controller.sources import digest, gather
+from aimx.controller.sources import gather
 from aimx.doors.socket import client
 from aimx.testing.children import children
 from aimx.testing.ports import ReservedPort
 from aimx.testing.zone import Zone, serve_in_thread
+from desired.problem import digest
 from reconcilers.roots import Roots
 
 PATIENCE = 60.0  # Seconds for what takes a fraction of one; only a failure waits so long.
