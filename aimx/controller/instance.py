@@ -205,12 +205,13 @@ class Instance:
         seconds = (self.host.now() - began).total_seconds()
         summary = Tally.of(receipts, seconds, self._generation())
         if summary.is_complete and summary.generation:
-            from aimx.controller.recorded import recorded, thinned  # A plan needs none of it.
+            from aimx.controller.recorded import recorded  # A plan needs none of it.
 
-            missing = recorded(self.host, self.roots, review, receipts, who)
-            receipts += missing
-            summary = Tally.of(receipts, seconds, summary.generation)
-            trouble = trouble if missing else thinned(self.host, self.roots, review) or trouble
+            kept = recorded(self.host, self.roots, review, receipts, who)
+            trouble = kept.trouble or trouble
+            if kept.missing:
+                receipts += kept.missing
+                summary = Tally.of(receipts, seconds, summary.generation)
         return Applied(review, receipts, summary, trouble)
 
     def is_behind(self) -> bool:
