@@ -38,9 +38,6 @@ from reconcilers.roots import Roots
 log = structlog.get_logger()
 
 
-def _nobody_waits() -> None: ...
-
-
 class Running:
     """What `serve` runs. It swaps to a new generation without losing a session."""
 
@@ -70,7 +67,7 @@ class Running:
         self._dispatch = Dispatch(self._queue, fires.fire)
         self._dispatching: asyncio.Task[None] | None = None
         # There is a placer again. Its disk may have been away, and each mailbox for gone with it.
-        self.recovered: Callable[[], None] = _nobody_waits
+        self.recovered: Callable[[], None] = lambda: None
 
     @property
     def current(self) -> Compiled:
