@@ -73,9 +73,10 @@ def _in_full(sources: Sequence[Source]) -> tuple[Source, ...]:
 
 
 def _refused(cause: ManifestError) -> int:
+    from aimx.doors.refusal import ALL_PROBLEMS
     from desired.problem import render_problems
 
-    terminal.tell(render_problems(cause.errors, elsewhere="`aimx validate --json` lists"))
+    terminal.tell(render_problems(cause.errors, elsewhere=ALL_PROBLEMS))
     return Exit.INVALID
 
 

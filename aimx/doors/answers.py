@@ -18,7 +18,7 @@ from aimx.controller.refusal import (
 )
 from aimx.controller.review import Review
 from aimx.doors.exits import Exit
-from aimx.doors.refusal import refused
+from aimx.doors.refusal import ALL_PROBLEMS, refused
 from aimx.doors.wish import Answer, Wish
 from desired.frozen import asdict, replace
 from desired.manifest import Reading
@@ -39,9 +39,6 @@ from reconcilers.report.text import plan_text
 from reconcilers.roots import Roots
 from reconcilers.safety import removes
 from reconcilers.state import GoneError
-
-# Where all of what is shown in part is told.
-_ALL_PROBLEMS = "`aimx validate --json` lists"
 
 if TYPE_CHECKING:
     from reconcilers.overdue import Overdue
@@ -237,7 +234,7 @@ def valid(reading: Reading, wish: Wish) -> Answer:
 
 
 def _shown(problems: Sequence[Problem], wish: Wish) -> str:
-    return render_problems(problems, wish.columns, elsewhere=_ALL_PROBLEMS)
+    return render_problems(problems, wish.columns, elsewhere=ALL_PROBLEMS)
 
 
 def _below(problems: str, told: str) -> str:

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from aimx.doors.wish import Answer
 
 FORMAT, FORMAT_VERSION = "aimx.refusal", "1.0"
+# Where all of what is wrong with a manifest is told, of which a screen shows a part.
+ALL_PROBLEMS = "`aimx validate --json` lists"
 
 
 def refused(

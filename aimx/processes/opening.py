@@ -15,6 +15,7 @@ from aimx.controller.instance import Instance
 from aimx.controller.last_good import last_good
 from aimx.doors.direct import named
 from aimx.doors.exits import Exit
+from aimx.doors.refusal import ALL_PROBLEMS
 from desired.desired import Desired
 from desired.engine_config import header
 from desired.problem import ManifestError, render_problems
@@ -130,7 +131,7 @@ def said(instance: Instance) -> Desired | None:
     try:
         return instance.read(instance.sources()).desired
     except ManifestError as cause:
-        told = render_problems(cause.problems, elsewhere="`aimx validate --json` lists")
+        told = render_problems(cause.problems, elsewhere=ALL_PROBLEMS)
         try:
             good = last_good(instance.host, instance.roots)
         except ReconcileError as lost:
