@@ -121,7 +121,7 @@ class Roots:
         return self.runtime / "aimx.pid"
 
     def keys(self, domain: str) -> PurePosixPath:
-        return self.config.joinpath("dkim", domain)
+        return self.dkim / domain
 
     def domain(self, domain: str) -> PurePosixPath:
         return self.data / domain

@@ -37,7 +37,7 @@ def withheld(desired: Desired, world: World, named: Set[str]) -> Desired:
 
 
 def with_what_is_gone(
-    desired: Desired, applied: Desired | None, agreed: Set[str] = frozenset()
+    desired: Desired, applied: Desired | None, going: Set[str] = frozenset()
 ) -> Desired:
     """The desired state, with what was applied and is no longer declared declared as before.
 
@@ -51,14 +51,14 @@ def with_what_is_gone(
     domains = tuple(
         domain
         for domain in applied.domains
-        if domain.name not in declared and f"domain/{domain.name}" not in agreed
+        if domain.name not in declared and f"domain/{domain.name}" not in going
     )
     moved = {str(move.source) for move in desired.moved if str(move.target) in desired.mailboxes}
     staying = desired.mailboxes.keys() | moved
     gone = {
         address: mailbox
         for address, mailbox in applied.mailboxes.items()
-        if address not in staying and f"mailbox/{address}" not in agreed
+        if address not in staying and f"mailbox/{address}" not in going
     }
     if not domains and not gone:
         return desired

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from reconcilers.host.host import LARGEST_FILE
 from reconcilers.host.sentences import told
 
+ENTERING = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW  # A directory, and no link to one.
+
 
 @contextmanager
 def opened(name: str, parent: int | None, flags: int) -> Iterator[int]:

@@ -9,13 +9,12 @@ from contextlib import suppress
 from pathlib import PurePosixPath
 
 from reconcilers.host.accounts import user
-from reconcilers.host.descriptors import opened, write_all
+from reconcilers.host.descriptors import ENTERING, opened, write_all
 from reconcilers.host.host import Access, StepError, provisional
 from reconcilers.host.renaming import rename_new
 from reconcilers.host.sentences import told, why_not_given
 
 _CREATING = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-_ENTERING = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _NAMING = os.O_PATH | os.O_NOFOLLOW
 
 
@@ -24,7 +23,7 @@ def make_directory(path: PurePosixPath, name: str, parent: int, access: Access) 
     new = provisional(name)
     with suppress(FileExistsError):
         os.mkdir(new, 0o700, dir_fd=parent)
-    with opened(new, parent, _ENTERING) as descriptor:
+    with opened(new, parent, ENTERING) as descriptor:
         settle(path, descriptor, access)
     rename_new(new, parent, name, parent)
 

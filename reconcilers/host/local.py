@@ -15,7 +15,14 @@ from typing import Self
 from desired.desired import Algorithm
 from reconcilers.host import accounts, removal
 from reconcilers.host.anchors import Anchors, Kept
-from reconcilers.host.descriptors import opened, read_all, read_part, require_file, write_all
+from reconcilers.host.descriptors import (
+    ENTERING,
+    opened,
+    read_all,
+    read_part,
+    require_file,
+    write_all,
+)
 from reconcilers.host.entries import entries, entry, look
 from reconcilers.host.giving import give, make_directory, settle, write_new
 from reconcilers.host.host import (
@@ -37,7 +44,6 @@ from reconcilers.roots import Roots
 # Without O_NONBLOCK, opening a FIFO that somebody put there would wait for its writer.
 _READING = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 _APPENDING = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
-_ENTERING = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 class LocalHost:
@@ -149,7 +155,7 @@ class LocalHost:
             for path in reversed(missing):
                 path.mkdir()
                 path.chmod(0o755)
-                with opened(str(path.parent), None, _ENTERING) as parent:
+                with opened(str(path.parent), None, ENTERING) as parent:
                     os.fsync(parent)
 
     def set_access(self, path: PurePosixPath, access: Access) -> None:
@@ -265,7 +271,7 @@ class LocalHost:
 
 def _sweep(name: str, parent: int) -> None:
     """Remove what interrupted changes left in a directory."""
-    with opened(name, parent, _ENTERING) as directory:
+    with opened(name, parent, ENTERING) as directory:
         for left in filter(is_provisional, os.listdir(directory)):
             try:
                 os.unlink(left, dir_fd=directory)
