@@ -8,6 +8,7 @@ what it never called was a sixth of its time, and loading what would write it an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from operator import attrgetter, ge, gt, le, lt
 from typing import Any, NoReturn, TypeAlias, TypeVar, dataclass_transform, overload
 
@@ -17,6 +18,7 @@ T = TypeVar("T")
 _ITS_OWN = {"__dict__", "__weakref__"}
 _DESCRIBED = ("__dataclass_fields__", "__dataclass_params__")
 _ORDERS = {"__lt__": lt, "__le__": le, "__gt__": gt, "__ge__": ge}
+_FEW = 8  # Values that are made by hand: to compile an `__init__` takes as long as to fill thirty.
 _ANEW = object()  # Given for what is made anew for each value.
 _NONE = object()  # Where nothing is said.
 
@@ -40,6 +42,10 @@ class Field:
         self.init = init
         self.repr = repr
         self.compare = compare
+
+    def usual(self) -> Any:
+        """What a value has where nothing is given for it; `_NONE` where something must be."""
+        return self.default if self.default_factory is _NONE else self.default_factory()
 
 
 Fields: TypeAlias = Mapping[str, Field]
@@ -239,19 +245,42 @@ def _ordering(
 
 
 class _Initializer:
-    """An `__init__`, compiled when the first value is made or somebody asks for its signature."""
+    """An `__init__` that fills the first few values itself.
 
-    __slots__ = ("_ends", "_fields", "kind")
+    It is compiled once there are more, which most classes of a command never have, and where
+    somebody asks for its signature or gives what does not fit.
+    """
+
+    __slots__ = ("_ends", "_few", "_fields", "kind")
 
     def __init__(self, fields: Fields, *, ends: bool) -> None:
         self._fields = fields
         self._ends = ends
+        self._few = _FEW
         self.kind: Any = None  # Whose it is.
 
     def __get__(self, it: object, owner: type) -> object:
-        compiled = _initializer(self.kind, self._fields, ends=self._ends)
-        self.kind.__init__ = compiled
-        return compiled.__get__(it, owner)
+        if it is None or self._few <= 0:
+            return self._compiled().__get__(it, owner)
+        self._few -= 1
+        return partial(self._fill, it)
+
+    def _compiled(self) -> Any:
+        self.kind.__init__ = compiled = _initializer(self.kind, self._fields, ends=self._ends)
+        return compiled
+
+    def _fill(self, it: Any, /, *given: object, **named: object) -> None:
+        names = self.kind.__match_args__
+        said = dict(zip(names, given, strict=False)) | named
+        values = [said[name] if name in said else self._fields[name].usual() for name in names]
+        fits = len(said) == len(given) + len(named) and said.keys() <= set(names)
+        if not fits or any(value is _NONE for value in values):
+            self._compiled()(it, *given, **named)  # It says what it is that does not fit.
+            return
+        for name, value in zip(names, values, strict=True):
+            object.__setattr__(it, name, value)
+        if self._ends:
+            it.__post_init__()
 
 
 class _Described:

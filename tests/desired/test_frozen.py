@@ -22,8 +22,10 @@ from desired.frozen import asdict, field, fields, frozen, mutable, ordered, repl
 T = TypeVar("T")
 
 
-def _declared(decorator: Callable[[type], Any], field: Callable[..., Any] = field) -> Any:
-    """The same class, as each decorator makes it."""
+def _declared(
+    decorator: Callable[[type], Any], field: Callable[..., Any] = field, made: int = 0
+) -> Any:
+    """The same class, as each decorator makes it, after so many values were made of it."""
 
     class Letter(Generic[T]):
         """What somebody sends."""
@@ -44,7 +46,10 @@ def _declared(decorator: Callable[[type], Any], field: Callable[..., Any] = fiel
         def is_long(self) -> bool:
             return self.length > 3
 
-    return decorator(Letter)
+    declared = decorator(Letter)
+    for number in range(made):
+        declared(str(number), "before")
+    return declared
 
 
 OURS = _declared(frozen)
@@ -80,7 +85,8 @@ THEIRS = _declared(dataclass(frozen=True, slots=True), dataclasses.field)
     ],
 )
 def test_a_value_is_as_the_standard_library_would_make_it(told: Callable[[Any], object]) -> None:
-    assert told(OURS("me", "hello")) == told(THEIRS("me", "hello"))
+    for declared in (_declared(frozen), _declared(frozen, made=100)):
+        assert told(declared("me", "hello")) == told(THEIRS("me", "hello"))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +102,7 @@ def test_a_value_is_as_the_standard_library_would_make_it(told: Callable[[Any], 
 def test_what_does_not_fit_is_refused_as_by_any_function(
     given: tuple[object, ...], named: Mapping[str, object]
 ) -> None:
-    for declared in (_declared(frozen), OURS):
+    for declared in (_declared(frozen), _declared(frozen, made=100)):
         with pytest.raises(TypeError, match=r"__init__\(\)"):
             declared(*given, **named)
 
