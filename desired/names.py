@@ -22,7 +22,7 @@ _DOMAIN = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})+")
 # RFC 5322 3.2.3's dot-atom in lower case, without the slash that a file name cannot hold.
 _ATOM = r"[a-z0-9!#$%&'*+=?^_`{|}~-]+"
 _LOCAL_PART = re.compile(rf"(?=.{{1,64}}\Z){_ATOM}(?:\.{_ATOM})*")
-_STRANGE_TO_COMMANDS = re.compile(r"[^a-z0-9._-]")
+_STRANGE_TO_COMMANDS = r"[^a-z0-9._-]"
 
 
 class InvalidNameError(ValueError):
@@ -93,7 +93,7 @@ class LocalPart:
             raise InvalidNameError(
                 f"Mailbox name '{text}' is reserved for the wildcard catchall slot"
             )
-        strange = _STRANGE_TO_COMMANDS.search(text)
+        strange = re.search(_STRANGE_TO_COMMANDS, text)
         if strange:
             told = f"Mailbox name contains invalid character {strange[0]!r}; allowed: [a-z0-9._-]"
             raise InvalidNameError(told)

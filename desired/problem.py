@@ -22,8 +22,9 @@ _WIDTH = 124
 # Of what is wrong in one manifest: more would push the first off any screen.
 _TOLD = 40
 
-# A password in a URL, or behind a key that is called after one, where it has no place.
-_SECRET = re.compile(
+# A password in a URL, or behind a key that is called after one, where it has no place. Compiled
+# where there is a problem to tell.
+_TO_HIDE = (
     r"""(?<=://)(?P<user>[^\s"'/]*?:)[^\s"'/]*(?=@)"""
     r"""|(?P<key>\w*(?:password|secret|token)"?\s*=\s*)(?!["'](?:file|env):)\S.*"""
 )
@@ -172,7 +173,7 @@ def printable(text: str) -> str:
 
 def _window(problem: Problem, width: int) -> tuple[str, str, str]:
     """The part of the line to show, what of it stands before the caret, and what is meant."""
-    line = "".join(_printable(character) for character in _SECRET.sub(_hidden, problem.line))
+    line = "".join(_printable(character) for character in re.sub(_TO_HIDE, _hidden, problem.line))
     start = problem.where.column - 1
     first = max(0, start - width // 2) if len(line) > width else 0
     shown = line[first : first + width]

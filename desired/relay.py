@@ -10,8 +10,9 @@ from desired.frozen import frozen
 from desired.names import InvalidNameError
 from desired.quantities import Endpoint
 
-_RELAY = re.compile(r"(?:(smtps?)://)?(?:([^/]+)@)?([^/@]+)")
-_HAS_PORT = re.compile(r"\]:[0-9]+|[^:\]]+:[0-9]+")
+# Compiled where they are used: hardly any manifest names a relay.
+_RELAY = r"(?:(smtps?)://)?(?:([^/]+)@)?([^/@]+)"
+_HAS_PORT = r"\]:[0-9]+|[^:\]]+:[0-9]+"
 _SUBMISSION, _SUBMISSIONS, _SMTP = 587, 465, 25
 _PLAIN_USER = "!$&'()*+,;=@"
 
@@ -27,7 +28,7 @@ class Relay:
     @classmethod
     def parse(cls, text: str) -> Relay:
         """Read `smtps://user@host:465`, `smtp://user@host:587` or `host:25`."""
-        found = _RELAY.fullmatch(text)
+        found = re.fullmatch(_RELAY, text)
         if not found or not found[3].isprintable() or (found[2] and not found[2].isprintable()):
             raise InvalidNameError(
                 f"{text!r} is not a relay: write 'smtps://user@host:465' or 'host:25'"
@@ -39,7 +40,7 @@ class Relay:
                 " 'file:/etc/aimx/relay.password'"
             )
         usual = _SUBMISSIONS if scheme == "smtps" else _SUBMISSION if user else _SMTP
-        whole = host if _HAS_PORT.search(host) else f"{host}:{usual}"
+        whole = host if re.search(_HAS_PORT, host) else f"{host}:{usual}"
         return cls(Endpoint.parse(whole), user, scheme == "smtps")
 
     def __str__(self) -> str:
@@ -54,7 +55,7 @@ class Place(StrEnum):
     VARIABLE = "env"
 
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 
 
 @frozen
@@ -69,7 +70,7 @@ class SecretReference:
         place, _, name = text.partition(":")
         if place == Place.FILE and name.startswith("/") and "\0" not in name:
             return cls(Place.FILE, name)
-        if place == Place.VARIABLE and _VARIABLE.fullmatch(name):
+        if place == Place.VARIABLE and re.fullmatch(_VARIABLE, name):
             return cls(Place.VARIABLE, name)
         # Without the text itself: it may well be the secret.
         raise InvalidNameError(

@@ -14,7 +14,7 @@ from reconcilers.host.host import Nature, Reading
 from reconcilers.records import parsed
 
 RECORD = "tombstone.json"
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DATE = r"\d{4}-\d{2}-\d{2}"
 
 
 class Amount(NamedTuple):
@@ -80,7 +80,7 @@ def amount(host: Reading, directories: Iterable[PurePosixPath]) -> Amount:
                 continue
             messages += 1
             octets += _bundled(host, directory / name) if bundle else entry.size
-            newest = max(newest, name[:10] if _DATE.match(name) else "")
+            newest = max(newest, name[:10] if re.match(_DATE, name) else "")
     return Amount(messages, octets, newest)
 
 

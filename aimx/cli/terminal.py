@@ -11,9 +11,10 @@ from typing import TextIO
 
 from aimx.doors.exits import Exit
 
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+# Compiled where a line is folded, which a program never reads.
+_COLOUR = r"\x1b\[[0-9;]*m"
 # Commands and blocks to paste are indented; before a line of a file is its number, or a sign.
-_COPIED = re.compile(r" {4}(?! *= )|[-+@]| *\d* \| ")
+_COPIED = r" {4}(?! *= )|[-+@]| *\d* \| "
 
 # What Python gives for a stream that whoever started us has closed.
 Stream = TextIO | None
@@ -86,7 +87,7 @@ def folded(text: str, columns: int) -> str:
 
 
 def _folded(line: str, columns: int) -> Iterator[str]:
-    if _seen(line) <= columns or _COPIED.match(line):
+    if _seen(line) <= columns or re.match(_COPIED, line):
         yield line
         return
     first, *words = line.lstrip(" ").split(" ")
@@ -103,7 +104,7 @@ def _folded(line: str, columns: int) -> Iterator[str]:
 
 def _seen(text: str) -> int:
     """How many columns it takes: colours take none."""
-    return len(_COLOUR.sub("", text))
+    return len(re.sub(_COLOUR, "", text))
 
 
 def shortened(text: str, width: int) -> str:

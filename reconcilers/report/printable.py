@@ -9,7 +9,7 @@ from desired.problem import printable
 
 _NARROWEST = 20
 # Of one that is long, the last two names say which it is.
-_PATH = re.compile(r"(?<!\S)/(?:[^\s/]+/){2,}([^\s/]+/[^\s/]+)")
+_PATH = r"(?<!\S)/(?:[^\s/]+/){2,}([^\s/]+/[^\s/]+)"
 
 
 def wrapped(text: str, columns: int, indent: str, first: str | None = None) -> Iterator[str]:
@@ -34,7 +34,7 @@ def wrapped(text: str, columns: int, indent: str, first: str | None = None) -> I
 def fitted(text: str, columns: int) -> str:
     """The text on one line: where it is too long, paths lose their beginnings, and it its end."""
     if len(text) > columns:
-        text = _PATH.sub(r".../\1", text)
+        text = re.sub(_PATH, r".../\1", text)
     return shortened(text, columns)
 
 
