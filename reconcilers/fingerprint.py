@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
 from json.encoder import encode_basestring_ascii
+from operator import attrgetter
 from pathlib import PurePath
 from types import NoneType
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from desired.frozen import fields
 from desired.itself import once
@@ -20,6 +21,9 @@ from reconcilers.operations.files import WriteFile
 from reconcilers.plan import Plan
 from reconcilers.reconciler import body
 from reconcilers.step import Phase, Step
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 Form: TypeAlias = Callable[[Any], object]
 
@@ -142,6 +146,26 @@ class Words:
         return known
 
 
+class Alike(Generic[T, R]):
+    """What follows from some parts of a value, computed once for all that have the same objects.
+
+    Of thousands of changes most differ in nothing but their addresses. The parts must live as
+    long as this does.
+    """
+
+    def __init__(self, parts: Callable[[T], tuple[object, ...]], compute: Callable[[T], R]) -> None:
+        """`parts`: several, and all that decides."""
+        self._parts = parts
+        self._compute = compute
+        self._known: dict[tuple[int, ...], R] = {}
+
+    def of(self, value: T) -> R:
+        key = tuple(map(id, self._parts(value)))
+        if key not in self._known:
+            self._known[key] = self._compute(value)
+        return self._known[key]
+
+
 @once
 def plan_id(plan: Plan) -> str:
     """What a consent is bound to: all that the plan does, and nothing that it merely tells.
@@ -149,17 +173,21 @@ def plan_id(plan: Plan) -> str:
     A comment that moves the manifest's lines, and mail that arrives meanwhile, keep the id.
     """
     words = Words(_written)
-    changes = ",".join(_planned(change, words) for change in plan.changes)
-    steps = ",".join(_described(step, words) for step in plan.steps)
+    alike = Alike(_PLANNED, partial(_planned, words=words))
+    changes = ",".join([f"[{_text(each.address)},{alike.of(each)}]" for each in plan.changes])
+    steps = ",".join([_described(step, words) for step in plan.steps])
     config = canonical(None if plan.config is None else body(plan.config))
     does = f"[{plan.generation},[{changes}],[{steps}],{_written(config)}]"
     return f"sha256:{digest(does.encode())}"
 
 
+_PLANNED = attrgetter("action", "fingerprint", "fields", "blocked")
+
+
 def _planned(change: Change, words: Words) -> str:
-    fingerprint, fields = words.of(change.fingerprint), words.of(change.fields)
-    blocked = words.of(change.blocked)
-    return f'[{_text(change.address)},"{change.action}",{fingerprint},{fields},{blocked}]'
+    """Of a change all but its address."""
+    action, *parts = _PLANNED(change)
+    return f'"{action}",{",".join(map(words.of, parts))}'
 
 
 def _described(step: Step, words: Words) -> str:

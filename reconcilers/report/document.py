@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from json.encoder import encode_basestring
+from operator import attrgetter
 from typing import Any
 
 from desired.frozen import fields
 from reconcilers.change import Change
-from reconcilers.fingerprint import Words, digest, plan_id
+from reconcilers.fingerprint import Alike, Words, digest, plan_id
 from reconcilers.plan import Plan
 from reconcilers.report.view import counts, symbol
 from reconcilers.step import Step
@@ -39,8 +41,9 @@ def compact(plan: Plan) -> bytes:
 def _compact(plan: Plan) -> str:
     """Changes and steps are put together from words, since there are thousands that are alike."""
     whole, parts = Words(_json), Words(_unnamed)
-    changes = ", ".join(_change(change, whole, parts) for change in plan.changes)
-    steps = ", ".join(_step(step, whole) for step in plan.steps)
+    alike = Alike(_TOLD, partial(_told, whole=whole, parts=parts))
+    changes = ", ".join([_change(change, alike) for change in plan.changes])
+    steps = ", ".join([_step(step, whole) for step in plan.steps])
     config = plan.config
     members = {
         "format": _json(FORMAT),
@@ -61,22 +64,33 @@ def _compact(plan: Plan) -> str:
     return f"{{{', '.join(f'{_text(name)}: {said}' for name, said in members.items())}}}"
 
 
-def _change(change: Change, whole: Words, parts: Words) -> str:
+def _change(change: Change, alike: Alike[Change, str]) -> str:
+    address, kind = _text(change.address), _text(change.kind)
+    return f'{{"address": {address}, "kind": {kind}, {alike.of(change)}}}'
+
+
+_TOLD = attrgetter(
+    *("action", "why", "where", "fields", "notes", "needs", "drifted", "unasked"),
+    *("fingerprint", "blocked"),
+)
+
+
+def _told(change: Change, whole: Words, parts: Words) -> str:
+    """Of a change all but its address."""
     return (
-        f'{{"address": {_text(change.address)}, "kind": {_text(change.kind)},'
-        f' "action": "{change.action}", "symbol": "{symbol(change)}", "why": {_text(change.why)},'
+        f'"action": "{change.action}", "symbol": "{symbol(change)}", "why": {_text(change.why)},'
         f' "where": {parts.of(change.where)}, "fields": {parts.of(change.fields)},'
         f' "notes": {whole.of(change.notes)}, "needs": {whole.of(change.needs)},'
         f' "drifted": {whole.of(change.drifted)}, "unasked": {whole.of(change.unasked)},'
-        f' "fingerprint": {parts.of(change.fingerprint)}, "blocked": {parts.of(change.blocked)}}}'
+        f' "fingerprint": {parts.of(change.fingerprint)}, "blocked": {parts.of(change.blocked)}'
     )
 
 
 def _step(step: Step, whole: Words) -> str:
     operation = step.operation
+    parts = [(name, getattr(operation, name)) for name in fields(operation)]
     said = "".join(
-        f', "{name}": {_text(part) if type(part) is str else whole.of(part)}'
-        for name, part in ((name, getattr(operation, name)) for name in fields(operation))
+        [f', "{n}": {_text(part) if type(part) is str else whole.of(part)}' for n, part in parts]
     )
     return (
         f'{{"id": {_text(step.id)}, "address": {_text(step.address)},'

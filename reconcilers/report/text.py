@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from operator import attrgetter
 
 from desired.problem import printable
 from reconcilers.change import Change, Field
+from reconcilers.fingerprint import Alike
 from reconcilers.plan import Plan
 from reconcilers.report.colour import painted
 from reconcilers.report.printable import fitted, noted, wrapped
@@ -37,13 +39,15 @@ def plan_text(
     Not `advised` is a reader who is about to be asked whether to apply it.
     """
     lines: list[str] = []
-    alike: Counter[str] = Counter()
+    blocked: Counter[str] = Counter()
+    told = Alike(_TOLD, lambda change: tuple(_told(change, plan, columns)))
     for change in plan.changes:
         lines.append(_head(symbol(change), _named(change), colour=colour))
         code = _own(change, plan)
-        alike[code] += bool(code)
-        lines += (_briefly if alike[code] > _IN_FULL else _told)(change, plan, columns)
-    if any(number > _IN_FULL for number in alike.values()):
+        blocked[code] += bool(code)
+        is_brief = blocked[code] > _IN_FULL
+        lines += _briefly(change, columns) if is_brief else told.of(change)
+    if any(number > _IN_FULL for number in blocked.values()):
         lines += wrapped(_MORE_OF_EACH, columns, " " * 2)
     for unsettled in plan.unsettled:
         lines.append(_head(UNSEEN_SYMBOL, unsettled.address, colour=colour))
@@ -73,11 +77,14 @@ def _own(change: Change, plan: Plan) -> str:
     return blocked.code if blocked and blocked != plan.refused else ""
 
 
-def _briefly(change: Change, plan: Plan, columns: int) -> Iterator[str]:
+def _briefly(change: Change, columns: int) -> Iterator[str]:
     """That it is blocked, on one line, since others are for the same reason."""
     if blocked := change.blocked:
         told = printable(f"blocked ({blocked.code}): {blocked.reason}")
         yield f"{_INDENT}{fitted(told, columns - len(_INDENT))}"
+
+
+_TOLD = attrgetter("action", "why", "fields", "notes", "blocked")
 
 
 def _told(change: Change, plan: Plan, columns: int) -> Iterator[str]:

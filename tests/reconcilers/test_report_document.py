@@ -1,7 +1,14 @@
 import json
 
+import pytest
+
+from desired.frozen import replace
+from desired.problem import Where
+from reconcilers.change import Action, Blocked, Change, Field, Fingerprint
 from reconcilers.fingerprint import plan_id
+from reconcilers.plan import Plan
 from reconcilers.report.document import document, written
+from reconcilers.report.text import plan_text
 
 HEAD = 'domains = ["a.com"]\n'
 INFO = '[mailboxes."info@a.com"]\nowner = "alice"\n'
@@ -60,3 +67,35 @@ def test_the_file_is_json_and_its_own_equal(machine):
 
     assert json.loads(written(plan)) == document(plan)
     assert written(plan) == written(machine.plan(HEAD + INFO))
+
+
+USUAL = Change("mailbox/a@a.com", Action.CREATE, "the manifest declares it")
+
+
+@pytest.mark.parametrize(
+    "another",
+    [
+        {"action": Action.REPAIR},
+        {"why": "it is gone since the last apply"},
+        {"where": Where("manifest.toml", 3, 1)},
+        {"fields": (Field("owner", "", "alice"),)},
+        {"notes": ("Mail is there.",)},
+        {"needs": ("domain/a.com",)},
+        {"drifted": True},
+        {"unasked": True},
+        {"fingerprint": Fingerprint("desired", "observed")},
+        {"blocked": Blocked("in-the-way", "a file is in the way", "move it away")},
+    ],
+    ids="".join,
+)
+def test_changes_that_differ_in_one_part_are_each_told_as_alone(another):
+    changes = (USUAL, replace(USUAL, address="mailbox/b@a.com", **another))
+
+    together, *alone = (Plan(1, "digest", each, (), 0) for each in (changes, *zip(changes)))
+
+    assert document(together)["changes"] == [each["changes"][0] for each in map(document, alone)]
+    told = [plan_text(each).split("\n\n")[0] for each in (together, *alone)]
+    assert told[0] == "\n".join(told[1:])
+    same = Plan(1, "digest", (USUAL, replace(USUAL, address="mailbox/b@a.com")), (), 0)
+    planned = {"action", "fingerprint", "fields", "blocked"}
+    assert (plan_id(together) == plan_id(same)) is planned.isdisjoint(another)
