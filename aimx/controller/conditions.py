@@ -20,6 +20,8 @@ Type = Literal[
     "PendingApproval",
 ]
 ORDER: tuple[Type, ...] = get_args(Type)
+# Of processes that ended with whoever told it: they have begun anew.
+_OF_PROCESSES: frozenset[Type] = frozenset({"Ready", "EngineActive"})
 # Of what may be as long as a manifest. A message is read on a screen, and kept with each status.
 _LISTED = 5
 
@@ -65,7 +67,8 @@ class Conditions:
 def remembered(documents: Any) -> Conditions:
     """Nothing is told yet, and it is known since when what was told before holds.
 
-    What is no document of a condition is passed over: a wrong time is better than none at all.
+    What holds of an engine holds since that began. What is no document of a condition is passed
+    over: a wrong time is better than none at all.
     """
     found: dict[Type, Condition] = {}
     for each in documents if isinstance(documents, list) else ():
@@ -74,7 +77,7 @@ def remembered(documents: Any) -> Conditions:
             datetime.fromisoformat(told.since)
         except (TypeError, ValueError):
             continue
-        if told.type in ORDER:
+        if told.type in ORDER and told.type not in _OF_PROCESSES:
             found[told.type] = told
     return Conditions(before=found)
 

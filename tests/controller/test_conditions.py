@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from aimx.controller.backoff import FIRST, LONGEST, backoff
 from aimx.controller.conditions import Conditions, listed, remembered
+from aimx.mail.dates import rfc3339
 
 BEGIN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LATER = BEGIN + timedelta(hours=1)
@@ -35,12 +36,22 @@ def test_a_condition_says_since_when_its_status_holds() -> None:
     ],
 )
 def test_what_is_no_condition_is_passed_over(changed: dict[str, object]) -> None:
-    (whole,) = Conditions().told("Ready", "True", BEGIN).documents()
+    (whole,) = Conditions().told("Converged", "True", BEGIN).documents()
 
     before = remembered([{**whole, **changed}, whole]).before
 
     assert remembered([{**whole, **changed}]).before == {}
     assert [asdict(each) for each in before.values()] == [whole]
+
+
+def test_an_engine_that_began_anew_is_ready_since_then() -> None:
+    conditions = Conditions().told("Ready", "True", BEGIN).told("EngineActive", "True", BEGIN)
+
+    after = remembered(conditions.told("Drifted", "False", BEGIN).documents())
+
+    for kind, since in (("Ready", LATER), ("EngineActive", LATER), ("Drifted", BEGIN)):
+        (told,) = after.told(kind, "False" if kind == "Drifted" else "True", LATER).documents()
+        assert told["since"] == rfc3339(since), kind
 
 
 def test_conditions_are_told_in_an_order_that_does_not_vary() -> None:
