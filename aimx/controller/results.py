@@ -10,7 +10,11 @@ from aimx.controller.account import Account, Applied
 from aimx.controller.backoff import LONGEST, backoff
 from aimx.mail.dates import rfc3339
 from desired.frozen import field, frozen, replace
+from reconcilers.host.host import Reading, ReconcileError
 from reconcilers.receipt import Outcome, Receipt
+from reconcilers.records import parsed
+from reconcilers.report.explanation import Failure
+from reconcilers.roots import Roots
 
 # How many are remembered; those that failed always are.
 _MOST = 1000
@@ -88,6 +92,18 @@ class Results:
 
     def documents(self) -> dict[str, Any]:
         return {address: each.document() for address, each in sorted(self.by_address.items())}
+
+
+def failure(host: Reading, roots: Roots, address: str) -> Failure | None:
+    """How the last try of a resource failed, by the status that the daemon writes; None where it
+    did not, or where nobody can tell."""
+    try:
+        said = parsed(host.read(roots.status) or b"{}")["results"][address]
+        if said["outcome"] != Outcome.FAILED:
+            return None
+        return Failure(str(said["at"]), str(said["reason"]), str(said["next_retry"] or ""))
+    except (ReconcileError, ValueError, KeyError, TypeError):
+        return None
 
 
 def account(applied: Applied) -> Account:

@@ -70,7 +70,12 @@ def _explain(instance: Instance, wish: Wish, question: Question) -> Answer:
         found = explained(question.address, plan, reading.desired, host, instance.roots, aged)
     if isinstance(found, Unknown):
         raise MachineError(printable(str(found)))
-    found = replace(found, pinned=_pinned(intents))
+    failed = None
+    if found.change is not None:
+        from aimx.controller.results import failure  # What is as it should be has none.
+
+        failed = failure(instance.host, instance.roots, question.address)
+    found = replace(found, pinned=_pinned(intents), failure=failed)
     if wish.view == "json":
         return Answer(Exit.DONE, written(explanation_document(found)))
     return noticed(Answer(Exit.DONE, explanation_text(found, columns=wish.columns)), intents, wish)

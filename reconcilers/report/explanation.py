@@ -20,6 +20,19 @@ _COMMAND = re.compile(r"`([^`]+)`")
 
 
 @frozen
+class Failure:
+    """How its last try ended, as the daemon told it."""
+
+    at: str  # RFC 3339.
+    reason: str
+    next_retry: str = ""  # Empty: it is not tried again by itself.
+
+    def __str__(self) -> str:
+        again = f"; it is tried again at {self.next_retry}" if self.next_retry else ""
+        return f"{self.reason.removesuffix('.')} ({self.at}){again}"
+
+
+@frozen
 class Explanation:
     """All that there is to tell of a resource."""
 
@@ -34,6 +47,7 @@ class Explanation:
     idle: str  # Why it would do nothing; empty where it would do something.
     pinned: int = 0  # The generation whose manifest is in force; 0: it is the one on disk.
     culprit: str = ""  # The address that it waits for, where it waits for one.
+    failure: Failure | None = None  # None: its last try did not fail, or nothing is to be done.
     overdue: str = ""  # That a key is older than it may become, and what is to be done.
 
     @property
@@ -62,6 +76,8 @@ def explanation_text(told: Explanation, *, columns: int = 80) -> str:
     lines += _desired(told, columns)
     lines += wrapped(f"Last applied: {_last(told.last)}", columns, "  ", "")
     lines += _observed(told, columns)
+    if told.failure is not None:
+        lines += wrapped(f"Last try failed: {told.failure}", columns, "  ", "")
     lines += _change(told, columns)
     if told.commands:
         lines += ["", "To do, run:" if not _is_by_hand(told) else "When that is done, run:"]
@@ -95,6 +111,7 @@ def explanation_document(told: Explanation) -> dict[str, Any]:
         "needs": [] if change is None else list(change.needs),
         "drifted": change is not None and change.drifted,
         "blocked": asdict(change.blocked) if change and change.blocked else None,
+        "failure": None if told.failure is None else asdict(told.failure),
         "overdue": told.overdue,
         "commands": list(told.commands),
     }

@@ -1,16 +1,21 @@
-"""What became of a resource, and when it is tried again: values alone."""
+"""What became of a resource, and when it is tried again."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import PurePosixPath
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aimx.controller.account import Account, Applied
 from aimx.controller.backoff import LONGEST, backoff
-from aimx.controller.results import Results, account
+from aimx.controller.results import Results, account, failure
+from aimx.doors.wish import Question
+from reconcilers.host.memory import MemoryHost
 from reconcilers.receipt import Outcome, Receipt, Tally
+from reconcilers.roots import Roots
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 BOX = "mailbox/a@a.com"
@@ -143,3 +148,38 @@ def test_of_what_is_done_no_more_is_told_than_is_remembered_and_of_the_rest_all(
         assert told == Account(digest, tally, tuple(steps[500:]), "no record")
 
     serving(scene)
+
+
+def test_how_the_last_try_of_a_resource_failed_is_explained(serving):
+    async def scene(served) -> None:
+        asked = Question("EXPLAIN", address="mailbox/info@example.com")
+        served.declare("postmaster", "info")
+        served.fail("inbox/info")
+        await served.controller.turn()
+
+        told = " ".join((await served.wish(asked)).answer.output.split())
+        served.fail("")
+        served.controller.state.results = served.controller.state.results.impatient()
+        served.controller.nudge()
+        await served.controller.turn()
+        after = (await served.wish(asked)).answer.output
+
+        assert "Last try failed: " in told
+        assert "no space is left on the device (" in told
+        assert "; it is tried again at " in told
+        assert "Last try" not in after
+
+    serving(scene)
+
+
+@pytest.mark.parametrize(
+    "status",
+    [b"", b"[]", b'{"results": []}', b'{"results": {"mailbox/a@b.com": {"outcome": "failed"}}}'],
+    ids=["empty", "another", "none", "half"],
+)
+def test_of_a_status_that_nobody_wrote_no_failure_is_told(status):
+    roots = Roots(*map(PurePosixPath, ("/etc/aimx", "/var/lib/aimx", "/run/aimx", "/m.toml")))
+    host = MemoryHost(roots)
+    host.plant_file(roots.status, status)
+
+    assert failure(host, roots, "mailbox/a@b.com") is None
