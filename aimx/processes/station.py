@@ -38,7 +38,8 @@ from desired.frozen import frozen
 from reconcilers.host.host import Account, Reading
 from reconcilers.roots import Roots
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_ROOT = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC  # May be a link, to where there is room.
+_DIRECTORY = _ROOT | os.O_NOFOLLOW
 _SETTLE_SECONDS = 120.0  # How long a placer may take over what an earlier one left.
 _END_SECONDS = 10.0
 _LOOK_SECONDS = 5.0  # How often the data directory is looked at: to mount a disk makes no event.
@@ -104,7 +105,7 @@ class Station:
         self._users[role] = user = self._service(name)
         # Rootless everybody is the one user that we are already.
         become = user if os.geteuid() == 0 else None
-        with self._opened(spool) as descriptor:
+        with _opened(spool, _DIRECTORY) as descriptor:
             return await _started(role, {"spool": descriptor}, become)
 
     async def introduce(self, role: str, name: str, end: Channel) -> None:
@@ -147,7 +148,7 @@ class Station:
         self._ready.clear()
         ours, theirs = pair(Kind.CONTROL)
         try:
-            with self._opened(self._roots.data) as data:
+            with _opened(self._roots.data, _ROOT) as data:
                 self._directory = _identity(os.fstat(data))
                 self._placer = start("placer", {"control": theirs.fileno(), "data": data}, None)
         except BaseException:
@@ -227,13 +228,14 @@ class Station:
             log.warning("service user is missing, another stands in", user=name, instead=other.name)
         return other
 
-    @contextmanager
-    def _opened(self, path: PurePosixPath) -> Iterator[int]:
-        descriptor = os.open(path, _DIRECTORY)
-        try:
-            yield descriptor
-        finally:
-            os.close(descriptor)
+
+@contextmanager
+def _opened(path: PurePosixPath, how: int) -> Iterator[int]:
+    descriptor = os.open(path, how)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 async def _started(

@@ -16,7 +16,7 @@ from aimx.processes.start import Identity, start
 from reconcilers.roots import Roots
 from reconcilers.unread import Inbox, Unread
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_ROOT = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC  # It may be a link.
 # For all of them. A process that ends sooner is not waited for; on a slow machine one takes
 # seconds to begin.
 _SECONDS = 15.0
@@ -83,7 +83,7 @@ def _begun(
 ) -> _Counting:
     """Started with the data directory: what is below a mailbox only its owner opens."""
     with ExitStack() as given:
-        data = os.open(roots.data, _DIRECTORY)
+        data = os.open(roots.data, _ROOT)
         given.callback(os.close, data)
         request = os.memfd_create("aimx-counting", os.MFD_CLOEXEC)
         given.callback(os.close, request)
