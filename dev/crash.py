@@ -105,11 +105,14 @@ def _aims(trial: Trial, fault: str, chosen: str | None) -> Iterator[Aim]:
 
 
 def struck(all_aims: Sequence[Aim], jobs: int, deadline: float) -> Iterator[tuple[Aim, Strike]]:
-    """Strike one after another, a few at a time, until all are done or the time is up."""
+    """Strike one after another, a few at a time, until all are done or the time is up.
+
+    The first is struck in any case: a slow machine may need all the time to come so far.
+    """
     with ProcessPoolExecutor(jobs, mp_context=get_context("fork")) as pool:
         waiting: list[tuple[Aim, Future[Strike]]] = []
-        for aim in all_aims:
-            if time.monotonic() > deadline:
+        for number, aim in enumerate(all_aims):
+            if number and time.monotonic() > deadline:
                 break
             waiting.append((aim, pool.submit(aim.strike)))
             if len(waiting) > jobs * AHEAD:
@@ -144,7 +147,7 @@ def report(all_batches: Iterator[Batch], jobs: int, deadline: float, *, aloud: b
             share = f"{row.tried:4} of {batch.there_are[fault]} points"
             name = batch.chosen[0].trial.name
             print(f"{name:15}{fault:10}{share}, {row.failed} failed", flush=True)
-        if time.monotonic() > deadline:
+        if total.tried and time.monotonic() > deadline:
             break
     print(f"{total.tried} points tried, {total.failed} failed")
     return total
