@@ -7,47 +7,26 @@ leaves is on record before it does; and what a host said, before another is aske
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby, islice
+from itertools import groupby
 from random import Random, SystemRandom
-from typing import TypeAlias
 
 from aimx.outbound.keys import CallersKey, Found, Keys, Settled, Standing
 from aimx.outbound.outcome import Outcome
 from aimx.outbound.queue import recipient as steps
-from aimx.outbound.queue import rows, schedule
+from aimx.outbound.queue import rows, schedule, trips
 from aimx.outbound.queue.database import Database
 from aimx.outbound.queue.letters import Label
 from aimx.outbound.queue.recipient import Recipient, Span
-from aimx.outbound.queue.rows import Message
 from aimx.outbound.queue.states import WAITING, Halt, State, resumed
-from desired.frozen import frozen
+from aimx.outbound.queue.trips import InFlight, Trip
 
-_EACH = 4  # Trips to one place that are looked for at a time.
-_WAITING = "state IN ('queued', 'deferred')"
 _FROM_SPOOL = "the queue was lost; the host may have the message"
 
 
 class HeldBackError(OSError):
     """The content does not leave: a person wants the message to wait, or to be gone."""
-
-
-# A message and the address of a recipient in it, of an attempt that is under way.
-InFlight: TypeAlias = tuple[str, str]
-
-
-@frozen
-class Trip:
-    """One attempt for those recipients of a message that are taken to one place."""
-
-    message: Message
-    destination: str
-    recipients: tuple[str, ...]
-
-    @property
-    def flying(self) -> frozenset[InFlight]:
-        return frozenset((self.message.id, address) for address in self.recipients)
 
 
 class Ledger:
@@ -99,6 +78,18 @@ class Ledger:
 
     # Attempts.
 
+    def due(
+        self, now: float, full: Container[str], flying: Container[InFlight], most: int
+    ) -> list[Trip]:
+        """So many trips at most; none to a destination that is full, or for who is in flight."""
+        with self._database.reading() as connection:
+            return trips.due(connection, now, full, flying, most)
+
+    def next_due(self, now: float) -> float | None:
+        """When something becomes due that is not yet."""
+        with self._database.reading() as connection:
+            return trips.next_due(connection, now)
+
     @property
     def is_damaged(self) -> bool:
         """Whether anybody has met damage in the database."""
@@ -113,7 +104,7 @@ class Ledger:
                 "SELECT id FROM messages WHERE held_until <= ? AND closed IS NULL", (now,)
             ).fetchall()
             late = connection.execute(
-                f"SELECT DISTINCT message FROM recipients WHERE {_WAITING} AND due > ?",
+                f"SELECT DISTINCT message FROM recipients WHERE {rows.IS_WAITING} AND due > ?",
                 (now + schedule.UTMOST,),
             ).fetchall()
         for (name,) in found:
@@ -125,7 +116,7 @@ class Ledger:
     def _hasten(self, now: float) -> None:
         with self._database.transaction() as connection:
             connection.execute(
-                f"UPDATE recipients SET due = ? WHERE {_WAITING} AND due > ?",
+                f"UPDATE recipients SET due = ? WHERE {rows.IS_WAITING} AND due > ?",
                 (now, now + schedule.UTMOST),
             )
 
@@ -140,52 +131,6 @@ class Ledger:
                 if each.state is State.HELD
             ]
             rows.save(connection, name, held)
-
-    def candidates(
-        self, now: float, full: frozenset[str], flying: frozenset[InFlight], most: int
-    ) -> list[Trip]:
-        """Trips that are due, the longest waiting first, a few to each destination in turn."""
-        with self._database.reading() as connection:
-            places = sorted(_places(connection, now))
-            free = [place for _, place in places if place not in full][:most]
-            turns = [self._due(connection, to, now, flying) for to in free]
-            return list(islice(_in_turn(turns), most))
-
-    def _due(
-        self, connection: sqlite3.Connection, to: str, now: float, flying: frozenset[InFlight]
-    ) -> Iterator[Trip]:
-        waiting = connection.execute(
-            f"SELECT message, address FROM recipients WHERE destination = ? AND {_WAITING}"
-            " AND due <= ? ORDER BY due",
-            (to, now),
-        )
-        # Read no further than is needed: a hundred thousand may wait behind them.
-        names: dict[str, None] = {}
-        for name, address in waiting:
-            if (name, address) not in flying:
-                names[name] = None
-            if len(names) == _EACH:
-                break
-        for name in names:
-            message = rows.message(connection, name)
-            assert message is not None
-            due = tuple(
-                each.address
-                for each in message.recipients
-                if each.destination == to and each.state in WAITING and each.due <= now
-                if (name, each.address) not in flying
-            )
-            yield Trip(message, to, due)
-
-    def next_due(self, now: float) -> float | None:
-        """When something becomes due that is not yet."""
-        with self._database.reading() as connection:
-            found = connection.execute(
-                f"SELECT min(due) FROM recipients WHERE {_WAITING} AND due > :now"
-                " UNION ALL SELECT min(held_until) FROM messages WHERE held_until > :now",
-                {"now": now},
-            ).fetchall()
-        return min((due for (due,) in found if due is not None), default=None)
 
     def leaving(self, trip: Trip, recipients: Sequence[str], now: float) -> None:
         """Their content leaves as soon as this returns; raises `HeldBackError`."""
@@ -220,7 +165,7 @@ class Ledger:
         with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE recipients SET due = ?, told = CASE told WHEN '' THEN ? ELSE told END"
-                f" WHERE destination = ? AND {_WAITING} AND due < ?",
+                f" WHERE destination = ? AND {rows.IS_WAITING} AND due < ?",
                 (until, why, destination, until),
             )
 
@@ -230,7 +175,7 @@ class Ledger:
             connection.create_function("taken_to", 1, to, deterministic=True)
             connection.execute(
                 "UPDATE recipients SET destination = taken_to(address)"
-                f" WHERE ({_WAITING} OR state = 'held') AND destination <> taken_to(address)"
+                f" WHERE ({rows.IS_WAITING} OR state = 'held') AND destination <> taken_to(address)"
             )
 
     def recover(self, now: float) -> list[str]:
@@ -264,34 +209,6 @@ class Ledger:
     def _halt(self, connection: sqlite3.Connection, trip: Trip) -> Halt:
         found = connection.execute("SELECT halt FROM messages WHERE id = ?", (trip.message.id,))
         return Halt(found.fetchone()[0])
-
-
-def _in_turn(several: Sequence[Iterator[Trip]]) -> Iterator[Trip]:
-    """One of each, then a second of each that has one, and so on."""
-    left = list(several)
-    while left:
-        for each in tuple(left):
-            trip = next(each, None)
-            if trip is None:
-                left.remove(each)
-            else:
-                yield trip
-
-
-def _places(connection: sqlite3.Connection, now: float) -> Iterator[tuple[float, str]]:
-    """Since when something is due for each destination.
-
-    By one look into the index for each, and not by reading all that waits.
-    """
-    place = ""
-    while found := connection.execute(
-        f"SELECT due, destination FROM recipients WHERE {_WAITING} AND destination > ?"
-        " ORDER BY destination, due LIMIT 1",
-        (place,),
-    ).fetchone():
-        place = found[1]
-        if found[0] <= now:
-            yield found
 
 
 def adopt(

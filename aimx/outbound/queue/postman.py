@@ -18,9 +18,10 @@ from aimx.outbound.outcome import Deferred, Outcome, told
 from aimx.outbound.queue import schedule
 from aimx.outbound.queue.database import DamagedError, QueueError
 from aimx.outbound.queue.lanes import Lanes
-from aimx.outbound.queue.ledger import InFlight, Ledger, Trip
+from aimx.outbound.queue.ledger import Ledger
 from aimx.outbound.queue.letters import LetterError, Letters
 from aimx.outbound.queue.recipient import Span
+from aimx.outbound.queue.trips import InFlight, Trip
 from aimx.outbound.turns import Turns
 from desired.frozen import frozen
 
@@ -108,7 +109,7 @@ class Postman:
         for name in await self.turns.take(self.ledger.wake, now):
             log.info("mail goes on", trace=name)
         trips = await self.turns.take(
-            self.ledger.candidates, now, self.lanes.full(), flying, self.lanes.free
+            self.ledger.due, now, self.lanes.full(), flying, self.lanes.free
         )
         for trip in trips:
             if self.lanes.admits(trip.destination):

@@ -51,6 +51,7 @@ _MESSAGE = (
     "id, author, message_id, subject, size, international, queued, halt, held_until, origin, stem,"
     " closed"
 )
+IS_WAITING = "state IN ('queued', 'deferred')"  # Of a recipient; as its index has it.
 _RECIPIENT = "place, address, destination, state, due, changed, attempts, told, open, bounce"
 
 

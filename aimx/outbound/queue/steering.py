@@ -75,8 +75,7 @@ class Steering:
         stays so.
         """
         waiting = (
-            "state IN ('queued', 'deferred') AND message IN"
-            f" (SELECT id FROM messages WHERE {rows.of(authors)})"
+            f"{rows.IS_WAITING} AND message IN (SELECT id FROM messages WHERE {rows.of(authors)})"
         )
         words = {"now": now, "patience": patience}
         with self._database.transaction() as connection:

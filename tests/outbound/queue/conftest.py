@@ -9,10 +9,11 @@ import pytest
 
 from aimx.outbound.queue.aftercare.debts import Debts
 from aimx.outbound.queue.database import Database
-from aimx.outbound.queue.ledger import Ledger, Trip, adopt
+from aimx.outbound.queue.ledger import Ledger, adopt
 from aimx.outbound.queue.letters import Label, Letters
 from aimx.outbound.queue.rows import Message
 from aimx.outbound.queue.steering import Steering
+from aimx.outbound.queue.trips import Trip
 
 
 def by_domain(address: str) -> str:
@@ -74,7 +75,7 @@ class Books:
             "flying": frozenset(),
             "most": 99,
         }
-        return self.ledger.candidates(**{**asked, **changes})
+        return self.ledger.due(**{**asked, **changes})
 
     def message(self, name: str) -> Message:
         found = self.steering.find(name)
