@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import ssl
 from collections.abc import Sequence
-from dataclasses import replace
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException, SMTPServerDisconnected
 
 from aimx.outbound.delivery import Outgoing
-from aimx.outbound.outcome import Deferred, Delivered, Failed, Outcome
+from aimx.outbound.outcome import Deferred, Delivered, Outcome
 from aimx.outbound.session import Manners, NoTlsError, Peer, Session, met
 from aimx.outbound.sessions import Sessions
+from aimx.outbound.trouble import TROUBLE, UnableError, is_reply, line, outcome_of, said, unmet
 
 # RFC 5321 4.5.3.2.6: who gives up earlier on the reply to the final dot delivers twice.
 FINAL_DOT_SECONDS = 600.0
@@ -24,13 +22,6 @@ MOST_REPLIES = 5
 _TOO_MANY = 452
 _NO_UTF8 = "it takes no addresses outside ASCII (SMTPUTF8, 5.6.7)"
 _CLOSING = 421  # RFC 5321 3.8: the host ends the session, whatever it was asked.
-_LONGEST_REPLY = 300  # Characters of it that are told on.
-# ValueError: what a host says of itself may be beyond what the library reads.
-_TROUBLE = (SMTPException, OSError, ValueError)
-
-
-class _RefusedError(SMTPException):
-    """The host cannot take the message, by what it said of itself."""
 
 
 class _StaleError(Exception):
@@ -74,22 +65,11 @@ async def _offered(
             return await _through(kept, outgoing, recipients, data, sessions)
     try:
         session = await met(peer, manners)
-    except _TROUBLE as trouble:
+    except TROUBLE as trouble:
         if isinstance(trouble, NoTlsError):
             sessions.clear.note(peer, manners)
-        return dict.fromkeys(recipients, _unmet(_outcome(peer, trouble)))
+        return dict.fromkeys(recipients, unmet(outcome_of(peer, trouble)))
     return await _through(session, outgoing, recipients, data, sessions)
-
-
-def _unmet(outcome: Outcome) -> Outcome:
-    """Nobody has told this host of the message."""
-    match outcome:
-        case Deferred():
-            return replace(outcome, unreached=True)
-        case Failed():
-            return replace(outcome, elsewhere=True)
-        case _:
-            return outcome
 
 
 async def _through(
@@ -133,30 +113,19 @@ async def _within(
             await outgoing.witness.answered(told)
         elif was_kept and not session.is_open:
             raise _StaleError
-    except _TROUBLE as trouble:
+    except TROUBLE as trouble:
         if was_kept and not has_left and _is_stale(session, trouble):
             raise _StaleError from trouble
-        if not _is_reply(trouble):
+        if not is_reply(trouble):
             session.hang_up()
-        outcome = _outcome(session.peer, trouble)
+        outcome = outcome_of(session.peer, trouble)
         outcomes |= {to: outcome for to in recipients if to not in outcomes}
     return outcomes
 
 
 def _is_stale(session: Session, trouble: Exception) -> bool:
     """Hung up on, or not let in any more: some hosts count the messages of a session."""
-    return not isinstance(trouble, _RefusedError) and not (session.is_open and session.is_begun)
-
-
-def _is_reply(trouble: Exception) -> bool:
-    """Whether the host and we still agree on who speaks next.
-
-    Who neither agrees nor refuses may answer something else, and be a reply behind, or take for
-    content what is said next.
-    """
-    if isinstance(trouble, SMTPResponseException):
-        return 400 <= trouble.code <= 599
-    return isinstance(trouble, _RefusedError)
+    return not isinstance(trouble, UnableError) and not (session.is_open and session.is_begun)
 
 
 def _needs_utf8(outgoing: Outgoing, recipients: Sequence[str]) -> bool:
@@ -174,9 +143,9 @@ def _able(
     if session.smtp.supports_extension("smtputf8"):
         return recipients
     if outgoing.is_international or not outgoing.sender.isascii():
-        raise _RefusedError(_NO_UTF8)
+        raise UnableError(_NO_UTF8)
     unable = [to for to in recipients if not to.isascii()]
-    outcomes |= dict.fromkeys(unable, _outcome(session.peer, _RefusedError(_NO_UTF8)))
+    outcomes |= dict.fromkeys(unable, outcome_of(session.peer, UnableError(_NO_UTF8)))
     return [to for to in recipients if to not in outcomes]
 
 
@@ -207,12 +176,12 @@ async def _accepted(
             accepted.append(recipient)
         except SMTPResponseException as refused:
             # One that closes speaks for those before, too, who were to get the content.
-            if refused.code == _CLOSING or not _is_reply(refused):
+            if refused.code == _CLOSING or not is_reply(refused):
                 raise
             if refused.code == _TOO_MANY and accepted:
                 del recipients[at:]
                 break
-            outcomes[recipient] = _outcome(session.peer, refused)
+            outcomes[recipient] = outcome_of(session.peer, refused)
     return accepted
 
 
@@ -226,7 +195,7 @@ def _options(smtp: SMTP, size: int) -> list[str]:
     limit = smtp.esmtp_extensions["size"][:20]
     # RFC 1870 4: 0 or nothing is no limit.
     if limit.isdecimal() and 0 < int(limit) < size:
-        raise _RefusedError(f"the message has {size} octets, it takes {limit} (5.3.4)")
+        raise UnableError(f"the message has {size} octets, it takes {limit} (5.3.4)")
     return [f"SIZE={size}"]
 
 
@@ -247,21 +216,21 @@ async def _content(session: Session, data: bytes) -> Outcome:
         reply = await protocol.read_response(timeout=FINAL_DOT_SECONDS)
     except (SMTPException, OSError) as trouble:  # Also a reply that is none.
         session.hang_up()
-        reason = f"{peer.host}: {_said(trouble)} after the message was sent"
+        reason = f"{peer.host}: {said(trouble)} after the message was sent"
         return Deferred(reason, unanswered=True)
     session.is_begun = False
     if reply.code == _CLOSING:
         session.hang_up()
     if not 200 <= reply.code <= 299:
         return _refused(session, SMTPResponseException(reply.code, reply.message))
-    return Delivered(peer.host, session.tls, f"{reply.code} {_line(reply.message)}")
+    return Delivered(peer.host, session.tls, f"{reply.code} {line(reply.message)}")
 
 
 def _refused(session: Session, reply: SMTPResponseException) -> Outcome:
-    if _is_reply(reply):
-        return _outcome(session.peer, reply)
+    if is_reply(reply):
+        return outcome_of(session.peer, reply)
     session.hang_up()
-    reason = f"{session.peer.host}: {_said(reply)} after the message was sent"
+    reason = f"{session.peer.host}: {said(reply)} after the message was sent"
     return Deferred(reason, unanswered=True)
 
 
@@ -276,39 +245,3 @@ def transparent(content: bytes) -> bytes:
         raise ValueError("the content has line ends other than CRLF")
     stuffed = content.replace(b"\r\n.", b"\r\n..")
     return b"".join([b"." if stuffed.startswith(b".") else b"", stuffed, b".\r\n"])
-
-
-def _outcome(peer: Peer, trouble: Exception) -> Outcome:
-    """RFC 5321 4.2.1: 5yz is for good, anything else may change."""
-    reason = f"{peer.host}: {_said(trouble)}"
-    match trouble:
-        case _RefusedError():
-            return Failed(reason, elsewhere=True)
-        case SMTPResponseException(code=code) if 500 <= code <= 599:
-            return Failed(reason)
-        case _:
-            return Deferred(reason)
-
-
-def _said(trouble: Exception) -> str:
-    match trouble:
-        case NoTlsError(cause=cause):
-            return _said(cause)
-        case SMTPResponseException(code=code, message=message) if code > 0:
-            return f"{code} {_line(message)}"
-        case SMTPResponseException(message=message):
-            return _line(message)  # No reply as there should be one.
-        case TimeoutError():
-            return "timed out"
-        case ssl.SSLError(reason=str(reason)):
-            return f"TLS: {reason}"
-        case OSError(errno=int(number)):
-            return os.strerror(number).lower()
-        case _:
-            return _line(str(trouble)) or type(trouble).__name__
-
-
-def _line(text: str) -> str:
-    """What a stranger said, on one line that can do no harm."""
-    plain = text.encode("utf-8", "replace").decode()
-    return "".join(c if c.isprintable() else " " for c in plain)[:_LONGEST_REPLY].strip()
