@@ -6,9 +6,10 @@ import structlog
 
 from aimx.placing import firings, reading
 from aimx.placing.control import Firing, Idle, Take
+from aimx.placing.database import RowsError
 from aimx.placing.failure import PlacingError
 from aimx.placing.mailboxes import Mailboxes
-from aimx.placing.rows import Rows, RowsError
+from aimx.placing.rows import Rows
 
 _GONE = "its message is not where it was placed any more"
 

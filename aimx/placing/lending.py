@@ -10,9 +10,10 @@ from datetime import datetime
 
 from aimx.channel.placing import Folder, Opening, Outcome, Reply
 from aimx.placing import reading
+from aimx.placing.database import RowsError
 from aimx.placing.failure import PlacingError, translated
 from aimx.placing.mailboxes import Mailboxes, Place
-from aimx.placing.rows import Rows, RowsError
+from aimx.placing.rows import Rows
 
 
 class Lending:

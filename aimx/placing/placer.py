@@ -24,12 +24,13 @@ from aimx.metrics import table as metrics
 from aimx.metrics.totals import readings
 from aimx.placing.committer import Committer
 from aimx.placing.control import PLACER, Admit, Dismissed, FiringsDue, Ready, Take
+from aimx.placing.database import RowsError
 from aimx.placing.descriptors import Rule
 from aimx.placing.drafts import Desk
 from aimx.placing.handing import Handing
 from aimx.placing.job import Rights
 from aimx.placing.lending import Lending
-from aimx.placing.rows import Rows, RowsError
+from aimx.placing.rows import Rows
 from aimx.placing.workers import Batch, Worker, Workers
 
 _SAVE_SECONDS = 1.0  # How long what is confirmed may wait for a transaction.

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from aimx.channel.placing import Outcome
+from aimx.placing.database import RowsError
 from aimx.placing.failure import PlacingError
 from aimx.placing.firings import Wanted
 from aimx.placing.job import Job
-from aimx.placing.rows import Row, Rows, RowsError
+from aimx.placing.rows import Row, Rows
 from aimx.placing.writing import Staged, unanswered
 
 

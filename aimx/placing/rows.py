@@ -8,55 +8,27 @@ transaction. What a crash leaves unconfirmed is settled at the next start, again
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import structlog
-
 from aimx.channel.placing import Folder, Outcome
-from aimx.damaged import is_corrupt, set_aside
 from aimx.placing import firings
 from aimx.placing.control import Take
+from aimx.placing.database import Database
 from aimx.placing.failure import PlacingError
 from aimx.placing.firings import Firings, Wanted
 from aimx.placing.mailboxes import Place
 from desired.frozen import frozen
 
-NAME = "placed.db"
 # After the last hit. What was sent changes for as long as it is on its way.
 _REMEMBERED = {Folder.INBOX: timedelta(hours=24), Folder.SENT: timedelta(days=30)}
-# Rows stand in the order in which they came, so that those of a batch are written, and later
-# confirmed, on few pages; a fingerprint, which is random, dirties one of the index alone. Nothing
-# finds open rows but a look at all of them, once at the start.
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS placed (
-    fingerprint BLOB PRIMARY KEY,
-    domain TEXT NOT NULL,
-    folder INTEGER NOT NULL,
-    name TEXT NOT NULL,
-    stem TEXT NOT NULL,
-    inode TEXT NOT NULL,  -- Some file systems use all 64 bits, and SQLite's integers are signed.
-    placed INTEGER NOT NULL,
-    hit REAL NOT NULL,
-    mailbox TEXT NOT NULL DEFAULT ''
-);
-DROP INDEX IF EXISTS placed_open;
-"""
-_LATER = "ALTER TABLE placed ADD COLUMN mailbox TEXT NOT NULL DEFAULT ''"
 _INSERT = (
     "INSERT OR REPLACE INTO placed"
     " (fingerprint, domain, folder, name, stem, inode, placed, hit, mailbox)"
     " VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?)"
 )
-
-log = structlog.get_logger()
-
-
-class RowsError(Exception):
-    """The database cannot be read or written now."""
 
 
 @frozen
@@ -87,17 +59,12 @@ class Rows:
     """The open database. Its directory's lock is the caller's."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            self._database = _opened(path)
-        except sqlite3.Error as cause:
-            raise RowsError(f"{path} cannot be opened: {cause}") from cause
         # What the next transaction will confirm, and what it will delete.
         self._placed: set[bytes] = set()
         self._withdrawn: set[bytes] = set()
         self._swept_at = 0.0
         self._firings = Firings()
-        self._firings.load(self._database)
+        self._database = Database(path, self._firings.load)
         self._has_news = False
         self._is_fresh = True  # Nobody has said yet which firings of an earlier placer still run.
 
@@ -138,8 +105,8 @@ class Rows:
         if not fingerprints:
             return {}
         marks = ", ".join("?" * len(fingerprints))
-        with self._guarded():
-            found = self._database.execute(
+        with self._database.reading() as database:
+            found = database.execute(
                 "SELECT fingerprint, domain, folder, name, stem, hit, mailbox FROM placed"  # noqa: S608
                 f" WHERE fingerprint IN ({marks})",
                 fingerprints,
@@ -160,27 +127,27 @@ class Rows:
         """Commit what is about to be seen, renew what was sent again, and save what is unsaved."""
         moment = now.timestamp()
         concerned = self._concerned or wanted
-        with self._transaction():
-            self._save()
-            self._firings.add(self._database, wanted)
-            self._database.executemany(_INSERT, [_values(row, moment) for row in rows])
-            self._database.executemany(
+        with self._database.transaction() as database:
+            self._save(database)
+            self._firings.add(database, wanted)
+            database.executemany(_INSERT, [_values(row, moment) for row in rows])
+            database.executemany(
                 "UPDATE placed SET hit = ? WHERE fingerprint = ?", [(moment, hit) for hit in hits]
             )
-            self._forget_old(now)
+            self._forget_old(database, now)
         self._saved(concerned=bool(concerned))
 
     def take(self, take: Take) -> firings.Row | None:
         """Settle the firings that are over, and start one if one is wanted and due."""
         concerned = self._concerned
-        with self._transaction():
-            self._save()
-            self._firings.add(self._database, ())
-            self._firings.finish(self._database, take.finished)
+        with self._database.transaction() as database:
+            self._save(database)
+            self._firings.add(database, ())
+            self._firings.finish(database, take.finished)
             if self._is_fresh:
-                lost = self._firings.interrupted(self._database, take.running)
-                self._firings.finish(self._database, firings.told(lost))
-            row = self._firings.start(self._database, take.busy) if take.wanted else None
+                lost = self._firings.interrupted(database, take.running)
+                self._firings.finish(database, firings.told(lost))
+            row = self._firings.start(database, take.busy) if take.wanted else None
         self._saved(concerned=concerned)
         self._is_fresh = False
         if row is not None:
@@ -202,8 +169,8 @@ class Rows:
 
     def unconfirmed(self) -> list[Row]:
         """What the last placer did not come to confirm or to withdraw."""
-        with self._guarded():
-            found = self._database.execute(
+        with self._database.reading() as database:
+            found = database.execute(
                 "SELECT fingerprint, domain, folder, name, stem, inode FROM placed WHERE placed = 0"
             ).fetchall()
         return [
@@ -225,48 +192,26 @@ class Rows:
         self._placed.clear()
         self._withdrawn.clear()
 
-    def _save(self) -> None:
+    def _save(self, database: sqlite3.Connection) -> None:
         if self._concerned:
-            self._firings.settle(self._database, self._placed, self._withdrawn)
-        self._database.executemany(
+            self._firings.settle(database, self._placed, self._withdrawn)
+        database.executemany(
             "UPDATE placed SET placed = 1 WHERE fingerprint = ?",
             [(fingerprint,) for fingerprint in self._placed],
         )
-        self._database.executemany(
+        database.executemany(
             "DELETE FROM placed WHERE fingerprint = ?",
             [(fingerprint,) for fingerprint in self._withdrawn],
         )
 
-    def _forget_old(self, now: datetime) -> None:
+    def _forget_old(self, database: sqlite3.Connection, now: datetime) -> None:
         if abs(now.timestamp() - self._swept_at) < timedelta(hours=1).total_seconds():
             return
         self._swept_at = now.timestamp()
-        self._database.executemany(
+        database.executemany(
             "DELETE FROM placed WHERE placed = 1 AND folder = ? AND hit <= ?",
             [(folder, (now - span).timestamp()) for folder, span in _REMEMBERED.items()],
         )
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._guarded():
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._database.execute("COMMIT")
-            finally:
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
-
-    @contextlib.contextmanager
-    def _guarded(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as cause:
-            if is_corrupt(cause):
-                self._database.close()
-                self._database = _renewed(self._path, str(cause))
-                self._firings.load(self._database)
-            raise RowsError(f"{self._path} cannot be used: {cause}") from cause
 
 
 def _values(row: Row, moment: float) -> tuple[object, ...]:
@@ -281,46 +226,3 @@ def _values(row: Row, moment: float) -> tuple[object, ...]:
         moment,
         row.mailbox,
     )
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    """The database; a corrupt one is set aside, and a new one begun."""
-    try:
-        database = _connected(path)
-        verdict = database.execute("PRAGMA quick_check(1)").fetchone()[0]
-    except sqlite3.DatabaseError as cause:
-        if not is_corrupt(cause):
-            raise
-        return _renewed(path, str(cause))
-    if verdict != "ok":
-        database.close()
-        return _renewed(path, verdict)
-    return database
-
-
-def _connected(path: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(path, isolation_level=None)
-    try:
-        database.execute("PRAGMA journal_mode = WAL")
-        # A row must survive a power cut that its message survives.
-        database.execute("PRAGMA synchronous = FULL")
-        database.executescript(_SCHEMA + firings.SCHEMA)
-        columns = database.execute("SELECT name FROM pragma_table_info('placed')").fetchall()
-        if ("mailbox",) not in columns:
-            database.execute(_LATER)
-    except sqlite3.Error:
-        database.close()
-        raise
-    return database
-
-
-def _renewed(path: Path, reason: str) -> sqlite3.Connection:
-    aside = set_aside(path)
-    log.error(
-        "the record of placed mail was corrupt and is begun anew: mail that is sent again"
-        " is kept again",
-        path=str(path),
-        kept_as=aside,
-        reason=reason,
-    )
-    return _connected(path)

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from aimx.channel.placing import Outcome, Over
+from aimx.placing.database import RowsError
 from aimx.placing.drafts import Desk, Draft, File
 from aimx.placing.failure import PlacingError, translated
 from aimx.placing.job import Job
 from aimx.placing.mailboxes import Mailbox, Mailboxes, Place
 from aimx.placing.rewriting import Rewrite
-from aimx.placing.rows import Before, Rows, RowsError
+from aimx.placing.rows import Before, Rows
 from desired.frozen import frozen
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import structlog
 
-from aimx.placing import rows as placed
 from aimx.placing.capabilities import PLACING, keep
 from aimx.placing.committer import Committer
+from aimx.placing.database import NAME, RowsError
 from aimx.placing.disk import Disk
 from aimx.placing.drafts import Desk, has_unnamed_files, sweep
 from aimx.placing.handing import Handing
@@ -21,7 +21,7 @@ from aimx.placing.kernel import kernel_flushes
 from aimx.placing.lending import Lending
 from aimx.placing.mailboxes import Mailboxes
 from aimx.placing.placer import Placer
-from aimx.placing.rows import Rows, RowsError
+from aimx.placing.rows import Rows
 from aimx.placing.settle import settle
 from aimx.processes.privileges import harden
 from aimx.processes.start import Arrival, StartError, run
@@ -30,7 +30,7 @@ from aimx.processes.tenure import hold
 _LARGEST = 256 * 1024 * 1024  # Octets of one file that a worker passes.
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _REMEDY = ". Make room, or make it writable for the placer"
-_KEPT_NAMES = ("lock", placed.NAME)  # By how they begin: of the database there are several.
+_KEPT_NAMES = ("lock", NAME)  # By how they begin: of the database there are several.
 
 log = structlog.get_logger()
 
@@ -84,7 +84,7 @@ def _opened(data: int) -> int:
 
 def _rows(directory: int) -> Rows:
     try:
-        return Rows(Path(f"/proc/self/fd/{directory}").readlink() / placed.NAME)
+        return Rows(Path(f"/proc/self/fd/{directory}").readlink() / NAME)
     except RowsError as cause:
         raise StartError(f"{cause}{_REMEDY}") from cause
 

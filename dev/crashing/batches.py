@@ -16,8 +16,9 @@ from pathlib import Path
 
 from aimx.channel.placing import Outcome
 from aimx.placing.control import Take
+from aimx.placing.database import NAME, RowsError
 from aimx.placing.mailboxes import mark
-from aimx.placing.rows import NAME, Rows, RowsError
+from aimx.placing.rows import Rows
 
 from .disk import Tree
 from .forks import Work

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from aimx.channel.placing import Outcome
-from aimx.placing.rows import NAME
+from aimx.placing.database import NAME
 
 from .letters import INBOX, MESSAGES, OWNER, PLACING
 

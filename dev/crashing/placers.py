@@ -15,12 +15,13 @@ from pathlib import Path
 
 from aimx.channel.placing import Due, Folder, Over, Request, Seen
 from aimx.placing.committer import Committer
+from aimx.placing.database import NAME
 from aimx.placing.descriptors import Rule
 from aimx.placing.disk import Disk
 from aimx.placing.drafts import Desk, has_unnamed_files, sweep
 from aimx.placing.job import Job, Rights
 from aimx.placing.mailboxes import Mailboxes
-from aimx.placing.rows import NAME, Rows
+from aimx.placing.rows import Rows
 from aimx.placing.settle import settle
 from aimx.placing.spool import Spool
 

@@ -277,7 +277,8 @@ def test_what_is_committed_is_known_though_the_disk_cannot_be_read(bare, faulty)
     bare.begin(faulty("link", 5, times=1))
     bare.place(bare.job(fingerprint=ONE, due=TOLD))
     before = bare.rows.waiting
-    bare.rows._database = Unreadable(bare.rows._database)
+    database = bare.rows._database
+    database._connection = Unreadable(database._connection)
 
     (reply,) = bare.place(bare.job())
 

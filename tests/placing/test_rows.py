@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aimx.channel.placing import Folder
+from aimx.placing.database import RowsError
 from aimx.placing.mailboxes import Place
-from aimx.placing.rows import Row, Rows, RowsError
+from aimx.placing.rows import Row, Rows
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 ROW = Row(b"1" * 32, Place("a.example", Folder.INBOX, "info"), "stem", 2**64 - 1)
