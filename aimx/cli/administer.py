@@ -16,6 +16,7 @@ from aimx.doors.exits import Exit
 from aimx.doors.refusal import refused, sentence
 from aimx.doors.socket import client
 from aimx.doors.wish import Answer, Errand, Intent, Question, Wish
+from desired.frozen import replace
 
 if TYPE_CHECKING:
     from aimx.cli.events import Events
@@ -80,7 +81,9 @@ def apply_saved(
     options: argparse.Namespace, content: bytes, events: Events | None = None
 ) -> Answer:
     """Carry out exactly the plan of this content, or refuse."""
-    asked = wish(options)
+    # What fits into no frame is named by nobody, and read all the same.
+    named = shlex.quote(options.plan) if options.plan.isprintable() else ""
+    asked = replace(wish(options), out=named)
     headers = {**asked.headers(), "Content-Length": str(len(content))}
 
     def alone(direct: Direct, tell: Tell) -> Answer:

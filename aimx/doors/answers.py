@@ -176,9 +176,9 @@ def answering(wish: Wish) -> Iterator[list[Answer]]:
     except OutdatedError as cause:
         answers.append(outdated(cause.reasons, wish))
     except SpentError:
-        answers.append(refused(Exit.STALE, _SPENT, wish.view))
+        answers.append(refused(Exit.STALE, _spent(wish), wish.view))
     except SavedPlanError as cause:
-        told = f"the plan cannot be applied: {cause}"
+        told = f"{_named(wish)} cannot be applied: {cause}"
         answers.append(refused(Exit.ERROR, told, wish.view))
     except (MachineError, PinError, UnsettledPlanError) as cause:
         code = Exit.REFUSED if isinstance(cause, HinderedError) else Exit.ERROR
@@ -198,17 +198,23 @@ def against(saved: SavedPlan) -> Iterator[None]:
         raise OutdatedError(staleness(saved, cause.plan)) from cause
 
 
-_SPENT = (
-    "nothing was applied: this saved plan was applied before, and each is applied once. If that"
-    " apply did not get to its end, `aimx plan` shows what is left."
-)
+def _named(wish: Wish) -> str:
+    return f"the plan in {wish.out}" if wish.out else "the saved plan"
+
+
+def _spent(wish: Wish) -> str:
+    return (
+        f"nothing was applied: {_named(wish)} was applied before, and each is applied once. If that"
+        " apply did not get to its end, `aimx plan` shows what is left."
+    )
 
 
 def outdated(reasons: tuple[Stale, ...], wish: Wish) -> Answer:
     """Each resource that is not as it was when the plan was saved."""
     told = [line for each in reasons for line in wrapped(str(each), wish.columns, "      ", "  ")]
-    first = "nothing was applied: the saved plan does not fit any more."
-    text = "\n".join([first, *told, "Run `aimx plan --out FILE` again, and look at it."])
+    first = f"nothing was applied: {_named(wish)} does not fit any more."
+    again = f"Run `aimx plan --out {wish.out or 'FILE'}` again, and look at it."
+    text = "\n".join([first, *told, again])
     resources = [(each.address, each.reason) for each in reasons]
     return refused(Exit.STALE, text, wish.view, resources)
 

@@ -61,14 +61,14 @@ def notice(intents: Intents) -> str:
     return "\n".join(told)
 
 
-def way_back(review: Review, pin: Pin, wish: Wish, instance: Instance) -> Answer:
+def shown(review: Review, pin: Pin, wish: Wish, instance: Instance) -> Answer:
     """The plan towards the manifest of an earlier generation, nothing changed yet."""
     named = replace(review, plan=_named(review.plan, pin.generation))
-    shown = planned(named, wish, instance.roots, "")
+    answer = planned(named, wish, instance.roots, "")
     if wish.view == "json":
-        return shown
+        return answer
     first = f"Back from generation {pin.former} to the manifest of generation {pin.generation}."
-    return replace(shown, output=f"{first}\n\n{shown.output}")
+    return replace(answer, output=f"{first}\n\n{answer.output}")
 
 
 def _named(plan: Plan, generation: int) -> Plan:

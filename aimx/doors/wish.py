@@ -30,7 +30,7 @@ class Wish:
     parallelism: int = 0  # How many steps at a time; 0: as suits the machine.
     every: bool = False  # Tell of resources that are as they should be, too.
     brief: bool = False  # Only what is known already, without a look at the machine.
-    out: str = ""  # Where the plan is to be saved, so that what to type next can name it.
+    out: str = ""  # The file that the plan is to be saved in, or was, as it is typed and named.
 
     def headers(self) -> dict[str, str]:
         """Itself, as a frame says it."""

@@ -245,7 +245,7 @@ class _Carried:
         pin = way_back(at.instance, intents.back(intent, self.job.who))
         if not intent.plan:
             review = at.instance.review(at.instance.in_force(pin), consent)
-            return intents.way_back(counted(review, at.instance, at.count), pin, wish, at.instance)
+            return intents.shown(counted(review, at.instance, at.count), pin, wish, at.instance)
         self.applied = at.instance.apply(
             intent.plan, at.engine, self.job.who, consent, at.watched, pin=pin
         )

@@ -53,7 +53,7 @@ def test_a_plan_is_applied_once(instance, file):
     again = instance.run("apply", str(file))
 
     assert again.exit == Exit.STALE
-    assert "was applied before" in again.err
+    assert f"the plan in {file} was applied before" in " ".join(again.err.split())
     assert (instance.data / "README.md").stat() == before
 
 
@@ -255,3 +255,27 @@ def test_as_many_steps_as_were_asked_for_are_taken_at_a_time(instance, number):
     assert done.exit == Exit.DONE
     assert set(outcomes) == {"done"}
     assert instance.run("plan", "--detailed-exitcode").exit == Exit.DONE
+
+
+@pytest.mark.parametrize("damage", ["cut", "outdated"])
+def test_what_refuses_a_saved_plan_names_its_file(instance, file, damage):
+    instance.run("plan", "--out", str(file))
+    if damage == "cut":
+        file.write_bytes(file.read_bytes()[:200])
+    else:
+        instance.run("apply", "--yes")  # What it was to make is there.
+
+    refused = instance.run("apply", str(file))
+
+    assert refused.exit == (Exit.ERROR if damage == "cut" else Exit.STALE)
+    told = " ".join(refused.err.split())
+    assert f"the plan in {file} " in told
+    assert damage == "cut" or f"`aimx plan --out {file}` again" in told
+
+
+def test_a_saved_plan_whose_name_is_no_text_is_applied(instance, tmp_path):
+    file = tmp_path / os.fsdecode(b"\xff.plan")
+    instance.run("plan", "--out", str(tmp_path / "a.plan"))
+    (tmp_path / "a.plan").rename(file)
+
+    assert instance.run("apply", str(file)).exit == Exit.DONE
