@@ -112,7 +112,7 @@ def retirement(
 
 
 @frozen
-class Return:
+class Remainder:
     """What becomes of what a killed removal has taken of a mailbox that is declared again."""
 
     record: Record | None  # Of what becomes a tombstone, also where it was to be deleted.
@@ -144,14 +144,14 @@ class Return:
             yield "What an earlier removal was deleting of it goes."
 
 
-def returned(world: World, address: Address) -> Return:
+def remainder(world: World, address: Address) -> Remainder:
     """Of a mailbox that is declared, as it may never have been removed."""
     host, roots, name = world.host, world.roots, folder_name(address)
     retiring, discarded = roots.retiring / name, roots.retiring / f"{name}{DELETING}"
     record = None
     if any(host.look(retiring / folder) is not None for folder in FOLDERS):
         record = _written(host, roots, address) or Record(str(address), "", _free(world, name))
-    return Return(
+    return Remainder(
         record=replace(record, delete=False) if record else None,
         retiring=retiring,
         discarded=None if host.look(discarded) is None else discarded,

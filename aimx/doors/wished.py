@@ -182,6 +182,7 @@ class _Carried:
         instance, wish = self.at.instance, self.wish
         instance.check_ours()
         if wish.amendment:
+            instance.require_there()  # An edit makes nothing anew, and nobody is asked in vain.
             proposed, review = instance.proposing(wish.amendment, consent(wish))
             self.patch = proposed.patch
         else:

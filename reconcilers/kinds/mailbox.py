@@ -22,8 +22,8 @@ from reconcilers.retirement import (
     DELETING,
     Retirement,
     folder_name,
+    remainder,
     retirement,
-    returned,
     under_way,
 )
 from reconcilers.standing import Standing, fields, foreign_nature, foreign_owner
@@ -54,7 +54,7 @@ class MailboxReconciler:
                 seen[target] = seen[target]._replace(coming=left[:2])
         for address in under_way(world):
             name = str(address)
-            if name in looked_at and returned(world, address).anything:
+            if name in looked_at and remainder(world, address).anything:
                 seen[name] = seen[name]._replace(half_gone=True)
         return {
             address: directories
@@ -222,7 +222,7 @@ def _earlier_mail(
 ) -> Iterator[str]:
     """Mail that an earlier mailbox of this address left is offered, never attached by itself."""
     if observed.half_gone:
-        yield from returned(world, mailbox.address).notes()
+        yield from remainder(world, mailbox.address).notes()
     if action is not Action.CREATE:
         return
     set_aside = _set_aside(world)
@@ -249,7 +249,7 @@ def _corrected(
     wanted = access_of(world, mailbox.owner)
     folders = world.roots.folders(mailbox.address.domain.ascii)
     if observed.half_gone:
-        yield from returned(world, mailbox.address).steps(world)
+        yield from remainder(world, mailbox.address).steps(world)
     if observed == NOTHING:
         yield Phase.STORAGE, MakeDirectories(folders, mailbox.address.folder, wanted)
         return

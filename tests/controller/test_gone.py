@@ -140,13 +140,14 @@ def test_nothing_else_makes_it_anew(serving, does):
     serving(scene)
 
 
-def test_an_edit_is_refused_and_the_manifest_stays_as_it_is(serving):
+@pytest.mark.parametrize("about", [Look(), Apply(None)], ids=["shown", "applied"])
+def test_an_edit_is_refused_and_the_manifest_stays_as_it_is(serving, about):
     async def scene(served) -> None:
         unmounted(served)
         before = (served.base / "config/manifest.toml").read_text()
         created = CreateMailbox("info@example.com", served.owner)
 
-        wished = Wished(Wish(amendment=created), Apply(None), ME.uid, ME.account)
+        wished = Wished(Wish(amendment=created), about, ME.uid, ME.account)
         ended = (await served.controller.change(wished)).answer
 
         assert (ended.exit, ended.refusal) == (Exit.REFUSED, True)
