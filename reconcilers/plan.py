@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from desired.frozen import frozen
-from reconcilers.change import Action, Blocked, Change, Lacking
+from reconcilers.change import Blocked, Change, Lacking
 from reconcilers.step import Step
 
 
@@ -43,6 +43,3 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         return not self.changes and not self.unsettled
-
-    def count(self, *actions: Action) -> int:
-        return sum(change.action in actions for change in self.pending)

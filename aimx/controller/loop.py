@@ -38,7 +38,7 @@ class Controller(Foreman):
 
     watch: Watch | None = None  # While it runs.
     _manifest: str = ""  # The digest of the sources as they were last.
-    _complaint: str = ""  # What was wrong with the manifest when it was logged last.
+    _complaints: tuple[str, ...] = ()  # What was wrong with the manifest, as it was logged last.
     _failures: int = 0
     _due: float = 0.0  # When to look again though nothing changed, on the loop's clock.
 
@@ -123,11 +123,10 @@ class Controller(Foreman):
             self.nudge()  # Something changed while we looked: what it is now counts.
             return
         self.state.found(turned.findings)
-        if turned.complaint != self._complaint:
-            self._complaint = turned.complaint
-            if turned.complaint:
-                first = turned.complaint.partition("\n")[0]
-                log.error("manifest is invalid", problems=turned.problems, first=first)
+        if turned.complaints != self._complaints:
+            self._complaints = found = turned.complaints
+            if found:
+                log.error("manifest is invalid", problems=len(found), first=found[0])
         self._due = _now() + _UNTIL_IT_IS_MENDED
         if turned.attempted:
             self.state.last_attempted = turned.attempted

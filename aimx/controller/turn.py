@@ -44,8 +44,7 @@ class Turned:
     failure: str = ""  # Why it did not get to its end.
     hindrance: Hindrance = "ApplyFailed"  # What sort of failure that is, where there is one.
     refused: str = ""  # Why the engine does not run on what it could run on.
-    complaint: str = ""  # What is wrong with the manifest on disk.
-    problems: int = 0  # How many errors that are.
+    complaints: tuple[str, ...] = ()  # What is wrong with the manifest on disk: its errors.
     aged: tuple[Overdue, ...] = ()  # Keys that another should take over from.
     stale: bool = False  # The sources were other ones by then; nothing was done.
     is_whole: bool = False  # Nothing is left to do, or waits.
@@ -77,7 +76,7 @@ class Turn:
                 # The engine learns that the mailboxes are away: their mail is put off at once.
                 refused = at.engine.refresh()
                 return replace(turned, failure=gone, hindrance="DataGone", refused=refused)
-            if turned.complaint and not isinstance(intents.pin, Pin):
+            if turned.complaints and not isinstance(intents.pin, Pin):
                 # The last good generation goes on, with the certificate as it is by now.
                 return replace(turned, refused=at.engine.refresh())
             return self._converged(at, turned, intents)
@@ -202,8 +201,7 @@ _STALE = Turned(Findings(), stale=True)
 
 def _complaining(cause: ManifestError, intents: Intents) -> Turned:
     findings = invalid(cause, pinned=isinstance(intents.pin, Pin))
-    told = "\n".join(map(str, cause.errors))
-    return Turned(findings, complaint=told, problems=len(cause.errors))
+    return Turned(findings, complaints=tuple(map(str, cause.errors)))
 
 
 def _put_off(at: Workplace, turned: Turned, look: _Look) -> Turned:

@@ -224,7 +224,7 @@ def test_a_broken_manifest_is_looked_at_when_it_changes(turning):
         assert served.controller.next_look() == AN_HOUR
 
     soon = replace(FINE, resync=60.0)
-    turning(scene, soon, Turned(Findings(), complaint="nonsense"))
+    turning(scene, soon, Turned(Findings(), complaints=("nonsense",)))
 
 
 def test_what_is_to_be_tried_again_is_not_left_until_the_next_look(turning):
@@ -364,9 +364,9 @@ def test_a_broken_manifest_is_logged_once_and_one_that_is_mended_not_at_all(turn
             await turns(served, 5)
 
         told = [each for each in logged if each["event"] == "manifest is invalid"]
-        assert [(each["problems"], each["first"]) for each in told] == [(3, "a"), (4, "b")]
+        assert [(each["problems"], each["first"]) for each in told] == [(3, "a"), (1, "b")]
 
-    broken = [Turned(Findings(), complaint=text, problems=n) for text, n in (("a\nc", 3), ("b", 4))]
+    broken = [Turned(Findings(), complaints=tuple(text)) for text in ("acd", "b")]
     turning(scene, broken[0], broken[0], broken[1], FINE, FINE)
 
 

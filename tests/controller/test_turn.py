@@ -99,8 +99,7 @@ def test_what_is_wrong_is_complained_of_without_what_is_only_warned_of(serving):
         found = await turned(served)
 
         path = served.instance.roots.manifest
-        assert found.complaint == f"{path}:2:1: error: unknown key `zebra` [unknown-key]"
-        assert found.problems == 1
+        assert found.complaints == (f"{path}:2:1: error: unknown key `zebra` [unknown-key]",)
 
     serving(scene)
 
