@@ -1,19 +1,6 @@
 """A mail exchanger on 127.0.0.1 that follows a script, to rehearse delivery without the internet.
 
-It accepts every message and keeps what it received, except where the script says otherwise. The
-script goes by command; each answer is used once, in order, and after the last one all is well:
-
-    {"RCPT": ["450 4.2.0 Greylisted"]}               the first recipient waits, the next does not
-    {"RCPT": repeat("450 4.2.0 Greylisted")}         nobody ever gets in
-    {"RCPT": ["550 5.1.1 No such user", OK]}         the first of two recipients is unknown
-    {"MAIL": [...], "DATA": [...], "EHLO": [...], "STARTTLS": [...]}   likewise
-    {"END": ["554 5.7.1 Spam"]}                      what it says to the final dot
-    {"CONNECT": ["421 4.3.2 Too busy"]}              what it says to a connection
-    {"END": [DISCONNECT]}, {"DATA": [DISCONNECT]}    it hangs up instead of answering
-    {"CONNECT": [SILENCE]}                           it never says a word, as a slow banner does
-    {"RCPT": ["AFTER 2.5 250 OK"]}                   it takes its time, in seconds
-    {"STARTTLS": [GARBLED]}                          it agrees to TLS, and then speaks nonsense
-    {"AUTH": ["535 5.7.8 Who are you?"]}             with "AUTH PLAIN" among the extensions
+It accepts every message and keeps what it received, except where its script says otherwise.
 
 A first host that is broken is one whose address nobody listens on, before a good one in the zone:
 
@@ -47,26 +34,11 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Self
 
+from aimx.testing import script
 from aimx.testing.certificate import throwaway_tls
+from aimx.testing.script import Script
 from desired.frozen import frozen
 
-OK = "OK"  # As without a script.
-DISCONNECT = "DISCONNECT"
-SILENCE = "SILENCE"
-GARBLED = "GARBLED"
-_AFTER = "AFTER "
-
-_USUAL = {
-    "CONNECT": "220 exchanger.test ESMTP",
-    "AUTH": "235 2.7.0 Come in",
-    "MAIL": "250 2.1.0 OK",
-    "RCPT": "250 2.1.5 OK",
-    "DATA": "354 Go ahead",
-    "END": "250 2.0.0 Kept",
-    "STARTTLS": "220 2.0.0 Ready",
-    "RSET": "250 2.0.0 OK",
-    "QUIT": "221 2.0.0 Bye",
-}
 _LONGEST_LINE = 1 << 20
 _PATH = re.compile(r"<([^>]*)>")
 
@@ -117,9 +89,7 @@ class Exchanger:
         self._told = told
         offers_tls = tls is not None and not implicit_tls
         self.extensions = (*extensions, *(("STARTTLS",) if offers_tls else ()))
-        self._script: dict[str, Iterator[str]] = {
-            command: iter(answers) for command, answers in (script or {}).items()
-        }
+        self.script = Script(script or {})
         self._sessions: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -145,11 +115,6 @@ class Exchanger:
         for session in sessions:
             session.cancel()
         await asyncio.gather(*sessions, return_exceptions=True)
-
-    def answer(self, command: str, usual: str = "") -> str:
-        """What the script says to a command, once."""
-        scripted = next(self._script.get(command, iter(())), OK)
-        return (usual or _USUAL.get(command, "500 5.5.1 Unknown")) if scripted == OK else scripted
 
     def keep(self, message: Received) -> None:
         self.received.append(message)
@@ -245,17 +210,17 @@ class _Session:
         self._transaction = _Transaction()
 
     async def _say(self, command: str, usual: str = "") -> str:
-        answer = self._exchanger.answer(command, usual)
+        answer = self._exchanger.script.answer(command, usual)
         match answer:
-            case "DISCONNECT":
+            case script.DISCONNECT:
                 raise _Gone
-            case "SILENCE":
+            case script.SILENCE:
                 await self._reader.read()  # Until the client gives up.
                 raise _Gone
-            case _ if answer.startswith(_AFTER):
-                seconds, _, answer = answer.removeprefix(_AFTER).partition(" ")
+            case _ if answer.startswith(script.AFTER):
+                seconds, _, answer = answer.removeprefix(script.AFTER).partition(" ")
                 await asyncio.sleep(float(seconds))
-            case "GARBLED":
+            case script.GARBLED:
                 self._writer.write(b"220 Ready\r\n")
                 await self._reader.read(1)
                 self._writer.write(b"nonsense\r\n" * 10)
@@ -294,11 +259,11 @@ async def _hold(exchanger: Exchanger, ready: Future[Callable[[], object]]) -> No
 
 
 async def _rehearse(options: argparse.Namespace) -> None:
-    script: dict[str, list[str]] = {}
+    said: dict[str, list[str]] = {}
     for command, _, reply in (entry.partition("=") for entry in options.script):
-        script.setdefault(command, []).append(reply)
+        said.setdefault(command, []).append(reply)
     tls = throwaway_tls() if options.tls else None
-    async with Exchanger(script, tls=tls, port=options.port, told=_tell) as exchanger:
+    async with Exchanger(said, tls=tls, port=options.port, told=_tell) as exchanger:
         sys.stdout.write(f"listening on 127.0.0.1:{exchanger.port}\n")
         sys.stdout.flush()
         await asyncio.Event().wait()

@@ -14,7 +14,8 @@ from aimx.outbound.relayed import Relayed
 from aimx.outbound.session import Credentials, Manners, Peer, opportunistic
 from aimx.outbound.sessions import Sessions
 from aimx.testing.certificate import throwaway_tls
-from aimx.testing.exchanger import DISCONNECT, GARBLED, OK, Exchanger
+from aimx.testing.exchanger import Exchanger
+from aimx.testing.script import DISCONNECT, GARBLED, OK
 from aimx.testing.zone import Zone, ZoneResolver
 from desired.quantities import Endpoint
 from desired.relay import Relay

@@ -16,8 +16,9 @@ from aimx.outbound.hosts import MOST_PEERS
 from aimx.outbound.outcome import Attempt, Deferred, Delivered, Failed, Outcome
 from aimx.outbound.session import Manners
 from aimx.testing.certificate import throwaway_tls
-from aimx.testing.exchanger import DISCONNECT, GARBLED, OK, SILENCE, Exchanger
+from aimx.testing.exchanger import Exchanger
 from aimx.testing.ports import ReservedPort
+from aimx.testing.script import DISCONNECT, GARBLED, OK, SILENCE
 from aimx.testing.zone import Zone, ZoneResolver
 
 TABLE = {

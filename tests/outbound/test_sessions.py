@@ -14,7 +14,8 @@ from aimx.outbound.relayed import Relayed
 from aimx.outbound.session import Manners, opportunistic
 from aimx.outbound.sessions import MOST_AT_ONCE, Sessions
 from aimx.testing.certificate import throwaway_tls
-from aimx.testing.exchanger import DISCONNECT, OK, SILENCE, Exchanger
+from aimx.testing.exchanger import Exchanger
+from aimx.testing.script import DISCONNECT, OK, SILENCE
 from aimx.testing.zone import Zone, ZoneResolver
 from desired.quantities import Endpoint
 from desired.relay import Relay

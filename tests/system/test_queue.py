@@ -16,8 +16,9 @@ import fastjsonschema
 import pytest
 
 from aimx.doors.socket.client import Err, Ok, ReplyError, UnreachableError
-from aimx.testing.exchanger import OK, SILENCE, Exchanger, in_thread
+from aimx.testing.exchanger import Exchanger, in_thread
 from aimx.testing.ports import ReservedPort
+from aimx.testing.script import OK, SILENCE
 from aimx.testing.zone import Zone, serve_in_thread
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 import pytest
 
 from aimx.testing.certificate import throwaway_tls
-from aimx.testing.exchanger import DISCONNECT, GARBLED, OK, Exchanger, Received
+from aimx.testing.exchanger import Exchanger, Received
+from aimx.testing.script import DISCONNECT, GARBLED, OK
 
 DIALOGUE = "EHLO me\nMAIL FROM:<a@a.example> SIZE=9\nRCPT TO:<b@c.example>\nDATA\n..x\n.\nQUIT"
 

@@ -44,8 +44,9 @@ from aimx.placing.placer import Placer
 from aimx.placing.rows import Rows
 from aimx.snapshot import Hook, Route, Snapshot, SnapshotId
 from aimx.testing.certificate import throwaway_tls
-from aimx.testing.exchanger import DISCONNECT, GARBLED, SILENCE, Exchanger
+from aimx.testing.exchanger import Exchanger
 from aimx.testing.ports import ReservedPort
+from aimx.testing.script import DISCONNECT, GARBLED, SILENCE
 from aimx.testing.zone import Zone, ZoneResolver
 
 HOOKS = (Hook("tell", "after_send"), Hook("read", "on_receive", fire_on_untrusted=True))
