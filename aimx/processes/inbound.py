@@ -113,7 +113,7 @@ class Inbound:
         return self._certificate[1]
 
     def _heard(self, message: Connection | Scrape, descriptors: tuple[int, ...]) -> None:
-        """A client, accepted by the supervisor."""
+        """Somebody was accepted by the supervisor: a client, or who reads the metrics."""
         if len(descriptors) != 1:
             close_all(descriptors)
             raise MalformedError("a client comes with its connection")
