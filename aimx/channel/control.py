@@ -140,7 +140,7 @@ class Submission:
 
 @frozen
 class QueueWish:
-    """What somebody wants of the queue; of a message, if one is named. Answered by `Outcome`."""
+    """What somebody wants of the queue; of a message, if one is named. Replied to by `Answered`."""
 
     number: int
     does: Literal["list", "show", "hold", "release", "retry", "cancel"]
@@ -176,7 +176,7 @@ class Forbidden:
 
 
 @frozen
-class Outcome:
+class Answered:
     """What became of a submission, or a wish: a code of the socket's protocol; empty: success."""
 
     number: int
@@ -202,4 +202,4 @@ _FROM_ALL = (Ready, Prepared, Refused, Committed, Measured)
 TO_INBOUND = Vocabulary(*_TO_ALL, Connection, Scrape)
 FROM_INBOUND = Vocabulary(*_FROM_ALL, Closed)
 TO_OUTBOUND = Vocabulary(*_TO_ALL, Submission, Permitted, Forbidden, QueueWish)
-FROM_OUTBOUND = Vocabulary(*_FROM_ALL, Authored, Attempted, Outcome)
+FROM_OUTBOUND = Vocabulary(*_FROM_ALL, Authored, Attempted, Answered)

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from aimx import logs
-from aimx.channel.control import Attempted, Authored, Closed, Measured, Outcome
+from aimx.channel.control import Answered, Attempted, Authored, Closed, Measured
 from aimx.controller.activation import EngineError
 from aimx.controller.compiled import Compiled
 from aimx.controller.state import State
@@ -142,7 +142,7 @@ class Running:
             metrics.PROCESSES.set(roles[role], role)
 
     def _heard(
-        self, worker: Worker, message: Closed | Authored | Attempted | Outcome | Measured
+        self, worker: Worker, message: Closed | Authored | Attempted | Answered | Measured
     ) -> None:
         match message:
             case Measured():
@@ -151,7 +151,7 @@ class Running:
                 self._acceptance.closed(worker, peer)
             case Attempted():
                 self._dispatch.offer(message)
-            case Authored() | Outcome():
+            case Authored() | Answered():
                 self.submissions.heard(message)
 
     def _lost(self, worker: Worker) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from aimx.channel.control import MOST_SUBMISSION, Outcome, Submission
+from aimx.channel.control import MOST_SUBMISSION, Answered, Submission
 from aimx.channel.packets import MalformedError
 from aimx.outbound.compose import HandedIn
 from aimx.outbound.keys import CallersKey
@@ -24,31 +24,31 @@ class Letterbox:
     sending: Callable[[], Sending]  # Under the generation of the moment.
     permitted: Permit
 
-    async def answer(self, submission: Submission, content: bytes) -> Outcome:
-        """Read the author, wait for leave, and send: the outcome is for whoever handed it in."""
+    async def answer(self, submission: Submission, content: bytes) -> Answered:
+        """Read the author, wait for leave, and send: the answer is for whoever handed it in."""
         number, sending = submission.number, self.sending()
         body = content[: submission.content_length]
         author = sending.author(body)
         if isinstance(author, NotSent):
-            return Outcome(number, author.code.value, author.reason)
+            return Answered(number, author.code.value, author.reason)
         route = _route(sending.snapshot, author.address)
         owner = None if route is None else route.uid
         allowed = await self.permitted(number, author.address, owner)
         if not allowed or route is None:
-            return Outcome(number, "MAILBOX", _no_mailbox(author.address))
+            return Answered(number, "MAILBOX", _no_mailbox(author.address))
         html = content[submission.content_length :] if submission.html_length else None
         handed_in = HandedIn(body, html, submission.text_only, submission.trace)
         named = submission.idempotency_key
         key = CallersKey(submission.uid, named) if named else None
-        return _outcome(number, await sending.send(handed_in, author.address, key))
+        return _answered(number, await sending.send(handed_in, author.address, key))
 
 
-def _outcome(number: int, sent: Sent | NotSent) -> Outcome:
+def _answered(number: int, sent: Sent | NotSent) -> Answered:
     match sent:
         case Sent(message_id, queued):
-            return Outcome(number, "", message_id, queued)
+            return Answered(number, "", message_id, queued)
         case NotSent(code, reason):
-            return Outcome(number, code.value, reason)
+            return Answered(number, code.value, reason)
 
 
 def _no_mailbox(author: str) -> str:

@@ -21,10 +21,10 @@ from aimx.channel import trace
 from aimx.channel.control import (
     FROM_OUTBOUND,
     TO_OUTBOUND,
+    Answered,
     Attempted,
     Forbidden,
     OutboundSecrets,
-    Outcome,
     Permitted,
     QueueWish,
     Submission,
@@ -239,30 +239,30 @@ class Outbound:
 
     async def _steer(self, wish: QueueWish) -> None:
         try:
-            outcome = await self._desk.answer(wish)
+            answered = await self._desk.answer(wish)
         except Exception:
             mark = trace.fresh()
             log.exception("the queue was not asked", trace=mark)
-            outcome = Outcome(wish.number, "IO", f"internal error; the log has it under {mark}")
-        await self._answer(outcome)
+            answered = Answered(wish.number, "IO", f"internal error; the log has it under {mark}")
+        await self._answer(answered)
 
     async def _submit(self, submission: Submission, content: bytes) -> None:
         number = submission.number
         try:
-            outcome = await self._letterbox.answer(submission, content)
+            answered = await self._letterbox.answer(submission, content)
         except Exception:
             log.exception("message not sent", trace=submission.trace)
             told = f"internal error; the log has it under {submission.trace}"
-            outcome = Outcome(number, "IO", told)
-        await self._answer(outcome)
+            answered = Answered(number, "IO", told)
+        await self._answer(answered)
 
-    async def _answer(self, outcome: Outcome) -> None:
+    async def _answer(self, answered: Answered) -> None:
         """Whatever it is, somebody waits for it."""
         try:
-            await self._post.say(outcome)
+            await self._post.say(answered)
         except ValueError as cause:
             log.error("an answer fits into no packet", reason=str(cause))
-            await self._post.say(replace(outcome, code="IO", text="the answer is too large"))
+            await self._post.say(replace(answered, code="IO", text="the answer is too large"))
 
 
 def _path(directory: int) -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from aimx.channel.control import Outcome, QueueWish
+from aimx.channel.control import Answered, QueueWish
 from aimx.outbound.queue import schedule, telling
 from aimx.outbound.queue.database import QueueError
 from aimx.outbound.queue.rows import Message
@@ -39,14 +39,16 @@ class Desk:
     snapshot: Callable[[], Snapshot]
     permitted: Permit
 
-    async def answer(self, wish: QueueWish) -> Outcome:
+    async def answer(self, wish: QueueWish) -> Answered:
         try:
             if wish.name:
                 return await self._about(wish)
             document = await (self._retried(wish) if wish.does == "retry" else self._listed(wish))
         except QueueError as cause:
             log.error("the queue cannot be asked", reason=str(cause))
-            return Outcome(wish.number, "TEMP", "the queue cannot be read or written at the moment")
+            return Answered(
+                wish.number, "TEMP", "the queue cannot be read or written at the moment"
+            )
         return _told(wish, document)
 
     async def _listed(self, wish: QueueWish) -> dict[str, Any]:
@@ -70,7 +72,7 @@ class Desk:
         routes = self.snapshot().routes.values()
         return sorted({route.mailbox for route in routes if route.uid == wish.uid})
 
-    async def _about(self, wish: QueueWish) -> Outcome:
+    async def _about(self, wish: QueueWish) -> Answered:
         """One message. Whoever may not know of it is told what is said of one that is not there."""
         name = wish.name
         message = await self.queue.steer(lambda steering: steering.find(name))
@@ -78,11 +80,11 @@ class Desk:
         author = message.author if message else ""
         allowed = await self.permitted(wish.number, author, route.uid if route else None)
         if not allowed or message is None:
-            return Outcome(wish.number, "ENOENT", f"message '{name}' does not exist")
+            return Answered(wish.number, "ENOENT", f"message '{name}' does not exist")
         if wish.does != "show":
             refusal = _refusal(wish.does, message)
             if refusal:
-                return Outcome(wish.number, "VALIDATION", refusal)
+                return Answered(wish.number, "VALIDATION", refusal)
             message = await self.queue.steer(lambda steering: _do(steering, wish))
             log.info("queue steered", trace=name, does=wish.does, uid=wish.uid)
             self.queue.owe(name)
@@ -117,8 +119,8 @@ def _refusal(does: str, message: Message) -> str:
     return f"message '{message.id}' is {state}: there is nothing to {does}"
 
 
-def _told(wish: QueueWish, document: dict[str, Any]) -> Outcome:
-    return Outcome(wish.number, "", json.dumps(document, ensure_ascii=False))
+def _told(wish: QueueWish, document: dict[str, Any]) -> Answered:
+    return Answered(wish.number, "", json.dumps(document, ensure_ascii=False))
 
 
 def _now() -> float:

@@ -13,9 +13,9 @@ import structlog
 
 from aimx.channel import trace
 from aimx.channel.control import (
+    Answered,
     Authored,
     Forbidden,
-    Outcome,
     Permitted,
     QueueWish,
     Submission,
@@ -54,15 +54,15 @@ class Absence(Enum):
 
 
 class Submissions:
-    """Each message by its number: first its author is asked for, then its outcome comes."""
+    """Each message by its number: first its author is asked for, then the answer comes."""
 
     def __init__(self, crew: Crew) -> None:
         self._crew = crew
         self._numbers = itertools.count(1)
-        self._waiting: dict[int, asyncio.Queue[Authored | Outcome | None]] = {}
+        self._waiting: dict[int, asyncio.Queue[Authored | Answered | Absence]] = {}
 
     async def submit(self, submitted: Submitted, permission: Permission) -> Accepted | Declined:
-        """Send it, if the caller may send as its author. Whoever waits gets the outcome."""
+        """Send it, if the caller may send as its author. Whoever waits gets the answer."""
         reference, begun = trace.fresh(), time.perf_counter()
         answer = await self._answered(submitted, permission, reference)
         code = "sent" if isinstance(answer, Accepted) else answer.code.value
@@ -82,9 +82,9 @@ class Submissions:
             next(self._numbers), steering.does, steering.name, steering.uid, steering.seconds
         )
         match await self._asked(wish, (), permission, trace.fresh()):
-            case Outcome(code="", text=document):
+            case Answered(code="", text=document):
                 return Steered(json.loads(document))
-            case Outcome(code=code, text=reason):
+            case Answered(code=code, text=reason):
                 return Declined(Code(code), reason)
             case _:
                 return _STOPPED
@@ -102,9 +102,9 @@ class Submissions:
             reference,
         )
         match await self._asked(message, (submitted.content,), permission, reference):
-            case Outcome(code="", text=message_id, queued=queued):
+            case Answered(code="", text=message_id, queued=queued):
                 return Accepted(message_id, queued)
-            case Outcome(code=code, text=reason):
+            case Answered(code=code, text=reason):
                 return Declined(Code(code), reason)
             case absence:
                 return _GONE if absence is Absence.GONE else _ABSENT
@@ -115,7 +115,7 @@ class Submissions:
         descriptors: Sequence[int],
         permission: Permission,
         reference: str,
-    ) -> Outcome | Absence:
+    ) -> Answered | Absence:
         workers = self._crew.of("outbound")
         if not workers:
             return Absence.NOT_THERE
@@ -128,29 +128,27 @@ class Submissions:
         finally:
             del self._waiting[message.number]
 
-    def heard(self, message: Authored | Outcome) -> None:
+    def heard(self, message: Authored | Answered) -> None:
         if (news := self._waiting.get(message.number)) is not None:
             news.put_nowait(message)
 
     def lost(self) -> None:
         """The process died; nobody can tell what it had sent."""
         for news in self._waiting.values():
-            news.put_nowait(None)
+            news.put_nowait(Absence.GONE)
 
     async def _followed(
         self,
         outbound: Worker,
         reference: str,
-        news: asyncio.Queue[Authored | Outcome | None],
+        news: asyncio.Queue[Authored | Answered | Absence],
         permission: Permission,
-    ) -> Outcome | Absence:
+    ) -> Answered | Absence:
         while True:
             match await news.get():
                 case Authored(number=number, author=author, owner=owner):
                     allowed = permission(owner)
                     log.info("submission read", trace=reference, author=author, allowed=allowed)
                     await outbound.tell(Permitted(number) if allowed else Forbidden(number))
-                case Outcome() as outcome:
-                    return outcome
-                case None:
-                    return Absence.GONE
+                case answer:
+                    return answer

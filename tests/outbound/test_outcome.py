@@ -1,7 +1,6 @@
 import pytest
 
-from aimx.channel.control import FROM_OUTBOUND
-from aimx.channel.control import Outcome as Answered
+from aimx.channel.control import FROM_OUTBOUND, Answered
 from aimx.channel.packets import LARGEST
 from aimx.outbound.outcome import (
     Attempt,

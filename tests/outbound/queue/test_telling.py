@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from aimx.channel.control import FROM_OUTBOUND, Outcome
+from aimx.channel.control import FROM_OUTBOUND, Answered
 from aimx.channel.packets import LARGEST
 from aimx.outbound.queue import telling
 from aimx.outbound.queue.recipient import Recipient
@@ -42,7 +42,7 @@ def _recipient(place: int, text: str) -> Recipient:
 
 
 def octets(document: dict[str, object]) -> int:
-    return len(FROM_OUTBOUND.encode(Outcome(1, "", json.dumps(document, ensure_ascii=False))))
+    return len(FROM_OUTBOUND.encode(Answered(1, "", json.dumps(document, ensure_ascii=False))))
 
 
 @pytest.mark.parametrize("text", TEXTS)
