@@ -95,6 +95,7 @@ def test_under_a_running_daemon_mail_waits_until_it_is_back(applied, until):
     away = unmount(applied)
 
     until(lambda: delivered(applied, "meanwhile") in (450, 451), "mail to be put off")
+    applied.daemon.send_signal(signal.SIGHUP)
     until(lambda: applied.condition("Converged")["reason"] == "DataGone", "the word of it")
     assert list(applied.data.iterdir()) == []
     mount(applied, away)
