@@ -18,7 +18,7 @@ from desired.names import Address
 from reconcilers.host.host import Host, Reading, ReconcileError
 from reconcilers.records import parsed, rfc3339
 from reconcilers.roots import Roots
-from reconcilers.state import make_state, private_file
+from reconcilers.state import make_state, private_file, require_there
 
 T = TypeVar("T")
 
@@ -122,6 +122,7 @@ def _said(intent: Pin | Suspension) -> dict[str, Any]:
 
 
 def _keep(host: Host, roots: Roots, path: PurePosixPath, document: Mapping[str, Any]) -> None:
+    require_there(host, roots)
     make_state(host, roots)
     content = json.dumps(document, ensure_ascii=False, indent=1).encode() + b"\n"
     host.replace(path, content, private_file(host))

@@ -12,11 +12,17 @@ from pathlib import PurePosixPath
 
 from desired.frozen import asdict, frozen
 from reconcilers.host.anchors import Anchors
-from reconcilers.host.host import Host, ReconcileError, StepError
+from reconcilers.host.host import Host, ReconcileError, StepError, UnseenError
 from reconcilers.host.sentences import changing
 from reconcilers.records import parsed, rfc3339
 from reconcilers.roots import Roots
-from reconcilers.state import make_absent, make_state, private_file, require_ours
+from reconcilers.state import (
+    make_absent,
+    make_state,
+    private_file,
+    require_ours,
+    require_there,
+)
 
 # A child that got the descriptor would hold the lock for as long as it lives.
 _OPENING = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -57,6 +63,9 @@ def apply_lock(host: Host, roots: Roots, command: str, *, anew: bool = False) ->
     raises `GoneError`, unless that is to be made `anew`.
     """
     require_ours(host, roots)
+    if not anew:
+        with suppress(UnseenError):  # Of what keeps somebody out the lock tells more.
+            require_there(host, roots)
     make_state(host, roots, anew=anew)
     with _held(host, roots, roots.lock, command):
         yield

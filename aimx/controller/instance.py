@@ -237,7 +237,7 @@ class Instance:
             return ""
 
     def require_there(self) -> None:
-        """Raises `GoneError` where the data directory is, or `MachineError`."""
+        """Raises `GoneError` where the data directory is gone, or `MachineError`."""
         with _told():
             require_there(self.host, self.roots)
 

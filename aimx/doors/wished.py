@@ -243,6 +243,7 @@ class _Carried:
         from aimx.controller.intents import way_back
 
         at, wish, consent = self.at, self.wish, Consent(self.wish.allow_removals)
+        at.instance.require_there()  # Else no generation is known to go back to.
         pin = way_back(at.instance, intents.back(intent, self.job.who))
         if not intent.plan:
             review = at.instance.review(at.instance.in_force(pin), consent)
@@ -268,6 +269,7 @@ class _Carried:
         from aimx.doors.tombstones import finished, plan_of, shown
 
         at, errand = self.at, about.errand
+        at.instance.require_there()  # Else no tombstone is known.
         if about.plan_id is None:
             return shown(at.instance, self.wish, errand)
         planned = partial(plan_of, at.instance, errand)

@@ -43,7 +43,10 @@ CREATE TABLE IF NOT EXISTS known (
     PRIMARY KEY (mailbox, address)
 ) STRICT, WITHOUT ROWID;
 """
-# What was written down while the clock was ahead is of now: else it would count until then.
+_AHEAD = (
+    "SELECT 1 FROM sends WHERE mailbox = :mailbox AND at > :now LIMIT 1",
+    "SELECT 1 FROM forgiven WHERE mailbox = :mailbox AND at > :now LIMIT 1",
+)
 _SET_RIGHT = (
     "UPDATE sends SET at = :now WHERE at > :now AND mailbox = :mailbox",
     "UPDATE recipients SET at = :now WHERE at > :now AND mailbox = :mailbox",
@@ -132,9 +135,20 @@ class Spent:
 
 def pass_on(database: sqlite3.Connection, now: datetime, mailbox: str) -> None:
     """What is a day old is no more counted, and its recipients are known."""
-    words = {"now": now.timestamp(), "until": (now - DAY).timestamp(), "mailbox": mailbox}
-    for statement in (*_SET_RIGHT, *_PASS_ON):
-        database.execute(statement, words)
+    for statement in _PASS_ON:
+        database.execute(statement, {"until": (now - DAY).timestamp(), "mailbox": mailbox})
+
+
+def is_ahead(database: sqlite3.Connection, now: datetime, mailbox: str) -> bool:
+    """Whether something was written down that is of a time to come."""
+    words = {"now": now.timestamp(), "mailbox": mailbox}
+    return any(database.execute(each, words).fetchone() for each in _AHEAD)
+
+
+def set_right(database: sqlite3.Connection, now: datetime, mailbox: str) -> None:
+    """What was written down while the clock was ahead is of now: else it would count until then."""
+    for statement in _SET_RIGHT:
+        database.execute(statement, {"now": now.timestamp(), "mailbox": mailbox})
 
 
 def carry(database: sqlite3.Connection, former: str, mailbox: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from aimx.outbound.transactions import Transactions
 from aimx.outbound.turns import Turns
 
 NAME = "tally.db"
+_SURE = 3600.0  # Seconds until a clock is believed that says that what was sent is not yet.
 
 log = structlog.get_logger()
 
@@ -29,13 +31,16 @@ log = structlog.get_logger()
 class Tally:
     """Every call raises `sqlite3.Error` where the database cannot be read or written now."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` counts seconds, and nobody sets it."""
         self.turns = Turns("tally", self.together)  # What is counted at once is flushed once.
         self._path = directory / NAME
         self._lock = threading.RLock()  # Whoever counts does so in a thread.
         self._transactions: Transactions | None = None
         self._depth, self._damage = 0, ""
         self._tidied: set[str] = set()  # Mailboxes, since the start.
+        self._clock = clock
+        self._ahead: dict[str, float] = {}  # Since when a mailbox has sent what is not yet.
 
     def count(
         self,
@@ -53,6 +58,8 @@ class Tally:
         with self._transaction() as database:
             if former is not None:
                 spent.carry(database, former, mailbox)
+            if self._was_ahead(database, now, mailbox):
+                spent.set_right(database, now, mailbox)
             spent.pass_on(database, now, mailbox)
             if mailbox not in self._tidied:
                 spent.forget(database, now, mailbox)
@@ -60,6 +67,14 @@ class Tally:
             if not admits(Spent(database, mailbox, addresses)):
                 return None
             return spent.count(database, mailbox, addresses, now)
+
+    def _was_ahead(self, database: sqlite3.Connection, now: datetime, mailbox: str) -> bool:
+        """Whether the clock was ahead when it sent. For an hour it may as well be behind now."""
+        if not spent.is_ahead(database, now, mailbox):
+            self._ahead.pop(mailbox, None)
+            return False
+        since = self._ahead.setdefault(mailbox, self._clock())
+        return self._clock() - since >= _SURE
 
     def give_back(self, number: int) -> None:
         """Nobody was asked to take it."""

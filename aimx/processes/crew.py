@@ -237,7 +237,15 @@ class Crew:
     def renew(self) -> None:
         """Others take the place of all: they open anew what is on disk."""
         for worker in tuple(self.workers):
-            self.dismiss(worker.name)
+            if worker.role == "outbound":
+                self._spawn(self._renewed(worker))
+            else:
+                self.dismiss(worker.name)
+
+    async def _renewed(self, worker: Worker) -> None:
+        """What is on its way to a host is answered first: else nobody knew who has it."""
+        await worker.leave(LEAVE_SECONDS)
+        self._died(worker)
 
     def _died(self, worker: Worker) -> None:
         self.lost(worker)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Coroutine, Sequence
 from dataclasses import asdict, dataclass, field
 from subprocess import Popen
@@ -161,6 +162,8 @@ class Delegate:
         self.process.kill()
         code = await asyncio.to_thread(self.process.wait)
         metrics.PROCESSES.set(0, "planner")
+        if code == os.EX_CONFIG:
+            reason = "cannot start, and the log says why; after an upgrade, restart the daemon"
         if self._jobs:
             metrics.DEATHS.count("planner")
             log.error("process died", role="planner", pid=self.process.pid, code=code)

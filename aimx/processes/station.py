@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain, repeat
 from pathlib import PurePosixPath
 from subprocess import Popen, TimeoutExpired
@@ -43,6 +43,7 @@ _DIRECTORY = _ROOT | os.O_NOFOLLOW
 _SETTLE_SECONDS = 120.0  # How long a placer may take over what an earlier one left.
 _END_SECONDS = 10.0
 _LOOK_SECONDS = 5.0  # How often the data directory is looked at: to mount a disk makes no event.
+_NOWHERE = (0, 0, "")
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)  # Before each new try to start a placer, in seconds.
 
 Said: TypeAlias = FiringsDue | Firing | Idle | Measured
@@ -80,7 +81,7 @@ class Station:
         self._closing = False
         self._again: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
-        self._directory = (0, 0)  # Device and inode of where the placer places.
+        self._directory = _NOWHERE  # Where the placer places.
         self._moved = False  # That is no longer the data directory.
 
     async def open(self) -> None:
@@ -149,7 +150,8 @@ class Station:
         ours, theirs = pair(Kind.CONTROL)
         try:
             with _opened(self._roots.data, _ROOT) as data:
-                self._directory = _identity(os.fstat(data))
+                before, self._directory = self._directory, _identity(data)
+                self._moved |= before not in (_NOWHERE, self._directory)
                 self._placer = start("placer", {"control": theirs.fileno(), "data": data}, None)
         except BaseException:
             ours.close()
@@ -173,6 +175,8 @@ class Station:
 
     def _ended(self, reason: str) -> None:
         placer, self._placer, self._control = self._placer, None, None
+        if self._moved:
+            reason = f"{self._roots.data} is not what it was, or not there"
         if placer is not None:
             placer.kill()
             metrics.DEATHS.count("placer")
@@ -200,15 +204,20 @@ class Station:
         places on one that nobody sees any more is ended."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            if self.placer and not await asyncio.to_thread(self._is_in_place) and self._control:
-                self._moved = True
-                self._control.close()
-                self._ended(f"{self._roots.data} is not what it was, or not there")
+            try:
+                if self.placer and not await asyncio.to_thread(self._is_in_place):
+                    self._moved = True
+                    if self._placer is not None:
+                        # Not waited for: a disk that hangs keeps a process from ending.
+                        self._placer.kill()
+            except Exception:
+                log.exception("data directory not looked at")
 
     def _is_in_place(self) -> bool:
         """Whether the placer places in the data directory; where nobody can tell it does."""
         try:
-            return _identity(os.stat(self._roots.data)) == self._directory
+            with _opened(self._roots.data, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) as data:
+                return _identity(data) == self._directory
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError:
@@ -256,8 +265,15 @@ async def _started(
     return process, ours
 
 
-def _identity(status: os.stat_result) -> tuple[int, int]:
-    return status.st_dev, status.st_ino
+def _identity(directory: int) -> tuple[int, int, str]:
+    """Device, inode, and the mount that it is reached through: no link leads from one to another,
+    though both be of one file system."""
+    found = os.fstat(directory)
+    with suppress(OSError), open(f"/proc/self/fdinfo/{directory}", "rb") as told:
+        for line in told:
+            if line.startswith(b"mnt_id:"):
+                return found.st_dev, found.st_ino, line.decode()
+    return found.st_dev, found.st_ino, ""
 
 
 def _awaited(process: Popen[bytes]) -> None:

@@ -22,7 +22,7 @@ from aimx.processes.beginning import begun
 from aimx.processes.engine import Running
 from aimx.processes.listening import BindError
 from aimx.processes.notify import service
-from aimx.processes.opening import UnservableError, awaited, opened, run, signals
+from aimx.processes.opening import UnservableError, awaited, opened, run, said, signals
 from aimx.processes.station import StationError
 from aimx.processes.unread import count
 from aimx.processes.worker import SilentError, WorkerGoneError
@@ -43,8 +43,10 @@ def serve(roots: Mapping[str, str], *, may_move: bool) -> int:
 async def _serve(roots: Mapping[str, str], *, may_move: bool) -> Exit:
     watchman = Watchman(signals(), service())
     async with opened(roots, "aimx serve", may_move=may_move) as (instance, desired):
+        was_gone = bool(instance.absence())
         if await awaited(instance, watchman.stop, watchman.systemd.waiting):
-            await _served(instance, desired, watchman)
+            # It may have waited for long, and what may be applied unasked be another by now.
+            await _served(instance, said(instance) if was_gone else desired, watchman)
     return Exit.DONE
 
 

@@ -10,7 +10,7 @@ from desired.quantities import Endpoint
 
 _PATH = "/etc/resolv.conf"
 _PORT = 53
-_HERE = (Endpoint("127.0.0.1", _PORT),)  # Where nobody is named.
+_HERE = (Endpoint("127.0.0.1", _PORT),)  # resolv.conf(5): where nobody ever was named.
 _MOST = 64 * 1024  # Characters that are read.
 
 _Seen: TypeAlias = tuple[int, ...] | None  # What tells one content of a file from another.
@@ -24,13 +24,14 @@ class SystemServers:
     def __init__(self, path: str = _PATH) -> None:
         self._path = path
         self._seen = _seen(path)
-        self._servers = _named(path)
+        self._servers = _named(path) or _HERE
 
     def __call__(self) -> tuple[Endpoint, ...]:
         """In the order in which they are asked; at least one."""
         seen = _seen(self._path)
         if seen != self._seen:
-            self._seen, self._servers = seen, _named(self._path)
+            # Those before stay where it names nobody: it may be caught between two writes.
+            self._seen, self._servers = seen, _named(self._path) or self._servers
         return self._servers
 
 
@@ -48,9 +49,9 @@ def _named(path: str) -> tuple[Endpoint, ...]:
         with open(path, encoding="ascii", errors="replace") as file:
             lines = [line.split() for line in file.read(_MOST).splitlines()]
     except OSError:
-        return _HERE
+        return ()
     named = [words[1] for words in lines if len(words) > 1 and words[0] == "nameserver"]
-    return tuple(Endpoint(each, _PORT) for each in named if _is_address(each)) or _HERE
+    return tuple(Endpoint(each, _PORT) for each in named if _is_address(each))
 
 
 def _is_address(text: str) -> bool:

@@ -14,8 +14,8 @@ from aimx.controller.amendments import CreateMailbox
 from aimx.controller.turn import Turn
 from aimx.controller.watched import Watched
 from aimx.doors.exits import Exit
-from aimx.doors.wish import Wish
-from aimx.doors.wished import Apply, Look, Wished
+from aimx.doors.wish import Errand, Intent, Wish
+from aimx.doors.wished import Apply, Look, Tombstones, Wished
 from aimx.snapshot import Snapshot
 from desired.problem import digest
 from reconcilers.consent import Consent
@@ -128,14 +128,17 @@ def test_a_suspension_that_lies_there_holds_as_before(serving):
     ],
     ids=["suspend", "resume", "apply"],
 )
-def test_nothing_else_makes_it_anew(serving, does):
+@pytest.mark.parametrize("left", [[], [".aimx"]], ids=["nothing", "what a lock made"])
+def test_nothing_else_makes_it_anew(serving, does, left):
     async def scene(served) -> None:
         unmounted(served)
+        for name in left:
+            (served.base / "data" / name).mkdir()
 
         with pytest.raises(GoneError):
             does(served)
 
-        assert list((served.base / "data").iterdir()) == []
+        assert [each.name for each in (served.base / "data").rglob("*")] == left
 
     serving(scene)
 
@@ -153,6 +156,21 @@ def test_an_edit_is_refused_and_the_manifest_stays_as_it_is(serving, about):
         assert (ended.exit, ended.refusal) == (Exit.REFUSED, True)
         assert (served.base / "config/manifest.toml").read_text() == before
         assert list((served.base / "data").iterdir()) == []
+
+    serving(scene)
+
+
+@pytest.mark.parametrize(
+    "about", [Intent("ROLLBACK", generation=1), Tombstones(Errand("purge", "info@example.com"))]
+)
+def test_what_is_looked_for_there_is_not_called_unknown(serving, about):
+    async def scene(served) -> None:
+        unmounted(served)
+
+        ended = (await served.wish(about)).answer
+
+        assert (ended.exit, ended.refusal) == (Exit.REFUSED, True)
+        assert "its disk may not be mounted" in ended.output
 
     serving(scene)
 

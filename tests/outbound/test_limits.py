@@ -94,23 +94,57 @@ def test_a_mailbox_sends_so_many_messages_within_24_hours_and_is_told_when_it_ma
     assert ask(tally, snapshot, at=hours(29)) is None
 
 
-def test_what_was_sent_while_the_clock_was_ahead_counts_for_a_day(tally: Tally) -> None:
+class Passing:
+    """Seconds on a clock that nobody sets."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_what_was_sent_while_the_clock_was_ahead_counts_for_a_day_once_that_is_sure(
+    tmp_path: Path,
+) -> None:
+    snapshot, passed = house(sends=1), Passing()
+    tally = Tally(tmp_path, passed)
+
+    told = []
+    for number, passed.now in ((9000, 0), (1, 5), (2, 3606), (25.5, 88200), (26, 90000)):
+        told.append(ask(tally, snapshot, at=hours(number)))
+    tally.close()
+
+    def refused(until: str) -> NotSent:
+        text = "limits.sends_per_day = 1: info@a.example has sent 1 within 24 hours"
+        return NotSent(Code.TEMP, f"{text}; it may be sent from {until} on")
+
+    assert told == [
+        None,
+        refused("2027-01-13T12:00:00Z"),
+        refused("2026-01-03T14:00:00Z"),
+        refused("2026-01-03T14:00:00Z"),
+        None,
+    ]
+
+
+def test_whom_it_wrote_to_while_the_clock_was_ahead_is_new_for_a_day(tmp_path: Path) -> None:
+    snapshot, passed = house(new=1), Passing()
+    tally = Tally(tmp_path, passed)
+
+    told = []
+    for number, passed.now in ((9000, 0), (1, 5), (2, 3606), (26, 90000)):
+        told.append(ask(tally, snapshot, f"{passed.now}@b.example", at=hours(number)))
+    tally.close()
+
+    assert [each is None for each in told] == [True, False, False, True]
+
+
+def test_a_clock_that_is_behind_for_a_moment_lifts_no_limit(tally: Tally) -> None:
     snapshot = house(sends=1)
 
-    told = [ask(tally, snapshot, at=hours(number)) for number in (9000, 1, 24.5, 25)]
+    told = [ask(tally, snapshot, at=hours(number)) for number in (10, -9000, 1, 10.1, 25.5, 34)]
 
-    late = "it may be sent from 2026-01-03T13:00:00Z on"
-    text = f"limits.sends_per_day = 1: info@a.example has sent 1 within 24 hours; {late}"
-    assert told == [None, NotSent(Code.TEMP, text), NotSent(Code.TEMP, text), None]
-
-
-def test_whom_it_wrote_to_while_the_clock_was_ahead_is_new_for_a_day(tally: Tally) -> None:
-    snapshot = house(new=1)
-
-    ask(tally, snapshot, "one@b.example", at=hours(9000))
-    told = [ask(tally, snapshot, "two@b.example", at=hours(number)) for number in (1, 26)]
-
-    assert (told[0] is None, told[1]) == (False, None)
+    assert [each is None for each in told] == [True, False, False, False, False, True]
 
 
 def test_a_message_counts_once_however_many_get_it(tally: Tally) -> None:

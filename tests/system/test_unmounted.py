@@ -1,5 +1,6 @@
 """The disk that the mail is on is not mounted: nothing is made below it, and no mail is taken."""
 
+import os
 import signal
 import smtplib
 import subprocess
@@ -103,6 +104,21 @@ def test_under_a_running_daemon_mail_waits_until_it_is_back(applied, until):
     until(lambda: delivered(applied, "later") == 250, "mail to be taken")
     assert "later" in {each.fields["subject"] for each in applied.letters(BOX)}
     until(lambda: applied.has("Converged", "True"), "convergence")
+
+
+def test_another_disk_is_noticed_though_no_placer_was_there_to_see_it_come(applied, until):
+    applied.serve()
+    (placer,), inbound = applied.pids("placer"), set(applied.pids("inbound"))
+    subprocess.run(["cp", "-a", applied.data, applied.base / "copy"], check=True)
+
+    os.kill(placer, signal.SIGKILL)
+    applied.data.rename(applied.base / "away")
+    (applied.base / "copy").rename(applied.data)
+
+    until(lambda: applied.pids("inbound"), "others to take their place")
+    until(lambda: not inbound & set(applied.pids("inbound")), "others to take their place")
+    until(lambda: delivered(applied, "anew") == 250, "mail to be taken")
+    assert "anew" in {each.fields["subject"] for each in applied.letters(BOX)}
 
 
 def test_what_is_placed_is_placed_on_the_disk_that_is_mounted_by_now(applied, until):
