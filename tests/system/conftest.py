@@ -249,12 +249,13 @@ class Instance:
         """Whether the manifest as it is now was dealt with, and nothing of it is left to do."""
         told = self.status()
         number = told["generation"]
-        config = (self.base / "config" / "config.toml").read_text()
+        config = self.base / "config" / "config.toml"
+        compiled = config.read_text() if config.exists() else ""
         statuses = {each["type"]: each["status"] for each in told["conditions"]}
         return (
             told["settled"]
             and told["last_attempted"] == self._digest()
-            and f"# generation {number}," in config
+            and f"# generation {number}," in compiled
             and (told["engine_generation"] == number or statuses.get("EngineActive") == "Unknown")
             and (self.state / "generations" / str(number)).is_dir()
             and statuses.get("Converged") == "True"
