@@ -39,7 +39,6 @@ _SURE = 3600.0  # Seconds for which a tombstone is due until it is believed to b
 class Purged:
     """What became of what was due."""
 
-    tombstones: int = 0  # Those that are gone.
     due: tuple[str, ...] = ()  # Those that are due and still there.
     wait: float = _EVERY  # Seconds until it is worth looking again.
 
@@ -107,7 +106,6 @@ class Purge:
         due = tuple(_due(at.instance, self.ages))
         gone = {each.name for each in due if each.wait <= 0 and _purged(each, at)}
         return Purged(
-            len(gone),
             tuple(each.name for each in due if each.name not in gone),
             min([_EVERY, *(each.wait for each in due if each.wait > 0)]),
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from ipaddress import ip_address
 
 from aimx.outbound.delivery import Outgoing
 from aimx.outbound.dialogue import offer
@@ -12,7 +11,7 @@ from aimx.outbound.mx import Nowhere, addresses
 from aimx.outbound.outcome import Deferred, Failed, Outcome
 from aimx.outbound.session import Manners, Peer
 from aimx.outbound.sessions import Sessions
-from aimx.verify.resolver import NoAnswer, Resolver
+from aimx.verify.resolver import NoAnswer, Resolver, is_address
 from desired.frozen import frozen
 
 # A host may have a thousand addresses, and somebody waits for the outcome.
@@ -50,7 +49,7 @@ class Caller:
 
     async def _peers(self, hosts: Sequence[str], progress: _Progress) -> AsyncIterator[Peer]:
         for host in hosts:
-            found = (host,) if _is_address(host) else await self._addresses(host)
+            found = (host,) if is_address(host) else await self._addresses(host)
             if isinstance(found, Nowhere | NoAnswer):
                 progress.skip(host, found)
                 continue
@@ -63,14 +62,6 @@ class Caller:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 class _Progress:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from ipaddress import ip_address
 from typing import TypeAlias
 
+from aimx.verify.resolver import is_address
 from desired.quantities import Endpoint
 
 _PATH = "/etc/resolv.conf"
@@ -51,12 +51,4 @@ def _named(path: str) -> tuple[Endpoint, ...]:
     except OSError:
         return ()
     named = [words[1] for words in lines if len(words) > 1 and words[0] == "nameserver"]
-    return tuple(Endpoint(each, _PORT) for each in named if _is_address(each))
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
+    return tuple(Endpoint(each, _PORT) for each in named if is_address(each))

@@ -6,6 +6,7 @@ Not there is not the same as could not look: `NoRecord` is the DNS's word that t
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Protocol, TypeAlias
 
 from desired.frozen import frozen
@@ -67,3 +68,12 @@ class Resolver(Protocol):
 
         It comes to an end, whatever strangers do, within a small multiple of `[dns] timeout`.
         """
+
+
+def is_address(host: str) -> bool:
+    """Whether it is an IP address, and no name that is to be looked up."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
