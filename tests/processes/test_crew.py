@@ -16,7 +16,7 @@ from aimx.snapshot import SnapshotId
 from desired.desired import Log
 
 
-@dataclass
+@dataclass(eq=False)
 class Busy:
     """A worker, as far as its connections go."""
 
@@ -264,3 +264,47 @@ def test_who_does_not_swap_in_time_is_ended_and_started_with_the_new_one() -> No
         ]
 
     played(scene, {Commit: "is silent"}, {}, {})
+
+
+@dataclass(eq=False)
+class Renewed(Busy):
+    """A worker that says how it went."""
+
+    told: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.role
+
+    def end(self) -> None:
+        self.told.append(f"{self.role} is ended")
+
+    async def leave(self, _seconds: float) -> None:
+        self.told.append(f"{self.role} leaves")
+        await asyncio.sleep(0)
+        self.told.append(f"{self.role} has left")
+
+
+def test_who_begins_anew_answers_first_what_is_on_its_way_to_a_host() -> None:
+    told: list[str] = []
+
+    async def play() -> list[str]:
+        crew = Failing(
+            cast("Any", None), print, lambda worker: told.append(f"{worker.role} is lost")
+        )
+        before = [Renewed(role=role, told=told) for role in ("outbound", "inbound")]
+        crew.workers = cast("Any", list(before))
+        crew.renew()
+        while len(crew.workers) < 2 or set(before) & set(cast("Any", crew.workers)):
+            await asyncio.sleep(0)
+        return [worker.role for worker in crew.workers]
+
+    others = asyncio.run(asyncio.wait_for(play(), 60))
+
+    assert sorted(others) == ["inbound", "outbound"]
+    assert [each for each in told if each.startswith("outbound")] == [
+        "outbound leaves",
+        "outbound has left",
+        "outbound is lost",
+    ]
+    assert "inbound is ended" in told
