@@ -69,7 +69,7 @@ CONNECTIONS = Gauge("aimx_smtp_connections", "Clients that are connected.")
 ACCEPTED = Counter("aimx_smtp_connections_accepted_total", "Clients that a process was given.")
 REFUSED = Counter(
     "aimx_smtp_connections_refused_total",
-    "Clients that were sent away at once, by the setting of [smtp] that says so.",
+    "Clients sent away at once: by which setting of [smtp], or as no process has room.",
     reason=("max_connections", "max_connections_per_ip", "no_process"),
 )
 

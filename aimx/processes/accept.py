@@ -80,7 +80,7 @@ class Acceptance:
         if await self._hand(connection, peer):
             metrics.ACCEPTED.count()
         else:
-            metrics.REFUSED.count("no_process")
+            self._refused(peer, Full.PROCESSES)
             self.gate.leave(peer)
             say(connection, SERVER_BUSY.encoded)
 

@@ -26,6 +26,7 @@ from aimx.channel.messages import Vocabulary
 from aimx.channel.packets import Kind, pair
 from aimx.controller.compiled import Compiled
 from aimx.processes.activation import RefusedError, commit, drop, prepare
+from aimx.processes.privileges import open_files
 from aimx.processes.station import Station
 from aimx.processes.worker import SilentError, Worker, WorkerGoneError
 
@@ -291,10 +292,22 @@ def workers(wanted: int | None) -> int:
 def next_to_serve(candidates: Iterable[Worker]) -> Worker | None:
     """Who takes the next client: one worker until it has enough to do, then the least busy.
 
-    Waking two processes for what one could do costs more than it gains.
+    Waking two processes for what one could do costs more than it gains. None has room for a client
+    whose connection it could not take over for want of descriptors: it would die of that, and with
+    it all of its clients.
     """
     workers = sorted(candidates, key=lambda worker: worker.connections.total())
     for worker in reversed(workers):
         if worker.connections.total() < _ENOUGH:
             return worker
-    return workers[0] if workers else None
+    if workers and workers[0].connections.total() < most_clients(open_files()):
+        return workers[0]
+    return None
+
+
+def most_clients(files: int) -> int:
+    """How many clients a worker takes that may have so many files open.
+
+    Each is a connection and perhaps a message in the spool; a quarter is for all else.
+    """
+    return files * 3 // 8

@@ -31,10 +31,11 @@ def client(peer: str) -> str:
 
 
 class Full(StrEnum):
-    """Which limit is reached, by its name in `[smtp]`."""
+    """Which limit is reached, by its name in `[smtp]` if it has one there."""
 
     ALL = "max_connections"
     ONE = "max_connections_per_ip"
+    PROCESSES = "no_process"  # Nobody is up who has room for one more.
 
 
 @dataclass(slots=True)
@@ -70,7 +71,7 @@ class Refusals:
 
     def worth_a_line(self, peer: str, full: Full, now: float) -> int:
         """How many refusals a line stands for that is written now; 0: none is."""
-        whom = "" if full is Full.ALL else client(peer)
+        whom = client(peer) if full is Full.ONE else ""
         told, since = self._told.pop(whom, (-math.inf, 0))
         if now - told < self.seconds:
             self._told[whom] = told, since + 1

@@ -44,6 +44,12 @@ def harden() -> None:
     _limit(resource.RLIMIT_NOFILE, _OPEN_FILES)
 
 
+def open_files() -> int:
+    """How many files a worker of ours may have open, once it is hardened."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _OPEN_FILES if most == resource.RLIM_INFINITY else min(most, _OPEN_FILES)
+
+
 def _check_no_way_back() -> None:
     # Not permitted; or invalid, in a user namespace that knows no root.
     with contextlib.suppress(OSError):

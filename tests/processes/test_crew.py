@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from aimx.channel.control import Commit, Committed, Prepare, Prepared, Refused
+from aimx.processes import crew
 from aimx.processes.activation import RefusedError
 from aimx.processes.crew import Crew, next_to_serve, workers
 from aimx.processes.worker import SilentError, Worker, WorkerGoneError
@@ -54,6 +55,21 @@ def test_there_are_as_many_workers_as_processors_within_bounds_or_as_are_wanted(
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(processors)))
 
     assert workers(wanted) == number
+
+
+@pytest.mark.parametrize(
+    ("connections", "takes"),
+    [([35, 30], 30), ([36, 35], 35), ([36, 36], None), ([40, 36], None)],
+)
+def test_nobody_is_given_a_client_that_it_could_not_take_over(
+    monkeypatch: pytest.MonkeyPatch, connections: list[int], takes: int | None
+) -> None:
+    monkeypatch.setattr(crew, "open_files", lambda: 96)
+    workers = [Busy(Counter({"192.0.2.1": number})) for number in connections]
+
+    found = next_to_serve(cast("list[Worker]", workers))
+
+    assert (found and found.connections.total()) == takes
 
 
 def test_without_workers_there_is_nobody() -> None:
