@@ -14,38 +14,48 @@ from aimx.channel.packets import MalformedError
 from aimx.metrics import table as metrics
 from aimx.processes.crew import Crew, next_to_serve
 from aimx.processes.gate import Full, Gate, Refusals, reduced
-from aimx.processes.listening import accepted, say
+from aimx.processes.listening import PAUSE, say, taken
 from aimx.processes.worker import Worker, WorkerGoneError
 from aimx.smtp.replies import SERVER_BUSY, TOO_MANY_CONNECTIONS
 from aimx.snapshot import Limits
+
+# Clients that are let in in a row: some milliseconds.
+_A_TURN = 64
 
 log = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class Acceptance:
-    """The listeners, one task each, and who is inside."""
+    """The listeners, and who is inside.
+
+    The loop calls as long as somebody waits at a listener: a task of each would be woken a turn
+    later, and would cost more than the accepting.
+    """
 
     crew: Crew
     limits: Callable[[], Limits]
     gate: Gate = field(default_factory=Gate)
     refusals: Refusals = field(default_factory=Refusals)
-    _tasks: dict[socket.socket, asyncio.Task[None]] = field(default_factory=dict)
+    # What ends the rest of those where we do not accept at the moment.
+    _listeners: dict[socket.socket, asyncio.TimerHandle | None] = field(default_factory=dict)
 
     def listen(self, listener: socket.socket) -> None:
-        self._tasks[listener] = asyncio.create_task(self._accept(listener))
+        self._listeners[listener] = None
+        asyncio.get_running_loop().add_reader(listener, self._accept, listener)
 
-    async def leave(self, listener: socket.socket) -> None:
+    def leave(self, listener: socket.socket) -> None:
         """Accept nobody there any more, and close it."""
-        task = self._tasks.pop(listener, None)
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        if listener in self._listeners:
+            resting = self._listeners.pop(listener)
+            if resting is not None:
+                resting.cancel()
+            asyncio.get_running_loop().remove_reader(listener)
         listener.close()
 
-    async def close(self) -> None:
-        for listener in tuple(self._tasks):
-            await self.leave(listener)
+    def close(self) -> None:
+        for listener in tuple(self._listeners):
+            self.leave(listener)
 
     def closed(self, worker: Worker, peer: str) -> None:
         """A client has left; raises `MalformedError` where it was not there."""
@@ -61,27 +71,40 @@ class Acceptance:
         for peer in tuple(worker.connections.elements()):
             self.closed(worker, peer)
 
-    async def _accept(self, listener: socket.socket) -> None:
-        while True:
-            connection, address = await accepted(listener)
+    def _accept(self, listener: socket.socket) -> None:
+        """Let in who waits there; then the rest of the loop has its turn."""
+        for _ in range(_A_TURN):
             try:
-                await self._admit(connection, reduced(address))
+                arrived = taken(listener)
+            except OSError:
+                self._rest(listener)
+                return
+            if arrived is None:
+                return
+            connection, address = arrived
+            try:
+                self._admit(connection, reduced(address))
             finally:
                 connection.close()
 
-    async def _admit(self, connection: socket.socket, peer: str) -> None:
+    def _rest(self, listener: socket.socket) -> None:
+        """Who comes waits at the listener for a moment."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listener)
+        self._listeners[listener] = loop.call_later(PAUSE, self.listen, listener)
+
+    def _admit(self, connection: socket.socket, peer: str) -> None:
         limits = self.limits()
         most = self.gate.obstacle(peer, limits.connections, limits.connections_per_address)
         if most is not None:
             self._refused(peer, most)
             say(connection, TOO_MANY_CONNECTIONS.encoded)
-            return
-        self.gate.enter(peer)
-        if await self._hand(connection, peer):
+        elif (worker := self._hand(connection, peer)) is not None:
+            self.gate.enter(peer)
+            worker.connections[peer] += 1
             metrics.ACCEPTED.count()
         else:
             self._refused(peer, Full.PROCESSES)
-            self.gate.leave(peer)
             say(connection, SERVER_BUSY.encoded)
 
     def _refused(self, peer: str, most: Full) -> None:
@@ -90,16 +113,16 @@ class Acceptance:
         if times := self.refusals.worth_a_line(peer, most, now):
             log.info("connection refused", peer=peer, reason=most.value, times=times)
 
-    async def _hand(self, connection: socket.socket, peer: str) -> bool:
-        """Pass it on; False where nobody is there to take it."""
-        while (worker := next_to_serve(self.crew.of("inbound"))) is not None:
-            worker.connections[peer] += 1
+    def _hand(self, connection: socket.socket, peer: str) -> Worker | None:
+        """Pass it on, and give to whom; None where nobody is there to take it."""
+        candidates = self.crew.of("inbound")
+        while (worker := next_to_serve(candidates)) is not None:
             try:
-                await worker.tell(Connection(peer), (connection.fileno(),))
-            except WorkerGoneError:
-                # Its death takes it from the crew; what it had is counted out there, but not this.
-                worker.connections[peer] -= 1
-                await asyncio.sleep(0)
-                continue
-            return True
-        return False
+                # Where it does not read, no more can queue than it may have clients.
+                worker.post(Connection(peer), (connection.fileno(),))
+            except (WorkerGoneError, OSError):
+                # It is gone, and its death tells of those before; or too many are on their way.
+                candidates.remove(worker)
+            else:
+                return worker
+        return None

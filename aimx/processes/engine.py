@@ -111,7 +111,7 @@ class Running:
 
     async def leave(self) -> None:
         """Accept nobody any more, let everybody finish, and end."""
-        await self._acceptance.close()
+        self._acceptance.close()
         self._listening.close()
         await self._scrapes.close()
         await asyncio.gather(self._crew.leave(), self._leave_hooks())
@@ -127,7 +127,7 @@ class Running:
         for listener in new:
             self._acceptance.listen(listener)
         for listener in old:
-            self._spawn(self._acceptance.leave(listener))
+            self._acceptance.leave(listener)
 
     def _drop_listeners(self) -> None:
         self._listening.drop()

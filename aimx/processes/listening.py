@@ -13,8 +13,7 @@ import structlog
 from desired.quantities import Endpoint
 
 _BACKLOG = 1024
-# How long to let be when there are no descriptors left, in seconds.
-_PAUSE = 0.2
+PAUSE = 0.2  # How long to let be when there are no descriptors left, in seconds.
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 log = structlog.get_logger()
@@ -64,6 +63,25 @@ class Listening:
         self.bound = {}
 
 
+def taken(listener: socket.socket) -> tuple[socket.socket, str] | None:
+    """Who waits longest, with the address at the other end; None where nobody does.
+
+    An `OSError` says that no descriptor is left, and is worth another try after a `PAUSE`.
+    """
+    while True:
+        try:
+            connection, address = listener.accept()
+        except BlockingIOError:
+            return None
+        except OSError as failure:
+            # ECONNABORTED and the like are that client's.
+            if failure.errno in _EXHAUSTED:
+                log.error("cannot accept connections", reason=failure.strerror)
+                raise
+        else:
+            return connection, address[0]
+
+
 async def accepted(listener: socket.socket) -> tuple[socket.socket, str]:
     """The next connection, and the address at its other end.
 
@@ -72,17 +90,13 @@ async def accepted(listener: socket.socket) -> tuple[socket.socket, str]:
     """
     while True:
         try:
-            connection, address = listener.accept()
-        except BlockingIOError:
-            await _readable(listener)
-        except OSError as failure:
-            # ECONNABORTED and the like are that client's; without descriptors we must wait.
-            if failure.errno in _EXHAUSTED:
-                log.error("cannot accept connections", reason=failure.strerror)
-                await asyncio.sleep(_PAUSE)
+            arrived = taken(listener)
+        except OSError:
+            await asyncio.sleep(PAUSE)
         else:
-            connection.setblocking(False)  # noqa: FBT003 - it has no other name
-            return connection, address[0]
+            if arrived is not None:
+                return arrived
+            await _readable(listener)
 
 
 async def _readable(listener: socket.socket) -> None:

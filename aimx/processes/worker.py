@@ -74,6 +74,13 @@ class Worker:
         except ConnectionError:
             raise WorkerGoneError(f"{self.role} is gone") from None
 
+    def post(self, message: object, descriptors: Sequence[int] = ()) -> None:
+        """`tell`, without waiting where it does not read: for what cannot become much."""
+        try:
+            self._control.post(self.understands.encode(message), descriptors)
+        except ConnectionError:
+            raise WorkerGoneError(f"{self.role} is gone") from None
+
     def end(self) -> None:
         """Kill it. `gone` is not called."""
         self._control.close()

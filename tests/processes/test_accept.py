@@ -1,31 +1,86 @@
+import asyncio
+import errno
+import socket
 from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 import pytest
 
 from aimx.channel.packets import MalformedError
 from aimx.processes.accept import Acceptance
+from aimx.processes.crew import Crew
+from aimx.processes.listening import PAUSE
+from aimx.processes.worker import Worker, WorkerGoneError
+from aimx.smtp.replies import SERVER_BUSY, TOO_MANY_CONNECTIONS
 from aimx.snapshot import Limits
+
+GONE = WorkerGoneError("inbound is gone")
+STUCK = OSError(errno.ETOOMANYREFS, "Too many references: cannot splice")
 
 
 @dataclass
 class Inbound:
-    """As much of a worker as is counted."""
+    """As much of a worker as is given clients, which it greets at once."""
 
     connections: Counter[str] = field(default_factory=Counter)
+    obstacle: Exception | None = None
+
+    def post(self, message: object, descriptors: Sequence[int]) -> None:
+        if self.obstacle is not None:
+            raise self.obstacle
+        with socket.socket(fileno=descriptors[0]) as client:
+            client.sendall(b"220 hello\r\n")
+            client.detach()
 
 
-def acceptance(*peers: str) -> Acceptance:
-    made = Acceptance(None, Limits)
+@dataclass
+class Inbounds:
+    """As much of a crew as is asked for."""
+
+    workers: list[Inbound]
+
+    def of(self, role: str) -> list[Inbound]:
+        return [*self.workers]
+
+
+def acceptance(*peers: str, by: Sequence[Inbound] = (), most: int = 10) -> Acceptance:
+    made = Acceptance(cast("Crew", Inbounds([*by])), lambda: Limits(connections=most))
     for peer in peers:
         made.gate.enter(peer)
     return made
 
 
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as made:
+        made.setblocking(False)
+        yield made
+
+
+async def heard(client: socket.socket) -> bytes:
+    return await asyncio.get_running_loop().sock_recv(client, 1000)
+
+
+def come(listener: socket.socket) -> socket.socket:
+    client = socket.create_connection(listener.getsockname())
+    client.setblocking(False)
+    return client
+
+
+def run(scene: Callable[[], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(30):
+            await scene()
+
+    asyncio.run(bounded())
+
+
 def test_who_left_is_counted_out():
     worker, accepting = Inbound(Counter({"192.0.2.1": 1})), acceptance("192.0.2.1", "192.0.2.2")
 
-    accepting.closed(worker, "192.0.2.1")
+    accepting.closed(cast("Worker", worker), "192.0.2.1")
 
     assert (worker.connections, accepting.gate.inside) == (Counter(), Counter({"192.0.2.2": 1}))
 
@@ -35,6 +90,114 @@ def test_a_worker_cannot_count_out_whom_it_was_not_given(peer):
     worker, accepting = Inbound(Counter({"192.0.2.1": 1})), acceptance("192.0.2.1", "192.0.2.2")
 
     with pytest.raises(MalformedError):
-        accepting.closed(worker, peer)
+        accepting.closed(cast("Worker", worker), peer)
 
     assert accepting.gate.inside == Counter({"192.0.2.1": 1, "192.0.2.2": 1})
+
+
+def test_all_who_wait_are_let_in_and_counted(listener: socket.socket) -> None:
+    async def scene() -> None:
+        worker = Inbound()
+        clients = [come(listener) for _ in range(3)]
+        accepting = acceptance(by=[worker])
+
+        accepting.listen(listener)
+
+        assert [await heard(client) for client in clients] == [b"220 hello\r\n"] * 3
+        inside = Counter({"127.0.0.1": 3})
+        assert (worker.connections, accepting.gate.inside) == (inside, inside)
+        accepting.close()
+        for client in clients:
+            client.close()
+
+    run(scene)
+
+
+def test_whom_a_dead_worker_cannot_take_another_takes(listener: socket.socket) -> None:
+    async def scene() -> None:
+        dead, alive = Inbound(Counter({"192.0.2.1": 1}), GONE), Inbound()
+        accepting = acceptance(by=[dead, alive])
+        accepting.listen(listener)
+
+        with come(listener) as client:
+            assert await heard(client) == b"220 hello\r\n"
+
+        assert (dead.connections, alive.connections) == ({"192.0.2.1": 1}, {"127.0.0.1": 1})
+        accepting.close()
+
+    run(scene)
+
+
+@pytest.mark.parametrize(
+    ("workers", "most", "reply"),
+    [
+        pytest.param([], 1, SERVER_BUSY, id="no-worker"),
+        pytest.param([Inbound(obstacle=GONE)], 1, SERVER_BUSY, id="none-alive"),
+        pytest.param([Inbound(obstacle=STUCK)], 1, SERVER_BUSY, id="too-many-on-their-way"),
+        pytest.param([Inbound()], 0, TOO_MANY_CONNECTIONS, id="no-place"),
+    ],
+)
+def test_who_is_not_let_in_is_told_why_and_not_counted(listener, workers, most, reply):
+    async def scene() -> None:
+        accepting = acceptance(by=workers, most=most)
+        accepting.listen(listener)
+
+        with come(listener) as client:
+            assert await heard(client) == reply.encoded
+            assert await heard(client) == b""
+
+        assert accepting.gate.inside == {}
+        accepting.close()
+
+    run(scene)
+
+
+class Exhausted(socket.socket):
+    """Has no descriptor for the first who comes."""
+
+    refusals = 1
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        if self.refusals:
+            self.refusals -= 1
+            raise OSError(errno.EMFILE, "Too many open files")
+        return super().accept()
+
+
+def test_without_descriptors_who_comes_is_let_in_later(listener: socket.socket) -> None:
+    async def scene() -> None:
+        accepting = acceptance(by=[Inbound()])
+        short = Exhausted(fileno=listener.detach())
+        client = come(short)
+
+        accepting.listen(short)
+
+        assert await heard(client) == b"220 hello\r\n"
+        assert not short.refusals
+        client.close()
+        accepting.close()
+
+    run(scene)
+
+
+def test_who_waits_for_that_is_left_with_the_listener(listener: socket.socket) -> None:
+    failures: list[dict[str, Any]] = []
+
+    async def scene() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, it: failures.append(it))
+        worker = Inbound()
+        accepting = acceptance(by=[worker])
+        short = Exhausted(fileno=listener.detach())
+        with come(short) as client:
+            accepting.listen(short)
+            while short.refusals:
+                await asyncio.sleep(0)
+
+            accepting.leave(short)
+
+            with pytest.raises(ConnectionResetError):
+                await heard(client)
+        await asyncio.sleep(PAUSE)  # By then a rest that began before would be over.
+        assert (worker.connections, failures) == ({}, [])
+
+    run(scene)
