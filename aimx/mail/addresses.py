@@ -9,9 +9,11 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from aimx.mail import charsets, words
 from aimx.mail.error import MailError
+from aimx.mail.remembered import remembered
 from desired.frozen import frozen
 
 LIMIT = 16 * 1024  # Octets of a field, or of all fields of one name, that are parsed.
@@ -33,9 +35,13 @@ _DOT_ATOM = re.compile(r"[^\s\"()\[\]<>,:;@\\]+")
 _NEEDS_QUOTES = re.compile(r"[()<>\[\]:;@\\,\"]")
 
 # By far the most fields: atoms, then one address in angle brackets, or that address alone.
-_USUAL = re.compile(
-    rb"(?:([A-Za-z0-9 .!#$%&'*+/_-]*)<|)([A-Za-z0-9_+=-]+(?:\.[A-Za-z0-9_+=-]+)*)"
-    rb"@([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)(?(1)>)"
+_ADDRESS = rb"([A-Za-z0-9_+=-]+(?:\.[A-Za-z0-9_+=-]+)*)@([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*)(?(1)>)"
+_USUAL = re.compile(rb"(?:([A-Za-z0-9 .!#$%&'*+/_-]*)<|)" + _ADDRESS)
+# Most of the others: one of a list, whose name may be quoted or encoded.
+_ATOMS = rb"[A-Za-z0-9 \t.!#$%&'*+/=?^_`{|}~-]*"
+_QUOTED = rb'"[^"\\\x00-\x08\x0a-\x1f\x7f-\xff]*"'
+_ONE_OF_MANY = re.compile(
+    rb"(?:(%b(?:%b%b)*)<|[ \t]*)%b[ \t]*(?:,|\Z)" % (_ATOMS, _QUOTED, _ATOMS, _ADDRESS)
 )
 
 
@@ -63,6 +69,7 @@ class Correspondent:
         return f"{_quoted(self.name)} <{self.address}>"
 
 
+@remembered
 def correspondents(value: bytes) -> tuple[Correspondent, ...]:
     """All of a field. Groups (RFC 5322 3.4) and routes (4.4) are refused."""
     if usual := _USUAL.fullmatch(value):
@@ -70,6 +77,24 @@ def correspondents(value: bytes) -> tuple[Correspondent, ...]:
         return (Correspondent(name, usual[2].decode(), usual[3].lower().decode()),)
     if len(value) > LIMIT:
         raise AddressError("the list of addresses is too long")
+    return _listed(value) or _parsed(value)
+
+
+def _listed(value: bytes) -> tuple[Correspondent, ...]:
+    """What `_parsed` makes of it, sooner; nothing if that must be asked."""
+    found: list[Correspondent] = []
+    end = 0
+    while end < len(value):
+        one = _ONE_OF_MANY.match(value, end)
+        if not one:
+            return ()
+        name = words.text(one[1].replace(b'"', b"")) if one[1] else ""
+        found.append(Correspondent(name, one[2].decode(), one[3].lower().decode()))
+        end = one.end()
+    return tuple(found)
+
+
+def _parsed(value: bytes) -> tuple[Correspondent, ...]:
     found: list[Correspondent] = []
     tokens: list[_Token] = []
     for token in (*_tokens(charsets.guess(_escaped(value))), _Token("special", ",")):
@@ -115,8 +140,7 @@ def _shown(value: bytes) -> str:
         return words.text(value)
 
 
-@frozen
-class _Token:
+class _Token(NamedTuple):
     kind: str
     text: str
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from aimx.mail import charsets, comments, words
+from aimx.mail.remembered import remembered
 from desired.frozen import field, frozen
 
 LIMIT = 16 * 1024  # Octets of a field that are read.
@@ -24,10 +25,9 @@ class Parameterized:
     parameters: Mapping[str, str] = field(default_factory=dict)  # By lower-case name, decoded.
 
 
+@remembered
 def read(field_value: bytes) -> Parameterized:
     """The first of two equal parameters holds."""
-    if not field_value:
-        return Parameterized("")
     head, _, _ = field_value[:LIMIT].partition(b";")
     value, more = head.strip(), b""
     if not _USUAL.fullmatch(value):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
+from aimx.mail.remembered import remembered
 from desired.names import Domain, InvalidNameError
 
 # Wider than a host name: RFC 8553's underscores stand in names that only the DNS sees.
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})+")
 
 
+@remembered
 def canonical(text: str) -> str | None:
     """Lower case and A-labels (RFC 8616); None for what is no name of several labels."""
     lower = text.lower().removesuffix(".")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aimx.mail.addresses import AddressError, Correspondent, correspondents, shown
@@ -115,6 +115,50 @@ def test_what_is_shown_reads_back_the_same(found: list[Correspondent]) -> None:
 
 
 pieces = st.lists(st.sampled_from([*'ab@.,;:<>()[]"\\ \t=?é', "a@b.c", "=?utf-8?q?a?="]))
+
+
+def read(value: bytes) -> tuple[Correspondent, ...] | None:
+    try:
+        return correspondents(value)
+    except AddressError:
+        return None
+
+
+mentions = st.sampled_from(
+    [
+        *(
+            b"a@b.c",
+            b"<d@E.f>",
+            b"g",
+            b".",
+            b"@",
+            b"<",
+            b">",
+            b", ",
+            b",",
+            b";",
+            b" ",
+            b"\t",
+            b"\\",
+        ),
+        *(
+            b'"h, i@j" ',
+            b'"',
+            b"K. L ",
+            b"=?utf-8?q?=C3=BC?= ",
+            b"=?",
+            b"(m)",
+            "ü".encode(),
+            b"\x7f",
+        ),
+    ]
+)
+
+
+@example(b"a@b.c; <d@E.f>")
+@given(st.lists(mentions, max_size=12).map(b"".join))
+def test_a_comment_behind_it_changes_nothing(value: bytes) -> None:
+    assert read(value) == read(value + b" (a comment)")
 
 
 @given(st.binary() | pieces.map(lambda found: "".join(found).encode()))
