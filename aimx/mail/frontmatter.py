@@ -84,7 +84,16 @@ def rest(
 
 
 def _keys(keys: Iterable[tuple[str, Any]]) -> bytes:
-    return "".join([f"{_key(key)} = {value(found)}\n" for key, found in keys]).encode()
+    said = [(key if key in ORDER else _key(key), found) for key, found in keys]
+    # Most of them are plain, which is seen at once of all together.
+    if _is_plain("".join([found for _, found in said if isinstance(found, str)])):
+        lines = [
+            f'{key} = "{found}"\n' if isinstance(found, str) else f"{key} = {value(found)}\n"
+            for key, found in said
+        ]
+    else:
+        lines = [f"{key} = {value(found)}\n" for key, found in said]
+    return "".join(lines).encode()
 
 
 def _tables(key: str, tables: Sequence[Mapping[str, Any]]) -> bytes:
@@ -100,7 +109,7 @@ def _is_tables(found: object) -> bool:
 
 
 def _key(key: str) -> str:
-    return key if key in ORDER or _BARE_KEY.fullmatch(key) else text(key)
+    return key if _BARE_KEY.fullmatch(key) else text(key)
 
 
 def value(found: Any) -> str:
@@ -124,9 +133,11 @@ def value(found: Any) -> str:
 
 def text(found: str) -> str:
     """A basic string (TOML 1.0)."""
-    if found.isprintable() and '"' not in found and "\\" not in found:
-        return f'"{found}"'
-    return f'"{_ESCAPED.sub(_escape, found)}"'
+    return f'"{found if _is_plain(found) else _ESCAPED.sub(_escape, found)}"'
+
+
+def _is_plain(found: str) -> bool:
+    return found.isprintable() and '"' not in found and "\\" not in found
 
 
 def _escape(found: re.Match[str]) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from aimx.mail import attachments, dates, filenames, frontmatter
 from aimx.mail.attachments import Attachment
 from aimx.mail.heading import Heading
 from aimx.mail.reading import Reading
 from aimx.snapshot import Route
+
+Key: TypeAlias = tuple[str, str | int]  # Of the frontmatter, and its value.
 
 
 class Stored(NamedTuple):
@@ -55,37 +57,41 @@ def fingerprint(reading: Reading, mailbox: str) -> bytes:
 
 def _keys(
     reading: Reading, route: Route, recipients: Iterable[str], judged: Judged
-) -> Iterator[tuple[str, str | int]]:
+) -> Sequence[Key]:
     envelope = reading.incoming.envelope
     said = reading.heading
-    yield from opening(said)
-    yield "delivered_to", ", ".join(recipients)
-    yield "envelope_from", envelope.sender
-    yield "subject", said.subject
-    yield "date", said.date
-    yield "received_at", dates.rfc3339(reading.incoming.received_at)
-    yield from present(("received_from_ip", envelope.client.address))
-    yield "size_bytes", len(reading.incoming.content)
-    yield from relations(said)
-    yield "dkim", judged.dkim
-    yield "spf", judged.spf
-    yield "dmarc", judged.dmarc
-    yield "trusted", judged.trusted
-    yield from present(("trusted_reason", judged.trusted_reason))
-    yield "mailbox", route.mailbox
-    yield "read", False
+    return [
+        *opening(said),
+        ("delivered_to", ", ".join(recipients)),
+        ("envelope_from", envelope.sender),
+        ("subject", said.subject),
+        ("date", said.date),
+        ("received_at", dates.rfc3339(reading.incoming.received_at)),
+        *present(("received_from_ip", envelope.client.address)),
+        ("size_bytes", len(reading.incoming.content)),
+        *relations(said),
+        ("dkim", judged.dkim),
+        ("spf", judged.spf),
+        ("dmarc", judged.dmarc),
+        ("trusted", judged.trusted),
+        *present(("trusted_reason", judged.trusted_reason)),
+        ("mailbox", route.mailbox),
+        ("read", False),
+    ]
 
 
-def opening(said: Heading) -> Iterator[tuple[str, str]]:
+def opening(said: Heading) -> Sequence[Key]:
     """The first keys: what the message is called, and between whom it is."""
-    yield "message_id", said.message_id
-    yield "thread_id", said.thread_id
-    yield "from", said.author
-    yield "to", said.to
-    yield from present(("cc", said.cc), ("reply_to", said.reply_to))
+    return [
+        ("message_id", said.message_id),
+        ("thread_id", said.thread_id),
+        ("from", said.author),
+        ("to", said.to),
+        *present(("cc", said.cc), ("reply_to", said.reply_to)),
+    ]
 
 
-def relations(said: Heading) -> Iterator[tuple[str, str]]:
+def relations(said: Heading) -> Sequence[Key]:
     """What the message has to do with others."""
     return present(
         ("in_reply_to", said.in_reply_to),
@@ -95,6 +101,6 @@ def relations(said: Heading) -> Iterator[tuple[str, str]]:
     )
 
 
-def present(*keys: tuple[str, str]) -> Iterator[tuple[str, str]]:
+def present(*keys: Key) -> Sequence[Key]:
     """Those that have something to say."""
-    return (key for key in keys if key[1])
+    return [key for key in keys if key[1]]
