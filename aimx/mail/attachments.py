@@ -29,6 +29,8 @@ class Attachment:
 
 def attachments(document: Document, *, room: int = MOST) -> tuple[Attachment, ...]:
     """The document's files under the names that they get, as many as there is room for."""
+    if not document.files:
+        return ()
     kept = document.files[:room]
     names = filenames.distinct(file.name for file in kept)
     return tuple(

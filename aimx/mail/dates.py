@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from aimx.mail import comments
 
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS = {name: number for number, name in enumerate(_NAMES, start=1)}
 # RFC 5322 4.3: a zone that is not known counts as -0000, which is UTC.
 _ZONES = {"edt": -4, "est": -5, "cdt": -5, "cst": -6, "mdt": -6, "mst": -7, "pdt": -7, "pst": -8}
 _DATE = re.compile(
@@ -18,26 +19,20 @@ _DATE = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _LONGEST = 256  # Characters that are looked at.
+_TO_THE_SECOND = len("2026-01-02T03:04:05")
 
 
 def read(text: str) -> datetime | None:
     """The moment in UTC; None where the text names none."""
     found = _DATE.match(comments.without(text[:_LONGEST]))
-    if not found or found["month"].lower() not in _MONTHS:
+    month = _MONTHS.get(found["month"].lower()) if found else None
+    if not found or not month:
         return None
-    # RFC 5322 3.3: second 60 is a leap second, which `datetime` does not know.
-    second = min(int(found["second"] or 0), 59)
+    day, _, year, hour, minute, second, *zone = found.groups()
     try:
-        local = datetime(
-            _year(found["year"]),
-            _MONTHS.index(found["month"].lower()) + 1,
-            int(found["day"]),
-            int(found["hour"]),
-            int(found["minute"]),
-            second,
-            tzinfo=UTC,
-        )
-        return local - _offset(found)
+        # RFC 5322 3.3: second 60 is a leap second, which `datetime` does not know.
+        clock = int(hour), int(minute), min(int(second or 0), 59)
+        return datetime(_year(year), month, int(day), *clock, tzinfo=UTC) - _offset(*zone)
     except (ValueError, OverflowError):
         return None
 
@@ -50,13 +45,13 @@ def _year(digits: str) -> int:
     return year + (2000 if len(digits) == 2 and year < 50 else 1900)
 
 
-def _offset(found: re.Match[str]) -> timedelta:
-    if found["sign"]:
-        east = timedelta(hours=int(found["hours"]), minutes=int(found["minutes"]))
-        return east if found["sign"] == "+" else -east
-    return timedelta(hours=_ZONES.get((found["zone"] or "").lower(), 0))
+def _offset(sign: str | None, hours: str, minutes: str, zone: str | None) -> timedelta:
+    if sign:
+        east = timedelta(hours=int(hours), minutes=int(minutes))
+        return east if sign == "+" else -east
+    return timedelta(hours=_ZONES.get((zone or "").lower(), 0))
 
 
 def rfc3339(moment: datetime) -> str:
     """To the second, in UTC, ending in Z."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+    return moment.astimezone(UTC).isoformat()[:_TO_THE_SECOND] + "Z"

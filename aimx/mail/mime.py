@@ -69,7 +69,7 @@ def document(content: bytes, fields: Header | None = None) -> Document:
 def tidy(text: str) -> str:
     """Text as it is stored: LF line ends, one at the end, nothing that a terminal obeys
     and nothing that only a program reads."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
+    text = _with_lf(text).rstrip("\n")
     # Most texts are ASCII without any, which is seen ten times as fast as by searching.
     if not text.isascii():
         text = invisible.without(text)
@@ -79,6 +79,14 @@ def tidy(text: str) -> str:
         for character in _CONTROL:
             text = text.replace(character, "\ufffd")
     return text + "\n" if text else ""
+
+
+def _with_lf(text: str) -> str:
+    if len(text) > _PIECE:
+        return text.replace("\r\n", "\n").replace("\r", "\n")
+    # Half the time. Of octets, unlike of text, only CR and LF end a line.
+    lines = text.encode(errors="surrogatepass").splitlines()
+    return b"\n".join(lines).decode(errors="surrogatepass")
 
 
 def _has_ascii_control(text: str) -> bool:

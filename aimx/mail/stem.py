@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from datetime import UTC, datetime
+from datetime import datetime
+
+from aimx.mail import dates
 
 SLUG = 20  # Code points.
 # Characters of a subject that are looked at: bringing a run of combining marks into order takes
@@ -16,9 +18,8 @@ _NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
 
 def base(subject: str, received_at: datetime) -> str:
     """`YYYY-MM-DD-HHMMSS-slug` in UTC. Who places it adds a number if the name is taken."""
-    moment = received_at.astimezone(UTC)
-    day = f"{moment.year:04}-{moment.month:02}-{moment.day:02}"
-    return f"{day}-{moment.hour:02}{moment.minute:02}{moment.second:02}-{slug(subject)}"
+    moment = dates.rfc3339(received_at).replace("T", "-").replace(":", "").removesuffix("Z")
+    return f"{moment}-{slug(subject)}"
 
 
 def slug(subject: str) -> str:

@@ -18,7 +18,12 @@ def text(value: bytes, likely: str = "") -> str:
 
     `likely`: the charset of what should have been encoded and was not.
     """
-    found = "".join(_pieces(value, likely)) if b"=?" in value else charsets.guess(value, likely)
+    if b"=?" in value:
+        found = "".join(_pieces(value, likely))
+    elif value.isascii():
+        return one_line(value.decode())
+    else:
+        found = charsets.guess(value, likely)
     return one_line(invisible.without(found))
 
 

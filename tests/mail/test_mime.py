@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import unicodedata
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -311,6 +312,16 @@ def test_a_message_out_of_bounds_is_shown_as_it_came(content: bytes, note: str) 
     assert found.notes == (note,)
     assert "word" in found.body
     assert len(found.body) >= len(content) - 2 * content.count(b"\r\n")
+
+
+@given(st.text("a\r\n\v\f\x1c\x85"))
+def test_lines_end_at_cr_and_lf_alone(text: str) -> None:
+    content = b"Content-Type: text/plain; charset=utf-8\r\n\r\n" + text.encode()
+
+    body = document(content).body
+
+    lines = re.sub("[\v\f\x1c\x85]", "\ufffd", re.sub("\r\n|\r", "\n", text)).rstrip("\n")
+    assert body == (lines and f"{lines}\n")
 
 
 @pytest.mark.parametrize("text", ["a\x07\x1b[31mb\tc", "é\x07\x1b[31mb\tc", "a\x07\x9b31mb\tc"])
