@@ -22,7 +22,11 @@ def simple_body(body: bytes) -> bytes:
 
 def relaxed_field(name: bytes, value: bytes) -> bytes:
     """RFC 6376 3.4.2. `value` is what follows the colon, with its last CRLF."""
-    value = _one_space(value.replace(b"\r\n", b"")).strip()
+    # These two are no blanks, and `split` takes them for some.
+    if b"\v" in value or b"\f" in value:
+        value = _one_space(value.replace(b"\r\n", b"")).strip()
+    else:
+        value = b" ".join(value.split())
     return b"%b:%b\r\n" % (name.lower().rstrip(), value)
 
 

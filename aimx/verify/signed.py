@@ -31,8 +31,9 @@ ONCE = frozenset(
 
 # RFC 6376 3.7: `b=` is hashed without its value and the blanks around that.
 _B_TAG = re.compile(rb"\s*b\s*=")
-# RFC 5322 2.2: a field with its folded lines. There is no CR or LF but in a CRLF.
-_FIELD = re.compile(rb"([!-9;-~]+):([^\r]*\r\n(?:[ \t][^\r]*\r\n)*)")
+# RFC 5322 2.2: a field with its folded lines; else all that is left. There is no CR or LF but in a
+# CRLF.
+_FIELD = re.compile(rb"([!-9;-~]+):([^\r]*\r\n(?:[ \t][^\r]*\r\n)*)|(?s:.+)")
 
 
 @frozen
@@ -41,10 +42,15 @@ class Signed:
 
     fields: tuple[Field, ...]
     body: bytes
+    _named: dict[bytes, list[Field]] = field(default_factory=dict)  # By lower-case name.
     _digests: dict[tuple[bytes, int | None], bytes] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for each in self.fields:
+            self._named.setdefault(each[0].lower(), []).append(each)
+
     def signatures(self) -> tuple[Field, ...]:
-        return tuple(field for field in self.fields if field[0].lower() == SIGNATURE)
+        return tuple(self._named.get(SIGNATURE, ()))
 
     def body_digest(self, claim: Claim) -> bytes:
         key = claim.body, claim.length
@@ -63,20 +69,18 @@ class Signed:
 
     def date(self, claim: Claim) -> datetime | None:
         """The Date field if it is signed, and one."""
-        dates = [value for name, value in self.fields if name.lower() == b"date"]
-        if b"date" not in claim.signed or len(dates) != 1 or len(dates[0]) > LONGEST_DATE:
+        dates = self._named.get(b"date", ())
+        if b"date" not in claim.signed or len(dates) != 1 or len(dates[0][1]) > LONGEST_DATE:
             return None
         try:
-            found = parsedate_to_datetime(dates[0].decode("ascii").strip())
+            found = parsedate_to_datetime(dates[0][1].decode("ascii").strip())
             return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
         except (ValueError, OverflowError):
             return None
 
     def _selected(self, names: tuple[bytes, ...]) -> Iterable[Field]:
         """RFC 6376 5.4.2: the last of a name first, and nothing where there are too few."""
-        left: dict[bytes, list[Field]] = {}
-        for name, value in self.fields:
-            left.setdefault(name.lower(), []).append((name, value))
+        left = {name: [*fields] for name, fields in self._named.items()}
         more = sorted(ONCE & set(names))
         return [left[name].pop() for name in (*names, *more) if left.get(name)]
 
@@ -103,11 +107,8 @@ def _has_only_crlf(header: bytes) -> bool:
 
 def _fields(header: bytes) -> tuple[Field, ...]:
     """In time linear in its octets, which dkimpy's reading of folded lines is not."""
-    fields, end = [], 0
-    while field := _FIELD.match(header, end):
-        fields.append((field[1], field[2]))
-        end = field.end()
-    if end != len(header):
+    fields = _FIELD.findall(header)
+    if not fields[-1][0]:
         raise SignatureError("permerror", _NO_FIELDS)
     return tuple(fields)
 
@@ -115,9 +116,8 @@ def _fields(header: bytes) -> tuple[Field, ...]:
 def without_signature(value: bytes) -> bytes:
     """The DKIM-Signature field as it was signed: with nothing behind `b=`."""
     tags = value.split(b";")
-    marks = ((at, _B_TAG.match(tag)) for at, tag in enumerate(tags))
-    for at, mark in marks:
-        if mark:
+    for at, tag in enumerate(tags):
+        if mark := _B_TAG.match(tag):
             tags[at] = mark[0]
     return b";".join(tags)
 

@@ -14,9 +14,8 @@ from aimx.verify.canonicalization import (
 
 pieces = st.sampled_from([b" ", b"\t", b"  ", b"a", b"b.", b"\xe9", b"\r\n"])
 bodies = st.lists(pieces, max_size=40).map(lambda found: b"".join(found) + b"\r\n")
-values = st.lists(st.sampled_from([b" ", b"\t", b"a", b":", b"\r\n ", b"\r\n\t"]), max_size=20).map(
-    lambda found: b"".join(found) + b"\r\n"
-)
+marks = st.sampled_from([b" ", b"\t", b"\v", b"\f", b"a", b":", b"\r\n ", b"\r\n\t"])
+values = st.lists(marks, max_size=20).map(lambda found: b"".join(found) + b"\r\n")
 
 
 @given(bodies)
