@@ -33,20 +33,21 @@ class Vocabulary:
             message.__name__: _dataclass_reader(message, names) for message in messages
         }
         # Of those that hold nothing that holds something: `asdict` would look into each field.
-        self._flat = {
-            message: tuple(field.name for field in fields(message))
+        self._writers = {
+            message: _flat_writer(message)
             for message in messages
             if all(kind in _PLAIN for kind in get_type_hints(message, localns=names).values())
         }
 
     def encode(self, message: object) -> bytes:
         """The payload; a message of another vocabulary is a `TypeError`."""
+        write = self._writers.get(type(message))
+        if write is not None:
+            return write(message)
         name = type(message).__name__
         if not is_dataclass(message) or isinstance(message, type) or name not in self._readers:
             raise TypeError(f"{name} is no message of this vocabulary")
-        flat = self._flat.get(type(message))
-        told = asdict(message) if flat is None else {each: getattr(message, each) for each in flat}
-        return _ENCODER.encode({_TAG: name, **told}).encode()
+        return _ENCODER.encode({_TAG: name, **asdict(message)}).encode()
 
     def decode(self, payload: bytes) -> Any:
         """The message, for a `match`; `MalformedError` for anything else."""
@@ -61,6 +62,22 @@ class Vocabulary:
 
 
 _Reader = Callable[[Any], Any]
+_Writer = Callable[[Any], bytes]
+
+
+def _flat_writer(message: type) -> _Writer:
+    """Writes field by field: an object takes the encoder several times as long as its texts."""
+    opening = f'{{"{_TAG}":"{message.__name__}"'
+    keys = [(field.name, f',"{field.name}":') for field in fields(message)]
+
+    def write(told: Any) -> bytes:
+        parts = [opening]
+        for name, key in keys:
+            value = getattr(told, name)
+            parts += key, _WRITTEN.get(type(value), _ENCODER.encode)(value)
+        return f"{''.join(parts)}}}".encode()
+
+    return write
 
 
 def _json(payload: bytes) -> Any:
@@ -77,6 +94,11 @@ def _no_constant(name: str) -> Any:
 # Made once: `json.dumps` and `json.loads` would make them for each message.
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 _DECODER = json.JSONDecoder(parse_constant=_no_constant)
+# What needs no encoder.
+_WRITTEN: Mapping[type, Callable[[Any], str]] = {
+    int: repr,
+    bool: {True: "true", False: "false"}.__getitem__,
+}
 
 
 def _reader(kind: Any, names: Mapping[str, Any]) -> _Reader:

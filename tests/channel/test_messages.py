@@ -1,5 +1,6 @@
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Literal
 
@@ -46,7 +47,16 @@ class Count:
     count: int
 
 
-WORDS = Vocabulary(Full, Empty, Count)
+@dataclass(frozen=True, slots=True)
+class Plain:
+    text: str
+    count: int
+    share: float
+    yes: bool
+    nothing: None
+
+
+WORDS = Vocabulary(Full, Empty, Count, Plain)
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=5)
 fulls = st.builds(
     Full,
@@ -67,6 +77,17 @@ fulls = st.builds(
 @given(fulls)
 def test_a_message_is_read_back_as_it_was_written(message: Full) -> None:
     assert WORDS.decode(WORDS.encode(message)) == message
+
+
+@given(
+    st.builds(
+        Plain, texts, st.integers(), st.floats(allow_nan=False), st.booleans(), nothing=st.none()
+    )
+)
+def test_a_message_is_written_as_an_object_of_its_fields(message: Plain) -> None:
+    told = {"message": "Plain", **asdict(message)}
+
+    assert WORDS.encode(message) == json.dumps(told, separators=(",", ":")).encode()
 
 
 def test_a_message_without_fields_is_a_message() -> None:
