@@ -16,7 +16,6 @@ class Greeter:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._sessions: set[Session] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
         self._empty = asyncio.Event()
         self._empty.set()
@@ -41,9 +40,13 @@ class Greeter:
         self._empty.clear()
         if self._draining:
             session.drain()
-        task = loop.create_task(_connect(session, connection))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        try:
+            # As `connect_accepted_socket` does, but that takes a task, a future and two more turns.
+            loop._make_socket_transport(connection, session)  # type: ignore[attr-defined]
+        except OSError:
+            # Gone already, before anything could be said.
+            connection.close()
+            session.ended()
 
     async def drain(self) -> None:
         """Let every session end after its transaction. Returns when the last one is gone."""
@@ -51,12 +54,3 @@ class Greeter:
         for session in tuple(self._sessions):
             session.drain()
         await self._empty.wait()
-
-
-async def _connect(session: Session, connection: socket.socket) -> None:
-    try:
-        await asyncio.get_running_loop().connect_accepted_socket(lambda: session, connection)
-    except OSError:
-        # Gone already, before anything could be said.
-        connection.close()
-        session.ended()

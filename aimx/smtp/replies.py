@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from desired.frozen import field, frozen
 
 # RFC 5321 4.5.3.1.5, without the line end.
 _LONGEST_LINE = 510
+# Replies to clients who come again: to make one takes longer than to send it.
+_REMEMBERED = 256
 
 
 @frozen
@@ -121,11 +124,13 @@ NEEDS_SMTPUTF8_SENDER = Reply(553, "5.6.7", "Sender address needs SMTPUTF8")
 NEEDS_SMTPUTF8_RECIPIENT = Reply(553, "5.6.7", "Recipient address needs SMTPUTF8")
 
 
+@lru_cache(_REMEMBERED)
 def greeting(hostname: str) -> Reply:
     return Reply(220, "", f"{hostname} ESMTP aimx")
 
 
-def hello(hostname: str, client: str, extensions: Sequence[str] = ()) -> Reply:
+@lru_cache(_REMEMBERED)
+def hello(hostname: str, client: str, extensions: tuple[str, ...] = ()) -> Reply:
     """The answer to EHLO, or without extensions to HELO."""
     return Reply(250, "", "\n".join((f"{hostname} Hello {client}", *extensions)))
 

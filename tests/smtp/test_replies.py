@@ -22,7 +22,7 @@ def test_no_two_replies_say_the_same():
 
 
 def test_a_reply_of_several_lines_has_a_hyphen_but_in_the_last():
-    reply = replies.hello("mx.example.com", "c.example", ["SIZE 1", "8BITMIME"])
+    reply = replies.hello("mx.example.com", "c.example", ("SIZE 1", "8BITMIME"))
 
     assert reply.encoded == b"250-mx.example.com Hello c.example\r\n250-SIZE 1\r\n250 8BITMIME\r\n"
 
