@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from operator import itemgetter
 
 import tomli
 import tree_sitter_toml
@@ -58,7 +57,7 @@ class Pairs:
         root = tree(raw)
         self._top = next((n for n in root.children if n.type.startswith("table")), root)
         self._items: dict[int, list[Node]] = {}
-        self._named: dict[int, dict[str, list[_Pair]]] = {}
+        self._named: dict[int, dict[KeyPath, _Pair]] = {}
 
     def descend(self, path: KeyPath) -> tuple[KeyPath, Place | None]:
         """Follow the path downwards, as far as it goes."""
@@ -82,8 +81,11 @@ class Pairs:
             item = items[first]
             span = Span(item.start_byte, item.end_byte)
             return 1, Place(span, span), item
-        steps = (pair.step(path) for pair in self._pairs_of(holder).get(first, ()))
-        return max(steps, key=itemgetter(0), default=None)
+        pairs = self._pairs_of(holder)
+        for length in range(len(path), 0, -1):
+            if (pair := pairs.get(path[:length])) is not None:
+                return pair.step(path)
+        return None
 
     def _items_of(self, holder: Node) -> list[Node]:
         if holder.id not in self._items:
@@ -91,12 +93,14 @@ class Pairs:
             self._items[holder.id] = items if holder.type == "array" else []
         return self._items[holder.id]
 
-    def _pairs_of(self, holder: Node) -> dict[str, list[_Pair]]:
-        """By the first of their names."""
+    def _pairs_of(self, holder: Node) -> dict[KeyPath, _Pair]:
+        """The first one that each path leads to, or into."""
         if holder.id not in self._named:
             found = self._named[holder.id] = {}
             for pair in _pairs(holder):
-                found.setdefault(pair.names[0][0], []).append(pair)
+                names = tuple(name for name, _ in pair.names)
+                for length in range(1, len(names) + 1):
+                    found.setdefault(names[:length], pair)
         return self._named[holder.id]
 
 

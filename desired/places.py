@@ -58,6 +58,8 @@ class Places:
     def __init__(self, raw: bytes) -> None:
         self._raw = raw.removeprefix(BYTE_ORDER_MARK)
         self._lines = [0, *(found.end() for found in re.finditer(b"\n", self._raw))]
+        header = _HEADER.search(self._raw)
+        self._top = _Block((), Span(0, header.start() if header else len(self._raw)))
         self._blocks: dict[KeyPath, list[_Block]] = {}
         self._headers: dict[KeyPath, Place] = {}
         self._read: dict[_Block, Pairs] = {}
@@ -68,9 +70,7 @@ class Places:
         """The longest part of the path that stands in the source, and its place."""
         if not self._blocks:
             # What stands above the first header is found without looking at ten thousand others.
-            header = _HEADER.search(self._raw)
-            top = Span(0, header.start() if header else len(self._raw))
-            found, place = self._within(_Block((), top), path)
+            found, place = self._within(self._top, path)
             if found == path:
                 return found, place
             self._searches += 1

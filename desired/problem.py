@@ -6,6 +6,7 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from hashlib import sha256
 from typing import Literal
 
@@ -23,10 +24,10 @@ _WIDTH = 124
 _TOLD = 40
 
 # A password in a URL, or behind a key that is called after one, where it has no place. Compiled
-# where there is a problem to tell.
+# where there is a problem to tell; a line may be megabytes of anything, and is read but once.
 _TO_HIDE = (
-    r"""(?<=://)(?P<user>[^\s"'/]*?:)[^\s"'/]*(?=@)"""
-    r"""|(?P<key>\w*(?:password|secret|token)"?\s*=\s*)(?!["'](?:file|env):)\S.*"""
+    r"""(?<=://)(?P<user>[^\s"'/:]*+:)[^\s"'/]*(?=@)"""
+    r"""|(?P<key>(?:password|secret|token)"?\s*+=\s*+)(?!["'](?:file|env):)\S.*"""
 )
 
 
@@ -173,11 +174,16 @@ def printable(text: str) -> str:
 
 def _window(problem: Problem, width: int) -> tuple[str, str, str]:
     """The part of the line to show, what of it stands before the caret, and what is meant."""
-    line = "".join(_printable(character) for character in re.sub(_TO_HIDE, _hidden, problem.line))
+    line = _without_secrets(problem.line)
     start = problem.where.column - 1
     first = max(0, start - width // 2) if len(line) > width else 0
-    shown = line[first : first + width]
+    shown = "".join(map(_printable, line[first : first + width]))
     return shown, shown[: start - first], shown[start - first :][: problem.width]
+
+
+@lru_cache(1)  # All that is wrong with a manifest may stand in one line.
+def _without_secrets(line: str) -> str:
+    return re.sub(_TO_HIDE, _hidden, line)
 
 
 def _hidden(found: re.Match[str]) -> str:
