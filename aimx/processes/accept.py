@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from aimx.channel.packets import MalformedError
 from aimx.metrics import table as metrics
 from aimx.processes.crew import Crew, next_to_serve
 from aimx.processes.gate import Full, Gate, Refusals, reduced
-from aimx.processes.listening import PAUSE, say, taken
+from aimx.processes.listening import PAUSE, taken, turn_away
 from aimx.processes.worker import Worker, WorkerGoneError
 from aimx.smtp.replies import SERVER_BUSY, TOO_MANY_CONNECTIONS
 from aimx.snapshot import Limits
@@ -81,11 +82,11 @@ class Acceptance:
                 return
             if arrived is None:
                 return
-            connection, address = arrived
+            descriptor, address = arrived
             try:
-                self._admit(connection, reduced(address))
+                self._admit(descriptor, reduced(address))
             finally:
-                connection.close()
+                os.close(descriptor)
 
     def _rest(self, listener: socket.socket) -> None:
         """Who comes waits at the listener for a moment."""
@@ -93,19 +94,19 @@ class Acceptance:
         loop.remove_reader(listener)
         self._listeners[listener] = loop.call_later(PAUSE, self.listen, listener)
 
-    def _admit(self, connection: socket.socket, peer: str) -> None:
+    def _admit(self, descriptor: int, peer: str) -> None:
         limits = self.limits()
         most = self.gate.obstacle(peer, limits.connections, limits.connections_per_address)
         if most is not None:
             self._refused(peer, most)
-            say(connection, TOO_MANY_CONNECTIONS.encoded)
-        elif (worker := self._hand(connection, peer)) is not None:
+            turn_away(descriptor, TOO_MANY_CONNECTIONS.encoded)
+        elif (worker := self._hand(descriptor, peer)) is not None:
             self.gate.enter(peer)
             worker.connections[peer] += 1
             metrics.ACCEPTED.count()
         else:
             self._refused(peer, Full.PROCESSES)
-            say(connection, SERVER_BUSY.encoded)
+            turn_away(descriptor, SERVER_BUSY.encoded)
 
     def _refused(self, peer: str, most: Full) -> None:
         metrics.REFUSED.count(most.value)
@@ -113,13 +114,13 @@ class Acceptance:
         if times := self.refusals.worth_a_line(peer, most, now):
             log.info("connection refused", peer=peer, reason=most.value, times=times)
 
-    def _hand(self, connection: socket.socket, peer: str) -> Worker | None:
+    def _hand(self, descriptor: int, peer: str) -> Worker | None:
         """Pass it on, and give to whom; None where nobody is there to take it."""
         candidates = self.crew.of("inbound")
         while (worker := next_to_serve(candidates)) is not None:
             try:
                 # Where it does not read, no more can queue than it may have clients.
-                worker.post(Connection(peer), (connection.fileno(),))
+                worker.post(Connection(peer), (descriptor,))
             except (WorkerGoneError, OSError):
                 # It is gone, and its death tells of those before; or too many are on their way.
                 candidates.remove(worker)

@@ -63,14 +63,15 @@ class Listening:
         self.bound = {}
 
 
-def taken(listener: socket.socket) -> tuple[socket.socket, str] | None:
-    """Who waits longest, with the address at the other end; None where nobody does.
+def taken(listener: socket.socket) -> tuple[int, str] | None:
+    """Who waits longest: a descriptor, and the address at its other end; None where nobody does.
 
     An `OSError` says that no descriptor is left, and is worth another try after a `PAUSE`.
     """
     while True:
         try:
-            connection, address = listener.accept()
+            # Not `accept`, which makes a socket of it, for somebody who only passes it on.
+            descriptor, address = listener._accept()  # type: ignore[attr-defined]
         except BlockingIOError:
             return None
         except OSError as failure:
@@ -79,7 +80,7 @@ def taken(listener: socket.socket) -> tuple[socket.socket, str] | None:
                 log.error("cannot accept connections", reason=failure.strerror)
                 raise
         else:
-            return connection, address[0]
+            return descriptor, address[0]
 
 
 async def accepted(listener: socket.socket) -> tuple[socket.socket, str]:
@@ -95,7 +96,8 @@ async def accepted(listener: socket.socket) -> tuple[socket.socket, str]:
             await asyncio.sleep(PAUSE)
         else:
             if arrived is not None:
-                return arrived
+                descriptor, address = arrived
+                return socket.socket(fileno=descriptor), address
             await _readable(listener)
 
 
@@ -116,6 +118,13 @@ def say(connection: socket.socket, last: bytes) -> None:
         connection.send(last, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
     except OSError:
         log.debug("refused client was gone already")
+
+
+def turn_away(descriptor: int, last: bytes) -> None:
+    """`say` it to a client that is not let in. The descriptor stays the caller's."""
+    connection = socket.socket(fileno=descriptor)
+    say(connection, last)
+    connection.detach()
 
 
 def bind(endpoint: Endpoint, setting: str) -> socket.socket:

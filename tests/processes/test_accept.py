@@ -1,14 +1,17 @@
 import asyncio
 import errno
+import resource
 import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
 
 from aimx.channel.packets import MalformedError
+from aimx.processes import listening
 from aimx.processes.accept import Acceptance
 from aimx.processes.crew import Crew
 from aimx.processes.listening import PAUSE
@@ -70,11 +73,15 @@ def come(listener: socket.socket) -> socket.socket:
 
 
 def run(scene: Callable[[], Awaitable[None]]) -> None:
+    failures: list[dict[str, Any]] = []
+
     async def bounded() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, it: failures.append(it))
         async with asyncio.timeout(30):
             await scene()
 
     asyncio.run(bounded())
+    assert not failures
 
 
 def test_who_left_is_counted_out():
@@ -152,52 +159,64 @@ def test_who_is_not_let_in_is_told_why_and_not_counted(listener, workers, most, 
     run(scene)
 
 
-class Exhausted(socket.socket):
-    """Has no descriptor for the first who comes."""
+@contextmanager
+def no_descriptor() -> Iterator[None]:
+    """There is none left for whatever is opened meanwhile."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
-    refusals = 1
 
-    def accept(self) -> tuple[socket.socket, Any]:
-        if self.refusals:
-            self.refusals -= 1
-            raise OSError(errno.EMFILE, "Too many open files")
-        return super().accept()
+class Told(list[str]):
+    """What the log would have got."""
+
+    def error(self, event: str, **_: object) -> None:
+        self.append(event)
 
 
-def test_without_descriptors_who_comes_is_let_in_later(listener: socket.socket) -> None:
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Told:
+    lines = Told()
+    monkeypatch.setattr(listening, "log", lines)
+    return lines
+
+
+async def until_it_rests(accepting: Acceptance, listener: socket.socket, told: Told) -> None:
+    """It has met somebody for whom there is no descriptor."""
+    with no_descriptor():
+        accepting.listen(listener)
+        while not told:
+            await asyncio.sleep(0)
+    assert told == ["cannot accept connections"]
+
+
+def test_without_descriptors_who_comes_is_let_in_later(listener: socket.socket, told: Told) -> None:
     async def scene() -> None:
         accepting = acceptance(by=[Inbound()])
-        short = Exhausted(fileno=listener.detach())
-        client = come(short)
+        with come(listener) as client:
+            await until_it_rests(accepting, listener, told)
 
-        accepting.listen(short)
-
-        assert await heard(client) == b"220 hello\r\n"
-        assert not short.refusals
-        client.close()
+            assert await heard(client) == b"220 hello\r\n"
         accepting.close()
 
     run(scene)
 
 
-def test_who_waits_for_that_is_left_with_the_listener(listener: socket.socket) -> None:
-    failures: list[dict[str, Any]] = []
-
+def test_who_waits_for_that_is_left_with_the_listener(listener: socket.socket, told: Told) -> None:
     async def scene() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda _, it: failures.append(it))
         worker = Inbound()
         accepting = acceptance(by=[worker])
-        short = Exhausted(fileno=listener.detach())
-        with come(short) as client:
-            accepting.listen(short)
-            while short.refusals:
-                await asyncio.sleep(0)
+        with come(listener) as client:
+            await until_it_rests(accepting, listener, told)
 
-            accepting.leave(short)
+            accepting.leave(listener)
 
             with pytest.raises(ConnectionResetError):
                 await heard(client)
         await asyncio.sleep(PAUSE)  # By then a rest that began before would be over.
-        assert (worker.connections, failures) == ({}, [])
+        assert worker.connections == {}
 
     run(scene)
