@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
+from aimx.cli.main import process
 
-from aimx.cli.main import main
-
-sys.exit(main())
+process()

@@ -9,7 +9,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NoReturn, Protocol, TextIO
 
 from aimx.cli import terminal
 from aimx.cli.parsing import Parser, everywhere
@@ -74,6 +74,30 @@ COMMANDS: dict[str, Listed] = {
 
 # Commands under another name.
 ALIASES = {"domain": "domains", "mailbox": "mailboxes", "hook": "hooks"}
+
+
+def process() -> NoReturn:
+    """`main` with the words that this process was given; it ends with the command.
+
+    Python would take apart one by one what the kernel takes back at once, for a twentieth of the
+    time of a large apply. Who serves leaves in the usual way, as does who cannot say all it said.
+    """
+    code = main()
+    serves = gc.isenabled()
+    if not serves and _are_written(sys.stdout, sys.stderr):
+        os._exit(code)
+    sys.exit(code)
+
+
+def _are_written(*streams: TextIO | None) -> bool:
+    """Whether nothing is left in them that is still to be written."""
+    try:
+        for stream in streams:
+            if stream is not None:
+                stream.flush()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

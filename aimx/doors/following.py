@@ -16,9 +16,6 @@ def followed(
     if tell is unheard:
         return Watched(stop, parallelism=parallelism)
 
-    if tell is unheard:
-        return Watched(stop, parallelism=parallelism)
-
     def begun(step: Begun) -> None:
         tell(started(step))
 
