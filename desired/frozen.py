@@ -7,7 +7,7 @@ what it never called was a sixth of its time, and loading what would write it an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from operator import attrgetter, ge, gt, le, lt
 from typing import Any, NoReturn, TypeAlias, TypeVar, dataclass_transform, overload
@@ -17,7 +17,6 @@ T = TypeVar("T")
 # What a class has for itself, and another must not share with it.
 _ITS_OWN = {"__dict__", "__weakref__"}
 _DESCRIBED = ("__dataclass_fields__", "__dataclass_params__")
-_ORDERS = {"__lt__": lt, "__le__": le, "__gt__": gt, "__ge__": ge}
 _FEW = 8  # Values that are made by hand: to compile an `__init__` takes as long as to fill thirty.
 _ANEW = object()  # Given for what is made anew for each value.
 _NONE = object()  # Where nothing is said.
@@ -100,8 +99,8 @@ def fields(value: object) -> Fields:
 def replace(value: T, **changes: Any) -> T:
     """Another of its class, with these values in place of its own."""
     kind: Any = type(value)
-    said = {name: getattr(value, name) for name in kind.__match_args__} | changes
-    return kind(**said)  # type: ignore[no-any-return]
+    values = [changes.pop(n) if n in changes else getattr(value, n) for n in kind.__match_args__]
+    return kind(*values, **changes)  # type: ignore[no-any-return]
 
 
 def asdict(value: object) -> dict[str, Any]:
@@ -121,7 +120,7 @@ def _plain(value: Any) -> Any:
 
 
 def _made(
-    kind: type[T], behaving: Mapping[str, Any], orders: Mapping[str, Callable[..., bool]] = {}
+    kind: type[T], behaving: Mapping[str, Any], orders: Mapping[str, Callable[..., object]] = {}
 ) -> type[T]:
     if fields(kind):
         raise TypeError(
@@ -131,17 +130,16 @@ def _made(
     declared: Mapping[str, str] = said.get("__annotations__", {})
     names = [name for name, told in declared.items() if not told.startswith("ClassVar")]
     parts = {name: _field(said.pop(name)) if name in said else _BARE for name in names}
-    told = [name for name, each in parts.items() if each.repr]
     compared = [name for name, each in parts.items() if each.compare]
     said |= {
         "__slots__": tuple(names),
         "__parts__": parts,
+        "__compared__": attrgetter(*compared) if compared else type,
         "__init__": (initializer := _Initializer(parts, ends="__post_init__" in said)),
-        **_copying(names),
-        "__repr__": _telling(told),
-        **_comparing(attrgetter(*compared) if compared else type, orders),
+        **_ALIKE,
+        **orders,
         **behaving,
-        "__match_args__": tuple(name for name, each in parts.items() if each.init),
+        "__match_args__": tuple([name for name, each in parts.items() if each.init]),
         **{name: _Described(kind, name, frozen=behaving is _FROZEN) for name in _DESCRIBED},
     }
     made = initializer.kind = _twin(kind, said)
@@ -174,19 +172,6 @@ def _refuse(self: object, name: str, *_: object) -> NoReturn:
 _FROZEN = {"__setattr__": _refuse, "__delattr__": _refuse}
 
 
-def _copying(names: Sequence[str]) -> Mapping[str, Callable[..., object]]:
-    """What a copy, or another process, needs of it."""
-
-    def state(self: object) -> list[object]:
-        return [getattr(self, name) for name in names]
-
-    def restore(self: object, state: Iterable[object]) -> None:
-        for name, value in zip(names, state, strict=True):
-            object.__setattr__(self, name, value)
-
-    return {"__getstate__": state, "__setstate__": restore}
-
-
 def _initializer(kind: type, fields: Fields, *, ends: bool) -> Callable[..., None]:
     """An `__init__` that fills the slots one by one, since thousands of values are made."""
     known: dict[str, Any] = {"_anew": _ANEW}
@@ -209,39 +194,58 @@ def _initializer(kind: type, fields: Fields, *, ends: bool) -> Callable[..., Non
     return known["__init__"]  # type: ignore[no-any-return]
 
 
-def _telling(names: Iterable[str]) -> Callable[[object], str]:
-    def tell(self: object) -> str:
-        told = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
-        return f"{type(self).__qualname__}({told})"
-
-    return tell
+def _state(self: Any) -> list[object]:
+    """What a copy, or another process, needs of it."""
+    return [getattr(self, name) for name in self.__parts__]
 
 
-def _comparing(
-    values: Callable[[Any], object], orders: Mapping[str, Callable[..., bool]]
-) -> Mapping[str, Callable[..., object]]:
+def _restore(self: Any, state: Iterable[object]) -> None:
+    for name, value in zip(self.__parts__, state, strict=True):
+        object.__setattr__(self, name, value)
+
+
+def _tell(self: Any) -> str:
+    names = [name for name, each in self.__parts__.items() if each.repr]
+    told = ", ".join([f"{name}={getattr(self, name)!r}" for name in names])
+    return f"{type(self).__qualname__}({told})"
+
+
+def _equals(self: Any, other: object) -> object:
     """Two of one class are equal where their values are, and then have one hash."""
-
-    def equals(self: object, other: object) -> bool:
-        return values(self) == values(other) if type(other) is type(self) else NotImplemented
-
-    def hashed(self: object) -> int:
-        return hash(values(self))
-
-    return {
-        "__eq__": equals,
-        "__hash__": hashed,
-        **{name: _ordering(values, order) for name, order in orders.items()},
-    }
+    values = self.__compared__
+    if other is self:
+        return True
+    return values(self) == values(other) if type(other) is type(self) else NotImplemented
 
 
-def _ordering(
-    values: Callable[[Any], object], order: Callable[..., bool]
-) -> Callable[[object, object], bool]:
-    def compare(self: object, other: object) -> bool:
+def _hashed(self: Any) -> int:
+    return hash(self.__compared__(self))
+
+
+# One function for all classes, since most of them are never told, compared or copied.
+_ALIKE = {
+    "__getstate__": _state,
+    "__setstate__": _restore,
+    "__repr__": _tell,
+    "__eq__": _equals,
+    "__hash__": _hashed,
+}
+
+
+def _ordering(order: Callable[[Any, Any], bool]) -> Callable[[Any, object], object]:
+    def compare(self: Any, other: object) -> object:
+        values = self.__compared__
         return order(values(self), values(other)) if type(other) is type(self) else NotImplemented
 
     return compare
+
+
+_ORDERS = {
+    "__lt__": _ordering(lt),
+    "__le__": _ordering(le),
+    "__gt__": _ordering(gt),
+    "__ge__": _ordering(ge),
+}
 
 
 class _Initializer:
@@ -270,16 +274,16 @@ class _Initializer:
         return compiled
 
     def _fill(self, it: Any, /, *given: object, **named: object) -> None:
-        names = self.kind.__match_args__
+        names, fill = self.kind.__match_args__, object.__setattr__
         said = dict(zip(names, given, strict=False)) | named
-        values = [said[name] if name in said else self._fields[name].usual() for name in names]
-        fits = len(said) == len(given) + len(named) and said.keys() <= set(names)
-        if not fits or any(value is _NONE for value in values):
+        fits = len(said) == len(given) + len(named)
+        for name in names:
+            value = said.pop(name) if name in said else self._fields[name].usual()
+            fits = fits and value is not _NONE
+            fill(it, name, value)
+        if said or not fits:
             self._compiled()(it, *given, **named)  # It says what it is that does not fit.
-            return
-        for name, value in zip(names, values, strict=True):
-            object.__setattr__(it, name, value)
-        if self._ends:
+        elif self._ends:
             it.__post_init__()
 
 
