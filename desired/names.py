@@ -142,19 +142,19 @@ class _Word:
 
     text: str
 
-    _pattern: ClassVar[re.Pattern[str]]
+    _pattern: ClassVar[str]  # Compiled where there is something to read.
     _kind: ClassVar[str]
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        if not cls._pattern.fullmatch(text):
-            raise InvalidNameError(f"{cls._kind} {text!r} must match {cls._pattern.pattern}")
+        if not re.fullmatch(cls._pattern, text):
+            raise InvalidNameError(f"{cls._kind} {text!r} must match {cls._pattern}")
         return cls(text)
 
     @classmethod
     def pattern(cls) -> str:
         """The expression that describes the name whole, for a JSON Schema."""
-        return f"^(?:{cls._pattern.pattern})$"
+        return f"^(?:{cls._pattern})$"
 
     def __str__(self) -> str:
         return self.text
@@ -164,7 +164,7 @@ class Selector(_Word):
     """RFC 6376 3.1: which of a domain's keys signed."""
 
     __slots__ = ()
-    _pattern = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
+    _pattern = r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*"
     _kind = "selector"
 
 
@@ -172,7 +172,7 @@ class Owner(_Word):
     """A Linux user's name."""
 
     __slots__ = ()
-    _pattern = re.compile(r"[a-z_](?:[a-z0-9_-]{0,31}|[a-z0-9_-]{0,30}\$)")
+    _pattern = r"[a-z_](?:[a-z0-9_-]{0,31}|[a-z0-9_-]{0,30}\$)"
     _kind = "owner"
 
 
@@ -180,7 +180,7 @@ class Slug(_Word):
     """What an identity is called in paths and commands."""
 
     __slots__ = ()
-    _pattern = re.compile(r"[a-z0-9-]{1,63}")
+    _pattern = r"[a-z0-9-]{1,63}"
     _kind = "slug"
 
 
@@ -188,7 +188,7 @@ class HookName(_Word):
     """What a hook is called over the whole manifest."""
 
     __slots__ = ()
-    _pattern = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}")
+    _pattern = r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}"
     _kind = "hook name"
 
     @classmethod

@@ -7,7 +7,6 @@ from desired.frozen import frozen
 from reconcilers.change import Change
 from reconcilers.generations import leads_to
 from reconcilers.host.host import Access, Reading, ReconcileError, StepError, UnseenError
-from reconcilers.host.predicted import Predicted
 from reconcilers.host.read_only import ReadOnly
 from reconcilers.plan import Plan
 from reconcilers.planning import plan
@@ -55,6 +54,8 @@ def remaining(made: Plan, desired: Desired, host: Reading, roots: Roots) -> tupl
 
     Raises `UnsettledPlanError` where a step of it cannot be taken at all.
     """
+    from reconcilers.host.predicted import Predicted  # A large plan is not tried.
+
     predicted = Predicted(host)
     hands = Hands(predicted, _Nobody())
     for step in made.steps:

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
-from typing import NamedTuple
 
 from desired.frozen import asdict, frozen
 from reconcilers.counted import counted
@@ -17,7 +16,8 @@ RECORD = "tombstone.json"
 _DATE = r"\d{4}-\d{2}-\d{2}"
 
 
-class Amount(NamedTuple):
+@frozen
+class Amount:
     """How much mail there is."""
 
     messages: int

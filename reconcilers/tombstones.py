@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 
 from desired.desired import Desired, Mailbox
-from desired.frozen import frozen
+from desired.frozen import asdict, frozen
 from desired.problem import printable
 from reconcilers.applied import last_applied
 from reconcilers.change import Action, Blocked, Change, Field, Fingerprint
@@ -63,7 +63,7 @@ def _tombstones(host: Reading, roots: Roots) -> Iterator[Tombstone]:
         if record is None:
             # Without its record it still is somebody's mail, and its name says whose.
             found = amount(host, (path / folder for folder in FOLDERS))
-            record = Record(_address(name), "", name, **found._asdict())
+            record = Record(_address(name), "", name, **asdict(found))
         yield Tombstone(name, record, path)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -44,8 +43,15 @@ def wish(options: argparse.Namespace) -> Wish:
         parallelism=getattr(options, "parallelism", 0),
         advised=options.command == "plan",
         every=getattr(options, "every", False),
-        out=shlex.quote(out) if (out := getattr(options, "out", None)) else "",
+        out=_quoted(out) if (out := getattr(options, "out", None)) else "",
     )
+
+
+def _quoted(path: str) -> str:
+    """As a shell reads it."""
+    import shlex  # Most plans are not saved.
+
+    return shlex.quote(path)
 
 
 def plan(options: argparse.Namespace) -> Answer:
@@ -82,7 +88,7 @@ def apply_saved(
 ) -> Answer:
     """Carry out exactly the plan of this content, or refuse."""
     # What fits into no frame is named by nobody, and read all the same.
-    named = shlex.quote(options.plan) if options.plan.isprintable() else ""
+    named = _quoted(options.plan) if options.plan.isprintable() else ""
     asked = replace(wish(options), out=named)
     headers = {**asked.headers(), "Content-Length": str(len(content))}
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aimx.cli import administer, saved, terminal
+from aimx.cli import administer, terminal
 from aimx.cli.plan import purging, removals, replacing
 from aimx.doors.exits import Exit
 from aimx.doors.refusal import message_of, refused
@@ -147,6 +147,8 @@ def _saved(options: argparse.Namespace, wait: Wait | None) -> int:
 
 def _content(options: argparse.Namespace) -> bytes | Answer:
     """The saved plan, or what keeps it from being applied."""
+    from aimx.cli import saved  # Most plans are not.
+
     if options.allow_removals or options.purge or options.replace:
         told = "what may go or be replaced is in the saved plan; plan again with it"
         return refused(Exit.USAGE, told, "json" if options.json else "text")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from aimx.controller.watched import Watched
 from aimx.doors.events import Tell, unheard
-from aimx.doors.following import followed
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
@@ -26,7 +25,15 @@ def attended(parallelism: int = 0, tell: Tell = unheard) -> Iterator[Watched]:
 
     before = {number: signal.signal(number, stop) for number in _STOPPING}
     try:
-        yield followed(tell, parallelism, lambda: bool(stopping))
+        yield _watched(tell, parallelism, lambda: bool(stopping))
     finally:
         for number, answer in before.items():
             signal.signal(number, answer)
+
+
+def _watched(tell: Tell, parallelism: int, stop: Callable[[], bool]) -> Watched:
+    if tell is unheard:
+        return Watched(stop, parallelism=parallelism)
+    from aimx.doors.following import followed  # Without a terminal nobody follows.
+
+    return followed(tell, parallelism, stop)

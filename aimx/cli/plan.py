@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from aimx.cli import administer, roots, saved, terminal
+from aimx.cli import administer, roots, terminal
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Answer
 
@@ -62,6 +62,8 @@ def run(options: argparse.Namespace) -> int:
         told = "a saved plan replaces no key; `aimx apply --replace` does"
         return administer.refuse(options, Exit.USAGE, told)
     if options.out is not None:
+        from aimx.cli import saved  # Most plans are not.
+
         try:
             saved.check(options.out, roots.chosen(options))
         except saved.FileError as cause:
@@ -81,6 +83,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _kept(path: str, answer: Answer) -> Exit:
     """Save the plan, unless all of it is refused."""
+    from aimx.cli import saved
+
     if not answer.saved:
         terminal.tell(f"aimx plan: nothing is saved in {path}, since no apply would be let.")
         return Exit.REFUSED

@@ -40,7 +40,6 @@ from reconcilers.report.saved import SavedPlan, load
 from reconcilers.roots import Roots
 from reconcilers.state import GoneError, absence, require_ours, require_there
 from reconcilers.step import Activation, Hands
-from reconcilers.withheld import stricter
 
 if TYPE_CHECKING:
     from aimx.controller.amendments import Amendment
@@ -143,6 +142,8 @@ class Instance:
 
     def automatic(self, desired: Desired) -> AutoApply:
         """What may be carried out unasked: under the manifest, and under what was applied."""
+        from reconcilers.withheld import stricter  # Whoever asks for an apply needs no leave.
+
         applied = what_was_applied(desired, ReadOnly(self.host), self.roots).applied
         return stricter(desired, applied)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from desired.frozen import frozen, replace
+from desired.frozen import asdict, frozen, replace
 from reconcilers.host.host import Access, Host
 from reconcilers.inscription import RECORD, Record, amount
 from reconcilers.records import rfc3339
@@ -56,7 +56,7 @@ class SetAside:
         if record is None or record.delete:
             return
         found = amount(host, (self.retiring / folder for folder in FOLDERS))
-        told = replace(record, at=rfc3339(host.now(), "seconds"), **found._asdict())
+        told = replace(record, at=rfc3339(host.now(), "seconds"), **asdict(found))
         host.replace(self.retiring / RECORD, told.content, private_file(host))
 
     def holds(self, hands: Hands) -> bool:
