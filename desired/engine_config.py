@@ -98,7 +98,7 @@ def of_version_1(desired: Desired, names: Mapping[str, str]) -> bytes:
         *_tables(desired),
     ]
     for address, mailbox in desired.mailboxes.items():
-        table = list(_mailbox(names[address], mailbox, domain, desired))
+        table = _mailbox(names[address], mailbox, domain, desired)
         lines += [*table[:2], f"address = {_value(address)}", *table[2:]]
     for identity in desired.identities.values():
         lines += _identity(identity)
@@ -131,11 +131,11 @@ def _tables(desired: Desired) -> Iterator[str]:
 
 
 def _resources(desired: Desired) -> Iterator[str]:
-    domains = {domain.name: domain for domain in desired.domains}
+    domains = {domain.name.ascii: domain for domain in desired.domains}
     for domain in desired.domains:
         yield from _domain(domain)
     for address, mailbox in sorted(desired.mailboxes.items()):
-        yield from _mailbox(address, mailbox, domains[mailbox.address.domain], desired)
+        yield from _mailbox(address, mailbox, domains[mailbox.address.domain.ascii], desired)
     for identity in desired.identities.values():
         yield from _identity(identity)
     for move in desired.moved:
@@ -162,23 +162,21 @@ def _domain(domain: HostedDomain) -> Iterator[str]:
         yield from _table(f"{name}.lifecycle", protect=domain.protect)
 
 
-def _mailbox(
-    address: str, mailbox: Mailbox, domain: HostedDomain, desired: Desired
-) -> Iterator[str]:
+def _mailbox(address: str, mailbox: Mailbox, domain: HostedDomain, desired: Desired) -> list[str]:
     """Only what its domain and the whole do not say already: ten thousand repeat it."""
     name = f"mailboxes.{_quoted(address)}"
-    yield from ("", f"[{name}]", f"owner = {_quoted(mailbox.owner)}")
+    lines = ["", f"[{name}]", f"owner = {_quoted(mailbox.owner)}"]
     # Most say no more, which is told by a look at each.
     if mailbox.trust != domain.trust:
-        yield f"trust = {_quoted(mailbox.trust)}"
+        lines.append(f"trust = {_quoted(mailbox.trust)}")
     if mailbox.trusted_senders != domain.trusted_senders:
-        yield f"trusted_senders = {_value(mailbox.trusted_senders)}"
+        lines.append(f"trusted_senders = {_value(mailbox.trusted_senders)}")
     if mailbox.aliases:
-        yield f"aliases = {_value(mailbox.aliases)}"
+        lines.append(f"aliases = {_value(mailbox.aliases)}")
     if mailbox.allow_root_catchall:
-        yield "allow_root_catchall = true"
+        lines.append("allow_root_catchall = true")
     for hook in mailbox.hooks:
-        yield from _table(
+        lines += _table(
             f"[{name}.hooks]",
             event=hook.event,
             cmd=hook.cmd,
@@ -188,9 +186,10 @@ def _mailbox(
             fire_on_automated=None if hook.fire_on_automated else False,
         )
     if mailbox.protect is not None:
-        yield from _table(f"{name}.lifecycle", protect=mailbox.protect)
+        lines += _table(f"{name}.lifecycle", protect=mailbox.protect)
     if mailbox.limits != desired.limits:
-        yield from _table(f"{name}.limits", **_fields(mailbox.limits))
+        lines += _table(f"{name}.limits", **_fields(mailbox.limits))
+    return lines
 
 
 def _identity(identity: Identity) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
 from itertools import islice
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from desired.frozen import replace
 from reconcilers.host.host import NOT_SEEN, ReconcileError
@@ -160,7 +160,7 @@ class _Walk:
         if first.phase not in _SHORT or self._broken(first) is not None:
             return
         operation = first.operation
-        if not isinstance(operation, Joinable):
+        if not _is_joinable(operation):
             return
         kind, likeness = type(operation), operation.likeness
         for _ in range(_MANY - 1):
@@ -216,15 +216,13 @@ class _Walk:
 
     def _remember(self, step: Step, receipt: Receipt) -> None:
         """What may have to be taken back."""
-        match step.phase, receipt.outcome:
-            case Phase.PREPARE, Outcome.DONE:
-                self._awaits_commit = True
-            case Phase.RELOCATE, Outcome.DONE:
-                self._relocated.append(step)
-            case Phase.COMMIT, Outcome.DONE | Outcome.FAILED:
-                self._awaits_commit = False
-            case _:
-                pass
+        is_done = receipt.outcome is Outcome.DONE
+        if step.phase is Phase.PREPARE and is_done:
+            self._awaits_commit = True
+        elif step.phase is Phase.RELOCATE and is_done:
+            self._relocated.append(step)
+        elif step.phase is Phase.COMMIT and (is_done or receipt.outcome is Outcome.FAILED):
+            self._awaits_commit = False
 
     def _revoke(self, steps: Sequence[Step], reason: str) -> Iterator[Receipt]:
         """What a closing step should have made durable was done in vain."""
@@ -277,6 +275,11 @@ class _Walk:
         self.failure = self.failure or reason
 
 
+def _is_joinable(operation: Operation) -> TypeGuard[Joinable]:
+    # To ask whether it keeps the whole protocol takes longer than to make a directory.
+    return hasattr(operation, "take_together")
+
+
 def _is_like(operation: Operation, kind: type[Joinable], likeness: object) -> bool:
     if type(operation) is not kind:
         return False
@@ -287,11 +290,11 @@ def _is_like(operation: Operation, kind: type[Joinable], likeness: object) -> bo
 def _take(turn: Sequence[Step], hands: Hands) -> Ended:
     """One step, or several that are alike."""
     operations = [step.operation for step in turn]
-    match operations:
-        case [Joinable() as first, *_]:
-            reasons = first.take_together(operations, hands)
-        case _:
-            reasons = [_trouble(operation, hands) for operation in operations]
+    first = operations[0]
+    if _is_joinable(first):
+        reasons = first.take_together(operations, hands)
+    else:
+        reasons = [_trouble(operation, hands) for operation in operations]
     return [
         _receipt(step, Outcome.FAILED if reason else Outcome.DONE, reason)
         for step, reason in zip(turn, reasons, strict=True)

@@ -161,9 +161,10 @@ class Alike(Generic[T, R]):
 
     def of(self, value: T) -> R:
         key = tuple(map(id, self._parts(value)))
-        if key not in self._known:
-            self._known[key] = self._compute(value)
-        return self._known[key]
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self._compute(value)
+        return known
 
 
 @once

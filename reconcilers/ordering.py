@@ -69,7 +69,7 @@ def _needed(change: Change, last: Mapping[str, Mapping[Phase, str]], phase: Phas
     return [
         step
         for address in change.needs
-        if (step := _last(last.get(address, {}), phase)) is not None
+        if address in last and (step := _last(last[address], phase)) is not None
     ]
 
 

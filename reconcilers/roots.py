@@ -121,14 +121,14 @@ class Roots:
         return self.runtime / "aimx.pid"
 
     def keys(self, domain: str) -> PurePosixPath:
-        return self.dkim / domain
+        return _below(self.config, "dkim", domain)
 
     def domain(self, domain: str) -> PurePosixPath:
-        return self.data / domain
+        return _below(self.data, domain)
 
     def folder(self, domain: str, folder: str) -> PurePosixPath:
         """`inbox` or `sent` of a domain."""
-        return self.data / domain / folder
+        return _below(self.data, domain, folder)
 
     def folders(self, domain: str) -> tuple[PurePosixPath, ...]:
         """Those in which each mailbox of a domain has its directory."""
@@ -139,7 +139,12 @@ class Roots:
         return self.data.joinpath(domain, folder, name)
 
 
+# Of few domains there are thousands of mailboxes, and to join a path takes microseconds.
+@lru_cache(maxsize=1 << 12)
+def _below(root: PurePosixPath, *names: str) -> PurePosixPath:
+    return root.joinpath(*names)
+
+
 @lru_cache(maxsize=1 << 12)
 def _folders(data: PurePosixPath, domain: str) -> tuple[PurePosixPath, ...]:
-    """Of few domains there are thousands of mailboxes, and to join a path takes microseconds."""
-    return tuple(data / domain / folder for folder in FOLDERS)
+    return tuple(_below(data, domain, folder) for folder in FOLDERS)

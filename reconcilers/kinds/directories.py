@@ -58,8 +58,8 @@ def look(addresses: Mapping[str, Address], world: World) -> dict[str, Directorie
         home = world.roots.domain(domain)
         folders = _directories(world, home, FOLDERS) if domain in there else ()
         looks = (
-            world.host.look_within(home / folder, names.values()) if folder in folders else None
-            for folder in FOLDERS
+            world.host.look_within(path, names.values()) if path.name in folders else None
+            for path in world.roots.folders(domain)
         )
         inbox, sent = (look or {} for look in looks)
         for text, name in names.items():

@@ -132,7 +132,7 @@ def observed(world: World, key: Key, before: Key | None) -> KeyPair:
     plain = KeyFiles.plain(home, key.algorithm)
     labelled = KeyFiles.labelled(home, key.selector)
     earlier = KeyFiles.labelled(home, seen.selector)
-    names = [name for files in (plain, labelled, earlier) for name in files.names]
+    names = dict.fromkeys((*plain.names, *labelled.names, *earlier.names))
     entries = world.host.look_within(home, names) or {}
     if key.aside or entries.get(labelled.private_name) is not None:
         return _with_files(seen, labelled, entries, world)

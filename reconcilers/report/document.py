@@ -14,7 +14,7 @@ from reconcilers.change import Change
 from reconcilers.fingerprint import Alike, Words, digest, plan_id
 from reconcilers.plan import Plan
 from reconcilers.report.view import counts, symbol
-from reconcilers.step import Step
+from reconcilers.step import Phase, Step
 
 FORMAT, FORMAT_VERSION = "aimx.plan", "1.0"
 
@@ -88,16 +88,18 @@ def _told(change: Change, whole: Words, parts: Words) -> str:
 
 def _step(step: Step, whole: Words) -> str:
     operation = step.operation
-    parts = [(name, getattr(operation, name)) for name in fields(operation)]
-    said = "".join(
-        [f', "{n}": {_text(part) if type(part) is str else whole.of(part)}' for n, part in parts]
-    )
+    said = f'"is": "{type(operation).__name__}"'
+    for name in fields(operation):
+        part = getattr(operation, name)
+        said += f', "{name}": {_text(part) if type(part) is str else whole.of(part)}'
     return (
         f'{{"id": {_text(step.id)}, "address": {_text(step.address)},'
-        f' "phase": "{step.phase.name.lower()}", "does": {_text(step.does)},'
-        f' "operation": {{"is": "{type(operation).__name__}"{said}}},'
-        f' "after": {whole.of(step.after)}}}'
+        f' "phase": "{_PHASES[step.phase]}", "does": {_text(step.does)},'
+        f' "operation": {{{said}}}, "after": {whole.of(step.after)}}}'
     )
+
+
+_PHASES = {phase: phase.name.lower() for phase in Phase}
 
 
 def _unnamed(value: object) -> str:
