@@ -46,11 +46,8 @@ def judge(
     if before is None:
         return Verdict({})
     removing = [change for change in changes if removes(change)]
-    protected = {
-        change.address: _protection(change)
-        for change in removing
-        if change.address in _protected(before)
-    }
+    kept = _protected(before) if removing else frozenset()
+    protected = {each.address: _protection(each) for each in removing if each.address in kept}
     unasked = [each for each in removing if each.unasked and each.address not in agreed]
     reason = _last_domain(world, before) or (
         _too_many(unasked, before, world.desired) if len(unasked) > allow_removals else None

@@ -31,13 +31,23 @@ class _Node:
 _Found: TypeAlias = _Node | PurePosixPath | None
 
 
+class _Branch:
+    """A place in the tree of what will be otherwise."""
+
+    __slots__ = ("below", "changes", "node")
+
+    def __init__(self) -> None:
+        self.below: dict[str, _Branch] = {}
+        self.changes = False  # It itself, and not only what is below it.
+        self.node: _Node | None = None  # What will be there, if it changes; None: it will be gone.
+
+
 class Predicted(ReadOnly):
     """Nothing is as slow as on the machine, and nothing fails as it does there."""
 
     def __init__(self, host: Reading) -> None:
         super().__init__(host)
-        self._nodes: dict[PurePosixPath, _Node | None] = {}  # None: it will be gone.
-        self._below: dict[PurePosixPath, dict[str, _Node | None]] | None = None
+        self._root = _Branch()
         self._made_so_far = 0
 
     def look(self, path: PurePosixPath) -> Entry | None:
@@ -54,10 +64,10 @@ class Predicted(ReadOnly):
             return None
         now = found.origin if isinstance(found, _Node) else found
         there = dict(self._seen.look_within(now, wanted) or {}) if now else {}
-        new = self._changed(directory)
+        new = self._below(directory)
         for name in wanted:
-            if name in new:
-                node = new[name]
+            if name in new and new[name].changes:
+                node = new[name].node
                 there[name] = node.entry if node else None
             else:
                 there.setdefault(name, None)
@@ -68,7 +78,7 @@ class Predicted(ReadOnly):
         if found is None:
             return None
         now = found.origin if isinstance(found, _Node) else found
-        new = self._changed(directory)
+        new = {name: each.node for name, each in self._below(directory).items() if each.changes}
         there = self._seen.names(now) if now else ()
         kept = {name for name in there or () if name not in new}
         made = {name for name, node in new.items() if node and not is_provisional(name)}
@@ -106,12 +116,9 @@ class Predicted(ReadOnly):
         self._put(target, self._node(source))
 
     def move(self, source: PurePosixPath, target: PurePosixPath) -> None:
-        moved = self._node(source)
-        below = {path: self._nodes.pop(path) for path in self._all_below(source)}
-        self._put(source, None)
-        self._put(target, moved)
-        for path, node in below.items():
-            self._put(target / path.relative_to(source), node)
+        moved, below = self._node(source), self._below(source)
+        self.remove_tree(source)
+        self._put(target, moved).below.update(below)
 
     def remove_file(self, path: PurePosixPath) -> None:
         self.remove_tree(path)
@@ -120,9 +127,7 @@ class Predicted(ReadOnly):
         self.remove_tree(path)
 
     def remove_tree(self, path: PurePosixPath) -> None:
-        for below in self._all_below(path):
-            del self._nodes[below]
-        self._put(path, None)
+        self._put(path, None).below = {}
 
     def sync(self, directory: PurePosixPath) -> None:
         pass
@@ -148,16 +153,20 @@ class Predicted(ReadOnly):
         return _ONCE
 
     def _find(self, path: PurePosixPath) -> _Found:
-        if not self._nodes:
+        """By the last place on the way there that changes itself."""
+        branch, found, beyond = self._root, self._root, 0
+        for depth, part in enumerate(path.parts, 1):
+            if part not in branch.below:
+                break
+            branch = branch.below[part]
+            if branch.changes:
+                found, beyond = branch, depth
+        if not found.changes:
             return path
-        for above in (path, *path.parents):
-            if above not in self._nodes:
-                continue
-            node = self._nodes[above]
-            if node is None or above == path:
-                return node
-            return node.origin and node.origin / path.relative_to(above)
-        return path
+        node, rest = found.node, path.parts[beyond:]
+        if node is None or not rest:
+            return node
+        return node.origin and node.origin.joinpath(*rest)
 
     def _node(self, path: PurePosixPath) -> _Node:
         """What is to be changed there; raises `StepError` where there is nothing."""
@@ -169,21 +178,21 @@ class Predicted(ReadOnly):
             raise StepError(f"{path}: will not be there")
         return _Node(entry, origin=found)
 
-    def _put(self, path: PurePosixPath, node: _Node | None) -> None:
-        self._nodes[path] = node
-        self._below = None
-        self._names.clear()
+    def _put(self, path: PurePosixPath, node: _Node | None) -> _Branch:
+        branch = self._root
+        for part in path.parts:
+            branch = branch.below.setdefault(part, _Branch())
+        branch.changes, branch.node = True, node
+        return branch
 
-    def _changed(self, directory: PurePosixPath) -> Mapping[str, _Node | None]:
-        """What will be otherwise in a directory."""
-        if self._below is None:
-            self._below = {}
-            for path, node in self._nodes.items():
-                self._below.setdefault(path.parent, {})[path.name] = node
-        return self._below.get(directory, {})
-
-    def _all_below(self, path: PurePosixPath) -> list[PurePosixPath]:
-        return [each for each in self._nodes if path in each.parents]
+    def _below(self, directory: PurePosixPath) -> Mapping[str, _Branch]:
+        """What will be otherwise in a directory, or further down, by its name in there."""
+        branch: _Branch | None = self._root
+        for part in directory.parts:
+            if branch is None:
+                return {}
+            branch = branch.below.get(part)
+        return branch.below if branch else {}
 
     def _entry(self, path: PurePosixPath, nature: Nature, access: Access, size: int) -> Entry:
         self._made_so_far += 1

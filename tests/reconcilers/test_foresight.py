@@ -112,3 +112,31 @@ def test_what_is_moved_keeps_what_is_in_it(machine):
     assert predicted.look(data / "a" / "deep") is None
     assert isinstance(host, MemoryHost)
     assert host.names(data) == ("a",)
+
+
+def test_what_is_made_anew_where_something_was_has_nothing_of_it(machine):
+    host, data = machine.host, machine.roots.data
+    host.plant_file(data / "a" / "deep" / "mail.md", b"mail")
+    predicted = Predicted(host)
+    predicted.replace(data / "a" / "deep" / "new.md", b"new", Access(0o600, 0, 0))
+
+    predicted.remove_tree(data / "a")
+    predicted.make_directory(data / "a", Access(0o700, 0, 0))
+    predicted.move(data / "a", data / "b")
+    predicted.make_directory(data / "a", Access(0o700, 0, 0))
+
+    assert predicted.names(data) == ("a", "b")
+    assert predicted.names(data / "a") == predicted.names(data / "b") == ()
+    assert predicted.look(data / "a" / "deep" / "mail.md") is None
+    assert predicted.look(data / "b" / "deep" / "new.md") is None
+
+
+def test_ten_thousand_moves_are_soon_predicted(machine):
+    host, data = machine.host, machine.roots.data
+    predicted = Predicted(host)
+    for number in range(10_000):  # Too many to look at all of them for each.
+        predicted.make_directory(data / "a" / str(number), Access(0o700, 0, 0))
+        predicted.move(data / "a" / str(number), data / "b" / str(number))
+
+    assert predicted.names(data / "a") is None
+    assert len(predicted.names(data / "b") or ()) == 10_000
