@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from aimx.channel import trace
 from aimx.channel.packets import MalformedError
@@ -23,12 +24,14 @@ from aimx.channel.placing import (
 
 _LONGEST_NAME = 255  # Octets, as file systems have it.
 _LONGEST_BASE = 200  # Leaves room for a suffix and `.md`.
+_KNOWN = 1024  # Domains and names that need not be looked at again, and likewise shapes of frames.
 
 # Number, folder, uid, flags, then the octets of domain, name and base, and how many attachments.
 _REQUEST = struct.Struct("!IBIBBBBB")
 _REPLY = struct.Struct("!IBH")
 _FINGERPRINT, _DESCRIPTOR, _DUE, _OVER, _OPENING, _TRACE = 1, 2, 4, 8, 16, 32  # The flags.
 _FLAGS = _FINGERPRINT | _DESCRIPTOR | _DUE | _OVER | _OPENING | _TRACE
+_FOLDERS = {int(folder): folder for folder in Folder}
 _SEEN = struct.Struct("!QqQ")
 # Of what is due: how many hooks, and the octets of what they are told.
 _FIRINGS = struct.Struct("!BH")
@@ -80,34 +83,49 @@ def _packed_due(due: Due) -> bytes:
 
 def unpack_request(payload: bytes, descriptors: int) -> Request | Opening:
     """The request that came with so many descriptors, each name in it safe to use."""
-    reading = _Reading(payload)
-    number, folder, uid, flags, domain, name, base, attachments = reading.header()
-    if folder not in (Folder.INBOX, Folder.SENT) or flags & ~_FLAGS:
-        raise MalformedError("a placing frame with an unknown folder or flag")
+    try:
+        number, below, uid, flags, *lengths, attachments = _REQUEST.unpack_from(payload)
+        folder = _FOLDERS.get(below)
+        if folder is None or flags & ~_FLAGS:
+            raise MalformedError("a placing frame with an unknown folder or flag")
+        head = _head(flags, *lengths)
+        fingerprint, domain, name, base, traced = head.unpack_from(payload, _REQUEST.size)
+    except struct.error as cause:
+        raise _cut_short() from cause
+    reading = _Reading(payload, _REQUEST.size + head.size)
     if flags & _OPENING:
         if flags != _OPENING | _FINGERPRINT or base or attachments or descriptors:
             raise MalformedError("an opening has a fingerprint, and nothing else")
-        fingerprint = reading.take(FINGERPRINT_SIZE)
-        where = (_name(reading.take(domain)), _name(reading.take(name)))
-        opening = Opening(number, Folder(folder), *where, uid, fingerprint)
         _check_end(reading)
-        return opening
-    request = Request(
-        number=number,
-        folder=Folder(folder),
-        uid=uid,
-        fingerprint=reading.take(FINGERPRINT_SIZE) if flags & _FINGERPRINT else None,
-        domain=_name(reading.take(domain)),
-        name=_name(reading.take(name)),
-        base="" if flags & _OVER and not base else _base(reading.take(base)),
-        trace=reading.take(trace.OCTETS).hex() if flags & _TRACE else "",
-        over=reading.over() if flags & _OVER else None,
-        attachments=tuple(reading.names(attachments)),
-        due=reading.due() if flags & _DUE else None,
-        rest=None if flags & _DESCRIPTOR else reading.rest(),
+        return Opening(number, folder, _part(domain), _part(name), uid, fingerprint)
+    over = reading.over() if flags & _OVER else None
+    names = tuple(reading.names(attachments)) if attachments else ()
+    due = reading.due() if flags & _DUE else None
+    rest = None if flags & _DESCRIPTOR else reading.rest()
+    request = Request(  # To name what is given takes as long again.
+        number,
+        folder,
+        _part(domain),
+        _part(name),
+        uid,
+        "" if over and not base else _base(base),
+        rest,
+        fingerprint or None,
+        names,
+        due,
+        over,
+        traced.hex(),
     )
     _check(request, descriptors, reading)
     return request
+
+
+@lru_cache(_KNOWN)
+def _head(flags: int, domain: int, name: int, base: int) -> struct.Struct:
+    """What every request has behind its numbers: fingerprint, domain, name, base and trace."""
+    fingerprint = FINGERPRINT_SIZE if flags & _FINGERPRINT else 0
+    traced = trace.OCTETS if flags & _TRACE else 0
+    return struct.Struct(f"!{fingerprint}s{domain}s{name}s{base}s{traced}s")
 
 
 def pack_replies(replies: Iterable[Reply]) -> bytes:
@@ -136,17 +154,14 @@ def unpack_replies(payload: bytes) -> list[Reply]:
 class _Reading:
     """A payload and how far it has been read."""
 
-    def __init__(self, payload: bytes) -> None:
+    def __init__(self, payload: bytes, at: int) -> None:
         self._payload = payload
-        self._at = 0
-
-    def header(self) -> tuple[int, ...]:
-        return _REQUEST.unpack(self.take(_REQUEST.size))
+        self._at = at
 
     def take(self, length: int) -> bytes:
         part = self._payload[self._at : self._at + length]
         if len(part) != length:
-            raise MalformedError("a placing frame is cut short")
+            raise _cut_short()
         self._at += length
         return part
 
@@ -163,7 +178,8 @@ class _Reading:
         return Over(origin, Seen(*_SEEN.unpack(self.take(_SEEN.size))))
 
     def rest(self) -> bytes:
-        return self.take(len(self._payload) - self._at)
+        begun, self._at = self._at, len(self._payload)
+        return self._payload[begun:]
 
     @property
     def ended(self) -> bool:
@@ -172,13 +188,18 @@ class _Reading:
 
 def _check(request: Request, descriptors: int, reading: _Reading) -> None:
     _check_end(reading)
-    _check_count(request.attachments)
+    if request.attachments:
+        _check_count(request.attachments)
     if request.over is not None:
         _check_over(request)
     if request.due is not None:
         _check_due(request)
     if request.descriptors != descriptors:
         raise MalformedError("a placing frame without exactly its descriptors")
+
+
+def _cut_short() -> MalformedError:
+    return MalformedError("a placing frame is cut short")
 
 
 def _check_end(reading: _Reading) -> None:
@@ -215,10 +236,14 @@ def _name(octets: bytes) -> str:
     return text
 
 
+# Many messages come to one mailbox.
+_part = lru_cache(_KNOWN)(_name)
+
+
 def _base(octets: bytes) -> str:
     """A stem that can stand between quotation marks in TOML as it is."""
     text = _name(octets)
-    safe = text.isprintable() and not {'"', "\\"} & set(text)
+    safe = text.isprintable() and '"' not in text and "\\" not in text
     if len(octets) > _LONGEST_BASE or not safe:
         raise MalformedError("a placing frame with a stem that cannot be an id")
     return text

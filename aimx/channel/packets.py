@@ -7,7 +7,6 @@ A channel carries one kind of message for life. A packet that breaks the rules r
 from __future__ import annotations
 
 import array
-import contextlib
 import os
 import socket
 import stat
@@ -191,8 +190,10 @@ def require_fits(payload: bytes, descriptors: Sequence[int]) -> None:
 def close_all(descriptors: Iterable[int]) -> None:
     """Close descriptors that nobody wants."""
     for descriptor in descriptors:
-        with contextlib.suppress(OSError):
+        try:
             os.close(descriptor)
+        except OSError:
+            continue
 
 
 def require_files(descriptors: Sequence[int]) -> None:

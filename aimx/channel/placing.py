@@ -27,6 +27,9 @@ class Folder(IntEnum):
     INBOX = 0
     SENT = 1
 
+    # An enumeration's own is Python, and asked for wherever a mailbox is looked up.
+    __hash__ = int.__hash__
+
     @property
     def directory(self) -> str:
         return self.name.lower()
@@ -44,6 +47,8 @@ class Outcome(IntEnum):
     AWAY = 4
     OPENED = 5  # Comes with one descriptor; the text is the stem.
     CHANGED = 6  # As FAILED, since what is to be replaced is not as it was handed out.
+
+    __hash__ = int.__hash__
 
 
 @frozen
@@ -109,8 +114,7 @@ class Request(NamedTuple):
         return len(self.attachments) + (self.rest is None)
 
 
-@frozen
-class Reply:
+class Reply(NamedTuple):
     """The answer to the request of that number."""
 
     number: int

@@ -7,7 +7,7 @@ committed, then the names, then the directories flushed, then the answers.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from aimx.channel.placing import Outcome
@@ -45,7 +45,7 @@ class Committer:
         """Give every job its reply. What is placed by then survives a power cut."""
         begun = time.perf_counter()
         metrics.BATCH.observe(len(jobs))
-        fresh = list(_leading(jobs))
+        fresh = _leading(jobs)
         staged = self._writer.write(fresh, now := self._now())
         try:
             self._keep(fresh, staged, now)
@@ -72,13 +72,15 @@ class Committer:
         metrics.FLUSHING.observe(time.perf_counter() - begun)
 
 
-def _leading(jobs: Sequence[Job]) -> Iterator[Job]:
+def _leading(jobs: Sequence[Job]) -> list[Job]:
     """Of equal messages the first, whose outcome the others get."""
+    leading: list[Job] = []
     first: dict[bytes, Job] = {}
     for job in jobs:
         fingerprint = job.request.fingerprint
         leader = job if fingerprint is None else first.setdefault(fingerprint, job)
         if leader is job:
-            yield job
+            leading.append(job)
         else:
             leader.followers.append(job)
+    return leading

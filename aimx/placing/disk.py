@@ -70,9 +70,8 @@ class Disk:
         return os.open(".", os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=directory)
 
     def write(self, descriptor: int, content: bytes) -> None:
-        rest = memoryview(content)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
+        while content:
+            content = content[os.write(descriptor, content) :]
 
     def copy(self, source: int, target: int, size: int) -> None:
         """Append the first `size` octets of the source to the target."""
@@ -149,9 +148,9 @@ class Disk:
 
 
 def _begin_writing(descriptors: Sequence[int]) -> None:
-    for descriptor in descriptors:
-        # Linux starts to write dirty pages out on this advice, and does not wait for them.
-        with contextlib.suppress(OSError):
+    # Linux starts to write dirty pages out on this advice, and does not wait for them.
+    with contextlib.suppress(OSError):
+        for descriptor in descriptors:
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
 

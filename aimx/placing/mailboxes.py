@@ -8,11 +8,11 @@ import sys
 from collections import OrderedDict
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from aimx.channel.placing import Folder, Outcome
 from aimx.placing.failure import PlacingError, is_away, unreachable
 from aimx.placing.stems import Stems
-from desired.frozen import frozen
 
 _KEPT = 1000  # More than a batch may have.
 _STEP = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -21,8 +21,7 @@ _WRITABLE_BY_OTHERS = 0o022
 _GETVERSION = 0x8008_7601  # FS_IOC_GETVERSION of linux/fs.h: which of all that had this inode.
 
 
-@frozen
-class Place:
+class Place(NamedTuple):
     """Which mailbox."""
 
     domain: str

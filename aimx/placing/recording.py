@@ -16,7 +16,7 @@ from aimx.placing.writing import Staged, unanswered
 
 def record(rows: Rows, jobs: Sequence[Job], staged: Sequence[Staged], now: datetime) -> None:
     """Record what was staged and what was known already; whoever cannot be recorded has failed."""
-    fresh = [row for each in unanswered(staged) for row in _row(each)]
+    fresh = [row for each in unanswered(staged) if (row := _row(each)) is not None]
     hits = _hits(jobs, staged)
     if not fresh and not hits and not rows.has_unsaved:
         return
@@ -43,12 +43,11 @@ def withdraw(rows: Rows, staged: Staged, failure: PlacingError) -> None:
         rows.withdraw((staged.job.request.fingerprint,))
 
 
-def _row(staged: Staged) -> Sequence[Row]:
+def _row(staged: Staged) -> Row | None:
     fingerprint, job = staged.job.request.fingerprint, staged.job
     if fingerprint is None:
-        return ()
-    mark = staged.mailbox.mark
-    return (Row(fingerprint, job.place, staged.stem, staged.draft.inode, mark),)
+        return None
+    return Row(fingerprint, job.place, staged.stem, staged.draft.inode, staged.mailbox.mark)
 
 
 def _hits(jobs: Sequence[Job], staged: Sequence[Staged]) -> dict[bytes, Job]:
@@ -56,14 +55,12 @@ def _hits(jobs: Sequence[Job], staged: Sequence[Staged]) -> dict[bytes, Job]:
     again = {
         job.request.fingerprint: job
         for job in jobs
-        if job.request.fingerprint is not None and _is_duplicate(job)
+        if job.reply is not None
+        and job.reply.outcome is Outcome.DUPLICATE
+        and job.request.fingerprint is not None
     }
     replaced = {each.job.request.over.origin: each.job for each in staged if each.job.request.over}
     return again | replaced
-
-
-def _is_duplicate(job: Job) -> bool:
-    return job.reply is not None and job.reply.outcome is Outcome.DUPLICATE
 
 
 def _wanted(staged: Iterable[Staged]) -> list[Wanted]:

@@ -9,9 +9,10 @@ transaction. What a crash leaves unconfirmed is settled at the next start, again
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from aimx.channel.placing import Folder, Outcome
 from aimx.placing import firings
@@ -24,6 +25,7 @@ from desired.frozen import frozen
 
 # After the last hit. What was sent changes for as long as it is on its way.
 _REMEMBERED = {Folder.INBOX: timedelta(hours=24), Folder.SENT: timedelta(days=30)}
+_SWEEP_SECONDS = 3600  # How often what is older is deleted.
 _INSERT = (
     "INSERT OR REPLACE INTO placed"
     " (fingerprint, domain, folder, name, stem, inode, placed, hit, mailbox)"
@@ -31,8 +33,7 @@ _INSERT = (
 )
 
 
-@frozen
-class Row:
+class Row(NamedTuple):
     """One message that is about to be seen."""
 
     fingerprint: bytes
@@ -120,7 +121,7 @@ class Rows:
     def record(
         self,
         rows: Sequence[Row],
-        hits: Iterable[bytes],
+        hits: Collection[bytes],
         now: datetime,
         wanted: Sequence[Wanted] = (),
     ) -> None:
@@ -131,9 +132,9 @@ class Rows:
             self._save(database)
             self._firings.add(database, wanted)
             database.executemany(_INSERT, [_values(row, moment) for row in rows])
-            database.executemany(
-                "UPDATE placed SET hit = ? WHERE fingerprint = ?", [(moment, hit) for hit in hits]
-            )
+            if hits:
+                renewed = [(moment, hit) for hit in hits]
+                database.executemany("UPDATE placed SET hit = ? WHERE fingerprint = ?", renewed)
             self._forget_old(database, now)
         self._saved(concerned=bool(concerned))
 
@@ -195,17 +196,19 @@ class Rows:
     def _save(self, database: sqlite3.Connection) -> None:
         if self._concerned:
             self._firings.settle(database, self._placed, self._withdrawn)
-        database.executemany(
-            "UPDATE placed SET placed = 1 WHERE fingerprint = ?",
-            [(fingerprint,) for fingerprint in self._placed],
-        )
-        database.executemany(
-            "DELETE FROM placed WHERE fingerprint = ?",
-            [(fingerprint,) for fingerprint in self._withdrawn],
-        )
+        if self._placed:
+            database.executemany(
+                "UPDATE placed SET placed = 1 WHERE fingerprint = ?",
+                [(fingerprint,) for fingerprint in self._placed],
+            )
+        if self._withdrawn:
+            database.executemany(
+                "DELETE FROM placed WHERE fingerprint = ?",
+                [(fingerprint,) for fingerprint in self._withdrawn],
+            )
 
     def _forget_old(self, database: sqlite3.Connection, now: datetime) -> None:
-        if abs(now.timestamp() - self._swept_at) < timedelta(hours=1).total_seconds():
+        if abs(now.timestamp() - self._swept_at) < _SWEEP_SECONDS:
             return
         self._swept_at = now.timestamp()
         database.executemany(
@@ -219,7 +222,7 @@ def _values(row: Row, moment: float) -> tuple[object, ...]:
     return (
         row.fingerprint,
         place.domain,
-        place.folder,
+        int(place.folder),  # SQLite asks of every other type how it is to be written.
         place.name,
         row.stem,
         str(row.inode),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 
 _KEPT = 10_000  # Bases remembered a mailbox. A base holds its second, so old ones do not come back.
@@ -43,9 +42,11 @@ class Stems:
 
     def _is_taken(self, stem: str) -> bool:
         for name in (f"{stem}.md", stem):
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 os.stat(name, dir_fd=self._directory, follow_symlinks=False)
-                return True
+            except FileNotFoundError:
+                continue
+            return True
         return False
 
 

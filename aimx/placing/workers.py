@@ -121,8 +121,9 @@ class Workers:
             if packet is None:
                 self._forget(worker)
                 return False
-            require_files(packet.descriptors)
-            batch.descriptors += packet.descriptors
+            if packet.descriptors:
+                require_files(packet.descriptors)
+                batch.descriptors += packet.descriptors
             request = unpack_request(packet.payload, len(packet.descriptors))
         except BlockingIOError:
             return False

@@ -1,7 +1,6 @@
 import os
 import sqlite3
 import stat
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -135,7 +134,7 @@ def test_what_an_older_aimx_placed_counts_in_whatever_directory(path, form):
         row = (ROW.fingerprint, "a.example", Folder.INBOX, "info", "stem", "7", 1, NOW.timestamp())
         database.execute("INSERT INTO placed VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
     database.close()
-    other = replace(ROW, fingerprint=b"2" * 32, mailbox="7.1")
+    other = ROW._replace(fingerprint=b"2" * 32, mailbox="7.1")
 
     for _ in range(2):
         rows = Rows(path)
