@@ -33,6 +33,14 @@ ORDER = {
     )
 }
 
+# Of these, those that a new file has only where there is something to say.
+OPTIONAL = frozenset(
+    (
+        *("cc", "reply_to", "received_from_ip", "in_reply_to", "references", "list_id"),
+        *("auto_submitted", "trusted_reason", "bcc", "delivered_at", "delivery_details"),
+    )
+)
+
 _MARK = b"+++\n"
 _MOST_BITS = 8192  # Of a number that Python writes as a decimal one.
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -63,7 +71,7 @@ def split(raw: bytes) -> tuple[dict[str, Any], bytes]:
 def join(keys: Mapping[str, Any], body: bytes) -> bytes:
     """The whole file: the inverse of `split`, in the order of our keys, and unknown ones kept."""
     ordered = sorted(keys, key=lambda key: ORDER.get(key, len(ORDER)))
-    plain = ((key, keys[key]) for key in ordered if not _is_tables(keys[key]))
+    plain = [(key, keys[key]) for key in ordered if not _is_tables(keys[key])]
     tables = ((key, keys[key]) for key in ordered if _is_tables(keys[key]))
     return (
         _MARK + _keys(plain) + b"".join(_tables(key, value) for key, value in tables) + _end(body)
@@ -75,29 +83,25 @@ def rest(
     attachments: Sequence[Mapping[str, str | int]],
     body: bytes,
 ) -> bytes:
-    """A new file from after its line `id = …`, which whoever finds a free name writes.
-
-    A key whose text is empty is left out by who calls.
-    """
+    """A new file from after its line `id = …`, which whoever finds a free name writes."""
+    said = [key for key in keys if key[1] or key[0] not in OPTIONAL]
     # One copy of the body, which may be large.
-    return b"".join((_keys(keys), _tables("attachments", attachments), _MARK, b"\n", body))
+    return b"".join((_keys(said), _tables("attachments", attachments), _MARK, b"\n", body))
 
 
-def _keys(keys: Iterable[tuple[str, Any]]) -> bytes:
-    said = [(key if key in ORDER else _key(key), found) for key, found in keys]
+def _keys(keys: Sequence[tuple[str, Any]]) -> bytes:
     # Most of them are plain, which is seen at once of all together.
-    if _is_plain("".join([found for _, found in said if isinstance(found, str)])):
-        lines = [
-            f'{key} = "{found}"\n' if isinstance(found, str) else f"{key} = {value(found)}\n"
-            for key, found in said
-        ]
-    else:
-        lines = [f"{key} = {value(found)}\n" for key, found in said]
+    plain = _is_plain("".join([found for _, found in keys if isinstance(found, str)]))
+    lines = []
+    for key, found in keys:
+        is_plain = isinstance(found, str) and (plain or _is_plain(found))
+        written = f'"{found}"' if is_plain else value(found)
+        lines.append(f"{key if key in ORDER else _key(key)} = {written}\n")
     return "".join(lines).encode()
 
 
 def _tables(key: str, tables: Sequence[Mapping[str, Any]]) -> bytes:
-    return b"".join(b"\n[[%s]]\n%s" % (_key(key).encode(), _keys(t.items())) for t in tables)
+    return b"".join(b"\n[[%s]]\n%s" % (_key(key).encode(), _keys([*t.items()])) for t in tables)
 
 
 def _end(body: bytes) -> bytes:
@@ -109,7 +113,7 @@ def _is_tables(found: object) -> bool:
 
 
 def _key(key: str) -> str:
-    return key if _BARE_KEY.fullmatch(key) else text(key)
+    return key if key in ORDER or _BARE_KEY.fullmatch(key) else text(key)
 
 
 def value(found: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Literal
@@ -10,7 +10,7 @@ from typing import Literal
 from aimx.mail import attachments, dates, frontmatter, header, mime, stem
 from aimx.mail.heading import Heading, heading
 from aimx.mail.mime import Document, File
-from aimx.mail.stored import Stored, opening, present, relations
+from aimx.mail.stored import Key, Stored, opening, relations
 from desired.frozen import frozen
 
 Format = Literal["markdown", "text", "html"]
@@ -49,23 +49,25 @@ def finish(outgoing: Outgoing) -> Stored:
     )
 
 
-def _keys(outgoing: Outgoing, said: Heading) -> Iterator[tuple[str, str | int]]:
-    yield from opening(said)
-    yield "delivered_to", ", ".join(outgoing.recipients)
-    yield "envelope_from", outgoing.mailbox
-    yield "subject", said.subject
-    yield "date", said.date
-    yield "size_bytes", len(outgoing.content)
-    yield from relations(said)
-    yield "dkim", outgoing.dkim
-    # What receivers find is theirs to say.
-    yield from (("spf", "none"), ("dmarc", "none"), ("trusted", "none"))
-    yield "mailbox", outgoing.mailbox
-    yield "read", False
-    yield "outbound", True
-    yield "outbound_format", outgoing.format
-    yield "delivery_status", outgoing.status
-    yield from present(("bcc", ", ".join(outgoing.bcc)))
-    if outgoing.delivered_at:
-        yield "delivered_at", dates.rfc3339(outgoing.delivered_at)
-    yield from present(("delivery_details", outgoing.details))
+def _keys(outgoing: Outgoing, said: Heading) -> Sequence[Key]:
+    delivered_at = outgoing.delivered_at
+    return (
+        *opening(said),
+        ("delivered_to", ", ".join(outgoing.recipients)),
+        ("envelope_from", outgoing.mailbox),
+        ("subject", said.subject),
+        ("date", said.date),
+        ("size_bytes", len(outgoing.content)),
+        *relations(said),
+        ("dkim", outgoing.dkim),
+        # What receivers find is theirs to say.
+        *(("spf", "none"), ("dmarc", "none"), ("trusted", "none")),
+        ("mailbox", outgoing.mailbox),
+        ("read", False),
+        ("outbound", True),
+        ("outbound_format", outgoing.format),
+        ("delivery_status", outgoing.status),
+        ("bcc", ", ".join(outgoing.bcc)),
+        ("delivered_at", dates.rfc3339(delivered_at) if delivered_at else ""),
+        ("delivery_details", outgoing.details),
+    )

@@ -60,47 +60,43 @@ def _keys(
 ) -> Sequence[Key]:
     envelope = reading.incoming.envelope
     said = reading.heading
-    return [
+    return (
         *opening(said),
         ("delivered_to", ", ".join(recipients)),
         ("envelope_from", envelope.sender),
         ("subject", said.subject),
         ("date", said.date),
         ("received_at", dates.rfc3339(reading.incoming.received_at)),
-        *present(("received_from_ip", envelope.client.address)),
+        ("received_from_ip", envelope.client.address),
         ("size_bytes", len(reading.incoming.content)),
         *relations(said),
         ("dkim", judged.dkim),
         ("spf", judged.spf),
         ("dmarc", judged.dmarc),
         ("trusted", judged.trusted),
-        *present(("trusted_reason", judged.trusted_reason)),
+        ("trusted_reason", judged.trusted_reason),
         ("mailbox", route.mailbox),
         ("read", False),
-    ]
+    )
 
 
 def opening(said: Heading) -> Sequence[Key]:
     """The first keys: what the message is called, and between whom it is."""
-    return [
+    return (
         ("message_id", said.message_id),
         ("thread_id", said.thread_id),
         ("from", said.author),
         ("to", said.to),
-        *present(("cc", said.cc), ("reply_to", said.reply_to)),
-    ]
+        ("cc", said.cc),
+        ("reply_to", said.reply_to),
+    )
 
 
 def relations(said: Heading) -> Sequence[Key]:
     """What the message has to do with others."""
-    return present(
+    return (
         ("in_reply_to", said.in_reply_to),
         ("references", said.references),
         ("list_id", said.list_id),
         ("auto_submitted", said.auto_submitted),
     )
-
-
-def present(*keys: Key) -> Sequence[Key]:
-    """Those that have something to say."""
-    return [key for key in keys if key[1]]
