@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 
 from aimx.verify import policy
 from aimx.verify.expiring import Expiring
 from aimx.verify.policy import PolicyRecord
 from aimx.verify.resolver import NoAnswer, Records, Resolver
-from desired.frozen import frozen
 
 KEPT = 10_000  # Walks in memory.
 LONGEST = 86400  # Seconds for which one is kept.
 MOST_LABELS = 7  # Of a parent that is asked: with the domain itself eight questions at most.
 
 
-@frozen
+@dataclass(frozen=True)
 class Walk:
-    """The policy records from `domain` upwards, the longest name first."""
+    """The policy records from `domain` upwards, the longest name first.
+
+    It is kept, and asked for each message of the domain, so that it finds its answers but once.
+    """
 
     domain: str
     found: tuple[tuple[str, PolicyRecord], ...]
     trouble: str = ""  # Why the walk ended before its time.
 
-    @property
+    @cached_property
     def own(self) -> PolicyRecord | None:
         return self.found[0][1] if self.found and self.found[0][0] == self.domain else None
 
-    @property
+    @cached_property
     def organization(self) -> str | None:
         """RFC 9989 4.10.2. None: could not be found out."""
         if self.trouble:
@@ -43,7 +47,7 @@ class Walk:
         # domains below it were one organization, and each could vouch for each.
         return self._one_below(topmost) if "." not in topmost else topmost
 
-    @property
+    @cached_property
     def applied(self) -> tuple[str, PolicyRecord] | None:
         """RFC 9989 4.10.1: the record that applies to `domain`: its own, else its organization's,
         else its public suffix's.
