@@ -6,7 +6,6 @@ what is between them is one, and a field with anything that is not understood ha
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -123,16 +122,15 @@ def shown(values: Sequence[bytes]) -> str:
 
     Mail has one field of a name (RFC 5322 3.6): of many that are too much, the first are parsed.
     """
-    if not values:
-        return ""
-    up_to_here = itertools.accumulate(map(len, values))
-    texts = (
-        _shown(value) if octets <= LIMIT else words.text(value)
-        for value, octets in zip(values, up_to_here, strict=True)
-    )
+    octets = 0
+    texts = []
+    for value in values:
+        octets += len(value)
+        texts.append(_shown(value) if octets <= LIMIT else words.text(value))
     return ", ".join(filter(None, texts))
 
 
+@remembered
 def _shown(value: bytes) -> str:
     try:
         return ", ".join(map(str, correspondents(value)))

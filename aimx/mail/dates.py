@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from aimx.mail import comments
 
@@ -45,6 +46,7 @@ def _year(digits: str) -> int:
     return year + (2000 if len(digits) == 2 and year < 50 else 1900)
 
 
+@lru_cache(256)  # There are few zones.
 def _offset(sign: str | None, hours: str, minutes: str, zone: str | None) -> timedelta:
     if sign:
         east = timedelta(hours=int(hours), minutes=int(minutes))

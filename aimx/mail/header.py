@@ -35,7 +35,8 @@ class Header(NamedTuple):
 
     def text(self, name: str) -> str:
         """The first of that name, decoded for people."""
-        return words.text(self.value(name))
+        value = self.value(name)
+        return words.text(value) if value else ""
 
 
 def read(content: bytes, start: int = 0, end: int | None = None) -> Header:
@@ -59,5 +60,8 @@ def _fields(block: bytes) -> Mapping[str, Sequence[bytes]]:
         if colon:
             # RFC 5322 4.5: white space before the colon is obsolete, and still the same field.
             key = name.rstrip(b" \t").lower().decode("latin-1")
-            fields.setdefault(key, []).append(value.strip())
+            if key in fields:
+                fields[key].append(value.strip())
+            else:
+                fields[key] = [value.strip()]
     return fields

@@ -70,7 +70,7 @@ def ids(values: Sequence[bytes]) -> tuple[str, ...]:
     for value in values:
         # Who has no id to tell writes "<>", and is no relative of others that do.
         marked = _ID.findall(value) or value.replace(b"<>", b" ").split()
-        found.extend("".join(words.text(one).split()) for one in marked)
+        found += ["".join(words.text(one).split()) for one in marked]
     return tuple(filter(None, found))
 
 
@@ -85,5 +85,5 @@ def thread_id(chain: Sequence[str], digest: bytes) -> str:
 
 def _list_id(text: str) -> str:
     """RFC 2919 3: the id is in angle brackets, after a description."""
-    found = _LIST_ID.search(text)
+    found = _LIST_ID.search(text) if text else None
     return found[1].strip() if found else text
