@@ -27,12 +27,12 @@ def relaxed_field(name: bytes, value: bytes) -> bytes:
         value = _one_space(value.replace(b"\r\n", b"")).strip()
     else:
         value = b" ".join(value.split())
-    return b"%b:%b\r\n" % (name.lower().rstrip(), value)
+    return name.lower().rstrip() + b":" + value + b"\r\n"
 
 
 def simple_field(name: bytes, value: bytes) -> bytes:
     """RFC 6376 3.4.1: the field as it is."""
-    return b"%b:%b" % (name, value)
+    return name + b":" + value
 
 
 def _one_space(text: bytes) -> bytes:

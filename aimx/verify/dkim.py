@@ -29,8 +29,10 @@ async def signatures(content: bytes, now: datetime, resolver: Resolver) -> tuple
     for claim in claims:
         if isinstance(claim, Claim):
             resolver.foresee(claim.key_name, "TXT")
-    found = zip(fields, claims, strict=True)
-    return tuple([await _signature(message, *each, resolver) for each in found])
+    found = []
+    for field, claim in zip(fields, claims, strict=True):
+        found.append(await _signature(message, field, claim, resolver))
+    return tuple(found)
 
 
 def _claim(field: Field, now: datetime) -> Claim | Signature:
@@ -82,8 +84,10 @@ async def _records(name: str, resolver: Resolver) -> tuple[bytes, ...]:
     match await resolver.lookup(name, "TXT"):
         case Records() as found:
             # Other texts may stand at the name as well, by a wildcard.
-            likely = sorted(found.texts, key=lambda text: (b"p=" not in text, text))
-            return tuple(likely[:MOST_KEYS])
+            texts = found.texts
+            if len(texts) > 1:
+                texts = tuple(sorted(texts, key=lambda text: (b"p=" not in text, text)))
+            return texts[:MOST_KEYS]
         case NoAnswer(reason):
             raise SignatureError("temperror", f"the key could not be looked up: {reason}")
         case _:

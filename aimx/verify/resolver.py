@@ -24,16 +24,16 @@ class Records:
 
     @property
     def texts(self) -> tuple[bytes, ...]:
-        return tuple(value for value in self.values if isinstance(value, bytes))
+        return tuple([value for value in self.values if isinstance(value, bytes)])
 
     @property
     def names(self) -> tuple[str, ...]:
         """Addresses of A and AAAA, hosts of PTR and CNAME."""
-        return tuple(value for value in self.values if isinstance(value, str))
+        return tuple([value for value in self.values if isinstance(value, str)])
 
     @property
     def exchanges(self) -> tuple[tuple[int, str], ...]:
-        return tuple(value for value in self.values if isinstance(value, tuple))
+        return tuple([value for value in self.values if isinstance(value, tuple)])
 
 
 @frozen

@@ -29,6 +29,13 @@ MOST_SIGNED = 200  # Names in `h=`.
 CLOCKS_DIFFER = timedelta(hours=10)  # How far ahead a signer's clock may be; dkimpy's measure.
 LATEST = int(datetime.max.replace(tzinfo=UTC).timestamp()) - 1
 
+# RFC 6376 8.15: a message has at most one of each (RFC 5322 3.6, RFC 2045). Of these, one more
+# is taken for signed than `h=` says, so that a second one that was added breaks the signature.
+ONCE = frozenset(
+    b"from sender reply-to to cc subject date message-id in-reply-to references"
+    b" mime-version content-type content-transfer-encoding".split()
+)
+
 # What is another for each message. The rest is one signer's, for as long as its signing stays as
 # it is. Nor would dkimpy read the times by our clock.
 _PASSING = (b"b", b"bh", b"t", b"x")
@@ -58,6 +65,7 @@ class Claim(NamedTuple):
     body: bytes  # How the body is canonicalized.
     length: int | None  # Octets of the body that are signed; None: all of it.
     signed: tuple[bytes, ...]  # Names of header fields in lower case.
+    hashed: tuple[bytes, ...]  # These, and those of which one more is taken for signed.
     body_hash: bytes
     signature: bytes
     identity: str  # The domain of `i=`.
@@ -103,6 +111,7 @@ def read(tags: Tags, domain: str, selector: str, now: datetime) -> Claim:
         # RFC 8301 3.1: it must not be taken for a signature any more.
         raise SignatureError("policy", "rsa-sha1 is too weak (RFC 8301)")
     fields, body = _canonicalization(tags)
+    signed, hashed = _signed(tags[b"h"])
     return Claim(
         domain=domain,
         selector=selector,
@@ -110,7 +119,8 @@ def read(tags: Tags, domain: str, selector: str, now: datetime) -> Claim:
         fields=fields,
         body=body,
         length=int(tags[b"l"]) if tags.get(b"l") else None,
-        signed=_signed(tags[b"h"]),
+        signed=signed,
+        hashed=hashed,
         body_hash=_decoded(tags[b"bh"]),
         signature=_decoded(tags[b"b"]),
         identity=_identity(tags, domain),
@@ -134,7 +144,7 @@ def _check_syntax(tags: Tags) -> None:
     value, body_hash = tags.get(b"b", b""), tags.get(b"bh")
     if not _ENCODED.fullmatch(value) or len(value) % 4 or body_hash is None or len(body_hash) % 4:
         raise SignatureError("permerror", _BROKEN)
-    _check_lasting(tuple(each for each in tags.items() if each[0] not in _PASSING))
+    _check_lasting(tuple([each for each in tags.items() if each[0] not in _PASSING]))
 
 
 @lru_cache(_KEPT)
@@ -157,13 +167,13 @@ def _canonicalization(tags: Tags) -> tuple[bytes, bytes]:
 
 
 @remembered
-def _signed(value: bytes) -> tuple[bytes, ...]:
+def _signed(value: bytes) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
     names = tuple(name.strip().lower() for name in value.split(b":"))
     if len(names) > MOST_SIGNED:
         raise SignatureError("permerror", f"h= names more than {MOST_SIGNED} fields")
     if b"from" not in names:
         raise SignatureError("permerror", "the From field is not signed (RFC 6376 5.4)")
-    return names
+    return names, (*names, *sorted(ONCE.intersection(names)))
 
 
 def _identity(tags: Tags, domain: str) -> str:

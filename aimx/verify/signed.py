@@ -22,17 +22,9 @@ SIGNATURE = b"dkim-signature"
 
 _NO_FIELDS = "the header has lines that are no fields (RFC 5322 2.2)"
 
-# RFC 6376 8.15: a message has at most one of each (RFC 5322 3.6, RFC 2045). Of these, one more
-# is taken for signed than `h=` says, so that a second one that was added breaks the signature.
-ONCE = frozenset(
-    b"from sender reply-to to cc subject date message-id in-reply-to references"
-    b" mime-version content-type content-transfer-encoding".split()
-)
-
 # RFC 6376 3.7: `b=` is hashed without its value and the blanks around that.
 _B_TAG = re.compile(rb"\s*b\s*=")
-# RFC 5322 2.2: a field with its folded lines; else all that is left. There is no CR or LF but in a
-# CRLF.
+# RFC 5322 2.2: a field with its folded lines; else all that is left.
 _FIELD = re.compile(rb"([!-9;-~]+):([^\r]*\r\n(?:[ \t][^\r]*\r\n)*)|(?s:.+)")
 
 
@@ -46,8 +38,13 @@ class Signed:
     _digests: dict[tuple[bytes, int | None], bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        named = self._named
         for each in self.fields:
-            self._named.setdefault(each[0].lower(), []).append(each)
+            name = each[0].lower()
+            if name in named:
+                named[name].append(each)
+            else:
+                named[name] = [each]
 
     def signatures(self) -> tuple[Field, ...]:
         return tuple(self._named.get(SIGNATURE, ()))
@@ -62,7 +59,7 @@ class Signed:
     def header(self, claim: Claim, signature: Field) -> bytes:
         """What is signed of it (RFC 6376 3.7). `signature` is the field that makes the claim."""
         form = FIELDS[claim.fields]
-        parts = [form(name, text) for name, text in self._selected(claim.signed)]
+        parts = [form(name, text) for name, text in self._selected(claim.hashed)]
         name, value = signature
         parts.append(form(name, without_signature(value)).removesuffix(b"\r\n"))
         return b"".join(parts)
@@ -81,8 +78,7 @@ class Signed:
     def _selected(self, names: tuple[bytes, ...]) -> Iterable[Field]:
         """RFC 6376 5.4.2: the last of a name first, and nothing where there are too few."""
         left = {name: [*fields] for name, fields in self._named.items()}
-        more = sorted(ONCE & set(names))
-        return [left[name].pop() for name in (*names, *more) if left.get(name)]
+        return [left[name].pop() for name in names if left.get(name)]
 
 
 def read(content: bytes) -> Signed | None:
@@ -92,23 +88,17 @@ def read(content: bytes) -> Signed | None:
         return None
     if len(header) > LONGEST_HEADER:
         raise SignatureError("permerror", f"the header is longer than {LONGEST_HEADER} octets")
-    if not _has_only_crlf(header):
-        raise SignatureError("permerror", _NO_FIELDS)
     fields = _fields(header)
     if len(fields) > MOST_FIELDS:
         raise SignatureError("permerror", f"the header has more than {MOST_FIELDS} fields")
     return Signed(fields, content[body:])
 
 
-def _has_only_crlf(header: bytes) -> bool:
-    crlf = header.count(b"\r\n")
-    return header.count(b"\r") == crlf == header.count(b"\n") and b"\0" not in header
-
-
 def _fields(header: bytes) -> tuple[Field, ...]:
     """In time linear in its octets, which dkimpy's reading of folded lines is not."""
     fields = _FIELD.findall(header)
-    if not fields[-1][0]:
+    # After each CR of a field an LF stands: with as many of these, none stands alone.
+    if not fields[-1][0] or header.count(b"\r") != header.count(b"\n") or b"\0" in header:
         raise SignatureError("permerror", _NO_FIELDS)
     return tuple(fields)
 
