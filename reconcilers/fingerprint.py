@@ -80,7 +80,7 @@ def _of_mapping(value: Mapping[Any, Any]) -> object:
 
 
 def _of_parts(value: Sequence[Any]) -> object:
-    return [canonical(part) for part in value]
+    return [part if type(part) is str else canonical(part) for part in value]
 
 
 def _of_dataclass(kind: Any) -> Form:
@@ -197,7 +197,7 @@ def _described(step: Step, words: Words) -> str:
     # The engine config's header names a generation and a manifest, of which a comment is part.
     told = "" if step.phase is Phase.CONFIG else written
     kind, does, after = type(operation).__name__, _text(step.does), words.of(step.after)
-    return f'[{_text(step.id)},{step.phase.value},"{kind}",{does},"{told}",{after}]'
+    return f'[{_text(step.id)},{int(step.phase)},"{kind}",{does},"{told}",{after}]'
 
 
 _JSON = json.JSONEncoder(separators=(",", ":"), sort_keys=True)

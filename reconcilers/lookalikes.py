@@ -25,13 +25,13 @@ def lookalikes(changes: Sequence[Change], world: World) -> Mapping[str, Address]
         for change, name in _mailboxes(changes)
         if change.action is Action.QUARANTINE and change.unasked and name in before
     ]
+    if not gone:
+        return {}
     new = [
         after[name]
         for change, name in _mailboxes(changes)
         if change.action is Action.CREATE and name not in before
     ]
-    if not gone or not new:
-        return {}
     here, there = _partners(gone, new), _partners(new, gone)
     return {
         f"mailbox/{source}": target

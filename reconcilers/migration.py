@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from desired.frozen import field, frozen
 from desired.names import Address
 from reconcilers.change import Blocked
 from reconcilers.host.host import Access, Entry, Nature, Reading
-from reconcilers.relocated import Relocated, Shift
 from reconcilers.roots import Roots
 from reconcilers.standing import access, directory, file, foreign_nature
+
+if TYPE_CHECKING:
+    from reconcilers.relocated import Shift
 
 FOLDERS = ("inbox", "sent")
 KEYS = ("private.key", "public.key")
@@ -50,6 +53,8 @@ class Rename:
 
     @property
     def shift(self) -> Shift:
+        from reconcilers.relocated import Shift  # Hardly any install is one of version 1.
+
         return Shift(self.source, None if self.empty == self.source else self.target)
 
 
@@ -66,7 +71,7 @@ class Migration:
         """The machine as it will be when all of it is done."""
         if not self.renames or self.blocked:
             return host
-        return Relocated(host, [rename.shift for rename in self.renames], self.made)
+        return _relocated(host, self.renames, self.made)
 
 
 NONE = Migration()
@@ -131,7 +136,7 @@ class _Survey:
                     self._rename(source, entry, target, target.parent.parent, 0o755)
 
     def _seen(self) -> Reading:
-        return Relocated(self._host, [rename.shift for rename in self.renames], self.made)
+        return _relocated(self._host, self.renames, self.made)
 
     def _earlier(self, folder: str, named: Named) -> PurePosixPath:
         return self._roots.mailbox(self._older.domain, folder, named.name)
@@ -223,6 +228,14 @@ class _Survey:
         if _is_empty(self._seen(), source, old):
             return source
         return target if _is_empty(self._seen(), target, new) else None
+
+
+def _relocated(
+    host: Reading, renames: Iterable[Rename], made: Mapping[PurePosixPath, Access]
+) -> Reading:
+    from reconcilers.relocated import Relocated
+
+    return Relocated(host, [rename.shift for rename in renames], made)
 
 
 def _is_empty(host: Reading, path: PurePosixPath, entry: Entry | None) -> bool:

@@ -107,8 +107,15 @@ def _closing(steps: Sequence[Step]) -> Iterator[Step]:
                 after.append(step.id)
                 parents.update(within)
         if after:
-            name, sync = f"sync/{phase.name.lower()}", SyncDirectories(tuple(sorted(parents)))
+            name, sync = (
+                f"sync/{phase.name.lower()}",
+                SyncDirectories(tuple(sorted(parents, key=_parts))),
+            )
             yield Step(f"{name}#1", name, phase, sync, tuple(after), closing=True)
+
+
+def _parts(path: PurePosixPath) -> tuple[str, ...]:
+    return path.parts
 
 
 def _made_within(operation: Operation) -> tuple[PurePosixPath, ...]:

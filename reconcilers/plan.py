@@ -34,11 +34,11 @@ class Plan:
     @property
     def pending(self) -> tuple[Change, ...]:
         """The changes that an apply would carry out."""
-        return tuple(change for change in self.changes if change.blocked is None)
+        return tuple([change for change in self.changes if change.blocked is None])
 
     @property
     def blocked(self) -> tuple[Change, ...]:
-        return tuple(change for change in self.changes if change.blocked is not None)
+        return tuple([change for change in self.changes if change.blocked is not None])
 
     @property
     def is_empty(self) -> bool:

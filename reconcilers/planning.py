@@ -7,12 +7,13 @@ from typing import Any
 
 from desired.desired import Desired
 from desired.frozen import field, mutable, replace
+from desired.names import Address
 from reconcilers.applied import what_was_applied
 from reconcilers.blocks import moving, removing, spent
 from reconcilers.change import Action, Blocked, Change, Lacking
 from reconcilers.consent import UNASKED, Consent, agreed, witness
-from reconcilers.difference import Surplus, diff
-from reconcilers.fingerprint import fingerprint
+from reconcilers.difference import Changed, Difference, Missing, Surplus, diff
+from reconcilers.fingerprint import Alike, fingerprint
 from reconcilers.host.host import Reading, UnseenError
 from reconcilers.kinds.table import RECONCILERS
 from reconcilers.lookalikes import lookalikes, told
@@ -53,7 +54,7 @@ def plan(
     unfounded = survey.unfounded
     verdict = Verdict({}, unfounded) if unfounded else _judged(survey, world, consent)
     intents = _led_by_config(list(_held_back(survey, verdict, consent)))
-    intents = list(_with_lookalikes(intents, world))
+    intents = _with_lookalikes(intents, world)
     work = [] if verdict.refused else _work(intents, world)
     config = _config(work)
     return Plan(
@@ -116,8 +117,9 @@ def _settle(reconciler: Reconciler[Any], world: World) -> _Survey:
     """What is to be done about a kind, and how many of it are as they should be."""
     desired = reconciler.desired(world)
     found = _Survey(unchanged=len(desired))
-    looked_at = world.within(reconciler.kind, desired)
-    for difference in diff(looked_at, reconciler.observe(world)):
+    looked_at, observed = world.within(reconciler.kind, desired), reconciler.observe(world)
+    alike = Alike(_compared, fingerprint)
+    for difference in diff(looked_at, observed):
         change = reconciler.change(difference, world)
         if change is None:
             continue
@@ -127,13 +129,24 @@ def _settle(reconciler: Reconciler[Any], world: World) -> _Survey:
             continue
         # Where nothing was applied nothing was left that could have drifted since.
         drifted = change.drifted and world.generation > 0
-        change = replace(change, fingerprint=fingerprint(difference), drifted=drifted)
+        change = replace(change, fingerprint=alike.of(difference), drifted=drifted)
         deeds = () if change.blocked else tuple(reconciler.steps(difference, world))
         gone, name = isinstance(difference, Surplus), difference.name
         keys = (_removed_by if gone else reconciler.asked_by)(name, world)
         found.intents.append(Work(change, deeds, reconciler.activates, keys))
         found.unchanged -= not gone
     return found
+
+
+def _compared(difference: Difference[Any]) -> tuple[object, ...]:
+    """All of a difference but whose it is."""
+    match difference:
+        case Missing(_, desired):
+            return Missing, desired
+        case Changed(_, desired, observed):
+            return Changed, desired, observed
+        case Surplus(_, observed):
+            return Surplus, observed
 
 
 def _removed_by(name: str, world: World) -> Keys:
@@ -158,7 +171,7 @@ def _held_back(survey: _Survey, verdict: Verdict, consent: Consent) -> Iterator[
 
 def _led_by_config(intents: list[Work]) -> list[Work]:
     """Nothing moves or goes while the engine goes on with a config that knows it."""
-    config = next((each.change for each in intents if each.change.kind == "config"), None)
+    config = next((each.change for each in intents if _is_config(each)), None)
     if config is None or config.blocked is None:
         return intents
     waiting = Blocked(
@@ -175,14 +188,17 @@ def _led_by_config(intents: list[Work]) -> list[Work]:
     ]
 
 
-def _with_lookalikes(intents: list[Work], world: World) -> Iterator[Work]:
+def _with_lookalikes(intents: list[Work], world: World) -> list[Work]:
     """The intents, those told of it that a `[[moved]]` block may have been forgotten for."""
     found = lookalikes([intent.change for intent in intents], world)
-    for intent in intents:
-        change = intent.change
-        target = found.get(change.address)
-        notes = change.notes if target is None else (*change.notes, told(change, target))
-        yield intent if target is None else _changed(intent, replace(change, notes=notes))
+    return [_told(each, found.get(each.change.address)) for each in intents] if found else intents
+
+
+def _told(intent: Work, target: Address | None) -> Work:
+    if target is None:
+        return intent
+    change = intent.change
+    return _changed(intent, replace(change, notes=(*change.notes, told(change, target))))
 
 
 def _judged(survey: _Survey, world: World, consent: Consent) -> Verdict:
@@ -192,9 +208,7 @@ def _judged(survey: _Survey, world: World, consent: Consent) -> Verdict:
 def _work(intents: Sequence[Work], world: World) -> list[Work]:
     """What is done for those that nothing blocks."""
     work = [each for each in intents if not each.change.blocked]
-    return [
-        _witnessed(each, work, world) if each.change.kind == "config" else each for each in work
-    ]
+    return [_witnessed(each, work, world) if _is_config(each) else each for each in work]
 
 
 def _witnessed(config: Work, work: Sequence[Work], world: World) -> Work:
@@ -227,6 +241,10 @@ def _backing_off(change: Change, held: Mapping[str, str]) -> Blocked | None:
     )
 
 
+def _is_config(intent: Work) -> bool:
+    return intent.change.address == "config"  # There is one of its kind.
+
+
 def _changed(intent: Work, change: Change) -> Work:
     return replace(intent, change=change)
 
@@ -252,7 +270,7 @@ def _placed(intents: Sequence[Work], world: World) -> Iterator[Change]:
 def _config(work: Sequence[Work]) -> bytes | None:
     """The engine config that will be written."""
     for each in work:
-        if each.change.kind == "config":
+        if _is_config(each):
             for phase, operation in each.deeds:
                 if phase is Phase.CONFIG and isinstance(operation, WriteFile):
                     return operation.content

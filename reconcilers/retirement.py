@@ -21,7 +21,6 @@ from reconcilers.change import Blocked
 from reconcilers.host.host import Reading
 from reconcilers.inscription import RECORD, Record, amount
 from reconcilers.operations.files import MakeDirectory, WriteFile
-from reconcilers.operations.mail import RemoveTree, SetAside
 from reconcilers.reconciler import World
 from reconcilers.roots import FOLDERS, Roots
 from reconcilers.standing import access
@@ -51,6 +50,8 @@ class Retirement:
     def steps(self, world: World) -> Iterator[tuple[Phase, Operation]]:
         if not self.anything:
             return
+        from reconcilers.operations.mail import SetAside  # Few mailboxes go.
+
         user = world.host.user()
         if not self.written:
             yield Phase.STORAGE, MakeDirectory(self.retiring, access(0o700, user))
@@ -125,6 +126,8 @@ class Remainder:
 
     def steps(self, world: World) -> Iterator[tuple[Phase, Operation]]:
         if self.record is not None:
+            from reconcilers.operations.mail import SetAside
+
             path, readable = self.retiring / RECORD, access(0o600, world.host.user())
             aside = world.roots.tombstones / self.record.tombstone
             yield Phase.STORAGE, WriteFile(path, self.record.content, readable)
@@ -159,6 +162,8 @@ def remainder(world: World, address: Address) -> Remainder:
 
 
 def _deletion(aside: PurePosixPath) -> Iterator[tuple[Phase, Operation]]:
+    from reconcilers.operations.mail import RemoveTree
+
     if is_shortened(aside.name):  # The record says whose it is, and goes last.
         yield from ((Phase.RETIRE, RemoveTree(aside / each)) for each in FOLDERS)
     yield Phase.RETIRE, RemoveTree(aside)

@@ -10,11 +10,14 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from aimx.controller.whereabouts import Whereabouts, whereabouts
 from desired.engine_config import header
 from desired.problem import ManifestError, Problem, Source
 from reconcilers.roots import Roots
+
+if TYPE_CHECKING:
+    from aimx.controller.whereabouts import Whereabouts
 
 MAX_BYTES = 64 * 1024 * 1024
 
@@ -39,6 +42,8 @@ def octets(roots: Roots) -> int:
 
 def places(roots: Roots) -> Whereabouts:
     """Where an event may mean another manifest."""
+    from aimx.controller.whereabouts import whereabouts  # A command waits for no event.
+
     return whereabouts(_paths(roots, []), Path(roots.fragments))
 
 

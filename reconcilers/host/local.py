@@ -141,10 +141,12 @@ class LocalHost:
         reasons = iter(one_by_one(self, left, access))
         ended: list[str] = []
         for (directory, name), is_made in zip(places, made, strict=True):
-            if isinstance(is_made, OSError):
-                ended.append(sentence(directory / name, is_made))
+            if is_made is True:
+                ended.append("")
+            elif is_made is False:
+                ended.append(next(reasons))
             else:
-                ended.append("" if is_made else next(reasons))
+                ended.append(sentence(directory / name, is_made))
         return ended
 
     def _make_above(self, root: PurePosixPath) -> None:

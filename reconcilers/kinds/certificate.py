@@ -12,7 +12,6 @@ from reconcilers.change import Action, Blocked, Change, Field
 from reconcilers.difference import Changed, Difference, Missing
 from reconcilers.host.host import Access, Nature
 from reconcilers.operations.files import SetAccess
-from reconcilers.operations.keys import IssueCertificate
 from reconcilers.reconciler import Keys, World
 from reconcilers.standing import Standing, access, fields, file, foreign_nature
 from reconcilers.step import Operation, Phase
@@ -91,6 +90,8 @@ class CertificateReconciler:
         readable, secret = _accesses(world)
         hostname, observed = world.desired.smtp.hostname.ascii, _observed(world)
         if observed.hostname != hostname:
+            from reconcilers.operations.keys import IssueCertificate  # It is there, mostly.
+
             kept = f".{world.generation}"
             yield Phase.KEYS, IssueCertificate(cert, key, hostname, readable, secret, kept)
             return

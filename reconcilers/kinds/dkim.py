@@ -12,7 +12,6 @@ from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.host.host import Access, Nature
 from reconcilers.kinds.keypair import KeyPair, files, keys, keys_aside, observed, wanted
 from reconcilers.operations.files import LinkFile, MakeDirectory, SetAccess
-from reconcilers.operations.keys import DerivePublicKey, GenerateKey
 from reconcilers.reconciler import Keys, World
 from reconcilers.renewing import ReplaceKey
 from reconcilers.signing import KeyFiles
@@ -217,6 +216,8 @@ def _meanwhile(pair: KeyPair, world: World) -> str:
 
 
 def _create(world: World, pair: KeyPair) -> Iterator[Operation]:
+    from reconcilers.operations.keys import DerivePublicKey, GenerateKey  # Most keys are there.
+
     home, user = world.roots.keys(pair.domain), world.host.user()
     plain = KeyFiles.plain(home, pair.algorithm)
     made = files(world, pair) if pair.aside else plain
@@ -226,6 +227,8 @@ def _create(world: World, pair: KeyPair) -> Iterator[Operation]:
 
 
 def _correct(world: World, desired: KeyPair, observed: KeyPair) -> Iterator[Operation]:
+    from reconcilers.operations.keys import DerivePublicKey
+
     home, user = world.roots.keys(desired.domain), world.host.user()
     here = files(world, desired)
     if observed.directory != desired.directory:

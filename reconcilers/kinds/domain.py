@@ -13,7 +13,6 @@ from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.host.host import Access, Entry
 from reconcilers.operations.files import MakeDirectory, RemoveFile, WriteFile
 from reconcilers.reconciler import Keys, World
-from reconcilers.removing import Prune
 from reconcilers.roots import FOLDERS
 from reconcilers.standing import (
     Standing,
@@ -124,6 +123,8 @@ def _under_way(world: World) -> Iterator[str]:
 
 def _retirement(name: str, world: World) -> Iterator[tuple[Phase, Operation]]:
     """After the mail of its mailboxes is set aside, which empties the tree."""
+    from reconcilers.removing import Prune  # Domains rarely leave.
+
     user, begun = world.host.user(), world.roots.retiring / name
     yield Phase.STORAGE, MakeDirectory(world.roots.retiring, access(0o700, user))
     yield Phase.STORAGE, WriteFile(begun, b"", access(0o600, user))

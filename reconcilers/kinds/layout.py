@@ -12,9 +12,7 @@ from reconcilers.host.host import Access, Nature, UnseenError
 from reconcilers.kinds.account import service_account
 from reconcilers.migration import Rename, fields_of
 from reconcilers.operations.files import MakeDirectory, WriteFile
-from reconcilers.operations.mail import Move
 from reconcilers.reconciler import Keys, World
-from reconcilers.removing import RemoveEmpty
 from reconcilers.roots import Roots
 from reconcilers.standing import (
     Standing,
@@ -119,10 +117,17 @@ def _migrated(world: World) -> Iterator[tuple[Phase, Operation]]:
     for path, wanted in world.migration.made.items():
         yield Phase.MIGRATE, MakeDirectory(path, wanted)
     for rename in world.migration.renames:
-        if rename.empty is not None:
-            yield Phase.MIGRATE, RemoveEmpty(rename.empty)
-        if rename.empty != rename.source:
-            yield Phase.MIGRATE, Move(rename.source, rename.target)
+        yield from _renamed(rename)
+
+
+def _renamed(rename: Rename) -> Iterator[tuple[Phase, Operation]]:
+    from reconcilers.operations.mail import Move  # Hardly any install is one of version 1.
+    from reconcilers.removing import RemoveEmpty
+
+    if rename.empty is not None:
+        yield Phase.MIGRATE, RemoveEmpty(rename.empty)
+    if rename.empty != rename.source:
+        yield Phase.MIGRATE, Move(rename.source, rename.target)
 
 
 def _tree(world: World) -> Iterator[tuple[PurePosixPath, Access]]:

@@ -16,7 +16,6 @@ from reconcilers.difference import Changed, Difference, Missing, Surplus
 from reconcilers.host.host import Access
 from reconcilers.kinds.directories import NOTHING, Directories, access_of, look, paths_of
 from reconcilers.operations.files import MakeDirectories, SetAccess
-from reconcilers.operations.mail import Move
 from reconcilers.reconciler import Keys, World
 from reconcilers.retirement import (
     DELETING,
@@ -64,12 +63,12 @@ class MailboxReconciler:
 
     def change(self, difference: Difference[Directories], world: World) -> Change | None:
         match difference:
-            case Surplus(name, observed):
-                return _retired(name, observed, world)
             case Missing(name, desired):
-                return _declared(name, desired, Directories(), world)
+                return _declared(name, desired, NOTHING, world)
             case Changed(name, desired, observed):
                 return _declared(name, desired, observed, world)
+            case Surplus(name, observed):
+                return _retired(name, observed, world)
 
     def asked_by(self, name: str, world: World) -> Keys:
         return ("mailboxes", name)
@@ -78,12 +77,12 @@ class MailboxReconciler:
         self, difference: Difference[Directories], world: World
     ) -> Iterable[tuple[Phase, Operation]]:
         match difference:
-            case Surplus(name, observed):
-                return _retirement(name, observed, world).steps(world)
             case Missing(name):
-                return _corrected(world.desired.mailboxes[name], Directories(), world)
+                return _corrected(world.desired.mailboxes[name], NOTHING, world)
             case Changed(name, _, observed):
                 return _corrected(world.desired.mailboxes[name], observed, world)
+            case Surplus(name, observed):
+                return _retirement(name, observed, world).steps(world)
 
 
 def _gone(world: World) -> Mapping[str, Address]:
@@ -102,7 +101,7 @@ def _declared(name: str, desired: Directories, observed: Directories, world: Wor
         source = str(moving(world)[name])
         action, why = Action.MOVE, f"the manifest moves {source} here"
         told: tuple[Field, ...] = (Field("address", source, name),)
-    elif observed[:2] == NOTHING[:2]:
+    elif observed.inbox is None and observed.sent is None:
         action, why = Action.CREATE, "the manifest declares it"
         told = _belonging(mailbox.owner)
     elif observed[:2] == desired[:2]:
@@ -114,8 +113,8 @@ def _declared(name: str, desired: Directories, observed: Directories, world: Wor
             *fields("sent", observed.sent, desired.sent),
         )
     blocked = _unowned(mailbox, world) or _in_the_way(mailbox, observed, world)
-    applied = world.left is not None and name in world.left.mailboxes
-    drifted = applied and blocked is None
+    left = world.left
+    drifted = blocked is None and left is not None and name in left.mailboxes
     if drifted and action is Action.CREATE:
         why = "it is gone since the last apply"
     return Change(
@@ -261,6 +260,8 @@ def _corrected(
     here = (observed.inbox, observed.sent)
     for path, seen, origin in zip(paths_of(world, mailbox.address), here, sources, strict=True):
         if origin is not None:
+            from reconcilers.operations.mail import Move  # Few mailboxes are on their way.
+
             yield Phase.STORAGE, SetAccess(origin, wanted)
             yield Phase.RELOCATE, Move(origin, path)
         elif seen is None:

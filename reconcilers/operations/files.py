@@ -50,7 +50,10 @@ class MakeDirectories:
 
     def take_together(self, alike: Sequence[MakeDirectories], hands: Hands) -> Sequence[str]:
         places = [(directory, each.name) for each in alike for directory in each.within]
-        reasons = iter(hands.host.make_directories(places, self.access))
+        told = hands.host.make_directories(places, self.access)
+        if not any(told):
+            return [""] * len(alike)
+        reasons = iter(told)
         own = [list(islice(reasons, len(each.within))) for each in alike]
         # Of one that failed the first reason is enough.
         return [next(filter(None, each), "") for each in own]
@@ -60,7 +63,7 @@ class MakeDirectories:
         return all(directory(look(within / self.name)) == self.access for within in self.within)
 
     def __str__(self) -> str:
-        paths = " ".join(f"{within}/{self.name}" for within in self.within)
+        paths = " ".join([f"{within}/{self.name}" for within in self.within])
         return f"make directories {paths} {_access(self.access)}"
 
 

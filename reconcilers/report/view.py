@@ -64,7 +64,7 @@ def remarks(plan: Plan) -> tuple[str, ...]:
 
     What is lacking is told where what it concerns changes; the status has it as long as it is so.
     """
-    changing = {change.kind for change in plan.changes}
+    changing = {change.kind for change in plan.changes} if plan.lacking else set()
     lacking = (str(each) for each in plan.lacking if each.concerns in changing)
     return (*lacking, *plan.notes)
 
