@@ -32,7 +32,8 @@ async def judge(domain: str, spf: Spf, dkim: Sequence[Signature], walks: Walks) 
     if home.applied is None:
         return Dmarc("none", "", f"{home.domain} has no DMARC record", organization)
     name, record = home.applied
-    policy = await _policy(home, name, record, walks.resolver)
+    is_its_own = name == home.domain
+    policy = record.domain if is_its_own else await _below(home, record, walks.resolver)
     if policy == "":
         return Dmarc("none", "", f"the DMARC record of {name} asks for nothing", organization)
     verdict, reason = await _verdict(home, list(_identifiers(record, spf, dkim)), walks)
@@ -41,13 +42,11 @@ async def judge(domain: str, spf: Spf, dkim: Sequence[Signature], walks: Walks) 
     return Dmarc(verdict, policy or "", reason, organization)
 
 
-async def _policy(home: Walk, name: str, record: PolicyRecord, resolver: Resolver) -> Policy | None:
-    """RFC 9989 4.7: `p` for the domain of the record, `sp` and `np` for those below it.
+async def _below(home: Walk, record: PolicyRecord, resolver: Resolver) -> Policy | None:
+    """RFC 9989 4.7: `sp` and `np` for what is below the domain of the record.
 
     None: which of these two could not be found out.
     """
-    if name == home.domain:
-        return record.domain
     if record.nonexistent == record.subdomains:
         return record.subdomains
     # RFC 9989 3.2.13: what exists is RFC 8020's question, so any record type would do.

@@ -69,6 +69,8 @@ class Verdicts:
     @property
     def dkim_verdict(self) -> Literal["pass", "fail", "none", "temperror"]:
         """All signatures in one word: the best of them, since one is enough."""
+        if not self.dkim:
+            return "none"
         found = {signature.verdict for signature in self.dkim}
         if "pass" in found:
             return "pass"
