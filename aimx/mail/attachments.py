@@ -49,7 +49,7 @@ def body(document: Document, *, room: int = MOST) -> bytes:
 
 def _linked(document: Document, room: int) -> str:
     """The text, which calls each file beside it by its name."""
-    if "](cid:" not in document.body:
+    if not document.files or "](cid:" not in document.body:
         return document.body
     kept = document.files[:room]
     names = filenames.distinct(file.name for file in kept)

@@ -10,6 +10,7 @@ import re
 
 from aimx.mail.addresses import AddressError, correspondents
 from aimx.mail.header import Header
+from aimx.mail.remembered import remembered
 from desired.frozen import frozen
 
 _DOMAIN = re.compile(r"[^\W_](?:[\w-]*[^\W_])?(?:\.[^\W_](?:[\w-]*[^\W_])?)*")
@@ -34,8 +35,13 @@ def author(fields: Header) -> Author | NoAuthor:
     values = fields.values("from")
     if len(values) != 1:
         return NoAuthor(f"The header has {len(values)} From fields, not one.")
+    return _named(values[0])
+
+
+@remembered
+def _named(value: bytes) -> Author | NoAuthor:
     try:
-        found = correspondents(values[0])
+        found = correspondents(value)
     except AddressError as fault:
         return NoAuthor(f"The From field cannot be read: {fault}.")
     if len(found) != 1:

@@ -10,6 +10,7 @@ _DEPTH = 3  # How many may stand within each other.
 
 def without(text: str) -> str:
     """The text with a blank for each; what is nested deeper, or not closed, stays."""
-    for _ in range(_DEPTH * ("(" in text)):
-        text = _COMMENT.sub(" ", text)
+    if "(" in text:
+        for _ in range(_DEPTH):
+            text = _COMMENT.sub(" ", text)
     return text

@@ -90,8 +90,11 @@ def _with_lf(text: str) -> str:
 
 
 def _has_ascii_control(text: str) -> bool:
-    pieces = (text[at : at + _PIECE].encode() for at in range(0, len(text), _PIECE))
-    return any(len(each.translate(None, _ASCII_CONTROL)) < len(each) for each in pieces)
+    for at in range(0, len(text), _PIECE):
+        octets = text[at : at + _PIECE].encode()
+        if len(octets.translate(None, _ASCII_CONTROL)) < len(octets):
+            return True
+    return False
 
 
 def _select(part: Part, *, alone: bool = False) -> _Selection:
