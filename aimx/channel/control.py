@@ -112,15 +112,13 @@ class Scrape:
 
 
 @frozen
-class Connection:
-    """With one descriptor: a client's connection, accepted and counted."""
-
-    peer: str
+class Departures:
+    """With one descriptor: the pipe in which to write who has left."""
 
 
 @frozen
-class Closed:
-    """The client of that address is gone."""
+class Connection:
+    """With one descriptor: a client's connection, accepted and counted."""
 
     peer: str
 
@@ -199,7 +197,7 @@ class Attempted:
 _TO_ALL = (Placements, Prepare, Commit, Drop, Leave, Measure)
 _FROM_ALL = (Ready, Prepared, Refused, Committed, Measured)
 
-TO_INBOUND = Vocabulary(*_TO_ALL, Connection, Scrape)
-FROM_INBOUND = Vocabulary(*_FROM_ALL, Closed)
+TO_INBOUND = Vocabulary(*_TO_ALL, Departures, Connection, Scrape)
+FROM_INBOUND = Vocabulary(*_FROM_ALL)
 TO_OUTBOUND = Vocabulary(*_TO_ALL, Submission, Permitted, Forbidden, QueueWish)
 FROM_OUTBOUND = Vocabulary(*_FROM_ALL, Authored, Attempted, Answered)

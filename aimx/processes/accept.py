@@ -38,6 +38,7 @@ class Acceptance:
     limits: Callable[[], Limits]
     gate: Gate = field(default_factory=Gate)
     refusals: Refusals = field(default_factory=Refusals)
+    _serving: set[Worker] = field(default_factory=set)  # Who has been given clients.
     # What ends the rest of those where we do not accept at the moment.
     _listeners: dict[socket.socket, asyncio.TimerHandle | None] = field(default_factory=dict)
 
@@ -58,8 +59,22 @@ class Acceptance:
         for listener in tuple(self._listeners):
             self.leave(listener)
 
-    def closed(self, worker: Worker, peer: str) -> None:
-        """A client has left; raises `MalformedError` where it was not there."""
+    def count_out(self) -> None:
+        """Those who have left since. A process does not wake us for each: who asks looks here."""
+        for worker in tuple(self._serving):
+            try:
+                for peer in worker.left():
+                    self._left(worker, peer)
+            except MalformedError as failure:
+                worker.break_off(str(failure))
+
+    def lost(self, worker: Worker) -> None:
+        """A worker died, and with it its connections."""
+        for peer in tuple(worker.connections.elements()):
+            self._left(worker, peer)
+        self._serving.discard(worker)
+
+    def _left(self, worker: Worker, peer: str) -> None:
         if worker.connections[peer] <= 0:
             raise MalformedError("a worker has lost a client that it was not given")
         worker.connections[peer] -= 1
@@ -67,13 +82,9 @@ class Acceptance:
             del worker.connections[peer]
         self.gate.leave(peer)
 
-    def lost(self, worker: Worker) -> None:
-        """A worker died, and with it its connections."""
-        for peer in tuple(worker.connections.elements()):
-            self.closed(worker, peer)
-
     def _accept(self, listener: socket.socket) -> None:
         """Let in who waits there; then the rest of the loop has its turn."""
+        self.count_out()
         for _ in range(_A_TURN):
             try:
                 arrived = taken(listener)
@@ -95,18 +106,25 @@ class Acceptance:
         self._listeners[listener] = loop.call_later(PAUSE, self.listen, listener)
 
     def _admit(self, descriptor: int, peer: str) -> None:
-        limits = self.limits()
-        most = self.gate.obstacle(peer, limits.connections, limits.connections_per_address)
-        if most is not None:
+        if (most := self._obstacle(peer)) is not None:
             self._refused(peer, most)
             turn_away(descriptor, TOO_MANY_CONNECTIONS.encoded)
         elif (worker := self._hand(descriptor, peer)) is not None:
             self.gate.enter(peer)
             worker.connections[peer] += 1
+            self._serving.add(worker)
             metrics.ACCEPTED.count()
         else:
             self._refused(peer, Full.PROCESSES)
             turn_away(descriptor, SERVER_BUSY.encoded)
+
+    def _obstacle(self, peer: str) -> Full | None:
+        limits = self.limits()
+        most = limits.connections, limits.connections_per_address
+        if self.gate.obstacle(peer, *most) is None:
+            return None
+        self.count_out()  # Since then somebody may have left, and come again.
+        return self.gate.obstacle(peer, *most)
 
     def _refused(self, peer: str, most: Full) -> None:
         metrics.REFUSED.count(most.value)

@@ -185,6 +185,8 @@ class Crew:
         try:
             await worker.arrived(channel, ARRIVE_SECONDS)
             await self.connect(worker)
+            if role == "inbound":
+                await worker.connect_departures()
             await self._supply(worker)
         except BaseException:
             worker.end()

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from aimx import logs
-from aimx.channel.control import Answered, Attempted, Authored, Closed, Measured
+from aimx.channel.control import Answered, Attempted, Authored, Measured
 from aimx.controller.activation import EngineError
 from aimx.controller.compiled import Compiled
 from aimx.controller.state import State
@@ -134,6 +134,7 @@ class Running:
         self._scrapes.drop()
 
     def _present(self) -> None:
+        self._acceptance.count_out()
         metrics.CONNECTIONS.set(self._acceptance.gate.inside.total())
         metrics.RUNNING.set(self._dispatch.running)
         roles = Counter(worker.role for worker in self._crew.workers)
@@ -141,14 +142,10 @@ class Running:
         for role in metrics.ROLES:
             metrics.PROCESSES.set(roles[role], role)
 
-    def _heard(
-        self, worker: Worker, message: Closed | Authored | Attempted | Answered | Measured
-    ) -> None:
+    def _heard(self, worker: Worker, message: Authored | Attempted | Answered | Measured) -> None:
         match message:
             case Measured():
                 self._measuring.told(worker, message)
-            case Closed(peer):
-                self._acceptance.closed(worker, peer)
             case Attempted():
                 self._dispatch.offer(message)
             case Authored() | Answered():

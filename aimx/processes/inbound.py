@@ -10,7 +10,8 @@ import ssl
 import sys
 from contextlib import suppress
 
-from aimx.channel.control import FROM_INBOUND, TO_INBOUND, Closed, Connection, Scrape
+from aimx.channel.control import FROM_INBOUND, TO_INBOUND, Connection, Departures, Scrape
+from aimx.channel.departures import Departing
 from aimx.channel.packets import Channel, MalformedError, close_all
 from aimx.mail import charsets
 from aimx.placing.client import PlacingClient
@@ -54,6 +55,7 @@ class Inbound:
         self._placements = PlacingClient(spool)
         self._resolver = Asking()
         self._answering = Answering()
+        self._departing: Departing | None = None  # There before the first client is.
         self._judge: tuple[CachingResolver, Judge] | None = None
         self._certificate: tuple[bytes, ssl.SSLContext] | None = None
         self._post: Post[Generation] = Post(
@@ -69,7 +71,7 @@ class Inbound:
                 current=lambda: self._post.current.snapshot,
                 tls=lambda: self._post.current.tls,
                 receive=self._receive,
-                closed=lambda peer: self._post.post(Closed(peer)),
+                closed=self._closed,
                 spool=spool,
                 foresee=self._foresee,
                 turn=Turn(spool),
@@ -112,17 +114,24 @@ class Inbound:
                 raise UnloadableError(str(cause)) from cause
         return self._certificate[1]
 
-    def _heard(self, message: Connection | Scrape, descriptors: tuple[int, ...]) -> None:
-        """Somebody was accepted by the supervisor: a client, or who reads the metrics."""
+    def _closed(self, peer: str) -> None:
+        assert self._departing is not None
+        self._departing.tell(peer)
+
+    def _heard(
+        self, message: Departures | Connection | Scrape, descriptors: tuple[int, ...]
+    ) -> None:
+        """Somebody was accepted by the supervisor, which also says where to tell who has left."""
         if len(descriptors) != 1:
             close_all(descriptors)
-            raise MalformedError("a client comes with its connection")
-        connection = socket.socket(fileno=descriptors[0])
+            raise MalformedError("a client comes with its connection, as the pipe does")
         match message:
             case Connection(peer):
-                self._greeter.adopt(connection, peer)
+                self._greeter.adopt(socket.socket(fileno=descriptors[0]), peer)
             case Scrape(pages):
-                self._answering.adopt(connection, pages)
+                self._answering.adopt(socket.socket(fileno=descriptors[0]), pages)
+            case Departures():
+                self._departing = Departing(descriptors[0])
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -13,7 +14,8 @@ from typing import Any, TypeAlias
 import structlog
 
 from aimx.channel.attached import Attached
-from aimx.channel.control import Committed, Leave, Prepared, Ready, Refused
+from aimx.channel.control import Committed, Departures, Leave, Prepared, Ready, Refused
+from aimx.channel.departures import Departed, departures
 from aimx.channel.messages import Vocabulary
 from aimx.channel.packets import Channel, Packet
 from aimx.metrics import table as metrics
@@ -46,6 +48,7 @@ class Worker:
     gone: Callable[[Worker], None]
     connections: Counter[str] = field(default_factory=Counter)  # By peer; inbound alone.
     _control: Attached = field(init=False)
+    _departed: Departed | None = None  # Inbound alone.
     _asked: asyncio.Future[Answer] | None = None
     _leaving: bool = False
     _gone: asyncio.Event = field(default_factory=asyncio.Event)
@@ -81,9 +84,27 @@ class Worker:
         except ConnectionError:
             raise WorkerGoneError(f"{self.role} is gone") from None
 
+    async def connect_departures(self) -> None:
+        """Give it a pipe for who leaves; raises as `tell`."""
+        self._departed, theirs = departures()
+        try:
+            await self.tell(Departures(), (theirs,))
+        finally:
+            os.close(theirs)
+
+    def left(self) -> list[str]:
+        """Which clients have left it since this was asked last; raises `MalformedError`."""
+        return [] if self._departed is None else self._departed.read()
+
+    def break_off(self, reason: str) -> None:
+        """It broke the rules: as if its channel had ended."""
+        self._control.close()
+        self._ended(reason)
+
     def end(self) -> None:
         """Kill it. `gone` is not called."""
         self._control.close()
+        self._close_departures()
         self._break("was ended")
         self.process.kill()
         self.process.wait()
@@ -119,6 +140,11 @@ class Worker:
             case _:
                 self.heard(self, message)
 
+    def _close_departures(self) -> None:
+        if self._departed is not None:
+            self._departed.close()
+            self._departed = None
+
     def _ended(self, reason: str) -> None:
         self._gone.set()
         if self._leaving:
@@ -126,6 +152,7 @@ class Worker:
         self.process.kill()
         code = self.process.wait()
         metrics.DEATHS.count(self.role)
+        self._close_departures()
         log.error("process died", role=self.role, pid=self.process.pid, code=code, reason=reason)
         self._break("died")
         self.gone(self)

@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import pytest
 
-from aimx.channel.packets import MalformedError
 from aimx.processes import listening
 from aimx.processes.accept import Acceptance
 from aimx.processes.crew import Crew
@@ -23,12 +22,14 @@ GONE = WorkerGoneError("inbound is gone")
 STUCK = OSError(errno.ETOOMANYREFS, "Too many references: cannot splice")
 
 
-@dataclass
+@dataclass(eq=False)
 class Inbound:
     """As much of a worker as is given clients, which it greets at once."""
 
     connections: Counter[str] = field(default_factory=Counter)
     obstacle: Exception | None = None
+    departed: list[list[str]] = field(default_factory=list)  # Each time that it is asked.
+    broke: str = ""
 
     def post(self, message: object, descriptors: Sequence[int]) -> None:
         if self.obstacle is not None:
@@ -36,6 +37,12 @@ class Inbound:
         with socket.socket(fileno=descriptors[0]) as client:
             client.sendall(b"220 hello\r\n")
             client.detach()
+
+    def left(self) -> list[str]:
+        return self.departed.pop(0) if self.departed else []
+
+    def break_off(self, reason: str) -> None:
+        self.broke = reason
 
 
 @dataclass
@@ -84,22 +91,70 @@ def run(scene: Callable[[], Awaitable[None]]) -> None:
     assert not failures
 
 
-def test_who_left_is_counted_out():
-    worker, accepting = Inbound(Counter({"192.0.2.1": 1})), acceptance("192.0.2.1", "192.0.2.2")
+def test_who_left_is_counted_out(listener: socket.socket) -> None:
+    async def scene() -> None:
+        worker = Inbound()
+        accepting = acceptance("192.0.2.1", by=[worker])
+        accepting.listen(listener)
+        with come(listener) as first, come(listener) as second:
+            await heard(first)
+            await heard(second)
+        worker.departed = [["127.0.0.1"]]
 
-    accepting.closed(cast("Worker", worker), "192.0.2.1")
+        accepting.count_out()
 
-    assert (worker.connections, accepting.gate.inside) == (Counter(), Counter({"192.0.2.2": 1}))
+        assert worker.connections == {"127.0.0.1": 1}
+        assert accepting.gate.inside == {"127.0.0.1": 1, "192.0.2.1": 1}
+        accepting.close()
+
+    run(scene)
+
+
+@pytest.mark.parametrize(
+    ("asked", "most"),
+    [pytest.param(1, 10, id="before"), pytest.param(2, 1, id="while-others-are-let-in")],
+)
+def test_who_hangs_up_and_comes_again_is_counted_once(
+    listener: socket.socket, asked: int, most: int
+) -> None:
+    async def scene() -> None:
+        worker = Inbound()
+        accepting = acceptance(by=[worker], most=most)
+        accepting.listen(listener)
+        with come(listener) as first:
+            await heard(first)
+        worker.departed = [*([[]] * (asked - 1)), ["127.0.0.1"]]
+
+        with come(listener) as again:
+            assert await heard(again) == b"220 hello\r\n"
+
+        assert accepting.gate.inside == {"127.0.0.1": 1}
+        accepting.close()
+
+    run(scene)
 
 
 @pytest.mark.parametrize("peer", ["192.0.2.2", "nonsense", ""])
-def test_a_worker_cannot_count_out_whom_it_was_not_given(peer):
-    worker, accepting = Inbound(Counter({"192.0.2.1": 1})), acceptance("192.0.2.1", "192.0.2.2")
+def test_a_worker_that_counts_out_whom_it_was_not_given_is_not_believed(
+    listener: socket.socket, peer: str
+) -> None:
+    async def scene() -> None:
+        worker = Inbound()
+        accepting = acceptance("192.0.2.2", by=[worker])
+        accepting.listen(listener)
+        with come(listener) as client:
+            await heard(client)
+        worker.departed = [[peer]]
 
-    with pytest.raises(MalformedError):
-        accepting.closed(cast("Worker", worker), peer)
+        accepting.count_out()
 
-    assert accepting.gate.inside == Counter({"192.0.2.1": 1, "192.0.2.2": 1})
+        assert worker.broke == "a worker has lost a client that it was not given"
+        assert accepting.gate.inside == {"127.0.0.1": 1, "192.0.2.2": 1}
+        accepting.lost(cast("Worker", worker))
+        assert accepting.gate.inside == {"192.0.2.2": 1}
+        accepting.close()
+
+    run(scene)
 
 
 def test_all_who_wait_are_let_in_and_counted(listener: socket.socket) -> None:

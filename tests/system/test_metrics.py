@@ -114,6 +114,7 @@ def test_mail_is_counted_by_what_became_of_it_in_every_process(served: Served) -
     assert found["aimx_spf_verdicts_total{'result': 'none'}"] == 3
     assert found["aimx_smtp_sessions_total"] == 4
     assert found["aimx_smtp_connections_accepted_total"] == 4
+    assert found["aimx_smtp_connections"] == 0
     assert found["aimx_inbound_reading_seconds_count"] == 3
     assert found["aimx_inbound_message_bytes_count"] == 3
     assert found["aimx_dns_queries_total{'outcome': 'no_record'}"] >= 1
