@@ -14,7 +14,7 @@ from itertools import chain
 from desired.desired import Desired, Mailbox
 from desired.frozen import frozen, replace
 from desired.manifest import Reading
-from desired.names import Address, InvalidNameError, Owner
+from desired.names import WILDCARD, Address, InvalidNameError, Owner
 from desired.problem import Problem, Source, digest
 
 # With a string of several lines a line means less than it says; an escape may hide a name.
@@ -36,9 +36,9 @@ _MAILBOX = b'[mailboxes."'
 _INLINE = re.compile(rb"^[ \t]*[\"']?mailboxes", re.MULTILINE)
 # Their names are looked for in all the rest; more of them are read with it.
 _MOST_GONE = 64
-# Owners that rules speak of, and a local part.
+# Owners that rules speak of, and local parts.
 _SPECIAL_OWNERS = frozenset({"root", "aimx-catchall"})
-_SPECIAL = "postmaster"
+_SPECIAL = frozenset({"postmaster", WILDCARD})
 
 Owners = Mapping[str, str]  # By the mailbox's address.
 
@@ -183,8 +183,8 @@ def _made(owners: Owners, desired: Desired) -> dict[str, Mailbox] | None:
             Owner.parse(owner)
         for text, owner in owners.items():
             address = Address.parse(text)
-            domain = domains[address.domain.ascii]
-            if str(address) != text or address.is_catchall or address.local.text == _SPECIAL:
+            local, domain = address.local.text, domains[address.domain.ascii]
+            if f"{local}@{address.domain.ascii}" != text or local in _SPECIAL:
                 return None
             made[text] = Mailbox(
                 address, owner, domain.trust, domain.trusted_senders, limits=desired.limits

@@ -250,7 +250,7 @@ def _changed(intent: Work, change: Change) -> Work:
 
 
 def _stopped(change: Change, stopped: Mapping[str, str]) -> Blocked | None:
-    for address in change.needs:
+    for address in change.needs if stopped else ():
         kind, _, _ = address.partition("/")
         if reason := stopped.get(address) or stopped.get(kind):
             remedy = f"see what is said of {address}"

@@ -149,7 +149,10 @@ class Kept(Anchors):
         return super().parent(path) if descriptor is None else nullcontext((descriptor, parts[-1]))
 
     def _within(self, opened: ExitStack, path: PurePosixPath) -> int:
-        kept = self._kept(path, path.parts)
+        parts = path.parts
+        kept = self._reached.get(parts)
+        if kept is None:
+            kept = self._kept(path, parts)
         return super()._within(opened, path) if kept is None else kept
 
     def _nearest(self, path: PurePosixPath, parts: tuple[str, ...]) -> tuple[int, int]:
