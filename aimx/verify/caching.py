@@ -87,21 +87,25 @@ class CachingResolver:
     async def lookup(self, name: str, record: str) -> Answer:
         key, answered = _key(name, record), _answered.get()
         if answered is None:
-            return await self._answer(key)
+            return self._known(key) or await self._answer(key)
         if key not in answered:
             # Also where whoever waits is given up on: it would take as long once more.
             answer: Answer = NoAnswer(f"{record} of {name}: it was not waited for")
             try:
-                answer = await self._answer(key)
+                answer = self._known(key) or await self._answer(key)
             finally:
                 answered.setdefault(key, answer)
         return answered[key]
 
+    def _known(self, key: Key) -> Answer | None:
+        found = self._kept.get(key)
+        if found is None:
+            return None
+        CACHED.count()
+        return _aged(*found)
+
     async def _answer(self, key: Key) -> Answer:
         name, record = key
-        if found := self._kept.get(key):
-            CACHED.count()
-            return _aged(*found)
         task = self._asking.get(key) or self._begin(key)
         # Of one's own: a caller who is cancelled does not take the answer from the others.
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()

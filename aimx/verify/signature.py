@@ -5,8 +5,8 @@ dkimpy checks the syntax of the tags. What it would let through is refused here.
 
 from __future__ import annotations
 
-import base64
 import re
+from binascii import a2b_base64
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -130,7 +130,8 @@ def read(tags: Tags, domain: str, selector: str, now: datetime) -> Claim:
 
 def _signed_at(tags: Tags, now: datetime) -> datetime | None:
     """RFC 6376 3.5: `t=`, if that and `x=` are as they should be."""
-    signed_at, expires = (_time(tags[tag]) if tag in tags else None for tag in (b"t", b"x"))
+    signed_at = _time(tags[b"t"]) if b"t" in tags else None
+    expires = _time(tags[b"x"]) if b"x" in tags else None
     if signed_at and signed_at > now + CLOCKS_DIFFER:
         raise SignatureError("permerror", "the signature is of the future (t=)")
     if signed_at and expires and expires < signed_at:
@@ -186,7 +187,7 @@ def _identity(tags: Tags, domain: str) -> str:
 
 def _decoded(value: bytes) -> bytes:
     try:
-        return base64.b64decode(value, validate=True)
+        return a2b_base64(value, strict_mode=True)
     except ValueError as cause:
         raise SignatureError("permerror", "b= or bh= is not base64") from cause
 
