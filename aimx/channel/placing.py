@@ -32,7 +32,10 @@ class Folder(IntEnum):
 
     @property
     def directory(self) -> str:
-        return self.name.lower()
+        return _DIRECTORIES[self]
+
+
+_DIRECTORIES = {folder: folder.name.lower() for folder in Folder}
 
 
 class Outcome(IntEnum):

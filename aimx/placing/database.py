@@ -6,6 +6,7 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import TracebackType
 
 import structlog
 
@@ -57,8 +58,8 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All of it, durably, or nothing; raises as `reading`."""
-        with self.reading() as connection:
+        """All of it, durably, or nothing."""
+        with self as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -67,17 +68,23 @@ class Database:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
 
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """Raises `RowsError`, also where a new one is begun."""
-        try:
-            yield self._connection
-        except sqlite3.Error as cause:
-            if is_corrupt(cause):
-                self._connection.close()
-                self._connection = _renewed(self._path, str(cause))
-                self._looked_at(self._connection)
-            raise RowsError(f"{self._path} cannot be used: {cause}") from cause
+    def __enter__(self) -> sqlite3.Connection:
+        """What is read. Whoever meets an error of SQLite's meanwhile raises `RowsError`."""
+        return self._connection
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if not isinstance(error, sqlite3.Error):
+            return
+        if is_corrupt(error):
+            self._connection.close()
+            self._connection = _renewed(self._path, str(error))
+            self._looked_at(self._connection)
+        raise RowsError(f"{self._path} cannot be used: {error}") from error
 
 
 def _opened(path: Path) -> sqlite3.Connection:

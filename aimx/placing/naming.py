@@ -61,14 +61,13 @@ class Naming:
 
     def _refusal(self, mailbox: Mailbox) -> PlacingError | None:
         """Why what is in this directory is not in the mailbox of its name; None where it is."""
-        path = mailbox.place.path
         try:
-            moved = self.mailboxes.is_moved(mailbox)
+            if not self.mailboxes.is_moved(mailbox):
+                return None
         except OSError as failure:
-            return translated(failure, f"looking for the mailbox {path}")
-        return (
-            PlacingError(f"the mailbox {path} was moved meanwhile", Outcome.AWAY) if moved else None
-        )
+            return translated(failure, f"looking for the mailbox {mailbox.place.path}")
+        moved = f"the mailbox {mailbox.place.path} was moved meanwhile"
+        return PlacingError(moved, Outcome.AWAY)
 
     def _take_back(self, staged: Staged, failure: PlacingError) -> None:
         """The message was not placed after all: its name, if it has one, and its row go."""

@@ -16,16 +16,17 @@ from aimx.placing.writing import Staged, unanswered
 
 def record(rows: Rows, jobs: Sequence[Job], staged: Sequence[Staged], now: datetime) -> None:
     """Record what was staged and what was known already; whoever cannot be recorded has failed."""
-    fresh = [row for each in unanswered(staged) if (row := _row(each)) is not None]
+    waiting = unanswered(staged)
+    fresh = [row for each in waiting if (row := _row(each)) is not None]
     hits = _hits(jobs, staged)
     if not fresh and not hits and not rows.has_unsaved:
         return
     try:
-        rows.record(fresh, hits, now, _wanted(staged))
+        rows.record(fresh, hits, now, _wanted(waiting))
     except RowsError as failure:
         # What a failed commit left is unsure, and no row may stand for mail that is not there.
         rows.withdraw(row.fingerprint for row in fresh)
-        for job in (*hits.values(), *(each.job for each in unanswered(staged))):
+        for job in (*hits.values(), *(each.job for each in waiting)):
             job.fail(PlacingError(str(failure)))
 
 
@@ -67,6 +68,6 @@ def _wanted(staged: Iterable[Staged]) -> list[Wanted]:
     """What fires once these are placed."""
     return [
         Wanted(request.fingerprint, each.job.place, each.stem, each.mailbox.uid, request.due)
-        for each in unanswered(staged)
+        for each in staged
         if (request := each.job.request).due is not None and request.fingerprint is not None
     ]

@@ -106,7 +106,7 @@ class Rows:
         if not fingerprints:
             return {}
         marks = ", ".join("?" * len(fingerprints))
-        with self._database.reading() as database:
+        with self._database as database:
             found = database.execute(
                 "SELECT fingerprint, domain, folder, name, stem, hit, mailbox FROM placed"  # noqa: S608
                 f" WHERE fingerprint IN ({marks})",
@@ -127,22 +127,22 @@ class Rows:
     ) -> None:
         """Commit what is about to be seen, renew what was sent again, and save what is unsaved."""
         moment = now.timestamp()
-        concerned = self._concerned or wanted
+        concerned = self._concerned
         with self._database.transaction() as database:
-            self._save(database)
+            self._save(database, concerned=concerned)
             self._firings.add(database, wanted)
             database.executemany(_INSERT, [_values(row, moment) for row in rows])
             if hits:
                 renewed = [(moment, hit) for hit in hits]
                 database.executemany("UPDATE placed SET hit = ? WHERE fingerprint = ?", renewed)
             self._forget_old(database, now)
-        self._saved(concerned=bool(concerned))
+        self._saved(concerned=concerned or bool(wanted))
 
     def take(self, take: Take) -> firings.Row | None:
         """Settle the firings that are over, and start one if one is wanted and due."""
         concerned = self._concerned
         with self._database.transaction() as database:
-            self._save(database)
+            self._save(database, concerned=concerned)
             self._firings.add(database, ())
             self._firings.finish(database, take.finished)
             if self._is_fresh:
@@ -170,7 +170,7 @@ class Rows:
 
     def unconfirmed(self) -> list[Row]:
         """What the last placer did not come to confirm or to withdraw."""
-        with self._database.reading() as database:
+        with self._database as database:
             found = database.execute(
                 "SELECT fingerprint, domain, folder, name, stem, inode FROM placed WHERE placed = 0"
             ).fetchall()
@@ -193,8 +193,8 @@ class Rows:
         self._placed.clear()
         self._withdrawn.clear()
 
-    def _save(self, database: sqlite3.Connection) -> None:
-        if self._concerned:
+    def _save(self, database: sqlite3.Connection, *, concerned: bool) -> None:
+        if concerned:
             self._firings.settle(database, self._placed, self._withdrawn)
         if self._placed:
             database.executemany(
