@@ -60,7 +60,7 @@ class Channel:
     def __init__(self, end: socket.socket, kind: Kind) -> None:
         self._socket = end
         self._kind = kind
-        self._room = bytearray(_HEADER.size + LARGEST)
+        self._room = memoryview(bytearray(_HEADER.size + LARGEST))
         self._looks_first = False
 
     @classmethod
