@@ -264,7 +264,7 @@ class _Initializer:
         self.kind: Any = None  # Whose it is.
 
     def __get__(self, it: object, owner: type) -> object:
-        if it is None or self._few <= 0:
+        if it is None or it is self.kind or self._few <= 0:
             return self._compiled().__get__(it, owner)
         self._few -= 1
         return partial(self._fill, it)

@@ -6,7 +6,6 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from hashlib import sha256
 from typing import Literal
 
@@ -123,10 +122,14 @@ class ManifestError(Exception):
 def render_problem(problem: Problem, columns: int = _WIDTH) -> str:
     """The problem as a compiler would show it: place, line, caret, hint. Plain text, of which the
     line with its caret fits so many columns."""
+    return _rendered(problem, _without_secrets(problem.line), columns)
+
+
+def _rendered(problem: Problem, line: str, columns: int) -> str:
     shown = [str(problem)]
     margin = " " * len(str(problem.where.line))
     if problem.line:
-        text, before, meant = _window(problem, columns - len(f"{margin} | "))
+        text, before, meant = _window(problem, line, columns - len(f"{margin} | "))
         shown += [
             f"{margin} |",
             f"{problem.where.line} | {text}",
@@ -147,7 +150,9 @@ def render_problems(
     shown = list(problems)
     if len(shown) > _TOLD:
         shown = sorted(shown, key=lambda problem: problem.severity != "error")[:_TOLD]
-    told = [render_problem(problem, columns) for problem in shown]
+    # All of it may stand in one line.
+    lines = {line: _without_secrets(line) for line in {problem.line for problem in shown}}
+    told = [_rendered(problem, lines[problem.line], columns) for problem in shown]
     if left := len(problems) - len(shown):
         told.append(f"and {left:,} more{elsewhere and f', which {elsewhere}'}")
     return "\n\n".join(told)
@@ -172,16 +177,14 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _window(problem: Problem, width: int) -> tuple[str, str, str]:
+def _window(problem: Problem, line: str, width: int) -> tuple[str, str, str]:
     """The part of the line to show, what of it stands before the caret, and what is meant."""
-    line = _without_secrets(problem.line)
     start = problem.where.column - 1
     first = max(0, start - width // 2) if len(line) > width else 0
     shown = "".join(map(_printable, line[first : first + width]))
     return shown, shown[: start - first], shown[start - first :][: problem.width]
 
 
-@lru_cache(1)  # All that is wrong with a manifest may stand in one line.
 def _without_secrets(line: str) -> str:
     return re.sub(_TO_HIDE, _hidden, line)
 

@@ -6,6 +6,7 @@ still there, and one read takes all that there is.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 from collections import deque
@@ -39,21 +40,35 @@ class Departed:
 
 
 class Departing:
-    """The inbound process's end."""
+    """The inbound process's end, in its loop."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._unsaid: deque[str] = deque()
+        self._awaits_room = False
 
     def tell(self, peer: str) -> None:
-        """Say that a client has left; where there is no room, with the next one."""
+        """Say that a client has left; where there is no room, as soon as there is."""
         self._unsaid.append(peer)
-        # A broken pipe is the supervisor's end, which is told elsewhere.
-        with suppress(BlockingIOError, BrokenPipeError):
+        if not self._awaits_room:
+            self._write()
+
+    def _write(self) -> None:
+        try:
             while self._unsaid:
                 # A line each: what is not longer than a page is written whole, or not at all.
                 os.write(self._descriptor, f"{self._unsaid[0]}\n".encode())
                 self._unsaid.popleft()
+        except BlockingIOError:
+            if not self._awaits_room:
+                asyncio.get_running_loop().add_writer(self._descriptor, self._write)
+                self._awaits_room = True
+            return
+        except BrokenPipeError:
+            self._unsaid.clear()  # The supervisor is gone, which is told elsewhere.
+        if self._awaits_room:
+            asyncio.get_running_loop().remove_writer(self._descriptor)
+            self._awaits_room = False
 
 
 def departures() -> tuple[Departed, int]:

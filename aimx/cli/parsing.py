@@ -32,7 +32,7 @@ class Parser(argparse.ArgumentParser):
 
     def parsed(self, words: Sequence[str], options: argparse.Namespace) -> argparse.Namespace:
         """What the words say, beside what the options say already."""
-        if self._subparsers is not None or all(word.startswith("-") for word in words):
+        if self._subparsers is not None or all(word[:2] == "--" != word for word in words):
             return self.parse_args(words, options)
         # A plain parse would take `purge --yes NAME` for `purge`, and have no use for the name.
         return self.parse_intermixed_args(words, options)

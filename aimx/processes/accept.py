@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -13,9 +13,10 @@ import structlog
 from aimx.channel.control import Connection
 from aimx.channel.packets import MalformedError
 from aimx.metrics import table as metrics
-from aimx.processes.crew import Crew, next_to_serve
+from aimx.processes.crew import Crew
 from aimx.processes.gate import Full, Gate, Refusals, reduced
 from aimx.processes.listening import PAUSE, taken, turn_away
+from aimx.processes.rota import next_to_serve
 from aimx.processes.worker import Worker, WorkerGoneError
 from aimx.smtp.replies import SERVER_BUSY, TOO_MANY_CONNECTIONS
 from aimx.snapshot import Limits
@@ -135,7 +136,7 @@ class Acceptance:
     def _hand(self, descriptor: int, peer: str) -> Worker | None:
         """Pass it on, and give to whom; None where nobody is there to take it."""
         candidates = self.crew.of("inbound")
-        while (worker := next_to_serve(candidates)) is not None:
+        while (worker := self._next(candidates)) is not None:
             try:
                 # Where it does not read, no more can queue than it may have clients.
                 worker.post(Connection(peer), (descriptor,))
@@ -145,3 +146,9 @@ class Acceptance:
             else:
                 return worker
         return None
+
+    def _next(self, candidates: Sequence[Worker]) -> Worker | None:
+        if (worker := next_to_serve(candidates)) is not None or not candidates:
+            return worker
+        self.count_out()  # As before any refusal.
+        return next_to_serve(candidates)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +26,6 @@ from aimx.channel.messages import Vocabulary
 from aimx.channel.packets import Kind, pair
 from aimx.controller.compiled import Compiled
 from aimx.processes.activation import RefusedError, commit, drop, prepare
-from aimx.processes.privileges import open_files
 from aimx.processes.station import Station
 from aimx.processes.worker import SilentError, Worker, WorkerGoneError
 
@@ -34,7 +33,6 @@ from aimx.processes.worker import SilentError, Worker, WorkerGoneError
 ARRIVE_SECONDS = 60.0
 LEAVE_SECONDS = 30.0
 _PAUSES = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)  # Before each start after a death, in seconds.
-_ENOUGH = 16  # Connections that keep a worker busy.
 _CALM_SECONDS = 60.0  # Alive for so long, and earlier deaths are forgotten.
 
 _SPOKEN: dict[str, tuple[Vocabulary, Vocabulary]] = {
@@ -289,27 +287,3 @@ def workers(wanted: int | None) -> int:
     if wanted is not None:
         return wanted
     return min(max(len(os.sched_getaffinity(0)), 2), 4)
-
-
-def next_to_serve(candidates: Iterable[Worker]) -> Worker | None:
-    """Who takes the next client: one worker until it has enough to do, then the least busy.
-
-    Waking two processes for what one could do costs more than it gains. None has room for a client
-    whose connection it could not take over for want of descriptors: it would die of that, and with
-    it all of its clients.
-    """
-    workers = sorted(candidates, key=lambda worker: worker.connections.total())
-    for worker in reversed(workers):
-        if worker.connections.total() < _ENOUGH:
-            return worker
-    if workers and workers[0].connections.total() < most_clients(open_files()):
-        return workers[0]
-    return None
-
-
-def most_clients(files: int) -> int:
-    """How many clients a worker takes that may have so many files open.
-
-    Each is a connection and perhaps a message in the spool; a quarter is for all else.
-    """
-    return files * 3 // 8

@@ -71,7 +71,7 @@ class Refusals:
 
     def worth_a_line(self, peer: str, full: Full, now: float) -> int:
         """How many refusals a line stands for that is written now; 0: none is."""
-        whom = client(peer) if full is Full.ONE else ""
+        whom = client(peer) if full is Full.ONE else full.value
         told, since = self._told.pop(whom, (-math.inf, 0))
         if now - told < self.seconds:
             self._told[whom] = told, since + 1

@@ -123,8 +123,10 @@ def say(connection: socket.socket, last: bytes) -> None:
 def turn_away(descriptor: int, last: bytes) -> None:
     """`say` it to a client that is not let in. The descriptor stays the caller's."""
     connection = socket.socket(fileno=descriptor)
-    say(connection, last)
-    connection.detach()
+    try:
+        say(connection, last)
+    finally:
+        connection.detach()
 
 
 def bind(endpoint: Endpoint, setting: str) -> socket.socket:

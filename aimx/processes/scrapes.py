@@ -22,7 +22,7 @@ from aimx.metrics import table as metrics
 from aimx.metrics.exposition import CONTENT_TYPE, exposed
 from aimx.metrics.pages import BUSY, Page, encoded
 from aimx.metrics.table import ROLES
-from aimx.processes.crew import Crew, next_to_serve
+from aimx.processes.crew import Crew
 from aimx.processes.listening import BindError, Listening, accepted, say
 from aimx.processes.measuring import Measuring
 from aimx.processes.worker import WorkerGoneError
@@ -121,7 +121,7 @@ class Scrapes:
     ) -> None:
         """To somebody who has just answered us; who asks about a dead loop must not wait for it."""
         answering = [it for it in self._crew.of("inbound") if it.name not in silent]
-        worker = next_to_serve(answering)
+        worker = min(answering, key=lambda it: it.connections.total(), default=None)
         if worker is not None:
             with suppress(WorkerGoneError):
                 await worker.tell(Scrape(pages), (connection.fileno(),))

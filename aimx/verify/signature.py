@@ -9,7 +9,6 @@ import re
 from binascii import a2b_base64
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 import dkim  # type: ignore[import-untyped]
@@ -39,7 +38,6 @@ ONCE = frozenset(
 # What is another for each message. The rest is one signer's, for as long as its signing stays as
 # it is. Nor would dkimpy read the times by our clock.
 _PASSING = (b"b", b"bh", b"t", b"x")
-_KEPT = 512  # Signers whose tags dkimpy has read.
 
 _SECONDS = re.compile(rb"[0-9]{1,12}")
 _ENCODED = re.compile(rb"[0-9A-Za-z+/]+=*")
@@ -145,13 +143,16 @@ def _check_syntax(tags: Tags) -> None:
     value, body_hash = tags.get(b"b", b""), tags.get(b"bh")
     if not _ENCODED.fullmatch(value) or len(value) % 4 or body_hash is None or len(body_hash) % 4:
         raise SignatureError("permerror", _BROKEN)
-    _check_lasting(tuple([each for each in tags.items() if each[0] not in _PASSING]))
+    lasting = [b"%b=%b" % each for each in tags.items() if each[0] not in _PASSING]
+    _check_lasting(b";".join(lasting))
 
 
-@lru_cache(_KEPT)
-def _check_lasting(tags: tuple[tuple[bytes, bytes], ...]) -> None:
+@remembered
+def _check_lasting(written: bytes) -> None:
+    """Of tags as they stand in a signature, of which none has a semicolon."""
+    tags = dict(each.partition(b"=")[::2] for each in written.split(b";") if each)
     try:
-        dkim.validate_signature_fields({**dict(tags), b"b": b"AAAA", b"bh": b"AAAA"})
+        dkim.validate_signature_fields({**tags, b"b": b"AAAA", b"bh": b"AAAA"})
     except dkim.DKIMException as cause:
         raise SignatureError("permerror", _BROKEN) from cause
     except Exception as cause:

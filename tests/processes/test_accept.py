@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from aimx.processes import listening
+from aimx.processes import listening, rota
 from aimx.processes.accept import Acceptance
 from aimx.processes.crew import Crew
 from aimx.processes.listening import PAUSE
@@ -105,6 +105,28 @@ def test_who_left_is_counted_out(listener: socket.socket) -> None:
 
         assert worker.connections == {"127.0.0.1": 1}
         assert accepting.gate.inside == {"127.0.0.1": 1, "192.0.2.1": 1}
+        accepting.close()
+
+    run(scene)
+
+
+def test_nobody_is_refused_for_who_has_left_a_full_process(
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rota, "open_files", lambda: 3)  # One client.
+
+    async def scene() -> None:
+        worker = Inbound()
+        accepting = acceptance(by=[worker])
+        accepting.listen(listener)
+        with come(listener) as first:
+            assert await heard(first) == b"220 hello\r\n"
+        # Nothing when somebody comes, and then the one who has left meanwhile.
+        worker.departed = [[], ["127.0.0.1"], []]
+        with come(listener) as second:
+            assert await heard(second) == b"220 hello\r\n"
+        with come(listener) as third:
+            assert await heard(third) == SERVER_BUSY.encoded
         accepting.close()
 
     run(scene)

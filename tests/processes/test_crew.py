@@ -9,9 +9,8 @@ from typing import Any, cast
 import pytest
 
 from aimx.channel.control import Commit, Committed, Prepare, Prepared, Refused
-from aimx.processes import crew
 from aimx.processes.activation import RefusedError
-from aimx.processes.crew import Crew, next_to_serve, workers
+from aimx.processes.crew import Crew, workers
 from aimx.processes.worker import SilentError, Worker, WorkerGoneError
 from aimx.snapshot import SnapshotId
 from desired.desired import Log
@@ -26,26 +25,6 @@ class Busy:
 
 
 @pytest.mark.parametrize(
-    ("connections", "chosen"),
-    [
-        pytest.param([0, 0], 0, id="nobody-is-busy"),
-        pytest.param([3, 0], 3, id="one-is-awake-and-has-room"),
-        pytest.param([15, 0], 15, id="one-is-nearly-full"),
-        pytest.param([16, 0], 0, id="one-has-enough-to-do"),
-        pytest.param([16, 4], 4, id="the-next-is-filled"),
-        pytest.param([40, 17, 20], 17, id="all-have-enough-to-do"),
-    ],
-)
-def test_one_worker_is_filled_before_the_next_is_woken(connections: list[int], chosen: int) -> None:
-    workers = [Busy(Counter({"192.0.2.1": number})) for number in connections]
-
-    found = next_to_serve(cast("list[Worker]", workers))
-
-    assert found is not None
-    assert found.connections.total() == chosen
-
-
-@pytest.mark.parametrize(
     ("processors", "wanted", "number"),
     [(1, None, 2), (2, None, 2), (3, None, 3), (64, None, 4), (64, 1, 1), (1, 8, 8)],
 )
@@ -55,25 +34,6 @@ def test_there_are_as_many_workers_as_processors_within_bounds_or_as_are_wanted(
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(processors)))
 
     assert workers(wanted) == number
-
-
-@pytest.mark.parametrize(
-    ("connections", "takes"),
-    [([35, 30], 30), ([36, 35], 35), ([36, 36], None), ([40, 36], None)],
-)
-def test_nobody_is_given_a_client_that_it_could_not_take_over(
-    monkeypatch: pytest.MonkeyPatch, connections: list[int], takes: int | None
-) -> None:
-    monkeypatch.setattr(crew, "open_files", lambda: 96)
-    workers = [Busy(Counter({"192.0.2.1": number})) for number in connections]
-
-    found = next_to_serve(cast("list[Worker]", workers))
-
-    assert (found and found.connections.total()) == takes
-
-
-def test_without_workers_there_is_nobody() -> None:
-    assert next_to_serve([]) is None
 
 
 @dataclass(slots=True)
