@@ -174,3 +174,16 @@ def _survives(target: Target) -> Iterator[None]:
     yield
     assert target.processes() == before
     assert target.deliver(b"From: a@example.org\r\nSubject: still there\r\n\r\n")[0] == 250
+
+
+@pytest.fixture
+def bob(target: Target) -> Path:
+    """His inbox, which tests take away for a moment: a look of the daemon may see just that."""
+
+    def is_accepted() -> bool:
+        with target.session() as client:
+            client.mail("a@example.org")
+            return client.rcpt("bob@example.com")[0] == 250
+
+    until(is_accepted, "mail for bob to be taken")
+    return target.mailbox("bob")

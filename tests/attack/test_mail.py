@@ -98,22 +98,21 @@ def test_a_message_that_is_slow_to_read_holds_nobody_up(target):
     )
 
 
-def test_a_mailbox_that_is_retired_within_a_transaction_is_away(target):
+def test_a_mailbox_that_is_retired_within_a_transaction_is_away(target, bob):
     with target.session() as client:
         client.mail("a@example.org")
         assert client.rcpt("bob@example.com")[0] == 250
-        inbox = target.mailbox("bob")
-        inbox.rename(inbox.with_name("retired"))
+        bob.rename(bob.with_name("retired"))
         try:
             code, text = client.data(b"Subject: late\r\n\r\n")
         finally:
-            inbox.with_name("retired").rename(inbox)
+            bob.with_name("retired").rename(bob)
 
     assert (code, text[:5]) == (451, b"4.2.1")
-    assert list(inbox.rglob("*late*")) == []
+    assert list(bob.rglob("*late*")) == []
 
 
-def test_what_was_kept_for_some_is_kept_for_the_others_when_it_comes_again(target):
+def test_what_was_kept_for_some_is_kept_for_the_others_when_it_comes_again(target, bob):
     content = b"Message-ID: <partly@example.org>\r\nSubject: partly\r\n\r\nHello.\r\n"
 
     def sent(mid_transaction=lambda: None):
@@ -124,11 +123,10 @@ def test_what_was_kept_for_some_is_kept_for_the_others_when_it_comes_again(targe
             mid_transaction()
             return client.data(content)
 
-    inbox = target.mailbox("bob")
-    aside = inbox.with_name("aside")
+    aside = bob.with_name("aside")
 
-    code, text = sent(lambda: inbox.rename(aside))
-    aside.rename(inbox)
+    code, text = sent(lambda: bob.rename(aside))
+    aside.rename(bob)
     kept = [len(target.with_subject("partly", name)) for name in ("alice", "bob")]
     again = sent()
 
