@@ -83,8 +83,8 @@ def process() -> NoReturn:
     time of a large apply. Who serves leaves in the usual way, as does who cannot say all it said.
     """
     code = main()
-    serves = gc.isenabled()
-    if not serves and _are_written(sys.stdout, sys.stderr):
+    goes_on = gc.isenabled()  # `main` has switched it off, and who serves on again.
+    if not goes_on and _are_written(sys.stdout, sys.stderr):
         os._exit(code)
     sys.exit(code)
 
