@@ -26,6 +26,7 @@ from aimx.channel.messages import Vocabulary
 from aimx.channel.packets import Kind, pair
 from aimx.controller.compiled import Compiled
 from aimx.processes.activation import RefusedError, commit, drop, prepare
+from aimx.processes.servants import Servants
 from aimx.processes.station import Station
 from aimx.processes.worker import SilentError, Worker, WorkerGoneError
 
@@ -48,6 +49,7 @@ class Crew:
     """All workers, and the generations that they run on."""
 
     station: Station
+    servants: Servants
     heard: Callable[[Worker, Any], None]
     lost: Callable[[Worker], None]
     workers: list[Worker] = field(default_factory=list)
@@ -95,6 +97,15 @@ class Crew:
     async def drop(self) -> None:
         async with self._changing:
             await self._drop()
+
+    async def succeed(self, worker: Worker) -> None:
+        """Another one takes its place: before it goes, unless one at a time can work."""
+        if worker.role == "outbound":
+            await self._renewed(worker)
+        elif await self._attempted(worker.role) and worker in self.workers:
+            self.workers.remove(worker)
+            self.workers.append(worker)  # It is the one that is too many.
+            self._resize()
 
     async def leave(self) -> None:
         """Everybody finishes what is in hand and goes, but for the placer."""
@@ -177,8 +188,9 @@ class Crew:
     async def _start(self, role: str) -> Worker:
         speaks, understands = _SPOKEN[role]
         assert self.committed is not None
-        process, channel = await self.station.start(role, self.committed.users)
-        worker = Worker(role, process, speaks, understands, self.heard, self._died)
+        user = self.servants.user(role, self.committed.users)
+        process, channel = await self.station.start(role, user)
+        worker = Worker(role, user, process, speaks, understands, self.heard, self._died)
         self._starting.add(worker)
         try:
             await worker.arrived(channel, ARRIVE_SECONDS)
@@ -216,7 +228,7 @@ class Crew:
         """Give it a channel to the placer; one end each, and none stays here."""
         ours, theirs = pair(Kind.PLACING)
         try:
-            await self.station.introduce(worker.role, worker.name, theirs)
+            await self.station.introduce(worker.name, worker.role, worker.user, theirs)
             await worker.tell(Placements(), (ours.fileno(),))
         finally:
             ours.close()

@@ -28,8 +28,10 @@ from aimx.processes.launch import launcher, sweep
 from aimx.processes.listening import BindError, Listening
 from aimx.processes.measuring import Measuring
 from aimx.processes.scrapes import Scrapes
+from aimx.processes.servants import Servants
 from aimx.processes.station import Placers, Said, Station
 from aimx.processes.submissions import Submissions
+from aimx.processes.succession import Succession
 from aimx.processes.worker import Worker
 from aimx.snapshot import Snapshot
 from reconcilers.host.host import Reading
@@ -44,7 +46,6 @@ class Running:
     def __init__(self, roots: Roots, host: Reading, state: State) -> None:
         self._station = Station(
             roots,
-            host,
             Placers(
                 self._placer_replaced,
                 self._placer_moved,
@@ -53,7 +54,7 @@ class Running:
                 self._placer_said,
             ),
         )
-        self._crew = Crew(self._station, self._heard, self._lost)
+        self._crew = Crew(self._station, Servants(host), self._heard, self._lost)
         self._measuring = Measuring(self._crew, self._station)
         self._scrapes = Scrapes(self._crew, self._measuring, state, self._present)
         self._listening = Listening()
@@ -66,6 +67,7 @@ class Running:
         fires = Fires(lambda: self.current.commands, launcher(runtime), roots.data, time.monotonic)
         self._dispatch = Dispatch(self._queue, fires.fire)
         self._dispatching: asyncio.Task[None] | None = None
+        self._succeeding: asyncio.Task[None] | None = None
         # There is a placer again. Its disk may have been away, and each mailbox for gone with it.
         self.recovered: Callable[[], None] = lambda: None
 
@@ -84,7 +86,9 @@ class Running:
         logs.change(compiled.log.level, compiled.log.format)
         self._listening.prepare(compiled.endpoints)
         await self._crew.begin(compiled)
-        self._dispatching = asyncio.get_running_loop().create_task(self._dispatch.serve())
+        loop = asyncio.get_running_loop()
+        self._dispatching = loop.create_task(self._dispatch.serve())
+        self._succeeding = loop.create_task(Succession(self._crew).watch())
         self._swap_listeners()
         self._scrapes.begin(compiled.metrics)
 
@@ -113,6 +117,8 @@ class Running:
         """Accept nobody any more, let everybody finish, and end."""
         self._acceptance.close()
         self._listening.close()
+        if self._succeeding is not None:
+            self._succeeding.cancel()
         await self._scrapes.close()
         await asyncio.gather(self._crew.leave(), self._leave_hooks())
         await self._station.close()

@@ -32,10 +32,10 @@ from aimx.placing.control import (
     Role,
     Take,
 )
+from aimx.processes.servants import hand_over
 from aimx.processes.start import start
-from desired.desired import ServerUsers
 from desired.frozen import frozen
-from reconcilers.host.host import Account, Reading
+from reconcilers.host.host import Account
 from reconcilers.roots import Roots
 
 _ROOT = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC  # May be a link, to where there is room.
@@ -69,15 +69,12 @@ class Placers:
 class Station:
     """Starts processes, and keeps a placer running."""
 
-    def __init__(self, roots: Roots, host: Reading, told: Placers) -> None:
+    def __init__(self, roots: Roots, told: Placers) -> None:
         self._roots = roots
-        self._host = host
         self._told = told
         self._placer: Popen[bytes] | None = None
         self._control: Attached | None = None
         self._ready = asyncio.Event()
-        self._users: dict[str, Account] = {}
-        self._missing: set[str] = set()  # Service users, as far as anybody was told.
         self._closing = False
         self._again: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -97,23 +94,21 @@ class Station:
         if self._watching is None:
             self._watching = asyncio.get_running_loop().create_task(self._watched())
 
-    async def start(self, role: str, users: ServerUsers) -> tuple[Popen[bytes], Channel]:
-        """Run a worker, and give our end of its control channel."""
-        spool, name = {
-            "inbound": (self._roots.spool, users.inbound),
-            "outbound": (self._roots.outbound, users.outbound),
-        }[role]
-        self._users[role] = user = self._service(name)
+    async def start(self, role: str, user: Account) -> tuple[Popen[bytes], Channel]:
+        """Run a worker as this user, and give our end of its control channel."""
+        own = {"inbound": self._roots.spool, "outbound": self._roots.outbound}[role]
         # Rootless everybody is the one user that we are already.
         become = user if os.geteuid() == 0 else None
-        with _opened(spool, _DIRECTORY) as descriptor:
+        with _opened(own, _DIRECTORY) as descriptor:
+            if become is not None:
+                await asyncio.to_thread(hand_over, descriptor, become)
             return await _started(role, {"spool": descriptor}, become)
 
-    async def introduce(self, role: str, name: str, end: Channel) -> None:
+    async def introduce(self, worker: str, role: str, user: Account, end: Channel) -> None:
         """Let the placer serve a worker at this end; it is not ours afterwards."""
         if self._control is None:
             return  # Everybody is introduced to the next one.
-        admit = Admit(name, Role(role), self._users[role].uid)
+        admit = Admit(worker, Role(role), user.uid)
         try:
             await self._control.send(PLACER.encode(admit), (end.fileno(),))
         except ConnectionError:
@@ -222,20 +217,6 @@ class Station:
             return False
         except OSError:
             return True
-
-    def _service(self, name: str) -> Account:
-        """The user of a service. Until it is made, `nobody` stands in; rootless it is us."""
-        ours = self._host.user()
-        if os.geteuid() != 0:
-            return ours
-        if (found := self._host.account(name)) is not None:
-            self._missing.discard(name)
-            return found
-        other = self._host.account("nobody") or ours
-        if name not in self._missing:
-            self._missing.add(name)
-            log.warning("service user is missing, another stands in", user=name, instead=other.name)
-        return other
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from aimx.channel.departures import Departed, departures
 from aimx.channel.messages import Vocabulary
 from aimx.channel.packets import Channel, Packet
 from aimx.metrics import table as metrics
+from reconcilers.host.host import Account
 
 log = structlog.get_logger()
 
@@ -41,6 +42,7 @@ class Worker:
     """
 
     role: str
+    user: Account  # Whom it runs as.
     process: Popen[bytes]
     speaks: Vocabulary
     understands: Vocabulary

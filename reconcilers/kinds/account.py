@@ -45,8 +45,8 @@ class AccountReconciler:
         return Lacking(
             f"{self.kind}/{name}",
             f"there is no such user; the user {instead} stands in",
-            f"make it with `useradd --system --no-create-home --shell /usr/sbin/nologin {name}`,"
-            " apply again, and restart the daemon",
+            f"make it with `useradd --system --no-create-home --shell /usr/sbin/nologin {name}`;"
+            " a daemon takes it within seconds",
             "layout",
         )
 

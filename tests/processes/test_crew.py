@@ -15,6 +15,8 @@ from aimx.processes.worker import SilentError, Worker, WorkerGoneError
 from aimx.snapshot import SnapshotId
 from desired.desired import Log
 
+NOBODY: Any = (None, None)  # No station, and no service users.
+
 
 @dataclass(eq=False)
 class Busy:
@@ -60,7 +62,7 @@ class Wanted:
 
 def test_a_worker_that_could_not_be_added_is_tried_again_while_it_is_wanted() -> None:
     async def play(failures: int, then: int) -> int:
-        crew = Failing(cast("Any", None), print, print, failures=failures)
+        crew = Failing(*NOBODY, print, print, failures=failures)
         crew.committed = cast("Any", Wanted(3))
         crew._resize()
         crew._resize()  # Who is on the way is not started twice.
@@ -147,7 +149,7 @@ def played(
     """With both at work on generation 1, inbound started first."""
 
     async def play() -> None:
-        crew = Playing(cast("Any", None), print, lambda worker: None)
+        crew = Playing(*NOBODY, print, lambda worker: None)
         crew.committed = generation(1)
         both = (Played("inbound", crew.told, crew, inbound), Played("outbound", crew.told, crew))
         both[1].part = outbound
@@ -265,9 +267,7 @@ def test_who_begins_anew_answers_first_what_is_on_its_way_to_a_host() -> None:
     told: list[str] = []
 
     async def play() -> list[str]:
-        crew = Failing(
-            cast("Any", None), print, lambda worker: told.append(f"{worker.role} is lost")
-        )
+        crew = Failing(*NOBODY, print, lambda worker: told.append(f"{worker.role} is lost"))
         before = [Renewed(role=role, told=told) for role in ("outbound", "inbound")]
         crew.workers = cast("Any", list(before))
         crew.renew()

@@ -12,8 +12,8 @@ MISSING = ONE + '[server]\nusers = { inbound = "not-yet" }\n'
 TOLD = Lacking(
     "account/not-yet",
     "there is no such user; the user nobody stands in",
-    "make it with `useradd --system --no-create-home --shell /usr/sbin/nologin not-yet`, apply"
-    " again, and restart the daemon",
+    "make it with `useradd --system --no-create-home --shell /usr/sbin/nologin not-yet`; a daemon"
+    " takes it within seconds",
     "layout",
 )
 
