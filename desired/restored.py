@@ -10,33 +10,35 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from functools import cache
 from ipaddress import ip_network
-from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar
 
 import tomli
 
 from desired import desired as values
 from desired.desired import Desired, HostedDomain, Identity, Mailbox
-from desired.frozen import fields, replace
+from desired.frozen import replace
 from desired.names import Address, Domain, Glob, HookName, LocalPart, Selector, Slug
 from desired.quantities import Endpoint, parse_duration
+from desired.relay import Relay, SecretReference
 
 T = TypeVar("T")
 
 Tables = Mapping[str, Any]
 
-_READ: Mapping[Any, Callable[[str], Any]] = {
-    Address: Address.parse,
-    Domain: Domain.parse,
-    Endpoint: Endpoint.parse,
-    Glob: Glob,
-    HookName: HookName,
-    Selector: Selector,
-    Slug: Slug,
-    timedelta: parse_duration,
-    values.Network: ip_network,
+# What is more than its text, by how `desired.desired` writes its type.
+_READ: Mapping[str, Callable[[str], Any]] = {
+    "Address": Address.parse,
+    "Domain": Domain.parse,
+    "Endpoint": Endpoint.parse,
+    "Glob": Glob,
+    "HookName": HookName,
+    "Network": ip_network,
+    "Relay": Relay.parse,
+    "SecretReference": SecretReference.parse,
+    "Selector": Selector,
+    "Slug": Slug,
+    "timedelta": parse_duration,
 }
 # Nearly all that a large config holds. It may have more tables, below its own.
 _PLAIN = re.compile(r'\n\[mailboxes\."([^"\\\n]+)"\]\nowner = "([^"\\\n]+)"\n(?=\n|\Z)')
@@ -69,7 +71,7 @@ def restored(config: bytes) -> Desired:
         enable_ipv6=tables["enable_ipv6"],
         verify_host=tables.get("verify_host"),
         data_dir=tables.get("data_dir"),
-        **{name: _read(_hints(Desired)[name], table) for name, table in sections.items()},
+        **{name: _read(Desired.__annotations__[name], table) for name, table in sections.items()},
     )
     mailboxes = {
         address: _owned(address, owner, hosted, desired.limits) for address, owner in plain.items()
@@ -112,7 +114,7 @@ def _hosted(name: str, table: Tables) -> HostedDomain:
         table["signature"],
         Selector(table["dkim_selector"]),
         tuple(table["dkim"]["algorithms"]),
-        _read(timedelta | None, table["dkim"].get("rotate_every")),
+        _read("timedelta", table["dkim"].get("rotate_every")),
         table.get("lifecycle", {}).get("protect"),
     )
 
@@ -135,7 +137,7 @@ def _policy(table: Tables) -> values.Policy:
 def _metrics(table: Tables | None) -> values.Metrics:
     if table is None:
         return values.Metrics()
-    return values.Metrics(_read(Endpoint, table["bind"]) if table["bind"] else None)
+    return values.Metrics(_read("Endpoint", table["bind"]) if table["bind"] else None)
 
 
 def _resource(text: str) -> Address:
@@ -147,23 +149,16 @@ def _in(tables: Tables, name: str) -> Any:
 
 
 def _value(kind: Callable[..., T], table: Tables) -> T:
-    hints = _hints(kind)
-    return kind(**{key: _read(hints[key], value) for key, value in table.items()})
+    types = kind.__annotations__
+    return kind(**{key: _read(types[key], value) for key, value in table.items()})
 
 
-def _read(hint: Any, value: Any) -> Any:
+def _read(annotation: str, value: Any) -> Any:
     """A value as the type of its field has it."""
-    if hint in _READ:
-        return _READ[hint](value)
     if isinstance(value, list):
-        inner = get_args(hint)[0]
+        inner = annotation.removeprefix("tuple[").removesuffix(", ...]")
         return tuple(_read(inner, part) for part in value)
-    if get_origin(hint) in (Union, UnionType):  # Of something and None, which nothing writes.
-        return None if value is None else _read(get_args(hint)[0], value)
-    return _value(hint, value) if isinstance(value, dict) else value
-
-
-@cache
-def _hints(kind: Any) -> dict[str, Any]:
-    hints = get_type_hints(kind)
-    return {name: hints[name] for name in fields(kind)}
+    kind = annotation.removesuffix(" | None")
+    if isinstance(value, dict):
+        return _value(getattr(values, kind), value)
+    return _READ[kind](value) if isinstance(value, str) and kind in _READ else value

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from operator import or_
 from typing import Any
 
 import pytest
@@ -62,6 +63,13 @@ identities = st.fixed_dictionaries(
         "webhook": st.just({"url": "https://hook.example/x", "events": ["sent"]}),
     },
 )
+relays = st.sampled_from(
+    [
+        {},
+        {"relay": "[::1]:2525"},
+        {"relay": "smtps://u%40x@h.example", "relay_password": "env:RELAY"},
+    ]
+)
 manifests = st.fixed_dictionaries(
     {"domains": st.permutations(DOMAINS)},
     optional={
@@ -88,7 +96,7 @@ manifests = st.fixed_dictionaries(
         "tls": st.sampled_from(
             [{"mode": "off"}, {"mode": "files", "cert": "/c.pem", "key": "/k.pem"}]
         ),
-        "outbound": table(port=st.integers(1, 65535), max_age=durations),
+        "outbound": st.builds(or_, table(port=st.integers(1, 65535), max_age=durations), relays),
         "dns": table(resolvers=st.lists(endpoints, max_size=2), timeout=durations),
         "http": table(bind=st.lists(endpoints, max_size=1), trusted_proxies=networks),
         "controller": table(debounce=durations, auto_apply=st.just("none"), signers=texts),
