@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aimx.cli import roots, terminal
 from aimx.cli.answered import Asked, answered, daemon, direct, followed
+from aimx.cli.options import Options
 from aimx.cli.progress import progress
 from aimx.doors.events import Tell, unheard
 from aimx.doors.exits import Exit
@@ -28,7 +28,7 @@ T = TypeVar("T")
 _GLANCE = 5.0
 
 
-def wish(options: argparse.Namespace) -> Wish:
+def wish(options: Options) -> Wish:
     """What the options ask for."""
     view = "json" if getattr(options, "json", False) else getattr(options, "view", "text")
     return Wish(
@@ -54,7 +54,7 @@ def _quoted(path: str) -> str:
     return shlex.quote(path)
 
 
-def plan(options: argparse.Namespace) -> Answer:
+def plan(options: Options) -> Answer:
     asked = wish(options)
     return answered(
         Asked("PLAN", options, asked, asked.headers(), lambda direct, _: direct.plan(asked))
@@ -62,7 +62,7 @@ def plan(options: argparse.Namespace) -> Answer:
 
 
 def outright(
-    options: argparse.Namespace, show: Callable[[Answer], None], events: Events | None = None
+    options: Options, show: Callable[[Answer], None], events: Events | None = None
 ) -> tuple[Answer, Answer | None]:
     """A plan that nobody is asked about, and how its apply ended where it was shown and begun.
 
@@ -83,9 +83,7 @@ def outright(
     return planned, next(iter(ended), None)
 
 
-def apply_saved(
-    options: argparse.Namespace, content: bytes, events: Events | None = None
-) -> Answer:
+def apply_saved(options: Options, content: bytes, events: Events | None = None) -> Answer:
     """Carry out exactly the plan of this content, or refuse."""
     # What fits into no frame is named by nobody, and read all the same.
     named = _quoted(options.plan) if options.plan.isprintable() else ""
@@ -98,7 +96,7 @@ def apply_saved(
     return followed(Asked("APPLY", options, asked, headers, alone, content), events)
 
 
-def apply(options: argparse.Namespace, plan_id: str, events: Events | None = None) -> Answer:
+def apply(options: Options, plan_id: str, events: Events | None = None) -> Answer:
     asked = wish(options)
     headers = {**asked.headers(), "Plan": plan_id}
 
@@ -108,7 +106,7 @@ def apply(options: argparse.Namespace, plan_id: str, events: Events | None = Non
     return followed(Asked("APPLY", options, asked, headers, alone), events)
 
 
-def intend(options: argparse.Namespace, intent: Intent) -> Answer:
+def intend(options: Options, intent: Intent) -> Answer:
     """Let it hold, with the plan that it takes; of a rollback without a plan only shown."""
     asked = wish(options)
     headers = {**asked.headers(), **intent.headers()}
@@ -119,7 +117,7 @@ def intend(options: argparse.Namespace, intent: Intent) -> Answer:
     return followed(Asked(intent.verb, options, asked, headers, alone))
 
 
-def downgrade(options: argparse.Namespace, plan_id: str | None = None) -> Answer:
+def downgrade(options: Options, plan_id: str | None = None) -> Answer:
     """Show what leads back to layout 1, or do exactly that: never through the daemon, which
     does not run on it."""
     asked, alone = wish(options), direct(options)
@@ -129,7 +127,7 @@ def downgrade(options: argparse.Namespace, plan_id: str | None = None) -> Answer
         )
 
 
-def report(options: argparse.Namespace, question: Question) -> Answer:
+def report(options: Options, question: Question) -> Answer:
     """What is asked, told."""
     asked = wish(options)
     headers = {**asked.headers(), **question.headers()}
@@ -140,7 +138,7 @@ def report(options: argparse.Namespace, question: Question) -> Answer:
     return answered(Asked(question.verb, options, asked, headers, alone))
 
 
-def tombstones(options: argparse.Namespace, errand: Errand, plan_id: str | None = None) -> Answer:
+def tombstones(options: Options, errand: Errand, plan_id: str | None = None) -> Answer:
     """Show what there is or would be done, or carry out exactly the plan of this id."""
     asked = wish(options)
     headers = {**asked.headers(), **errand.headers(), **({"Plan": plan_id} if plan_id else {})}
@@ -153,7 +151,7 @@ def tombstones(options: argparse.Namespace, errand: Errand, plan_id: str | None 
     return followed(Asked("TOMBSTONES", options, asked, headers, alone))
 
 
-def status(options: argparse.Namespace) -> Answer:
+def status(options: Options) -> Answer:
     """How machine and manifest stand."""
     asked = wish(options)
     return answered(
@@ -161,7 +159,7 @@ def status(options: argparse.Namespace) -> Answer:
     )
 
 
-def conditions(options: argparse.Namespace) -> Mapping[str, Any] | None:
+def conditions(options: Options) -> Mapping[str, Any] | None:
     """How the daemon stands, without a look at the machine; None where none answers."""
     asked = wish(options)
     try:
@@ -179,7 +177,7 @@ def _attended(asked: Wish, tell: Tell, work: Callable[[Watched], T]) -> T:
         return work(watched)
 
 
-def tell(options: argparse.Namespace, answer: Answer) -> int:
+def tell(options: Options, answer: Answer) -> int:
     """Print a report, or what kept it from being made; gives the exit code.
 
     Whoever asked for data gets it in one place, however it ended.
@@ -195,6 +193,6 @@ def tell(options: argparse.Namespace, answer: Answer) -> int:
     return answer.exit
 
 
-def refuse(options: argparse.Namespace, code: int, message: str) -> int:
+def refuse(options: Options, code: int, message: str) -> int:
     """Tell what keeps the command itself from going on; gives the exit code."""
     return tell(options, refused(code, message, "json" if options.json else "text"))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-
 from aimx.cli import administer, apply
+from aimx.cli.options import Options, Parser
 from aimx.controller.amendments import Amendment
 from aimx.doors.exits import Exit
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only show what it would change")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--json", action="store_true", help="the plan, or the outcome, as data")
@@ -18,7 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(plan=None, events=False, wait=None)
 
 
-def amended(options: argparse.Namespace, amendment: Amendment) -> int:
+def amended(options: Options, amendment: Amendment) -> int:
     """Carry it out as the options say; gives the exit code."""
     options.amendment = amendment
     if options.dry_run:
@@ -26,6 +25,6 @@ def amended(options: argparse.Namespace, amendment: Amendment) -> int:
     return apply.run(options)
 
 
-def is_done(options: argparse.Namespace, code: int) -> bool:
+def is_done(options: Options, code: int) -> bool:
     """Whether a person is to be told what is so now."""
     return code == Exit.DONE and not options.json and not options.dry_run

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from aimx.cli import roots, terminal
+from aimx.cli.options import Options
 from aimx.cli.progress import progress
 from aimx.doors.events import Tell, unheard
 from aimx.doors.exits import Exit
@@ -36,7 +36,7 @@ class Asked:
     """What a daemon is asked, and how the same is done without one."""
 
     verb: str
-    options: argparse.Namespace
+    options: Options
     wish: Wish
     headers: Mapping[str, str]
     alone: Callable[[Direct, Tell], Answer]
@@ -95,7 +95,7 @@ def daemon(
     return reply
 
 
-def direct(options: argparse.Namespace) -> Direct:
+def direct(options: Options) -> Direct:
     """This process, in the daemon's place."""
     from aimx.doors.direct import Direct
 
@@ -111,7 +111,7 @@ def _count(roots: Roots, inboxes: Sequence[Inbox]) -> Mapping[str, Unread]:
     return count(roots, inboxes)
 
 
-def _forbidden(options: argparse.Namespace, code: str, view: str) -> Answer | None:
+def _forbidden(options: Options, code: str, view: str) -> Answer | None:
     """What is said to whom a daemon does not let do what only root may."""
     if code != "EACCES":
         return None
@@ -120,7 +120,7 @@ def _forbidden(options: argparse.Namespace, code: str, view: str) -> Answer | No
     return refused(Exit.ERROR, told, view)
 
 
-def _helpless(options: argparse.Namespace, view: str) -> Answer | None:
+def _helpless(options: Options, view: str) -> Answer | None:
     """What is said to whom, without a daemon, nothing is left: the manifest is another's."""
     if not hasattr(options, "crud") or roots.are_ours(options):
         return None

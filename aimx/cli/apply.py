@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aimx.cli import administer, terminal
+from aimx.cli.options import Options, Parser, unfit
 from aimx.cli.plan import purging, removals, replacing
 from aimx.doors.exits import Exit
 from aimx.doors.refusal import message_of, refused
@@ -24,7 +24,7 @@ _USUAL, _LONGEST = 60, 86_400  # Seconds of --wait.
 _SUMMED_UP = (Exit.DONE, Exit.PARTIAL)
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     parser.add_argument(
         "plan",
         nargs="?",
@@ -52,7 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(usage=parser.error)
 
 
-def parallelism(parser: argparse.ArgumentParser) -> None:
+def parallelism(parser: Parser) -> None:
     parser.add_argument(
         "--parallelism",
         type=_lanes,
@@ -62,7 +62,7 @@ def parallelism(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _untangle(options: argparse.Namespace) -> None:
+def _untangle(options: Options) -> None:
     """What stands behind --wait may be the FILE, since SECONDS may be left out."""
     text = options.wait
     if not isinstance(text, str):
@@ -80,11 +80,11 @@ def _untangle(options: argparse.Namespace) -> None:
 
 def _lanes(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= MOST_LANES):
-        raise argparse.ArgumentTypeError(f"'{text}' is no number from 1 to {MOST_LANES}")
+        raise unfit(f"'{text}' is no number from 1 to {MOST_LANES}")
     return int(text)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     _untangle(options)
     wait = _wait(options) if options.wait is not None else None
     if options.events:
@@ -97,13 +97,13 @@ def run(options: argparse.Namespace) -> int:
     return _decided(options, planned, wait)
 
 
-def _wait(options: argparse.Namespace) -> Wait:
+def _wait(options: Options) -> Wait:
     from aimx.cli.waiting import Wait  # Hardly anybody waits.
 
     return Wait.before(options)
 
 
-def _decided(options: argparse.Namespace, planned: Answer, wait: Wait | None) -> int:
+def _decided(options: Options, planned: Answer, wait: Wait | None) -> int:
     """Show the plan, and apply it where there is anything to do and nobody says no."""
     if planned.exit not in (Exit.DONE, Exit.REFUSED) or not planned.plan_id:
         return administer.tell(options, planned)
@@ -119,7 +119,7 @@ def _decided(options: argparse.Namespace, planned: Answer, wait: Wait | None) ->
     return _ended(options, administer.apply(options, planned.plan_id), wait)
 
 
-def _planned(options: argparse.Namespace) -> tuple[Answer, Answer | None]:
+def _planned(options: Options) -> tuple[Answer, Answer | None]:
     """The plan, and how its apply ended where it was applied in one go."""
     if not options.yes or getattr(options, "amendment", None):
         return administer.plan(options), None
@@ -137,7 +137,7 @@ def _agreed(planned: Answer) -> bool:
     return terminal.confirmed("Apply this plan?")
 
 
-def _saved(options: argparse.Namespace, wait: Wait | None) -> int:
+def _saved(options: Options, wait: Wait | None) -> int:
     """Whoever saved the plan has seen it, so nobody is asked."""
     content = _content(options)
     if isinstance(content, Answer):
@@ -145,7 +145,7 @@ def _saved(options: argparse.Namespace, wait: Wait | None) -> int:
     return _ended(options, administer.apply_saved(options, content), wait)
 
 
-def _content(options: argparse.Namespace) -> bytes | Answer:
+def _content(options: Options) -> bytes | Answer:
     """The saved plan, or what keeps it from being applied."""
     from aimx.cli import saved  # Most plans are not.
 
@@ -158,7 +158,7 @@ def _content(options: argparse.Namespace) -> bytes | Answer:
         return refused(Exit.ERROR, str(cause), "json" if options.json else "text")
 
 
-def _streamed(options: argparse.Namespace, wait: Wait | None) -> int:
+def _streamed(options: Options, wait: Wait | None) -> int:
     """Nobody is asked among events, so whoever wants them has said yes or saved the plan."""
     from aimx.cli.events import Events
 
@@ -175,7 +175,7 @@ def _streamed(options: argparse.Namespace, wait: Wait | None) -> int:
     return code
 
 
-def _of_saved(options: argparse.Namespace, events: Events) -> Answer:
+def _of_saved(options: Options, events: Events) -> Answer:
     content = _content(options)
     if isinstance(content, Answer):
         return content
@@ -185,7 +185,7 @@ def _of_saved(options: argparse.Namespace, events: Events) -> Answer:
     return administer.apply_saved(options, content, events)
 
 
-def _of_now(options: argparse.Namespace, events: Events) -> Answer:
+def _of_now(options: Options, events: Events) -> Answer:
     def show(planned: Answer) -> None:
         events.planned(json.loads(planned.output))
 
@@ -206,7 +206,7 @@ def _of_now(options: argparse.Namespace, events: Events) -> Answer:
     return administer.apply(options, planned.plan_id, events)
 
 
-def _ended(options: argparse.Namespace, answer: Answer, wait: Wait | None) -> int:
+def _ended(options: Options, answer: Answer, wait: Wait | None) -> int:
     """Tell the outcome, and wait where that was asked for and the apply is whole."""
     if wait is None or answer.exit != Exit.DONE:
         return administer.tell(options, answer)
@@ -219,7 +219,7 @@ def _ended(options: argparse.Namespace, answer: Answer, wait: Wait | None) -> in
     return _waited(options, wait.until(answer.generation), answer)
 
 
-def _waited(options: argparse.Namespace, waited: Waited, answer: Answer) -> int:
+def _waited(options: Options, waited: Waited, answer: Answer) -> int:
     text = waited.told(terminal.columns())
     if not waited.converged:
         terminal.tell(text)
@@ -229,7 +229,7 @@ def _waited(options: argparse.Namespace, waited: Waited, answer: Answer) -> int:
     return Exit.DONE
 
 
-def _nothing_to_do(options: argparse.Namespace, planned: Answer, wait: Wait | None) -> int:
+def _nothing_to_do(options: Options, planned: Answer, wait: Wait | None) -> int:
     if planned.interrupted and planned.exit == Exit.DONE:
         secured = administer.apply(options, planned.plan_id)
         if secured.exit not in (Exit.DONE, Exit.PARTIAL, Exit.REFUSED):

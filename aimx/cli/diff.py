@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
-
 from aimx.cli import administer
 from aimx.cli.history import generation
+from aimx.cli.options import Options, Parser
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Question
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     parser.add_argument(
         "generations", nargs="*", type=generation, metavar="N", help="two generations to compare"
     )
@@ -21,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(usage=parser.error)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     if len(options.generations) not in (0, 2):
         options.usage("it takes two generations, or none for what drifted since the last apply")
     numbers = tuple(options.generations)

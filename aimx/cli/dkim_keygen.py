@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-
 from aimx.cli import amend, publish
-from aimx.cli.parsing import name
+from aimx.cli.options import Options, Parser, name
 from aimx.controller.amendments import MakeKey
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     parser.add_argument("--domain", type=name, help="(the default domain)")
     parser.add_argument("--selector", type=name, help="(the one that the domain signs with)")
     parser.add_argument(
@@ -21,7 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(crud="domain", does="", no_dns_check=True)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     domain, selector = options.domain or "", options.selector or ""
     code = amend.amended(options, MakeKey(domain, selector, options.force))
     if amend.is_done(options, code):

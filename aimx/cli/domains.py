@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 
 from aimx.cli import administer, amend, publish, roots, rotation, terminal
-from aimx.cli.parsing import Nested, name
+from aimx.cli.options import Options, Parser, name
 from aimx.controller.amendments import AddDomain, Amendment, RemoveDomain, SetDefault
 from aimx.doors.wish import Question
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     parser.set_defaults(crud="domain")
-    does = Nested.of(parser)
-    listing = does.parser("list", "list domains, with their keys and mailboxes")
+    listing = parser.nest("list", "list domains, with their keys and mailboxes")
     listing.add_argument("--json", action="store_true", help="the same as data")
-    add = does.parser("add", "add a domain, with a DKIM key of its own")
+    add = parser.nest("add", "add a domain, with a DKIM key of its own")
     add.add_argument("domain", metavar="DOMAIN", type=name)
     add.add_argument("--selector", type=name, help="of its DKIM key (as for the others)")
     add.add_argument(
         "--no-dns-check", action="store_true", help="tell the DNS records, and look none up"
     )
-    remove = does.parser("remove", "remove a domain; its DKIM key stays")
+    remove = parser.nest("remove", "remove a domain; its DKIM key stays")
     remove.add_argument("domain", metavar="DOMAIN", type=name)
     remove.add_argument(
         "--force", action="store_true", help="its mailboxes go too, and their mail is set aside"
     )
-    default = does.parser("set-default", "make a domain the default one, which bare names mean")
+    default = parser.nest("set-default", "make a domain the default one, which bare names mean")
     default.add_argument("domain", metavar="DOMAIN", type=name)
-    rotate = does.parser("rotate-dkim", "sign with a new key of the domain, once it is published")
+    rotate = parser.nest("rotate-dkim", "sign with a new key of the domain, once it is published")
     rotate.add_argument("domain", metavar="DOMAIN", type=name)
     rotate.add_argument("--selector", type=name, help="of the new key (the old one's, counted on)")
     rotate.add_argument(
@@ -39,7 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         amend.arguments(each)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     if options.does == "list":
         return administer.tell(options, administer.report(options, Question("LIST", of="domains")))
     if options.does == "rotate-dkim":
@@ -52,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     return code
 
 
-def _amendment(options: argparse.Namespace) -> Amendment:
+def _amendment(options: Options) -> Amendment:
     match options.does:
         case "add":
             return AddDomain(options.domain, options.selector or "")
@@ -62,7 +60,7 @@ def _amendment(options: argparse.Namespace) -> Amendment:
             return SetDefault(options.domain)
 
 
-def _told(options: argparse.Namespace) -> str:
+def _told(options: Options) -> str:
     from desired.names import Domain  # Nobody waits for it any more.
 
     domain = str(Domain.parse(options.domain))

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from aimx.cli import roots, terminal
+from aimx.cli.options import Options, Parser
 from aimx.doors.exits import Exit
 
 if TYPE_CHECKING:
     from desired.problem import ManifestError, Source
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     parser.add_argument(
         "--check", action="store_true", help="write nothing; exit 1 where a file would change"
     )
@@ -24,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     from aimx.controller.sources import gather
     from aimx.doors.direct import named
     from desired.problem import ManifestError

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-
 from aimx.cli import administer
+from aimx.cli.options import Options, Parser
 from aimx.doors.wish import Question
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     parser.add_argument(
         "--format",
         dest="view",
@@ -18,5 +17,5 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     return administer.tell(options, administer.report(options, Question("GRAPH")))

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 
 from aimx.cli import administer, amend, terminal
-from aimx.cli.parsing import Nested, name
+from aimx.cli.options import Options, Parser, name, unfit
 from aimx.controller.amendments import Amendment, CreateHook, DeleteHook
 from aimx.doors.wish import Question
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     parser.set_defaults(crud="hook")
-    does = Nested.of(parser)
-    listing = does.parser("list", "list the commands of all mailboxes, or of one")
+    listing = parser.nest("list", "list the commands of all mailboxes, or of one")
     listing.add_argument("--mailbox", type=name, metavar="NAME", help="of this one alone")
     listing.add_argument("--json", action="store_true", help="the same as data")
-    create = does.parser("create", "run a command on the mail of a mailbox")
+    create = parser.nest("create", "run a command on the mail of a mailbox")
     create.add_argument("--mailbox", required=True, type=name, metavar="NAME")
     create.add_argument("--event", required=True, choices=("on_receive", "after_send"))
     create.add_argument(
@@ -30,7 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     create.add_argument("--name", type=name, help="(derived from what it does)")
     create.add_argument("--timeout-secs", type=int, default=60, metavar="N", help="(60)")
     create.add_argument("--fire-on-untrusted", action="store_true", help="also for untrusted mail")
-    delete = does.parser("delete", "delete a hook")
+    delete = parser.nest("delete", "delete a hook")
     delete.add_argument("name", metavar="NAME", type=name)
     for each in (create, delete):
         amend.arguments(each)
@@ -42,14 +40,14 @@ def _words(text: str) -> tuple[str, ...]:
     except ValueError:
         said = None
     if not isinstance(said, list) or not all(isinstance(word, str) for word in said) or not said:
-        raise argparse.ArgumentTypeError(
+        raise unfit(
             "--cmd must be a JSON array of strings, e.g."
             f""" --cmd '["/bin/echo", "hello"]'; got: {text}"""
         )
     return tuple(said)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     if options.does == "list":
         question = Question("LIST", options.mailbox or "", "hooks")
         return administer.tell(options, administer.report(options, question))
@@ -60,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     return code
 
 
-def _amendment(options: argparse.Namespace) -> Amendment:
+def _amendment(options: Options) -> Amendment:
     if options.does == "delete":
         return DeleteHook(options.name)
     return CreateHook(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
 from aimx.cli import roots, terminal
+from aimx.cli.options import Options, Parser
 from aimx.doors.exits import Exit
 
 TEMPLATE = """\
@@ -43,7 +43,7 @@ bind = ["127.0.0.1:2525", "[::1]:2525"]
 _MODE = 0o640
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     parser.add_argument(
         "directory", nargs="?", metavar="DIR", help="make a rootless instance under DIR"
     )
@@ -51,7 +51,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--owner", default="", help="the Linux user who owns the first mailbox")
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     from desired.names import InvalidNameError
 
     found = _places(options)
@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
     return Exit.DONE
 
 
-def _made(options: argparse.Namespace, found: Mapping[str, str], text: str) -> bool:
+def _made(options: Options, found: Mapping[str, str], text: str) -> bool:
     """The manifest comes last: once it is there, all is, and nothing is made a second time."""
     from aimx.controller.rewrite import create, make_directory, write
     from desired.json_schema import json_schema
@@ -89,7 +89,7 @@ def _made(options: argparse.Namespace, found: Mapping[str, str], text: str) -> b
     return create(manifest, text.encode(), _MODE)
 
 
-def _places(options: argparse.Namespace) -> dict[str, str]:
+def _places(options: Options) -> dict[str, str]:
     if not options.directory:
         return roots.chosen(options)
     root = roots.absolute(options.directory)
@@ -108,7 +108,7 @@ def _variables(found: Mapping[str, str]) -> str:
     )
 
 
-def _text(options: argparse.Namespace) -> str:
+def _text(options: Options) -> str:
     """The manifest; raises `InvalidNameError` for a name that could not stand in it."""
     from desired.names import Domain, Owner
 

@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import pwd
 
 from aimx.cli import administer, amend, terminal
-from aimx.cli.parsing import Nested, name
+from aimx.cli.options import Options, Parser, name
 from aimx.controller.amendments import Amendment, CreateMailbox, DeleteMailbox
 from aimx.doors.wish import Question
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     parser.set_defaults(crud="mailbox")
-    does = Nested.of(parser)
-    listing = does.parser("list", "list mailboxes, with how much mail they hold")
+    listing = parser.nest("list", "list mailboxes, with how much mail they hold")
     listing.add_argument("--all", action="store_true", help="everybody's, as root always sees")
-    show = does.parser("show", "show one mailbox, with its hooks and who is trusted there")
+    show = parser.nest("show", "show one mailbox, with its hooks and who is trusted there")
     show.add_argument("name", metavar="NAME", type=name, help="an address, or its local part")
     for each in (listing, show):
         each.add_argument("--json", action="store_true", help="the same as data")
-    create = does.parser("create", "create a mailbox")
+    create = parser.nest("create", "create a mailbox")
     create.add_argument("name", metavar="NAME", type=name, help="an address, or its local part")
     create.set_defaults(usage=create.error)
     create.add_argument("--owner", type=name, help="the Linux user whose mail it is")
-    delete = does.parser("delete", "delete a mailbox; its mail is set aside")
+    delete = parser.nest("delete", "delete a mailbox; its mail is set aside")
     delete.add_argument("name", metavar="NAME", type=name, help="an address, or its local part")
     delete.add_argument("--force", action="store_true", help="also one that holds mail")
     for each in (create, delete):
         amend.arguments(each)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     if options.does in ("list", "show"):
         return administer.tell(options, administer.report(options, _question(options)))
     code = amend.amended(options, _amendment(options))
@@ -41,20 +39,20 @@ def run(options: argparse.Namespace) -> int:
     return code
 
 
-def _question(options: argparse.Namespace) -> Question:
+def _question(options: Options) -> Question:
     if options.does == "show":
         return Question("LIST", options.name, "mailbox")
     return Question("LIST", of="mailboxes")
 
 
-def _amendment(options: argparse.Namespace) -> Amendment:
+def _amendment(options: Options) -> Amendment:
     if options.does == "create":
         options.owner = _owner(options)
         return CreateMailbox(options.name, options.owner)
     return DeleteMailbox(options.name, options.force)
 
 
-def _owner(options: argparse.Namespace) -> str:
+def _owner(options: Options) -> str:
     """Who is named; else who runs this, or for root the user that the mailbox is named after."""
     if options.owner:
         return str(options.owner)
@@ -72,7 +70,7 @@ def _owner(options: argparse.Namespace) -> str:
     return usual
 
 
-def _told(options: argparse.Namespace) -> str:
+def _told(options: Options) -> str:
     if options.does == "create":
         return f"Mailbox '{options.name}' created (owner: {options.owner})."
     return f"Mailbox '{options.name}' deleted."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import atexit
 import gc
 import importlib
@@ -12,7 +11,7 @@ from collections.abc import Sequence
 from typing import NoReturn, Protocol, TextIO
 
 from aimx.cli import terminal
-from aimx.cli.parsing import Parser, everywhere
+from aimx.cli.options import Options, Parser
 from aimx.doors.exits import Exit
 from desired.frozen import frozen
 
@@ -20,10 +19,10 @@ from desired.frozen import frozen
 class Command(Protocol):
     """A module of a command."""
 
-    def arguments(self, parser: argparse.ArgumentParser) -> None:
+    def arguments(self, parser: Parser) -> None:
         """Say what the command takes."""
 
-    def run(self, options: argparse.Namespace) -> int:
+    def run(self, options: Options) -> int:
         """Carry it out; gives the exit code."""
 
 
@@ -133,27 +132,29 @@ def _occupy_standard_streams() -> None:
 
 
 def _command(given: list[str]) -> int:
-    top = Parser(prog="aimx", add_help=False, parents=[everywhere()], allow_abbrev=False)
-    top.add_argument("-h", "--help", action="store_true")
-    top.add_argument("-V", "--version", action="store_true")
-    top.add_argument("command", nargs="?", default="")
-    top.add_argument("rest", nargs=argparse.REMAINDER)
-    options = top.parse_args(given)
+    options = _begun(given)
     name = "version" if options.version else ALIASES.get(options.command, options.command)
     if options.help or not name:
         terminal.show(_help())
         return Exit.DONE if options.help else Exit.USAGE
     if name not in COMMANDS:
-        top.error(_unknown(name))
+        from aimx.cli.parsing import top
+
+        top().error(_unknown(name))
     module: Command = importlib.import_module(f"aimx.cli.{COMMANDS[name].module}")
-    parser = Parser(
-        prog=f"aimx {name}",
-        parents=[everywhere()],
-        description=COMMANDS[name].summary[0].upper() + COMMANDS[name].summary[1:] + ".",
-        allow_abbrev=False,
-    )
+    parser = Parser(f"aimx {name}", COMMANDS[name].summary)
     module.arguments(parser)
-    return module.run(parser.parsed(options.rest, options))
+    return module.run(parser.read(options.rest, options))
+
+
+def _begun(given: list[str]) -> Options:
+    """The command that is meant, what stands before it, and all that is behind it as `rest`."""
+    name, *rest = given or [""]
+    if (name in COMMANDS or name in ALIASES) and "--" not in rest:
+        return Options(help=False, version=False, command=name, rest=rest)
+    from aimx.cli.parsing import top
+
+    return top().parse_args(given, Options())
 
 
 def _unknown(name: str) -> str:
@@ -165,6 +166,8 @@ def _unknown(name: str) -> str:
 
 
 def _help() -> str:
+    from aimx.cli.parsing import options_everywhere
+
     lines = [
         "usage: aimx [options] COMMAND ...",
         "",
@@ -176,13 +179,9 @@ def _help() -> str:
             group = listed.group
             lines += ["", f"{group}:"]
         lines.append(f"  {name:<12}{listed.summary}")
-    formatter = argparse.HelpFormatter("aimx", width=terminal.columns())
-    formatter.start_section("options, before or after the command")
-    formatter.add_arguments(everywhere()._actions)
-    formatter.end_section()
     lines += [
         "",
-        formatter.format_help().rstrip("\n"),
+        options_everywhere(),
         "",
         "`aimx COMMAND --help` tells what a command takes.",
     ]

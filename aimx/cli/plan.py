@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-
 from aimx.cli import administer, roots, terminal
+from aimx.cli.options import Options, Parser, unfit
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Answer
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="the plan as data")
     form.add_argument(
@@ -29,13 +28,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     replacing(parser)
 
 
-def removals(parser: argparse.ArgumentParser) -> None:
+def removals(parser: Parser) -> None:
     parser.add_argument(
         "--allow-removals", type=_number, default=0, metavar="N", help="let up to N resources go"
     )
 
 
-def purging(parser: argparse.ArgumentParser) -> None:
+def purging(parser: Parser) -> None:
     parser.add_argument(
         "--purge",
         action="store_true",
@@ -43,7 +42,7 @@ def purging(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def replacing(parser: argparse.ArgumentParser) -> None:
+def replacing(parser: Parser) -> None:
     parser.add_argument(
         "--replace",
         metavar="dkim/DOMAIN/SELECTOR",
@@ -53,11 +52,11 @@ def replacing(parser: argparse.ArgumentParser) -> None:
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of resources")
+        raise unfit(f"'{text}' is no number of resources")
     return int(text)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     if options.out is not None and options.replace:
         told = "a saved plan replaces no key; `aimx apply --replace` does"
         return administer.refuse(options, Exit.USAGE, told)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from typing import Any
 
 from aimx.cli import administer, terminal
+from aimx.cli.options import Options
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Question
 
@@ -14,15 +14,15 @@ _QUESTION = "Enter looks again, q leaves: "
 _PUBLISHED = "published"
 
 
-def records(options: argparse.Namespace, domain: str) -> dict[str, Any]:
+def records(options: Options, domain: str) -> dict[str, Any]:
     """What is to be published, and whom to ask; empty where nobody can tell."""
-    asked = argparse.Namespace(**{**vars(options), "json": True, "amendment": None})
+    asked = Options(**{**vars(options), "json": True, "amendment": None})
     answer = administer.report(asked, Question("LIST", domain, "records"))
     found: dict[str, Any] = json.loads(answer.output) if answer.exit == Exit.DONE else {}
     return found
 
 
-def told(options: argparse.Namespace, document: dict[str, Any]) -> bool:
+def told(options: Options, document: dict[str, Any]) -> bool:
     """Tell the records, and on a terminal look them up as often as somebody wants.
 
     Gives whether all were seen to be published.

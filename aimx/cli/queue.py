@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -10,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aimx.cli import administer, roots, terminal
-from aimx.cli.parsing import Nested, name
+from aimx.cli.options import Options, Parser, name
 from aimx.cli.suspend import duration
 from aimx.doors.exits import Exit
 from aimx.doors.socket import client
@@ -27,9 +26,8 @@ _DONE = {
 }
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    does = Nested.of(parser)
-    listing = does.parser("list", "list the messages that wait, or that nobody knows the fate of")
+def arguments(parser: Parser) -> None:
+    listing = parser.nest("list", "list the messages that wait, or that nobody knows the fate of")
     listing.add_argument("--json", action="store_true", help="the same as data")
     for what, summary in (
         ("show", "show a message, its recipients, and what was tried"),
@@ -38,7 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         ("retry", "try a message now, also one that its host may have already"),
         ("cancel", "try a message no more"),
     ):
-        one = does.parser(what, summary)
+        one = parser.nest(what, summary)
         one.add_argument(
             "id",
             metavar="ID",
@@ -61,7 +59,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         one.set_defaults(usage=one.error)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     asked: str | None = getattr(options, "id", None)
     if options.does == "retry" and (asked is None) != options.all:
         options.usage("it takes the ID of a message, or --all")
@@ -82,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
     return Exit.DONE
 
 
-def _output(options: argparse.Namespace, document: Mapping[str, Any]) -> str:
+def _output(options: Options, document: Mapping[str, Any]) -> str:
     if options.json:
         return json.dumps(document, indent=2, ensure_ascii=False)
     if options.does == "list":

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
-
 from aimx.cli import administer
+from aimx.cli.options import Options, Parser
 from aimx.doors.wish import Intent
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     pass
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     return administer.tell(options, administer.intend(options, Intent("RESUME")))

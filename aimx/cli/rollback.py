@@ -5,11 +5,11 @@ With `--layout 1`: back to the directories that version 1 runs on.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from functools import partial
 
 from aimx.cli import administer, terminal
+from aimx.cli.options import Options, Parser, unfit
 from aimx.cli.plan import removals
 from aimx.cli.suspend import duration, reasons
 from aimx.doors.exits import Exit
@@ -17,7 +17,7 @@ from aimx.doors.wish import Answer, Intent
 from desired.frozen import replace
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     parser.add_argument(
         "generation",
         nargs="?",
@@ -47,11 +47,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and int(text[:10]) > 0 and len(text) < 10):
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of a generation")
+        raise unfit(f"'{text}' is no number of a generation")
     return int(text)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     if options.layout:
         if options.generation or options.lasting or options.reason:
             options.usage("`--layout` takes no generation, `--for` or `--reason`: it pins nothing")
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     return _go(options, lambda plan="": administer.intend(options, replace(intent, plan=plan)))
 
 
-def _go(options: argparse.Namespace, asked: Callable[..., Answer]) -> int:
+def _go(options: Options, asked: Callable[..., Answer]) -> int:
     """Show the way back, and take it once somebody confirms it."""
     shown = asked()
     if shown.exit not in (Exit.DONE, Exit.REFUSED):
@@ -88,7 +88,7 @@ def _go(options: argparse.Namespace, asked: Callable[..., Answer]) -> int:
     return administer.tell(options, asked(shown.plan_id))
 
 
-def _refusal(options: argparse.Namespace, shown: Answer) -> str:
+def _refusal(options: Options, shown: Answer) -> str:
     """Why it is not carried out; empty where somebody confirms it."""
     if options.yes:
         if shown.removals <= options.allow_removals:

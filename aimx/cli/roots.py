@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 
 from aimx.cli import terminal
+from aimx.cli.options import Options
 from aimx.doors.exits import Exit
 
 _DEFAULTS = {
@@ -15,7 +15,7 @@ _DEFAULTS = {
 }
 
 
-def chosen(options: argparse.Namespace) -> dict[str, str]:
+def chosen(options: Options) -> dict[str, str]:
     """The directories and the manifest as absolute paths, by the names that a frame uses."""
     found = {
         name.replace("_", "-"): absolute(
@@ -28,12 +28,12 @@ def chosen(options: argparse.Namespace) -> dict[str, str]:
     return found
 
 
-def data_is_chosen(options: argparse.Namespace) -> bool:
+def data_is_chosen(options: Options) -> bool:
     """Whether somebody named the data directory; else a manifest of the older system may."""
     return bool(getattr(options, "data_dir", None) or os.environ.get("AIMX_DATA_DIR"))
 
 
-def are_ours(options: argparse.Namespace) -> bool:
+def are_ours(options: Options) -> bool:
     """Whether we are root, or who runs this instance rootless: whose the manifest's place is.
 
     A place that is not there is nobody's, and what is missing is told by whoever looks for it.

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 
 from aimx.cli import administer, amend, publish, terminal
+from aimx.cli.options import Options
 from aimx.controller.amendments import MakeKey, SetSelector
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Question
 
 
-def rotated(options: argparse.Namespace) -> int:
+def rotated(options: Options) -> int:
     """Make the key, see to it that it is published, and switch; each is a plan of its own."""
     known = publish.records(options, options.domain)
     if not known:  # Whoever is asked again says why.
@@ -33,7 +33,7 @@ def rotated(options: argparse.Namespace) -> int:
     return code
 
 
-def _is_out(options: argparse.Namespace, document: dict[str, object]) -> bool:
+def _is_out(options: Options, document: dict[str, object]) -> bool:
     """Whether to go on though nobody on a terminal saw it published."""
     if options.no_dns_check:
         return True

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 
 from aimx.cli import terminal
+from aimx.cli.options import Options, Parser
 from aimx.doors.exits import Exit
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     pass
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     from desired.json_schema import json_schema
 
     terminal.say(json.dumps(json_schema(), indent=2))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import uuid
@@ -10,13 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from aimx.cli import administer, roots, terminal
+from aimx.cli.options import Options, Parser
 from aimx.doors.exits import Exit
 from aimx.doors.socket import client
 
 _MALFORMED = 3  # What came back is no reply; so also ends the older system's command.
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     parser.add_argument(
         "--from", dest="author", required=True, metavar="ADDRESS", help="a mailbox of yours"
     )
@@ -39,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="what became of it as data")
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     if os.geteuid() == 0 and not _is_rootless(options):
         told = "send is a per-user operation, run without sudo"
         return administer.refuse(options, Exit.NO_DAEMON, told)
@@ -66,12 +66,12 @@ def run(options: argparse.Namespace) -> int:
     return _hand_in(options, submission, html)
 
 
-def _is_rootless(options: argparse.Namespace) -> bool:
+def _is_rootless(options: Options) -> bool:
     """Root may run an instance of its own, for example in a container; then it is the user."""
     return roots.chosen(options)["config-dir"] != "/etc/aimx"
 
 
-def _hand_in(options: argparse.Namespace, submission: bytes, html: bytes) -> int:
+def _hand_in(options: Options, submission: bytes, html: bytes) -> int:
     # An older daemon does not know the format, and answers with the Message-ID alone.
     headers = {"Content-Length": str(len(submission)), "Format": "json"}
     if html:
@@ -94,7 +94,7 @@ def _hand_in(options: argparse.Namespace, submission: bytes, html: bytes) -> int
     return Exit.DONE
 
 
-def _tell(options: argparse.Namespace, reply: client.Ok) -> None:
+def _tell(options: Options, reply: client.Ok) -> None:
     """What a script reads is the Message-ID, whatever became of the message."""
     document = reply.document or {"state": "delivered", "message_id": reply.detail.strip("<>")}
     if options.json:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import gc
 import signal
 
 from aimx.cli import roots
+from aimx.cli.options import Options, Parser
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     pass
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     gc.enable()
     # SIGHUP means "look", and must not end us before there is anybody to look.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

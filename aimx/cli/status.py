@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-
 from aimx.cli import administer
+from aimx.cli.options import Options, Parser
 from aimx.doors.exits import Exit
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     parser.add_argument(
         "--all", dest="every", action="store_true", help="also what is as it should be"
     )
@@ -18,7 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     answer = administer.status(options)
     code = administer.tell(options, answer)
     if code == Exit.DONE and options.detailed_exitcode and answer.pending:

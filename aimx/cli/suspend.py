@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 
 from aimx.cli import administer
+from aimx.cli.options import Options, Parser, unfit
 from aimx.doors.wish import LASTING, Intent
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     parser.add_argument(
         "--for",
         dest="lasting",
@@ -21,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     reasons(parser)
 
 
-def reasons(parser: argparse.ArgumentParser) -> None:
+def reasons(parser: Parser) -> None:
     parser.add_argument(
         "--reason", type=_line, default="", metavar="TEXT", help="why, for whoever asks"
     )
@@ -29,16 +29,16 @@ def reasons(parser: argparse.ArgumentParser) -> None:
 
 def duration(text: str) -> str:
     if not re.fullmatch(LASTING, text):
-        raise argparse.ArgumentTypeError(f"'{text}' is no duration: write 90s, 30m, 2h or 1d")
+        raise unfit(f"'{text}' is no duration: write 90s, 30m, 2h or 1d")
     return text
 
 
 def _line(text: str) -> str:
     if not text.isprintable() or len(text) > 500:
-        raise argparse.ArgumentTypeError("a reason is one line of at most 500 characters")
+        raise unfit("a reason is one line of at most 500 characters")
     return text.strip()
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     intent = Intent("SUSPEND", lasting=options.lasting, reason=options.reason)
     return administer.tell(options, administer.intend(options, intent))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-
 from aimx.cli import administer, terminal
+from aimx.cli.options import Options, Parser
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Answer, Errand
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     parser.add_argument("what", choices=("list", "restore", "purge"), help="what to do")
     parser.add_argument("name", nargs="?", metavar="NAME", help="a tombstone's, or an address")
     parser.add_argument("--yes", action="store_true", help="do not ask")
@@ -17,7 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(usage=parser.error)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     if (options.what == "list") != (options.name is None):
         options.usage("`restore` and `purge` take the name of a tombstone, or an address")
     errand = Errand(options.what, options.name or "")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
-
 from aimx.cli import administer, roots, terminal
+from aimx.cli.options import Options, Parser
 from aimx.doors.exits import Exit
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="the problems as data")
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     from aimx.doors.direct import Direct
 
     direct = Direct.of(roots.chosen(options), may_move=False)

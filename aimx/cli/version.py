@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
-
 from aimx.cli import terminal
+from aimx.cli.options import Options, Parser
 from aimx.doors.exits import Exit
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     pass
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     from importlib.metadata import version
 
     terminal.say(f"AIMX (AI Mail Exchange) version {version('aimx-mail')}")

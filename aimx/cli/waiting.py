@@ -5,12 +5,12 @@ The daemon's conditions are asked for again and again, also across its restart.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 
 from aimx.cli import administer, terminal
 from aimx.cli.lacking import Missing, Status, Waited, has_engine, lacking
+from aimx.cli.options import Options
 from desired.frozen import frozen
 
 _PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0)  # Seconds between two looks; the last one from then on.
@@ -27,7 +27,7 @@ class Wait:
     served: bool  # A daemon answered before the apply.
 
     @classmethod
-    def before(cls, options: argparse.Namespace) -> Wait:
+    def before(cls, options: Options) -> Wait:
         def look() -> Status | None:
             return administer.conditions(options)
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import gc
 import signal
 
 from aimx.cli import roots
+from aimx.cli.options import Options, Parser
 from aimx.doors.exits import Exit
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def arguments(parser: Parser) -> None:
     parser.add_argument(
         "--once",
         action="store_true",
@@ -24,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(usage=parser.error)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     if options.detailed_exitcode and not options.once:
         options.usage("--detailed-exitcode is about --once")
     gc.enable()

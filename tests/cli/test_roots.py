@@ -1,9 +1,9 @@
-import argparse
 import os
 
 import pytest
 
 from aimx.cli import parsing, roots
+from aimx.cli.options import Options
 
 
 @pytest.fixture(autouse=True)
@@ -13,7 +13,7 @@ def no_variables(monkeypatch):
 
 
 def chosen(*arguments: str) -> dict[str, str]:
-    return roots.chosen(parsing.everywhere().parse_args(arguments))
+    return roots.chosen(parsing.everywhere().parse_args(arguments, Options()))
 
 
 def test_without_a_word_it_is_the_system_s_instance():
@@ -37,7 +37,7 @@ def test_an_empty_variable_says_nothing(monkeypatch):
     monkeypatch.setenv("AIMX_DATA_DIR", "")
 
     assert chosen()["data-dir"] == "/var/lib/aimx"
-    assert not roots.data_is_chosen(argparse.Namespace())
+    assert not roots.data_is_chosen(Options())
 
 
 def test_the_manifest_stands_in_the_config_directory():
