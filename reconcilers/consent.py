@@ -15,7 +15,7 @@ from desired.frozen import field, frozen
 from reconcilers.host.host import UnseenError
 from reconcilers.operations.files import WriteFile
 from reconcilers.reconciler import World
-from reconcilers.records import parsed
+from reconcilers.records import sealed, unsealed
 from reconcilers.renewing import NO_RENEWAL, Renewal
 from reconcilers.standing import access
 
@@ -51,7 +51,7 @@ def agreed(world: World) -> frozenset[str]:
 def said(world: World) -> tuple[str, frozenset[str]]:
     """Of which desired state somebody agreed, and to what; whether it is this one or not."""
     try:
-        found = parsed(world.host.read(world.roots.consent) or b"{}")
+        found = unsealed(world.host.read(world.roots.consent) or b"{}")
         if found:
             return str(found["of"]), frozenset(map(str, found["removals"]))
     except (UnseenError, ValueError, KeyError, TypeError):
@@ -62,7 +62,7 @@ def said(world: World) -> tuple[str, frozenset[str]]:
 def witness(world: World, addresses: Iterable[str]) -> WriteFile:
     """What writes it down."""
     said = {"of": _of(world), "removals": sorted(addresses)}
-    content = json.dumps(said, indent=1).encode() + b"\n"
+    content = json.dumps(sealed(said), indent=1).encode() + b"\n"
     return WriteFile(world.roots.consent, content, access(0o600, world.host.user()))
 
 

@@ -28,9 +28,10 @@ def drift(host: Reading, roots: Roots) -> Drift:
     if not number:
         return Drift(0)
     caveat = ""
-    if config is None:
+    if config is None or engine_config.is_whole(config) is False:
+        missing = "is not on record" if config is None else "has a record that is damaged"
         config = host.read(roots.engine_config) or b""
-        caveat = f"Generation {number} is not on record: {roots.engine_config} tells what it was."
+        caveat = f"Generation {number} {missing}: {roots.engine_config} tells what it was."
     left = plan(stated(config, number), host, roots)
     return Drift(
         number,

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from hashlib import sha256
 from json.encoder import encode_basestring
 from pathlib import PurePosixPath
 from typing import Any
 
-from desired.frozen import asdict, frozen
+from desired.frozen import asdict, field, frozen
 from desired.problem import Source
 from reconcilers.host.host import Host, Reading, UnseenError, provisional
 from reconcilers.plan import Plan
 from reconcilers.receipt import Outcome, Receipt, final
-from reconcilers.records import parsed, rfc3339
+from reconcilers.records import parsed, rfc3339, sealed, unsealed
 from reconcilers.roots import Roots
 from reconcilers.state import make_state, private_directory, private_file
 from reconcilers.understood import Understood, of_record
@@ -134,13 +135,15 @@ class About:
     sources: tuple[str, ...]  # The names of the manifest's files.
     rollback: Rollback | None = None
     understood: Understood | None = None
+    # SHA-256 of all else that is kept of it, by name; earlier releases wrote none down.
+    files: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
 
 def about(host: Reading, roots: Roots, number: int) -> About:
     """Of a generation that is on record; raises `UnseenError` where its record is damaged."""
     kept = roots.generations / str(number)
     try:
-        said = parsed(_content(host, kept / "record.json"))
+        said = unsealed(_content(host, kept / "record.json"))
         return About(
             datetime.fromisoformat(said["at"]),
             Who(**said["who"]),
@@ -148,19 +151,20 @@ def about(host: Reading, roots: Roots, number: int) -> About:
             tuple(map(str, said["sources"])),
             _rollback(said.get("rollback")),
             of_record(said.get("understood")),
+            dict(said.get("files", {})),
         )
     except (ValueError, KeyError, TypeError) as cause:
         raise damaged(kept) from cause
 
 
-def planned(host: Reading, roots: Roots, number: int) -> bytes:
+def planned(host: Reading, roots: Roots, number: int, known: About) -> bytes:
     """The document of its plan; raises `UnseenError` where it cannot be read."""
-    return _record(host, roots.generations / str(number), "plan.json")
+    return _record(host, roots.generations / str(number), "plan.json", known)
 
 
 def sources(host: Reading, roots: Roots, number: int, known: About) -> tuple[Source, ...]:
     """The manifest that it went by; raises `UnseenError` where that cannot be read."""
-    return _sources(host, roots.generations / str(number), known.sources)
+    return _sources(host, roots.generations / str(number), known)
 
 
 def load(host: Reading, roots: Roots, number: int) -> Generation | None:
@@ -174,10 +178,10 @@ def load(host: Reading, roots: Roots, number: int) -> Generation | None:
             number,
             known.at,
             known.who,
-            _sources(host, kept, known.sources),
-            _content(host, kept / "config.toml"),
-            _record(host, kept, "plan.json"),
-            tuple(map(_receipt, parsed(_record(host, kept, "receipts.json")))),
+            _sources(host, kept, known),
+            _whole(host, kept, "config.toml", known),
+            _record(host, kept, "plan.json", known),
+            tuple(map(_receipt, parsed(_record(host, kept, "receipts.json", known)))),
             known.resumed,
             known.rollback,
             known.understood,
@@ -194,24 +198,30 @@ def damaged(kept: PurePosixPath) -> UnseenError:
 
 
 def _files(generation: Generation) -> Iterator[tuple[str, bytes]]:
-    names = [source.name for source in generation.sources]
-    for number, source in enumerate(generation.sources, start=1):
-        yield _file(number, source.name), source.raw
-    yield "config.toml", generation.config
-    yield _kept("plan.json", generation.plan)
-    yield _kept("receipts.json", _receipts(generation.receipts))
-    about = {
+    others = dict(_others(generation))
+    yield from others.items()
+    about: dict[str, Any] = {
         "generation": generation.number,
         "at": rfc3339(generation.at),
         "who": asdict(generation.who),
-        "sources": names,
+        "sources": [source.name for source in generation.sources],
         "resumed": generation.resumed,
+        "files": {name: sha256(content).hexdigest() for name, content in others.items()},
     }
     if (back := generation.rollback) is not None:
         about["rollback"] = {**asdict(back), "until": rfc3339(back.until)}
     if generation.understood is not None:
         about["understood"] = asdict(generation.understood)
-    yield "record.json", _json(about)
+    yield "record.json", _json(sealed(about))
+
+
+def _others(generation: Generation) -> Iterator[tuple[str, bytes]]:
+    """All but the record, which tells of them."""
+    for number, source in enumerate(generation.sources, start=1):
+        yield _file(number, source.name), source.raw
+    yield "config.toml", generation.config
+    yield _kept("plan.json", generation.plan)
+    yield _kept("receipts.json", _receipts(generation.receipts))
 
 
 def _rollback(said: dict[str, Any] | None) -> Rollback | None:
@@ -236,27 +246,32 @@ def _kept(name: str, content: bytes) -> tuple[str, bytes]:
     return f"{name}.gz", gzip.compress(content, _QUICK, mtime=0)
 
 
-def _record(host: Reading, kept: PurePosixPath, name: str) -> bytes:
-    content = host.read(kept / name)
-    if content is not None:
-        return content
-    packed = host.read(kept / f"{name}.gz")
-    if packed is None:
-        return _content(host, kept / name)
+def _record(host: Reading, kept: PurePosixPath, name: str, known: About) -> bytes:
+    packed = f"{name}.gz"
+    if host.look(kept / packed) is None:
+        return _whole(host, kept, name, known)
     import gzip
     import zlib
 
     try:
-        return gzip.decompress(packed)
+        return gzip.decompress(_whole(host, kept, packed, known))
     except (OSError, EOFError, zlib.error) as cause:
         raise damaged(kept) from cause
 
 
-def _sources(host: Reading, kept: PurePosixPath, names: Iterable[str]) -> tuple[Source, ...]:
+def _sources(host: Reading, kept: PurePosixPath, known: About) -> tuple[Source, ...]:
     return tuple(
-        Source(name, _content(host, kept / _file(number, name)))
-        for number, name in enumerate(names, start=1)
+        Source(name, _whole(host, kept, _file(number, name), known))
+        for number, name in enumerate(known.sources, start=1)
     )
+
+
+def _whole(host: Reading, kept: PurePosixPath, name: str, known: About) -> bytes:
+    """A file as it was put on record."""
+    content = _content(host, kept / name)
+    if known.files and known.files.get(name) != sha256(content).hexdigest():
+        raise damaged(kept / name)
+    return content
 
 
 def _content(host: Reading, path: PurePosixPath) -> bytes:

@@ -48,7 +48,8 @@ def history(host: Reading, roots: Roots) -> tuple[Recorded, ...]:
 
 def _recorded(host: Reading, roots: Roots, number: int) -> Recorded:
     try:
-        known, plan = about(host, roots, number), planned(host, roots, number)
+        known = about(host, roots, number)
+        plan = planned(host, roots, number, known)
         return Entry(number, known, _counted(plan, roots, number))
     except UnseenError as cause:
         return Damaged(number, str(cause))
@@ -66,7 +67,8 @@ def _counted(plan: bytes, roots: Roots, number: int) -> dict[str, int]:
 
 def plan_of(host: Reading, roots: Roots, number: int) -> dict[str, Any]:
     """The document of a generation's plan; raises `UnseenError` where that is none."""
-    return document(planned(host, roots, number), roots, number)
+    known = about(host, roots, number)
+    return document(planned(host, roots, number, known), roots, number)
 
 
 def document(plan: bytes, roots: Roots, number: int) -> dict[str, Any]:
@@ -119,13 +121,14 @@ def last_touch(host: Reading, roots: Roots, address: str) -> Touched | Untouched
     oldest = 0
     for number in reversed(numbers(host, roots)):
         try:
-            plan = planned(host, roots, number)
+            known = about(host, roots, number)
+            plan = planned(host, roots, number, known)
             # Most do not name it, and one of thousands takes a while to be understood.
             named = json.dumps(address, ensure_ascii=False).encode() in plan
             action = _done(document(plan, roots, number), address) if named else ""
             oldest = number
             if action:
-                return Touched(number, about(host, roots, number), action)
+                return Touched(number, known, action)
         except UnseenError:
             continue
     return Untouched(oldest)

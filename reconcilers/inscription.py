@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from desired.frozen import asdict, frozen
 from reconcilers.counted import counted
 from reconcilers.host.host import Nature, Reading
-from reconcilers.records import parsed
+from reconcilers.records import sealed, unsealed
 
 RECORD = "tombstone.json"
 _DATE = r"\d{4}-\d{2}-\d{2}"
@@ -54,7 +54,7 @@ class Record:
     def read(cls, content: bytes | None) -> Record | None:
         """The record, or None where there is none that can be read."""
         try:
-            record = cls(**parsed(content)) if content else None
+            record = cls(**unsealed(content)) if content else None
         except (ValueError, TypeError):
             return None
         return record if record and record._forms == cls("", "", "")._forms else None
@@ -65,7 +65,7 @@ class Record:
 
     @property
     def content(self) -> bytes:
-        return json.dumps(asdict(self), indent=2).encode() + b"\n"
+        return json.dumps(sealed(asdict(self)), indent=2).encode() + b"\n"
 
 
 def amount(host: Reading, directories: Iterable[PurePosixPath]) -> Amount:

@@ -16,7 +16,7 @@ from desired.desired import Moved
 from desired.frozen import frozen
 from desired.names import Address
 from reconcilers.host.host import Host, Reading, ReconcileError
-from reconcilers.records import parsed, rfc3339
+from reconcilers.records import rfc3339, sealed, unsealed
 from reconcilers.roots import Roots
 from reconcilers.state import make_state, private_file, require_there
 
@@ -124,7 +124,7 @@ def _said(intent: Pin | Suspension) -> dict[str, Any]:
 def _keep(host: Host, roots: Roots, path: PurePosixPath, document: Mapping[str, Any]) -> None:
     require_there(host, roots)
     make_state(host, roots)
-    content = json.dumps(document, ensure_ascii=False, indent=1).encode() + b"\n"
+    content = json.dumps(sealed(document), ensure_ascii=False, indent=1).encode() + b"\n"
     host.replace(path, content, private_file(host))
 
 
@@ -138,7 +138,7 @@ def _load(
     if content is None:
         return None
     try:
-        return understood(parsed(content))
+        return understood(unsealed(content))
     except (ValueError, KeyError, TypeError, AttributeError):
         return Damaged(path)
 

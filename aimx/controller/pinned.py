@@ -7,16 +7,15 @@ from datetime import timedelta
 
 from aimx.controller.refusal import PinError
 from desired.desired import Desired, Moved
-from desired.engine_config import header
+from desired.engine_config import header, is_whole
 from desired.frozen import frozen, replace
 from desired.manifest import Reading, read
 from desired.problem import ManifestError, Source, render_problems
-from reconcilers.generations import load, numbers
+from reconcilers.generations import about, numbers, sources
 from reconcilers.history import off_record
 from reconcilers.host.host import Host, UnseenError
 from reconcilers.host.host import Reading as Looking
-from reconcilers.intents import Damaged, Pin
-from reconcilers.intents import load as load_intents
+from reconcilers.intents import Damaged, Pin, load
 from reconcilers.inverse import inverse
 from reconcilers.roots import Roots
 
@@ -76,7 +75,7 @@ def pinned(back: Back, host: Host, roots: Roots, understand: Understand, manifes
 
 
 def _pinned(back: Back, host: Host, roots: Roots, understand: Understand, manifest: str) -> Pin:
-    known = load_intents(host, roots, host.now()).pin
+    known = load(host, roots, host.now()).pin
     number = destination(back.number, known, host, roots)
     first = _recorded(number, host, roots, understand).desired
     _require_owners(number, first, host, roots)
@@ -96,15 +95,15 @@ def _pinned(back: Back, host: Host, roots: Roots, understand: Understand, manife
 
 def _recorded(number: int, host: Looking, roots: Roots, understand: Understand) -> Reading:
     try:
-        generation = load(host, roots, number)
+        if number not in numbers(host, roots):
+            raise PinError(off_record(number))
+        kept = sources(host, roots, number, about(host, roots, number))
     except UnseenError as cause:
         raise PinError(f"generation {number} is damaged: {cause}") from cause
-    if generation is None:
-        raise PinError(off_record(number))
-    if not generation.sources:
+    if not kept:
         raise PinError(f"generation {number} has no manifest on record")
     try:
-        return understand(generation.sources)
+        return understand(kept)
     except ManifestError as cause:
         told = render_problems(cause.problems)
         raise PinError(
@@ -142,7 +141,7 @@ def _way_back(number: int, first: Desired, host: Looking, roots: Roots) -> tuple
 def _stated(configs: Sequence[bytes | None]) -> Iterator[Desired]:
     """What generations asked for; what of one cannot be read is stepped over."""
     for config in configs:
-        if config:
+        if config and is_whole(config) is not False:
             try:
                 yield read([Source("config.toml", config)]).desired
             except ManifestError:

@@ -12,8 +12,9 @@ from typing import Any
 
 from desired.frozen import asdict, frozen
 from reconcilers.change import Change
-from reconcilers.fingerprint import digest, plan_id
+from reconcilers.fingerprint import plan_id
 from reconcilers.plan import Plan
+from reconcilers.records import checksum, sealed
 from reconcilers.report.view import counts
 from reconcilers.roots import Roots
 
@@ -89,8 +90,7 @@ def load(raw: bytes, roots: Roots) -> SavedPlan:
             f"it is a saved plan of format {version!r}, and this release reads {FORMAT_VERSION}."
             " Make it again with this release."
         )
-    checksum = document.pop("checksum", "")
-    if checksum != _checksum(document):
+    if document.pop("checksum", "") != checksum(document):
         raise SavedPlanError("it is not as `aimx plan --out` wrote it. Make it again.")
     for name, path in _instance(roots).items():
         if document["instance"][name] != path:
@@ -130,13 +130,9 @@ def _instance(roots: Roots) -> dict[str, str]:
     }
 
 
-def _checksum(document: Mapping[str, Any]) -> str:
-    return digest(json.dumps(document, separators=(",", ":"), sort_keys=True).encode())
-
-
 def _sealed(document: dict[str, Any]) -> bytes:
     """Against accidents: whoever may apply may also write a plan, and its digests must fit."""
-    return b"".join(_lines({**document, "checksum": _checksum(document)}))
+    return b"".join(_lines(sealed(document)))
 
 
 def _lines(document: Mapping[str, Any]) -> Iterator[bytes]:

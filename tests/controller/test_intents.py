@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -18,6 +19,7 @@ from reconcilers import generations
 from reconcilers.consent import Consent
 from reconcilers.generations import Rollback
 from reconcilers.intents import Pin, Suspension
+from reconcilers.records import unsealed
 
 
 def suspension(served, hours: int = 2) -> Suspension:
@@ -171,7 +173,11 @@ def test_a_generation_that_is_not_there_cannot_be_gone_back_to(serving, number, 
 )
 def test_a_generation_that_is_no_good_today_changes_nothing(serving, file, content, told):
     async def scene(served) -> None:
-        (served.base / "data/.aimx/generations/1" / file).write_bytes(content)
+        kept = served.base / "data/.aimx/generations/1"
+        # As before a record said what its files were.
+        said = unsealed((kept / "record.json").read_bytes())
+        (kept / "record.json").write_text(json.dumps({**said, "files": {}}))
+        (kept / file).write_bytes(content)
 
         with pytest.raises(PinError, match=told):
             intents.way_back(served.instance, Back(0, 1))

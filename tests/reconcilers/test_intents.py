@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
@@ -27,6 +28,7 @@ from reconcilers.intents import (
     load,
 )
 from reconcilers.inverse import inverse
+from reconcilers.records import unsealed
 from reconcilers.roots import Roots
 
 ROOTS = Roots(*map(PurePosixPath, ("/etc/aimx", "/var/lib/aimx", "/run/aimx", "/etc/aimx/m.toml")))
@@ -84,8 +86,9 @@ def test_what_is_kept_is_loaded(pin: Pin, suspension: Suspension) -> None:
 def test_who_said_so_has_a_name_unless_it_was_said_before_names_were_kept(host) -> None:
     keep_suspension(host, ROOTS, Suspension(LATER, "", 0, SINCE, "root"))
     named = load(host, ROOTS, NOW).suspension
-    kept = host.read(ROOTS.suspension)
-    host.plant_file(ROOTS.suspension, kept.replace(b' "account": "root",\n', b""))
+    said = unsealed(host.read(ROOTS.suspension))
+    del said["account"]
+    host.plant_file(ROOTS.suspension, json.dumps(said).encode())
     unnamed = load(host, ROOTS, NOW).suspension
 
     assert (author(named), author(unnamed)) == ("root", "uid 0")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from pathlib import PurePosixPath
 
@@ -11,7 +12,7 @@ from reconcilers import generations, history
 from reconcilers.host.host import Access, UnseenError
 from reconcilers.host.memory import MemoryHost
 from reconcilers.journal import interrupted
-from reconcilers.records import parsed
+from reconcilers.records import parsed, sealed, unsealed
 from reconcilers.roots import Roots
 
 ROOTS = Roots(*map(PurePosixPath, ("/etc/aimx", "/var/lib/aimx", "/run/aimx", "/etc/aimx/m.toml")))
@@ -37,6 +38,20 @@ def host() -> MemoryHost:
 def test_what_is_no_json_is_a_value_error(content: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - Of whichever kind.
         parsed(content)
+
+
+def test_a_sealed_record_says_what_it_said_or_that_it_was_changed() -> None:
+    said = {"address": "info@a.com", "at": "2026-01-02T03:04:05Z", "of": ["\u00e4", 1, None, True]}
+    content = json.dumps(sealed(said), indent=1).encode()
+
+    assert unsealed(content) == said
+    for changed in (content.replace(b"info", b"inbo"), content.replace(b"2026", b"2024")):
+        with pytest.raises(ValueError, match="not as it was written"):
+            unsealed(changed)
+
+
+def test_a_record_without_a_seal_is_taken_at_its_word() -> None:
+    assert unsealed(b'{"at": "noon"}') == {"at": "noon"}
 
 
 def test_a_record_that_is_cut_or_flipped_anywhere_says_what_to_do(host: MemoryHost) -> None:
