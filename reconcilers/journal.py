@@ -172,6 +172,7 @@ def _lines(host: Reading, path: PurePosixPath) -> Iterator[bytes]:
         start += len(part)
         *whole, rest = (rest + part).split(b"\n")
         yield from whole
+        rest = rest[:_PART]  # No beginning of an apply is as long: nobody asks for such a line.
     yield rest
 
 

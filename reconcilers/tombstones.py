@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 
 from desired.desired import Desired, Mailbox
 from desired.frozen import asdict, frozen
+from desired.names import CATCHALL_FOLDER, WILDCARD
 from desired.problem import printable
 from reconcilers.applied import last_applied
 from reconcilers.change import Action, Blocked, Change, Field, Fingerprint
@@ -21,7 +22,7 @@ from reconcilers.inscription import RECORD, Record, amount
 from reconcilers.operations.mail import ClearTombstone, Move, Reattach, RemoveTree
 from reconcilers.ordering import Work, order
 from reconcilers.plan import Plan
-from reconcilers.retirement import DELETING
+from reconcilers.retirement import DELETING, folder_name
 from reconcilers.roots import FOLDERS, Roots
 from reconcilers.standing import access
 from reconcilers.step import Operation, Phase
@@ -163,7 +164,8 @@ def _begun(host: Reading, roots: Roots, name: str) -> PurePosixPath | None:
 
 def _address(name: str) -> str:
     """Whose mail it is, by a tombstone's name."""
-    return name.rpartition(".")[0]
+    local, at, domain = name.rpartition(".")[0].rpartition("@")
+    return f"{WILDCARD if local == CATCHALL_FOLDER else local}{at}{domain}"
 
 
 def whose(plan: Plan) -> str:
@@ -198,7 +200,12 @@ def _seen(path: PurePosixPath, host: Reading) -> Fingerprint:
 
 
 def _mailbox(stone: Tombstone, desired: Desired | None) -> Mailbox | None:
-    return desired.mailboxes.get(stone.record.address) if desired else None
+    known = desired.mailboxes if desired else {}
+    if found := known.get(stone.record.address):
+        return found
+    # Without its record the name alone tells, and that of a long address is shortened.
+    name = stone.name.rpartition(".")[0]
+    return next((it for it in known.values() if folder_name(it.address) == name), None)
 
 
 def _undeclared(stone: Tombstone) -> Blocked:

@@ -10,6 +10,7 @@ from reconcilers.change import Action
 from reconcilers.host.faulty import Fault, Faulty, Killed
 from reconcilers.host.host import Access, Nature, StepError
 from reconcilers.host.read_only import ReadOnly
+from reconcilers.records import unsealed
 from reconcilers.tombstones import (
     NoTombstoneError,
     expired,
@@ -166,6 +167,25 @@ def test_a_message_with_attachments_is_one_with_all_that_is_in_it(stone):
     assert purged(stone).changes[0].notes == ("It holds 2 messages, 14 octets, newest 2026-02-03.",)
 
 
+@pytest.mark.parametrize("address", ["*@a.com", f"{'x' * 64}@{'y' * 60}.{'z' * 60}.{'a' * 60}"])
+def test_mail_is_given_back_whose_record_is_damaged(machine, address):
+    domain = address.partition("@")[2]
+    head = f'domains = ["a.com", "{domain}"]\n' if domain != "a.com" else HEAD
+    box = f'[mailboxes."{address}"]\nowner = "alice"\n'
+    machine.apply(head + OPS + box)
+    folder = "catchall" if address[0] == "*" else address.partition("@")[0]
+    inbox = machine.roots.mailbox(domain, "inbox", folder)
+    machine.host.plant_file(inbox / STEM, b"mail", Access(0o600, 1000, 1000))
+    machine.apply(head + OPS)
+    (stone,) = tombstones(machine.host, machine.roots)
+    machine.host.plant_file(stone.path / "tombstone.json", b"{")
+
+    machine.apply(head + OPS + box)
+    machine.carry_out(restored(machine, stone.name))
+
+    assert machine.host.read(inbox / STEM) == b"mail"
+
+
 def test_an_address_that_is_not_declared_is_to_be_declared_first(stone):
     plan = restored(stone)
 
@@ -257,7 +277,7 @@ def test_what_was_kept_long_enough_is_told(stone):
 @pytest.mark.parametrize("at", ["", "yesterday", "2026-01-02T03:04:05", "2026-13-02T03:04:05Z"])
 def test_what_does_not_say_since_when_is_kept(stone, at):
     path = stone.roots.tombstones / "info@a.com.2" / "tombstone.json"
-    told = json.loads(stone.host.read(path))
+    told = unsealed(stone.host.read(path))
     stone.host.plant_file(path, json.dumps({**told, "at": at}).encode())
 
     later = stone.host.now() + timedelta(days=3650)
