@@ -9,6 +9,8 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from aimx.damaged import making_sense
+
 DAY = timedelta(hours=24)
 # Since the last message to somebody, at least: it is looked at once a start.
 KNOWN = timedelta(days=365)
@@ -129,8 +131,9 @@ class Spent:
         return any(self._database.execute(each, named).fetchone() for each in _KNOWN)
 
     def _one(self, statement: str, *more: int) -> float:
-        (found,) = self._database.execute(statement, (self._mailbox, *more)).fetchone()
-        return float(found)
+        with making_sense(f"what {self._mailbox} has sent"):
+            (found,) = self._database.execute(statement, (self._mailbox, *more)).fetchone()
+            return float(found)
 
 
 def pass_on(database: sqlite3.Connection, now: datetime, mailbox: str) -> None:
@@ -202,4 +205,5 @@ def forgive(
 
 
 def _time(at: float) -> datetime:
-    return datetime.fromtimestamp(at, UTC)
+    with making_sense("when a message was sent"):
+        return datetime.fromtimestamp(at, UTC)

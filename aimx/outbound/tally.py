@@ -16,7 +16,13 @@ from pathlib import Path
 
 import structlog
 
-from aimx.damaged import is_corrupt, set_aside
+from aimx.damaged import (
+    is_corrupt,
+    is_foreign,
+    making_sense,
+    require_form,
+    set_aside,
+)
 from aimx.outbound import spent
 from aimx.outbound.spent import Spent
 from aimx.outbound.transactions import Transactions
@@ -137,7 +143,7 @@ class Tally:
         try:
             return _connected(self._path)
         except sqlite3.DatabaseError as cause:
-            if not is_corrupt(cause):
+            if not is_foreign(cause):
                 raise
             self._set_aside(str(cause))
             return _connected(self._path)
@@ -158,10 +164,16 @@ class Tally:
 def _connected(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        database.executescript(spent.SCHEMA)
+        with making_sense(str(path)):
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")
+            _make(database)
+            require_form(database, _make)
     except sqlite3.Error:
         database.close()
         raise
     return database
+
+
+def _make(database: sqlite3.Connection) -> None:
+    database.executescript(spent.SCHEMA)

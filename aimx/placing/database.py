@@ -10,7 +10,14 @@ from types import TracebackType
 
 import structlog
 
-from aimx.damaged import is_corrupt, set_aside
+from aimx.damaged import (
+    is_corrupt,
+    is_foreign,
+    making_sense,
+    require_form,
+    require_whole,
+    set_aside,
+)
 from aimx.placing import firings
 
 NAME = "placed.db"
@@ -48,10 +55,14 @@ class Database:
         self._path = path
         self._looked_at = opened
         try:
-            self._connection = _opened(path)
+            try:
+                self._connection = _opened(path, opened)
+            except sqlite3.DatabaseError as cause:
+                if not is_foreign(cause):
+                    raise
+                self._connection = _renewed(path, str(cause), opened)
         except sqlite3.Error as cause:
             raise RowsError(f"{path} cannot be opened: {cause}") from cause
-        opened(self._connection)
 
     def close(self) -> None:
         self._connection.close()
@@ -82,43 +93,37 @@ class Database:
             return
         if is_corrupt(error):
             self._connection.close()
-            self._connection = _renewed(self._path, str(error))
-            self._looked_at(self._connection)
+            self._connection = _renewed(self._path, str(error), self._looked_at)
         raise RowsError(f"{self._path} cannot be used: {error}") from error
 
 
-def _opened(path: Path) -> sqlite3.Connection:
-    """The database; a corrupt one is set aside, and a new one begun."""
-    try:
-        database = _connected(path)
-        verdict = database.execute("PRAGMA quick_check(1)").fetchone()[0]
-    except sqlite3.DatabaseError as cause:
-        if not is_corrupt(cause):
-            raise
-        return _renewed(path, str(cause))
-    if verdict != "ok":
-        database.close()
-        return _renewed(path, verdict)
-    return database
-
-
-def _connected(path: Path) -> sqlite3.Connection:
+def _opened(path: Path, looked_at: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
     database = sqlite3.connect(path, isolation_level=None)
     try:
-        database.execute("PRAGMA journal_mode = WAL")
-        # A row must survive a power cut that its message survives.
-        database.execute("PRAGMA synchronous = FULL")
-        database.executescript(_SCHEMA + firings.SCHEMA)
-        columns = database.execute("SELECT name FROM pragma_table_info('placed')").fetchall()
-        if ("mailbox",) not in columns:
-            database.execute(_LATER)
-    except sqlite3.Error:
+        with making_sense(str(path)):
+            database.execute("PRAGMA journal_mode = WAL")
+            # A row must survive a power cut that its message survives.
+            database.execute("PRAGMA synchronous = FULL")
+            _make(database)
+            require_form(database, _make)
+            require_whole(database)
+            looked_at(database)
+    except BaseException:
         database.close()
         raise
     return database
 
 
-def _renewed(path: Path, reason: str) -> sqlite3.Connection:
+def _make(database: sqlite3.Connection) -> None:
+    database.executescript(_SCHEMA + firings.SCHEMA)
+    columns = database.execute("SELECT name FROM pragma_table_info('placed')").fetchall()
+    if ("mailbox",) not in columns:
+        database.execute(_LATER)
+
+
+def _renewed(
+    path: Path, reason: str, looked_at: Callable[[sqlite3.Connection], None]
+) -> sqlite3.Connection:
     aside = set_aside(path)
     log.error(
         "the record of placed mail was corrupt and is begun anew: mail that is sent again"
@@ -127,4 +132,4 @@ def _renewed(path: Path, reason: str) -> sqlite3.Connection:
         kept_as=aside,
         reason=reason,
     )
-    return _connected(path)
+    return _opened(path, looked_at)

@@ -15,7 +15,8 @@ from enum import IntEnum
 import structlog
 
 from aimx.channel.placing import Due, Folder
-from aimx.placing.mailboxes import Place
+from aimx.damaged import making_sense
+from aimx.placing.mailboxes import Place, plain
 from desired.frozen import frozen
 
 SCHEMA = """
@@ -94,8 +95,11 @@ class Firings:
         """Remember what is on record; called for each database that is opened."""
         waiting = "SELECT fingerprint, uid, count(*) FROM firings WHERE state = 0 GROUP BY 1"
         owners = "SELECT uid, count(*) FROM firings WHERE state < 2 GROUP BY uid"
-        self._waiting = {each: (uid, number) for each, uid, number in database.execute(waiting)}
-        self._owners = Counter(dict(database.execute(owners)))
+        with making_sense("a firing"):
+            self._waiting = {
+                bytes(each): (int(uid), number) for each, uid, number in database.execute(waiting)
+            }
+            self._owners = Counter({int(uid): number for uid, number in database.execute(owners)})
 
     @property
     def waiting(self) -> int:
@@ -193,8 +197,15 @@ class Firings:
 
 def _row(found: Sequence[object]) -> Row:
     number, _, hook, uid, domain, folder, name, stem, facts = found
-    place = Place(str(domain), Folder(int(str(folder))), str(name))
-    return Row(int(str(number)), str(hook), int(str(uid)), place, str(stem), str(facts))
+    with making_sense(f"the firing {number}"):
+        return Row(
+            number=int(str(number)),
+            hook=str(hook),
+            uid=int(str(uid)),
+            place=Place.on_record(domain, folder, name),
+            stem=plain(stem),
+            facts=str(facts),
+        )
 
 
 def _tell_full(wanted: Wanted) -> None:

@@ -28,10 +28,23 @@ class Place(NamedTuple):
     folder: Folder
     name: str
 
+    @classmethod
+    def on_record(cls, domain: object, folder: object, name: object) -> Place:
+        """By a row; raises `ValueError` for what none of ours has."""
+        return cls(plain(domain), Folder(int(str(folder))), plain(name))
+
     @property
     def path(self) -> str:
         """Below the data directory."""
         return f"{self.domain}/{self.folder.directory}/{self.name}"
+
+
+def plain(name: object) -> str:
+    """The name of one entry of a directory, as a row has it; raises `ValueError` for any other."""
+    text = str(name)
+    if text in ("", ".", "..") or "/" in text or "\0" in text:
+        raise ValueError(f"{text!r} is no name")
+    return text
 
 
 @dataclass(slots=True)

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aimx.channel.placing import Folder, Outcome
+from aimx.damaged import making_sense
 from aimx.placing import firings
 from aimx.placing.control import Take
 from aimx.placing.database import Database
 from aimx.placing.failure import PlacingError
 from aimx.placing.firings import Firings, Wanted
-from aimx.placing.mailboxes import Place
+from aimx.placing.mailboxes import Place, plain
 from desired.frozen import frozen
 
 # After the last hit. What was sent changes for as long as it is on its way.
@@ -112,11 +113,13 @@ class Rows:
                 f" WHERE fingerprint IN ({marks})",
                 fingerprints,
             ).fetchall()
-        return {
-            each: Before(Place(domain, Folder(folder), name), stem, mailbox)
-            for each, domain, folder, name, stem, hit, mailbox in found
-            if each not in self._withdrawn and hit > (now - _REMEMBERED[Folder(folder)]).timestamp()
-        }
+            with making_sense("what was placed"):
+                return {
+                    each: Before(Place.on_record(domain, folder, name), plain(stem), mailbox)
+                    for each, domain, folder, name, stem, hit, mailbox in found
+                    if each not in self._withdrawn
+                    if hit > (now - _REMEMBERED[Folder(folder)]).timestamp()
+                }
 
     def record(
         self,
@@ -174,10 +177,11 @@ class Rows:
             found = database.execute(
                 "SELECT fingerprint, domain, folder, name, stem, inode FROM placed WHERE placed = 0"
             ).fetchall()
-        return [
-            Row(fingerprint, Place(domain, Folder(folder), name), stem, int(inode))
-            for fingerprint, domain, folder, name, stem, inode in found
-        ]
+            with making_sense("what was about to be placed"):
+                return [
+                    Row(each, Place.on_record(domain, folder, name), plain(stem), int(inode))
+                    for each, domain, folder, name, stem, inode in found
+                ]
 
     def close(self) -> None:
         self._database.close()

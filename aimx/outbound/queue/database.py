@@ -13,7 +13,14 @@ from pathlib import Path
 
 import structlog
 
-from aimx.damaged import is_corrupt, set_aside
+from aimx.damaged import (
+    is_corrupt,
+    is_foreign,
+    making_sense,
+    require_form,
+    require_whole,
+    set_aside,
+)
 from aimx.outbound.queue.schema import MIGRATIONS
 from aimx.outbound.transactions import Transactions
 
@@ -40,9 +47,12 @@ class Database:
         self._path = directory / NAME
         self.is_damaged = False  # Somebody has met damage in it.
         try:
-            self.connection = self._opened()
-            self._transactions = Transactions(self.connection)
-            self._migrate(begun)
+            try:
+                self._take(_connected(self._path), begun)
+            except sqlite3.DatabaseError as cause:
+                if not is_foreign(cause):
+                    raise
+                self._take(self._renewed(str(cause)), begun)
             if (directory / _KEYS).exists():
                 self._take_over_keys(directory / _KEYS)
         except (sqlite3.Error, OSError) as cause:
@@ -81,18 +91,19 @@ class Database:
         self.is_damaged |= is_corrupt(cause)
         return (DamagedError if is_corrupt(cause) else QueueError)(f"{self._path}: {cause}")
 
-    def _opened(self) -> sqlite3.Connection:
+    def _take(
+        self, connection: sqlite3.Connection, begun: Callable[[sqlite3.Connection], None]
+    ) -> None:
+        """Work with it from now on; raises `sqlite3.Error`, and then it is closed."""
+        self.connection, self._transactions = connection, Transactions(connection)
         try:
-            connection = _connected(self._path)
-            verdict: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        except sqlite3.DatabaseError as cause:
-            if not is_corrupt(cause):
-                raise
-            return self._renewed(str(cause))
-        if verdict == "ok":
-            return connection
-        connection.close()
-        return self._renewed(verdict)
+            with making_sense(str(self._path)):
+                require_whole(connection)
+                self._migrate(begun)
+                require_form(connection, _made)
+        except BaseException:
+            connection.close()
+            raise
 
     def _renewed(self, reason: str) -> sqlite3.Connection:
         aside = set_aside(self._path)
@@ -113,9 +124,8 @@ class Database:
             )
         if version == len(MIGRATIONS):
             return
-        with self.transaction() as connection:
-            for statement in chain.from_iterable(MIGRATIONS[version:]):
-                connection.execute(statement)
+        with self._transactions.one() as connection:
+            _made(connection, version)
             if version == 0:
                 begun(connection)
             connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
@@ -135,11 +145,18 @@ class Database:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
+def _made(connection: sqlite3.Connection, since: int = 0) -> None:
+    """The tables, brought from one release's form to this one's."""
+    for statement in chain.from_iterable(MIGRATIONS[since:]):
+        connection.execute(statement)
+
+
 def _connected(path: Path) -> sqlite3.Connection:
     # One thread at a time uses it; which one may change.
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        with making_sense(str(path)):
+            connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
     except sqlite3.Error:

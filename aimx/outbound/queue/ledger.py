@@ -19,7 +19,7 @@ from aimx.outbound.queue import rows, schedule, trips
 from aimx.outbound.queue.database import Database
 from aimx.outbound.queue.letters import Label
 from aimx.outbound.queue.recipient import Recipient, Span
-from aimx.outbound.queue.states import WAITING, Halt, State, resumed
+from aimx.outbound.queue.states import WAITING, State, resumed
 from aimx.outbound.queue.trips import InFlight, Trip
 
 _FROM_SPOOL = "the queue was lost; the host may have the message"
@@ -142,7 +142,7 @@ class Ledger:
 
     def answered(self, trip: Trip, outcomes: Mapping[str, Outcome], now: float) -> None:
         with self._database.transaction() as connection:
-            halt = self._halt(connection, trip)
+            halt = rows.halt(connection, trip.message.id)
             found = self._of(connection, trip, outcomes)
             changed = [steps.answered(each, outcomes[each.address], halt, now) for each in found]
             rows.save(connection, trip.message.id, changed)
@@ -150,7 +150,7 @@ class Ledger:
     def concluded(self, trip: Trip, outcomes: Mapping[str, Outcome], span: Span) -> str:
         """The attempt is over; gives its status."""
         with self._database.transaction() as connection:
-            halt = self._halt(connection, trip)
+            halt = rows.halt(connection, trip.message.id)
             changed = [
                 steps.concluded(each, outcomes[each.address], halt, span, self._random)
                 for each in self._of(connection, trip, outcomes)
@@ -205,10 +205,6 @@ class Ledger:
     ) -> list[Recipient]:
         found = rows.recipients(connection, trip.message.id)
         return [each for each in found if each.address in addresses]
-
-    def _halt(self, connection: sqlite3.Connection, trip: Trip) -> Halt:
-        found = connection.execute("SELECT halt FROM messages WHERE id = ?", (trip.message.id,))
-        return Halt(found.fetchone()[0])
 
 
 def adopt(

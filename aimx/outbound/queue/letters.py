@@ -9,16 +9,20 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import reduce
 from pathlib import Path
 from typing import Any, BinaryIO
+from zlib import crc32
 
 from aimx.placing.disk import Disk
 from desired.frozen import frozen
 
 _SUFFIX = ".letter"
 _LONGEST_LABEL = 1024 * 1024
+_SEAL = b', "sum": '  # Stands before the sum of all that stands before it in the first line.
 
 
 class LetterError(Exception):
@@ -137,18 +141,22 @@ class Letters:
         finally:
             os.close(opened)
 
-    def content(self, name: str) -> bytes:
-        """As it is sent; raises `LetterError`."""
+    def content(self, name: str, recipients: Sequence[str] = ()) -> bytes:
+        """As it is sent, to recipients that the letter names as well; raises `LetterError`."""
         with self._opened(name) as letter:
-            return letter.take(letter.sizes["content"])
+            if not set(recipients) <= set(letter.label.recipients):
+                # One of two files is damaged, and neither must send mail to somebody else.
+                raise LetterError(f"{self._path(name)} and the queue name other recipients")
+            (content,) = letter.take("content", letter.sizes["content"])
+            return content
 
     def copy(self, name: str) -> Copy:
         """Raises `LetterError`."""
         with self._opened(name) as letter:
-            letter.take(letter.sizes["content"])
-            rest = letter.take(letter.sizes["rest"])
-            files = tuple(File(each, letter.take(size)) for each, size in letter.sizes["files"])
-            return Copy(letter.sizes["stem"], rest, files)
+            letter.skip(letter.sizes["content"])
+            names, sizes = zip(("", letter.sizes["rest"]), *letter.sizes["files"], strict=True)
+            rest, *contents = letter.take("copy", *sizes)
+            return Copy(letter.sizes["stem"], rest, tuple(map(File, names[1:], contents)))
 
     def labels(self) -> Iterator[Label | LetterError]:
         """Of all letters, or why one cannot be read."""
@@ -177,7 +185,7 @@ class Letters:
             return _Reading(self._path(name))
         except OSError as cause:
             raise LetterError(f"{self._path(name)}: {cause.strerror}") from cause
-        except (ValueError, KeyError, TypeError) as cause:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as cause:
             raise LetterError(f"{self._path(name)} is not as it was written") from cause
 
 
@@ -186,24 +194,31 @@ class _Reading:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = path.open("rb")
+        self._file = open(path, "rb", opener=_looked_at)  # noqa: SIM115 - `__exit__` closes it
         try:
-            self.sizes: dict[str, Any] = json.loads(self._file.readline(_LONGEST_LABEL))
+            line = self._file.readline(_LONGEST_LABEL)
+            self.sizes = _unsealed(line)
             names = Label.__dataclass_fields__
             fields = {name: self.sizes[name] for name in names}
             self.label = Label(**{**fields, "recipients": tuple(fields["recipients"])})
+            _check(self.label, path)
+            _check_sizes(self.sizes, os.fstat(self._file.fileno()).st_size - len(line))
         except BaseException:
             self._file.close()
             raise
 
-    def take(self, size: int) -> bytes:
+    def take(self, part: str, *sizes: int) -> list[bytes]:
+        """What comes next, of this part of the letter."""
         try:
-            found = self._file.read(size)
+            found = [self._file.read(size) for size in sizes]
         except OSError as cause:
             raise LetterError(f"{self._path}: {cause.strerror}") from cause
-        if len(found) != size:
-            raise LetterError(f"{self._path} ends early")
+        if self.sizes.get("sums", {}).get(part, _sum(found)) != _sum(found):
+            raise LetterError(f"{self._path} is not as it was written")
         return found
+
+    def skip(self, octets: int) -> None:
+        self._file.seek(octets, os.SEEK_CUR)
 
     def __enter__(self) -> _Reading:
         return self
@@ -212,15 +227,60 @@ class _Reading:
         self._file.close()
 
 
+def _check(label: Label, path: Path) -> None:
+    """Raises `ValueError` or `TypeError` for what we cannot have written."""
+    told = (*label.recipients, label.author, label.message_id, label.subject)
+    if label.id + _SUFFIX != path.name or not all(isinstance(each, str) for each in told):
+        raise ValueError("its label is another's")
+    if type(label.size) is not int or type(label.international) is not bool:
+        raise ValueError("its label has no size")
+    datetime.fromtimestamp(label.queued, UTC)
+    bytes.fromhex(label.origin)
+
+
+def _check_sizes(sizes: Mapping[str, Any], octets: int) -> None:
+    """Of what stands behind the label; raises as `_check` does, and `KeyError`."""
+    found = [sizes["content"], sizes["rest"], *(size for _, size in sizes["files"])]
+    names = [sizes["stem"], *(name for name, _ in sizes["files"])]
+    if any(type(size) is not int or size < 0 for size in found) or sum(found) != octets:
+        raise ValueError("its parts are not as long as it is")
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError("a part of it has no name")
+
+
+def _unsealed(line: bytes) -> dict[str, Any]:
+    """What the first line says; raises `ValueError` where it is not as it was written.
+
+    What earlier releases wrote has no sums, and is taken at its word.
+    """
+    said, mark, seal = line.rpartition(_SEAL)
+    if mark and seal != b"%d}\n" % crc32(said):
+        raise ValueError("its label was changed")
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+def _sum(parts: Iterable[bytes]) -> int:
+    """Of all of them, one after the other; nobody forges what only our own process can write."""
+    return reduce(lambda sum_, part: crc32(part, sum_), parts, 0)
+
+
+def _looked_at(path: str, flags: int) -> int:
+    """Whatever has the name: without `O_NONBLOCK` a FIFO would hold us for ever."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
+
+
 def _write(file: BinaryIO, parcel: Parcel) -> None:
     copy = parcel.copy
+    parts = (copy.rest, *(each.content for each in copy.files))
     sizes = {
         "content": len(parcel.content),
         "stem": copy.stem,
         "rest": len(copy.rest),
         "files": [[each.name, len(each.content)] for each in copy.files],
+        "sums": {"content": crc32(parcel.content), "copy": _sum(parts)},
     }
-    line = json.dumps({**asdict(parcel.label), **sizes}).encode() + b"\n"
-    for part in (line, parcel.content, copy.rest, *(each.content for each in copy.files)):
+    said = json.dumps({**asdict(parcel.label), **sizes}).encode().removesuffix(b"}")
+    for part in (said, b"%s%d}\n" % (_SEAL, crc32(said)), parcel.content, *parts):
         file.write(part)
     file.flush()

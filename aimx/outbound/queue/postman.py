@@ -152,7 +152,9 @@ class Postman:
             }
         try:
             async with self._rooms[flight.slow].taken(trip.message.size):
-                content = await self.turns.take(self.letters.content, trip.message.id)
+                content = await self.turns.take(
+                    self.letters.content, trip.message.id, trip.recipients
+                )
                 outgoing = self._outgoing(flight, content)
                 attempt = await rules.deliverer.deliver(outgoing)
         except LetterError as cause:

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 
+from aimx.damaged import making_sense
 from aimx.outbound.queue.letters import Label
 from aimx.outbound.queue.recipient import Recipient
 from aimx.outbound.queue.states import Halt, State
@@ -14,6 +15,7 @@ from desired.frozen import frozen
 # Of a message, beside what its sent copy does not say yet. Somebody may have it tried all day.
 MOST_EVENTS = 50
 LONGEST_DETAILS = 400  # Characters, of the history and of whatever is shown.
+_LATEST = 2.0**37  # Seconds since 1970, which no clock says for 4,000 years.
 
 
 @frozen
@@ -84,21 +86,22 @@ def of(authors: Collection[str] | None) -> str:
 def _message(connection: sqlite3.Connection, found: Sequence[object]) -> Message:
     *plain, international, queued, halt, until, origin, stem, closed = found
     name, author, message_id, subject, size = plain
-    return Message(
-        id=str(name),
-        author=str(author),
-        message_id=str(message_id),
-        subject=str(subject),
-        size=int(str(size)),
-        international=bool(international),
-        queued=float(str(queued)),
-        halt=Halt(str(halt)),
-        held_until=None if until is None else float(str(until)),
-        origin=bytes(origin) if isinstance(origin, bytes) else b"",
-        stem=str(stem),
-        closed=None if closed is None else float(str(closed)),
-        recipients=tuple(recipients(connection, str(name))),
-    )
+    with making_sense(f"the message {name}"):
+        return Message(
+            id=str(name),
+            author=str(author),
+            message_id=str(message_id),
+            subject=str(subject),
+            size=int(str(size)),
+            international=bool(international),
+            queued=_moment(queued),
+            halt=Halt(str(halt)),
+            held_until=None if until is None else _moment(until),
+            origin=bytes(origin) if isinstance(origin, bytes) else b"",
+            stem=str(stem),
+            closed=None if closed is None else _moment(closed),
+            recipients=_all(recipients(connection, str(name))),
+        )
 
 
 def recipients(
@@ -109,7 +112,14 @@ def recipients(
         f"SELECT {_RECIPIENT} FROM recipients WHERE message = ? {chosen} ORDER BY place",
         (name,) if destination is None else (name, destination),
     )
-    return [_recipient(row) for row in found]
+    with making_sense(f"a recipient of the message {name}"):
+        return [_recipient(row) for row in found]
+
+
+def _all(found: list[Recipient]) -> tuple[Recipient, ...]:
+    if not found:
+        raise ValueError("it is to nobody")
+    return tuple(found)
 
 
 def _recipient(found: Sequence[object]) -> Recipient:
@@ -119,8 +129,8 @@ def _recipient(found: Sequence[object]) -> Recipient:
         address=str(address),
         destination=str(destination),
         state=State(str(state)),
-        due=float(str(due)),
-        changed=float(str(changed)),
+        due=_moment(due),
+        changed=_moment(changed),
         attempts=int(str(attempts)),
         told=str(told),
         open=bool(opened),
@@ -134,10 +144,25 @@ def events(connection: sqlite3.Connection, name: str) -> list[Event]:
         " WHERE message = ? ORDER BY number",
         (name,),
     )
-    return [
-        Event(number, at, destination, status, details, bool(pending))
-        for number, at, destination, status, details, pending in found
-    ]
+    with making_sense(f"the history of the message {name}"):
+        return [
+            Event(number, _moment(at), destination, status, details, bool(pending))
+            for number, at, destination, status, details, pending in found
+        ]
+
+
+def halt(connection: sqlite3.Connection, name: str) -> Halt:
+    """What a person wants of a message that is on record."""
+    found = connection.execute("SELECT halt FROM messages WHERE id = ?", (name,))
+    with making_sense(f"the message {name}"):
+        return Halt(found.fetchone()[0])
+
+
+def _moment(value: object) -> float:
+    found = float(str(value))
+    if not -_LATEST < found < _LATEST:
+        raise ValueError(f"{found} is no time")
+    return found
 
 
 def add(connection: sqlite3.Connection, label: Label, found: Iterable[Recipient]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Container, Iterator, Sequence
 from itertools import islice
 from typing import TypeAlias
 
+from aimx.damaged import NonsenseError
 from aimx.outbound.queue import rows
 from aimx.outbound.queue.rows import Message
 from aimx.outbound.queue.states import WAITING
@@ -88,13 +89,14 @@ def _to(
             break
     for name in names:
         message = rows.message(connection, name)
-        assert message is not None
         recipients = tuple(
             each.address
-            for each in message.recipients
+            for each in (message.recipients if message else ())
             if each.destination == place and each.state in WAITING and each.due <= now
             if (name, each.address) not in flying
         )
+        if message is None or not recipients:
+            raise NonsenseError(f"of the message {name} something is due, and nothing waits")
         yield Trip(message, place, recipients)
 
 
