@@ -10,7 +10,8 @@ import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TextIO, cast
+from datetime import UTC, datetime
+from typing import TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -27,7 +28,7 @@ class _Manner:
     """From which level on a line is written, and how."""
 
     level: int
-    rendering: Callable[[WrappedLogger, str, EventDict], str]
+    rendering: Callable[[EventDict], str]
 
 
 class _StandardError:
@@ -46,13 +47,7 @@ def configure() -> None:
     form, _, level = os.environ.get(_VARIABLE, "").partition(":")
     change(level, form)
     structlog.configure(
-        processors=[
-            _heeded,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.add_log_level,
-            structlog.processors.format_exc_info,
-            _rendered,
-        ],
+        processors=[_line],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS["debug"]),
         logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _StandardError())),
         cache_logger_on_first_use=True,
@@ -67,25 +62,27 @@ def change(level: str = "", form: str | None = None) -> None:
     _manner = _Manner(_LEVELS.get(level, _LEVELS["info"]), _rendering(chosen))
 
 
-def _heeded(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    if _LEVELS[method] < _manner.level:
+def _line(logger: WrappedLogger, method: str, event: EventDict) -> str:
+    """The facts of a line as its text, in one step: structlog would call each of several."""
+    manner = _manner
+    if _LEVELS[method] < manner.level:
         raise structlog.DropEvent
-    return event
+    event["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    event["level"] = method
+    if "exc_info" in event:
+        event = structlog.processors.format_exc_info(logger, method, event)
+    return manner.rendering(event)
 
 
-def _rendered(logger: WrappedLogger, method: str, event: EventDict) -> Any:
-    return _manner.rendering(logger, method, event)
-
-
-def _rendering(form: str) -> Callable[[WrappedLogger, str, EventDict], str]:
+def _rendering(form: str) -> Callable[[EventDict], str]:
     if form != "text":
         return _json
     colors = os.isatty(_DESCRIPTOR) and not os.environ.get("NO_COLOR")
     console = structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=32)
-    return lambda logger, method, event: console(logger, method, _tamed(event))
+    return lambda event: console(None, "", _tamed(event))
 
 
-def _json(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+def _json(event: EventDict) -> str:
     """One line, whatever strangers put into it: JSON alone escapes no more than it must."""
     return _escaped(_ENCODER.encode(event))
 
