@@ -69,7 +69,7 @@ def pack_opening(opening: Opening) -> bytes:
 
 def _packed_head(asked: Request | Opening, flags: int, base: bytes, attachments: int) -> bytes:
     """What both have: the mailbox, and the fingerprint."""
-    domain, name = _name(asked.domain.encode()).encode(), _name(asked.name.encode()).encode()
+    domain, name = _octets(asked.domain), _octets(asked.name)
     lengths = (len(domain), len(name), len(base), attachments)
     head = _REQUEST.pack(asked.number, asked.folder, asked.uid, flags, *lengths)
     return b"".join((head, asked.fingerprint or b"", domain, name, base))
@@ -238,6 +238,12 @@ def _name(octets: bytes) -> str:
 
 # Many messages come to one mailbox.
 _part = lru_cache(_KNOWN)(_name)
+
+
+@lru_cache(_KNOWN)
+def _octets(part: str) -> bytes:
+    """The inverse of `_part`, which lets through no more."""
+    return _name(part.encode()).encode()
 
 
 def _base(octets: bytes) -> str:

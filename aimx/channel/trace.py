@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 
 OCTETS = 8
 
 
 def fresh() -> str:
     """One that no other message has. It tells nothing, neither a time nor a number."""
-    return secrets.token_hex(OCTETS)
+    return os.urandom(OCTETS).hex()

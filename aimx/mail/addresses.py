@@ -122,6 +122,8 @@ def shown(values: Sequence[bytes]) -> str:
 
     Mail has one field of a name (RFC 5322 3.6): of many that are too much, the first are parsed.
     """
+    if not values:
+        return ""
     octets = 0
     texts = []
     for value in values:

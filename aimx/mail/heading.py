@@ -66,6 +66,8 @@ def _subject(fields: Header) -> str:
 
 def ids(values: Sequence[bytes]) -> tuple[str, ...]:
     """RFC 5322 3.6.4: the ids in the fields, without brackets; words where nobody wrote any."""
+    if not values:
+        return ()
     found: list[str] = []
     for value in values:
         # Who has no id to tell writes "<>", and is no relative of others that do.

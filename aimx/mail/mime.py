@@ -6,6 +6,7 @@ as it came.
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 
 from aimx.mail import charsets, flowed, header, invisible, markdown, parts
@@ -84,9 +85,8 @@ def tidy(text: str) -> str:
 def _with_lf(text: str) -> str:
     if len(text) > _PIECE:
         return text.replace("\r\n", "\n").replace("\r", "\n")
-    # Half the time. Of octets, unlike of text, only CR and LF end a line.
-    lines = text.encode(errors="surrogatepass").splitlines()
-    return b"\n".join(lines).decode(errors="surrogatepass")
+    # A third of the time.
+    return io.IncrementalNewlineDecoder(None, translate=True).decode(text, final=True)
 
 
 def _has_ascii_control(text: str) -> bool:

@@ -123,6 +123,8 @@ class PlacingClient:
 
     async def place(self, placement: Placement) -> Placing:
         """Returns when the message is durable, or will not become so by this request."""
+        if not placement.descriptors:
+            return await self._place(placement)
         async with self._room.taken(placement.descriptors):
             return await self._place(placement)
 

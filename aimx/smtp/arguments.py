@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from aimx.mail.remembered import remembered
 from aimx.smtp.addresses import address
 from aimx.smtp.replies import (
     BAD_PARAMETER,
@@ -36,6 +37,15 @@ class Sender:
     utf8: bool = False
 
 
+@frozen
+class _Recipient:
+    """What RCPT said."""
+
+    path: str
+    address: str | None  # None where the path is no address.
+
+
+@remembered
 def sender(argument: str) -> Sender | Reply:
     """Read what follows MAIL, or say what is wrong with it."""
     found = _MAIL.fullmatch(argument)
@@ -58,6 +68,16 @@ def sender(argument: str) -> Sender | Reply:
 
 def recipient(argument: str, *, utf8: bool) -> str | Reply:
     """Read what follows RCPT, or say what is wrong with it; `utf8`: MAIL said SMTPUTF8."""
+    found = _recipient(argument)
+    if isinstance(found, Reply):
+        return found
+    if not (found.path.isascii() or utf8):
+        return NEEDS_SMTPUTF8_RECIPIENT
+    return found.address or BAD_RECIPIENT
+
+
+@remembered
+def _recipient(argument: str) -> _Recipient | Reply:
     found = _RCPT.fullmatch(argument)
     if found is None:
         return RCPT_SYNTAX
@@ -67,12 +87,8 @@ def recipient(argument: str, *, utf8: bool) -> str | Reply:
     if said:
         return UNKNOWN_PARAMETER
     path = found["path"]
-    if not (path.isascii() or utf8):
-        return NEEDS_SMTPUTF8_RECIPIENT
     # RFC 5321 4.1.1.3: the one recipient that needs no domain.
-    if path.lower() == "postmaster":
-        return path
-    return address(path) or BAD_RECIPIENT
+    return _Recipient(path, path if path.lower() == "postmaster" else address(path))
 
 
 def _parameters(text: str) -> dict[str, str] | Reply:

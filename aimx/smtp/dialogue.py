@@ -107,11 +107,11 @@ class Dialogue(Connection):
 
     def work(self) -> None:
         super().work()
-        if self._drained():
+        if self._draining and self._drained():
             self.leave(replies.SHUTTING_DOWN, lingering=bool(self.arrived))
 
     def take(self) -> bool:
-        if self._drained():
+        if self._draining and self._drained():
             return False
         if self._arrival is not None:
             self._take_content(self._arrival)
@@ -128,7 +128,7 @@ class Dialogue(Connection):
         return True
 
     def _drained(self) -> bool:
-        return self._draining and not (self.envelope or self.busy or self.leaving)
+        return not (self.envelope or self.busy or self.leaving)
 
     def _cut_off(self, reply: Reply) -> None:
         reference = "" if self.envelope is None else self.envelope.trace

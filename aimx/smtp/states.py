@@ -16,6 +16,9 @@ class State(Enum):
     SENDER = auto()  # MAIL is done.
     RECIPIENTS = auto()  # At least one RCPT is done.
 
+    # An enumeration's own is Python, and asked for at each command.
+    __hash__ = object.__hash__
+
 
 # Where each command leads once it was accepted, or the reply that it gets there. A command that
 # is not in the table comes at any time and leads nowhere.
