@@ -34,6 +34,7 @@ LAX = 'domains = ["a.com"]\n[policy]\nmax_removals = 1000\n'
         pytest.param(9, 0, LAX, "no mailbox would be left of 9", id="all of nine"),
         pytest.param(9, 3, None, "6 removals are more than policy.max_removals = 5", id="six"),
         pytest.param(9, 4, None, None, id="five of nine"),
+        pytest.param(10, 0, LAX, "no mailbox would be left of 10", id="all of ten"),
         pytest.param(10, 8, None, None, id="a fifth of ten"),
         pytest.param(10, 7, None, "3 of 10 are more than 20 % of kind mailbox", id="more"),
         pytest.param(40, 30, LAX, "10 of 40 are more than 20 % of kind mailbox", id="a quarter"),
