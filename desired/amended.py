@@ -8,6 +8,7 @@ here. Whatever is not seen to be such an edit is for `manifest.read`, which tell
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 
@@ -41,6 +42,10 @@ _SPECIAL_OWNERS = frozenset({"root", "aimx-catchall"})
 _SPECIAL = frozenset({"postmaster", WILDCARD})
 
 Owners = Mapping[str, str]  # By the mailbox's address.
+
+# An edit is read as a manifest, and once more as the engine config that follows from it: what was
+# made last of those that come, and of those that go.
+_known: deque[tuple[object, Mapping[str, Mailbox]]] = deque(maxlen=2)
 
 
 def amended(
@@ -174,8 +179,19 @@ def _plain(text: bytes) -> Owners | None:
     return found
 
 
-def _made(owners: Owners, desired: Desired) -> dict[str, Mailbox] | None:
+def _made(owners: Owners, desired: Desired) -> Mapping[str, Mailbox] | None:
     """The mailboxes, unless a rule has something to say of one."""
+    asked = (owners, desired.domains, desired.limits)
+    for known, made in tuple(_known):
+        if known == asked:
+            return made
+    found = _checked(owners, desired)
+    if found is not None:
+        _known.append((asked, found))
+    return found
+
+
+def _checked(owners: Owners, desired: Desired) -> Mapping[str, Mailbox] | None:
     made: dict[str, Mailbox] = {}
     domains = {domain.name.ascii: domain for domain in desired.domains}
     try:

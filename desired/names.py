@@ -110,9 +110,12 @@ class Address:
     local: LocalPart
     domain: Domain
 
-    @staticmethod
-    def parse(text: str) -> Address:
-        return _address(text)
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        local, at, domain = text.rpartition("@")
+        if not at or not local or not domain:
+            raise InvalidNameError(f"{text!r} is not a full <local>@<domain> address")
+        return cls(LocalPart.parse(local), Domain.parse(domain))
 
     @property
     def is_catchall(self) -> bool:
@@ -125,15 +128,6 @@ class Address:
 
     def __str__(self) -> str:
         return f"{self.local.text}@{self.domain.ascii}"
-
-
-@lru_cache(maxsize=4096)
-def _address(text: str) -> Address:
-    """An edit is read as a manifest, and once more as the engine config that follows from it."""
-    local, at, domain = text.rpartition("@")
-    if not at or not local or not domain:
-        raise InvalidNameError(f"{text!r} is not a full <local>@<domain> address")
-    return Address(LocalPart.parse(local), Domain.parse(domain))
 
 
 @ordered

@@ -161,6 +161,23 @@ def test_a_warning_behind_the_edit_names_its_line_as_it_is_now():
     assert found.warnings == whole(after).warnings
 
 
+@pytest.mark.parametrize(
+    ("top", "rest"),
+    [
+        pytest.param(TOP.replace("none", "verified"), "", id="trust"),
+        pytest.param(TOP, "[limits]\nsends_per_day = 7\n", id="limits"),
+    ],
+)
+def test_the_same_mailbox_is_in_each_manifest_as_that_one_says(top, rest):
+    new = box("new@a.com")
+    changed(TOP + MANY, TOP + MANY + new)
+
+    found = changed(top + MANY + rest, top + MANY + new + rest)
+
+    assert found is not None
+    assert same(found, whole(top + MANY + new + rest))
+
+
 def test_a_fragment_is_amended_like_the_manifest():
     before, after = (TOP, box("info@a.com")), (TOP, box("info@a.com") + box("new@b.com", "bob"))
 
