@@ -7,8 +7,7 @@ the certificate's DER is looked for there, which needs neither a parser nor Open
 from __future__ import annotations
 
 import re
-from base64 import b64decode, b64encode
-from binascii import Error
+from binascii import Error, a2b_base64, b2a_base64
 
 from reconcilers.der import UnusableKeyError
 from reconcilers.rsa import public_half
@@ -28,7 +27,7 @@ def belongs_to(cert: bytes, key: bytes, hostname: str) -> bool:
 def stand_in_for(hostname: str, key: bytes) -> bytes:
     """No certificate, but what `belongs_to` looks for in one: for predictions."""
     name = hostname.encode()
-    content = b64encode(_public(key) + bytes((0x82, len(name))) + name)
+    content = b2a_base64(_public(key) + bytes((0x82, len(name))) + name, newline=False)
     return b"-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----\n" % content
 
 
@@ -45,6 +44,6 @@ def _der(pem: bytes) -> bytes:
     """The first block of the PEM; nothing where it is damaged."""
     found = _PEM.search(pem)
     try:
-        return b64decode(b"".join(found[1].split()), validate=True) if found else b""
+        return a2b_base64(b"".join(found[1].split()), strict_mode=True) if found else b""
     except Error:
         return b""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
+from binascii import Error, a2b_base64, b2a_base64
 from collections.abc import Iterator
 
 _PEM = re.compile(
@@ -25,14 +24,14 @@ def opened(pem: bytes) -> tuple[bytes, bytes]:
     if not found:
         raise UnusableKeyError("it is not a private key in PEM")
     try:
-        return found[1], base64.b64decode(b"".join(found[2].split()), validate=True)
-    except binascii.Error as cause:
+        return found[1], a2b_base64(b"".join(found[2].split()), strict_mode=True)
+    except Error as cause:
         raise UnusableKeyError("its PEM is damaged") from cause
 
 
 def written(title: bytes, der: bytes) -> bytes:
     """The PEM of it, to the byte as OpenSSL writes it."""
-    text = base64.b64encode(der)
+    text = b2a_base64(der, newline=False)
     lines = [text[start : start + 64] for start in range(0, len(text), 64)]
     return b"\n".join((b"-----BEGIN %b-----" % title, *lines, b"-----END %b-----" % title, b""))
 

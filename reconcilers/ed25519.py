@@ -46,5 +46,6 @@ def _pem(seed: bytes) -> bytes:
     return written(b"PRIVATE KEY", element(_SEQUENCE, b"\x02\x01\x00" + algorithm + wrapped))
 
 
-# Of a seed that everybody can guess: what a prediction has in a new key's place.
-STAND_IN = _pem(bytes(_OCTETS))
+def stand_in() -> bytes:
+    """Of a seed that everybody can guess."""
+    return _pem(bytes(_OCTETS))

@@ -6,7 +6,8 @@ a plan looks at the keys of every domain.
 
 from __future__ import annotations
 
-import base64
+from binascii import b2a_base64
+from functools import cache
 
 from desired.frozen import frozen
 from reconcilers.der import UnusableKeyError, element, elements, opened, unwrapped, written
@@ -91,9 +92,11 @@ def _pem(p: int, q: int, e: int) -> bytes:
     """RFC 8017 A.1.2 in PEM."""
     d = pow(e, -1, (p - 1) * (q - 1))
     numbers = (0, p * q, e, d, p, q, d % (p - 1), d % (q - 1), pow(q, -1, p))
-    text = base64.b64encode(element(_SEQUENCE, b"".join(map(_integer, numbers))))
+    text = b2a_base64(element(_SEQUENCE, b"".join(map(_integer, numbers))), newline=False)
     return b"-----BEGIN RSA PRIVATE KEY-----\n%s\n-----END RSA PRIVATE KEY-----\n" % text
 
 
-# Of two Mersenne primes, so that everybody knows it: what a prediction has in a new key's place.
-STAND_IN = _pem(2**1279 - 1, 2**607 - 1, 65537)
+@cache
+def stand_in() -> bytes:
+    """Of two Mersenne primes, so that everybody knows it."""
+    return _pem(2**1279 - 1, 2**607 - 1, 65537)

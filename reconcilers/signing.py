@@ -16,18 +16,18 @@ class KeyForm:
     """How the keys of one algorithm are written, read and made."""
 
     public_pem: Callable[[bytes], bytes]  # Of a private key; raises `UnusableKeyError`.
-    stand_in: bytes  # What a prediction has in a new key's place.
+    stand_in: Callable[[], bytes]  # What a prediction has in a new key's place.
     prefix: str = ""  # Of the files' names, so that two keys have a place in one directory.
 
 
 FORMS: Mapping[Algorithm, KeyForm] = {
     "rsa-sha256": KeyForm(
         public_pem=lambda private: rsa.public_half(private).pem,
-        stand_in=rsa.STAND_IN,
+        stand_in=rsa.stand_in,
     ),
     "ed25519-sha256": KeyForm(
         public_pem=ed25519.public_pem,
-        stand_in=ed25519.STAND_IN,
+        stand_in=ed25519.stand_in,
         prefix="ed25519-",
     ),
 }

@@ -141,7 +141,7 @@ class Predicted(ReadOnly):
         pass
 
     def new_private_key(self, algorithm: Algorithm = "rsa-sha256") -> bytes:
-        return FORMS[algorithm].stand_in
+        return FORMS[algorithm].stand_in()
 
     def new_certificate(self, hostname: str, private_key: bytes) -> bytes:
         return stand_in_for(hostname, private_key)

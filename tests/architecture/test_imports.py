@@ -84,6 +84,7 @@ SPARED = {
     "threading",
     "gzip",
     "ast",
+    "base64",
     "shlex",
     "aimx.cli.saved",
     "aimx.controller.whereabouts",

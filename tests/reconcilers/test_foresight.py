@@ -9,7 +9,7 @@ from reconcilers.host.host import Access, StepError, UnseenError
 from reconcilers.host.memory import MemoryHost
 from reconcilers.host.predicted import Predicted
 from reconcilers.operations.files import MakeDirectory
-from reconcilers.rsa import STAND_IN, public_half
+from reconcilers.rsa import public_half, stand_in
 
 TWO = (
     'domains = ["a.com", "b.com"]\n[mailboxes."info@a.com"]\nowner = "alice"\n'
@@ -94,8 +94,8 @@ def test_what_would_take_long_is_not_foreseen(machine, monkeypatch):
 
 
 def test_the_stand_in_is_a_key_that_everybody_knows():
-    assert public_half(STAND_IN).modulus == (2**1279 - 1) * (2**607 - 1)
-    assert belongs_to(stand_in_for("mx.example", STAND_IN), STAND_IN, "mx.example")
+    assert public_half(stand_in()).modulus == (2**1279 - 1) * (2**607 - 1)
+    assert belongs_to(stand_in_for("mx.example", stand_in()), stand_in(), "mx.example")
 
 
 def test_what_is_moved_keeps_what_is_in_it(machine):
