@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TextIO, cast
+from typing import Any
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
@@ -35,11 +34,41 @@ class _StandardError:
     """Takes a line a write. One that cannot be written is lost, and stops nobody's mail."""
 
     def write(self, line: str) -> None:
-        with suppress(OSError):
-            os.write(_DESCRIPTOR, line.encode(errors="backslashreplace"))
+        try:
+            os.write(_DESCRIPTOR, f"{line}\n".encode(errors="backslashreplace"))
+        except OSError:
+            return
 
-    def flush(self) -> None:
-        """Nothing waits."""
+
+class _Logger(structlog.BoundLoggerBase):
+    """A method a level. structlog's own copy the facts four times before a line is made of them."""
+
+    def debug(self, event: str, **facts: object) -> None:
+        self._say("debug", event, facts)
+
+    def info(self, event: str, **facts: object) -> None:
+        self._say("info", event, facts)
+
+    def warning(self, event: str, **facts: object) -> None:
+        self._say("warning", event, facts)
+
+    def error(self, event: str, **facts: object) -> None:
+        self._say("error", event, facts)
+
+    def exception(self, event: str, **facts: object) -> None:
+        self._say("error", event, {"exc_info": True, **facts})
+
+    def critical(self, event: str, **facts: object) -> None:
+        self._say("critical", event, facts)
+
+    def _say(self, level: str, event: str, facts: Mapping[str, object]) -> None:
+        line: Any = {**self._context, **facts, "event": event}
+        try:
+            for step in self._processors:
+                line = step(self._logger, level, line)
+        except structlog.DropEvent:
+            return
+        self._logger.write(line)
 
 
 def configure() -> None:
@@ -48,8 +77,8 @@ def configure() -> None:
     change(level, form)
     structlog.configure(
         processors=[_line],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS["debug"]),
-        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _StandardError())),
+        wrapper_class=_Logger,
+        logger_factory=_StandardError,
         cache_logger_on_first_use=True,
     )
 
