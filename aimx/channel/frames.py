@@ -32,6 +32,7 @@ _REPLY = struct.Struct("!IBH")
 _FINGERPRINT, _DESCRIPTOR, _DUE, _OVER, _OPENING, _TRACE = 1, 2, 4, 8, 16, 32  # The flags.
 _FLAGS = _FINGERPRINT | _DESCRIPTOR | _DUE | _OVER | _OPENING | _TRACE
 _FOLDERS = {int(folder): folder for folder in Folder}
+_OUTCOMES = {int(outcome): outcome for outcome in Outcome}
 _SEEN = struct.Struct("!QqQ")
 # Of what is due: how many hooks, and the octets of what they are told.
 _FIRINGS = struct.Struct("!BH")
@@ -45,10 +46,11 @@ def pack_request(request: Request) -> bytes:
     )
     flags |= (_DUE if request.due else 0) | (_OVER if request.over else 0)
     flags |= _TRACE if request.trace else 0
-    parts = [_packed_head(request, flags, request.base.encode(), len(request.attachments))]
+    base = request.base.encode()
+    parts = [_packed_head(request, flags, base, len(request.attachments))]
     parts.append(bytes.fromhex(request.trace))
     if request.over is None:
-        _base(request.base.encode())
+        _base(base)
     else:
         _check_over(request)
         seen = request.over.seen
@@ -145,8 +147,8 @@ def unpack_replies(payload: bytes) -> list[Reply]:
             if offset > len(payload):
                 raise MalformedError("a reply of the placer is cut short")
             text = payload[offset - length : offset].decode()
-            replies.append(Reply(number, Outcome(outcome), text))
-        except (struct.error, ValueError) as cause:
+            replies.append(Reply(number, _OUTCOMES[outcome], text))
+        except (struct.error, KeyError, ValueError) as cause:
             raise MalformedError("a reply of the placer cannot be read") from cause
     return replies
 

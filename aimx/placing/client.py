@@ -124,9 +124,9 @@ class PlacingClient:
     async def place(self, placement: Placement) -> Placing:
         """Returns when the message is durable, or will not become so by this request."""
         if not placement.descriptors:
-            return await self._place(placement)
+            return await self._asked(placement, ())
         async with self._room.taken(placement.descriptors):
-            return await self._place(placement)
+            return await self._placed(placement)
 
     async def open(self, opening: Opening) -> Opened | NotPlaced:
         """Open what was placed under a fingerprint. The opening's number is ours to give."""
@@ -137,7 +137,8 @@ class PlacingClient:
             return NotPlaced(f"the placer cannot be asked: {failure.strerror}")
         return NotPlaced("the placer opened nothing") if isinstance(found, Placed) else found
 
-    async def _place(self, placement: Placement) -> Placing:
+    async def _placed(self, placement: Placement) -> Placing:
+        """With what travels in files of its own."""
         if self._line is None:
             return _ABSENT
         try:
@@ -146,18 +147,21 @@ class PlacingClient:
             return NotPlaced(f"the spool cannot be written: {failure.strerror}")
         try:
             return await self._asked(placement, passed)
+        finally:
+            close_all(passed)
+
+    async def _asked(self, placement: Placement, passed: Sequence[int]) -> Placing:
+        if self._line is None:
+            return _ABSENT
+        number = self._next()
+        try:
+            found = await self._answered(number, pack_request(_request(number, placement)), passed)
         except ConnectionError:
             return _ABSENT
         except OSError as failure:
             return NotPlaced(f"the placer cannot be asked: {failure.strerror}")
         except MalformedError as failure:
             return NotPlaced(f"the placer would not take it: {failure}")
-        finally:
-            close_all(passed)
-
-    async def _asked(self, placement: Placement, passed: Sequence[int]) -> Placing:
-        number = self._next()
-        found = await self._answered(number, pack_request(_request(number, placement)), passed)
         if isinstance(found, Opened):
             os.close(found.descriptor)
             return NotPlaced("the placer opened what it was to place")
@@ -187,8 +191,6 @@ class PlacingClient:
         contents = [attachment.content for attachment in placement.attachments]
         if placement.travels_apart:
             contents.insert(0, placement.rest)
-        if not contents:
-            return []
         # In a thread: it may be a lot, and other sessions go on meanwhile.
         return await _uninterrupted(lambda: self._held(contents))
 

@@ -21,9 +21,12 @@ class Reply:
     enhanced: str  # RFC 2034 4: empty for the greeting, HELO and EHLO, and for what is no outcome.
     text: str
     encoded: bytes = field(init=False, compare=False, repr=False)  # As it goes over the wire.
+    # The command was taken, so that the session moves on.
+    accepts: bool = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "encoded", b"".join(self._lines()))
+        object.__setattr__(self, "accepts", self.code < 400)
 
     def __str__(self) -> str:
         return self.encoded.decode().rstrip("\r\n")
@@ -31,11 +34,6 @@ class Reply:
     def about(self, trace: str) -> Reply:
         """With what finds the message in our log."""
         return Reply(self.code, self.enhanced, f"{self.text} (reference {trace})")
-
-    @property
-    def accepts(self) -> bool:
-        """The command was taken, so that the session moves on."""
-        return self.code < 400
 
     def _lines(self) -> Sequence[bytes]:
         *others, last = self.text.split("\n")

@@ -82,7 +82,8 @@ def tell(
     """One line a message, whatever became of it."""
     envelope = received.incoming.envelope
     outcome = _outcome(copies, reply)
-    _count(received, verdicts, copies, outcome)
+    spf, dkim, dmarc = verdicts.spf_verdict, verdicts.dkim_verdict, verdicts.dmarc_verdict
+    _count(received, (spf, dkim, dmarc), copies, outcome)
     facts = {
         "trace": received.trace,
         "peer": envelope.client.address,
@@ -91,9 +92,9 @@ def tell(
         "sender": envelope.sender,
         "recipients": envelope.recipients,
         "size_bytes": len(received.incoming.content),
-        "spf": verdicts.spf_verdict,
-        "dkim": verdicts.dkim_verdict,
-        "dmarc": verdicts.dmarc_verdict,
+        "spf": spf,
+        "dkim": dkim,
+        "dmarc": dmarc,
         "reply": reply.code,
         "copies": [kept.told() for kept in copies],
         **course.told(),
@@ -131,11 +132,12 @@ def _outcome(copies: Sequence[Kept], reply: Reply) -> str:
     return "duplicate" if known else "kept"
 
 
-def _count(received: Received, verdicts: Verdicts, copies: Sequence[Kept], outcome: str) -> None:
+def _count(
+    received: Received, words: tuple[str, str, str], copies: Sequence[Kept], outcome: str
+) -> None:
     metrics.MESSAGES.count(outcome)
     metrics.SIZE.observe(len(received.incoming.content))
-    metrics.SPF.count(verdicts.spf_verdict)
-    metrics.DKIM.count(verdicts.dkim_verdict)
-    metrics.DMARC.count(verdicts.dmarc_verdict)
+    for check, word in zip((metrics.SPF, metrics.DKIM, metrics.DMARC), words, strict=True):
+        check.count(word)
     for kept in copies:
         metrics.TRUSTED.count(kept.trusted)
