@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from aimx.cli.waiting import Wait
 
 _USUAL, _LONGEST = 60, 86_400  # Seconds of --wait.
+_TRIES = 3  # Where what was planned is overtaken, and nobody is asked.
 # What their summary says in numbers, or is nothing to say.
 _SUMMED_UP = (Exit.DONE, Exit.PARTIAL)
 
@@ -91,10 +92,14 @@ def run(options: Options) -> int:
         return _streamed(options, wait)
     if options.plan is not None:
         return _saved(options, wait)
+    return _begun(options, wait, _TRIES)
+
+
+def _begun(options: Options, wait: Wait | None, tries: int) -> int:
     planned, applied = _planned(options)
     if applied is not None:
         return _ended(options, applied, wait)
-    return _decided(options, planned, wait)
+    return _decided(options, planned, wait, tries)
 
 
 def _wait(options: Options) -> Wait:
@@ -103,7 +108,7 @@ def _wait(options: Options) -> Wait:
     return Wait.before(options)
 
 
-def _decided(options: Options, planned: Answer, wait: Wait | None) -> int:
+def _decided(options: Options, planned: Answer, wait: Wait | None, tries: int) -> int:
     """Show the plan, and apply it where there is anything to do and nobody says no."""
     if planned.exit not in (Exit.DONE, Exit.REFUSED) or not planned.plan_id:
         return administer.tell(options, planned)
@@ -116,7 +121,12 @@ def _decided(options: Options, planned: Answer, wait: Wait | None) -> int:
         return administer.refuse(options, Exit.REFUSED, told)
     if not options.yes and not _agreed(planned):
         return administer.refuse(options, Exit.REFUSED, "nothing was applied")
-    return _ended(options, administer.apply(options, planned.plan_id), wait)
+    answer = administer.apply(options, planned.plan_id)
+    if answer.exit == Exit.STALE and options.yes and tries > 1:
+        # The daemon takes an edit up as well, and was faster. Whoever says yes to any plan says it
+        # to what is left.
+        return _begun(options, wait, tries - 1)
+    return _ended(options, answer, wait)
 
 
 def _planned(options: Options) -> tuple[Answer, Answer | None]:
@@ -185,7 +195,7 @@ def _of_saved(options: Options, events: Events) -> Answer:
     return administer.apply_saved(options, content, events)
 
 
-def _of_now(options: Options, events: Events) -> Answer:
+def _of_now(options: Options, events: Events, tries: int = _TRIES) -> Answer:
     def show(planned: Answer) -> None:
         events.planned(json.loads(planned.output))
 
@@ -203,7 +213,10 @@ def _of_now(options: Options, events: Events) -> Answer:
     if not options.yes:
         told = "nobody is asked among events. Add --yes to apply this plan."
         return Answer(Exit.REFUSED, told)
-    return administer.apply(options, planned.plan_id, events)
+    answer = administer.apply(options, planned.plan_id, events)
+    if answer.exit == Exit.STALE and tries > 1:
+        return _of_now(options, events, tries - 1)
+    return answer
 
 
 def _ended(options: Options, answer: Answer, wait: Wait | None) -> int:

@@ -67,6 +67,7 @@ COMMANDS: dict[str, Listed] = {
     "send": Listed("mail", "send a message from a mailbox of yours", "send"),
     "queue": Listed("mail", "list, show and steer what waits to be sent", "queue"),
     "serve": Listed("server", "run the mail engine and watch the manifest", "serve"),
+    "service": Listed("server", "have systemd run the mail engine", "service"),
     "dkim-keygen": Listed("server", "make a DKIM key, or another in its place", "dkim_keygen"),
     "version": Listed("server", "print the version", "version"),
 }

@@ -125,7 +125,10 @@ async def _watched(started: Started, stopping: asyncio.Event, grace: float) -> t
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(process.pid, signal.SIGKILL)
         await ended.wait()
-        return process.wait(), late
+        code = process.wait()
+        if code < 0:
+            started.halt()  # Who waited for it was ended by somebody: it would go on unseen.
+        return code, late
     finally:
         loop.remove_reader(watch)
         os.close(watch)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from aimx.cli import administer
+from aimx.cli.main import main
 from aimx.doors.socket.client import Err, Ok
 
 BY_HAND = '[controller]\nauto_apply = "none"'
@@ -294,3 +296,32 @@ def test_a_manifest_that_is_there_is_not_overwritten(instance):
 
     assert done.returncode == 1
     assert instance.manifest.read_bytes() == before
+
+
+@pytest.mark.parametrize("form", [[], ["--json"], ["--events"]], ids=["text", "json", "events"])
+def test_a_yes_holds_for_what_a_daemon_has_left_of_an_edit_that_it_took_up_itself(
+    instance, until, monkeypatch, capsys, form
+):
+    instance.declare("info@example.com")
+    instance.serve()
+    assert instance.aimx("suspend", "--for", "1h").returncode == 0
+    instance.declare("info@example.com", "more@example.com")
+    applies = []
+
+    def overtaken(*arguments):
+        if not applies:
+            applies.append(instance.aimx("resume"))
+            until(lambda: instance.accepts("more@example.com"), "the daemon to be faster")
+            until(lambda: instance.is_at_rest, "it to be done")
+        return carry_out(*arguments)
+
+    carry_out = administer.apply
+    monkeypatch.setattr(administer, "apply", overtaken)
+    for name, value in instance.environment.items():
+        monkeypatch.setenv(name, value)
+
+    code = main(["apply", "--yes", *form])
+
+    told = capsys.readouterr()
+    assert len(applies) == 1, told
+    assert (code, told.err) == (0, "")

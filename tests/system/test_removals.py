@@ -209,11 +209,6 @@ def as_it_is(directory):
     return found
 
 
-def settle(instance, until):
-    """Apply what was declared. A daemon may be at it by itself, and then our plan is stale."""
-    until(lambda: instance.aimx("apply", "--yes").returncode == 0, "the apply")
-
-
 @needs_root
 @pytest.mark.parametrize("served", [True, False], ids=["daemon", "alone"])
 def test_links_and_pipes_of_a_hostile_owner_go_along_and_lead_nowhere(
@@ -245,22 +240,22 @@ def test_links_and_pipes_of_a_hostile_owner_go_along_and_lead_nowhere(
         instance.serve()
 
     instance.declare(rest=mine(HELLO) + MOVED)
-    settle(instance, until)
+    instance.apply()
     assert as_it_is(instance.mailbox(HELLO)) == had
 
     instance.declare(rest=others)
-    settle(instance, until)
+    instance.apply()
     (stone,) = stones(instance)
     assert as_it_is(instance.state / "tombstones" / stone / "inbox") == had
 
     instance.declare(rest=mine(HELLO))
-    settle(instance, until)
+    instance.apply()
     restored = instance.aimx("tombstones", "restore", HELLO, "--yes")
     assert restored.returncode == 0, restored.stdout + restored.stderr
     assert as_it_is(instance.mailbox(HELLO)) == had
 
     instance.declare(rest=others)
-    settle(instance, until)
+    instance.apply()
     purged = instance.aimx("tombstones", "purge", HELLO, "--yes")
 
     assert purged.returncode == 0, purged.stdout + purged.stderr

@@ -1,0 +1,66 @@
+"""systemd, as `systemctl` tells of it and is told."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from desired.frozen import frozen
+
+UNITS = Path("/etc/systemd/system")
+_BOOTED = Path("/run/systemd/system")  # sd_booted(3).
+_SECONDS = 300  # That a start may take, with its first apply.
+
+
+class SystemdError(Exception):
+    """It did not do what it was told; says what it said."""
+
+
+@frozen
+class Systemd:
+    """The one that runs this host."""
+
+    program: str  # `systemctl`.
+
+    @classmethod
+    def found(cls) -> Systemd | None:
+        """None where this host has none; that it has one says not yet that it `runs`."""
+        program = shutil.which("systemctl")
+        return cls(program) if program else None
+
+    @property
+    def runs(self) -> bool:
+        return _BOOTED.is_dir()
+
+    @property
+    def release(self) -> int:
+        """Its major version; 0 where it does not tell."""
+        told = re.match(r"systemd (\d+)", self._asked("--version").stdout)
+        return int(told[1]) if told else 0
+
+    def is_active(self, name: str) -> bool:
+        return self._asked("is-active", "--quiet", name).returncode == 0
+
+    def tell(self, *words: str) -> None:
+        """Raises `SystemdError`."""
+        done = self._asked(*words)
+        if done.returncode != 0:
+            said = " ".join(done.stderr.split()) or f"it ended with {done.returncode}"
+            raise SystemdError(f"`systemctl {' '.join(words)}`: {said}")
+
+    def _asked(self, *words: str) -> subprocess.CompletedProcess[str]:
+        try:
+            return subprocess.run(  # noqa: S603 - the words are ours
+                [self.program, *words],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                timeout=_SECONDS,
+            )
+        except subprocess.TimeoutExpired:
+            told = f"`systemctl {' '.join(words)}`: no answer within {_SECONDS} s"
+            raise SystemdError(told) from None
