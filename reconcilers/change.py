@@ -60,6 +60,9 @@ class Fingerprint:
     observed: str = ""  # Of what the machine has; empty where it has nothing.
 
 
+NOT_TAKEN = Fingerprint()
+
+
 @frozen
 class Lacking:
     """What is not there and no apply brings about: it is told, and nothing waits for it."""
@@ -80,7 +83,7 @@ class Change:
     address: str  # `kind/name`, or the kind alone where there is one of it.
     action: Action
     why: str  # One sentence, lower-case start, no full stop.
-    fingerprint: Fingerprint = Fingerprint()
+    fingerprint: Fingerprint = NOT_TAKEN
     fields: tuple[Field, ...] = ()
     where: Where | None = None  # The line of the manifest that asks for it.
     blocked: Blocked | None = None

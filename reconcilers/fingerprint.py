@@ -97,7 +97,7 @@ def _of_dataclass(kind: Any) -> Form:
     return parts
 
 
-def fingerprint(difference: Difference[object]) -> Fingerprint:
+def fingerprint(difference: Difference[Any]) -> Fingerprint:
     """Of what is desired and what was observed, as far as a change was planned from it."""
     match difference:
         case Missing(_, desired):

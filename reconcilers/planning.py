@@ -10,7 +10,7 @@ from desired.frozen import field, mutable, replace
 from desired.names import Address
 from reconcilers.applied import what_was_applied
 from reconcilers.blocks import moving, removing, spent
-from reconcilers.change import Action, Blocked, Change, Lacking
+from reconcilers.change import NOT_TAKEN, Action, Blocked, Change, Lacking
 from reconcilers.consent import UNASKED, Consent, agreed, witness
 from reconcilers.difference import Changed, Difference, Missing, Surplus, diff
 from reconcilers.fingerprint import Alike, fingerprint
@@ -129,7 +129,8 @@ def _settle(reconciler: Reconciler[Any], world: World) -> _Survey:
             continue
         # Where nothing was applied nothing was left that could have drifted since.
         drifted = change.drifted and world.generation > 0
-        change = replace(change, fingerprint=alike.of(difference), drifted=drifted)
+        if change.fingerprint is NOT_TAKEN:
+            change = replace(change, fingerprint=alike.of(difference), drifted=drifted)
         deeds = () if change.blocked else tuple(reconciler.steps(difference, world))
         gone, name = isinstance(difference, Surplus), difference.name
         keys = (_removed_by if gone else reconciler.asked_by)(name, world)

@@ -94,7 +94,7 @@ class Reconciler(Protocol[T]):
     def change(self, difference: Difference[T], world: World) -> Change | Lacking | None:
         """What to do about a difference, or None where nothing is to be done about it.
 
-        Its fingerprint and its place in the manifest are filled in later.
+        Its place in the manifest is filled in later, and so is its fingerprint where it has none.
         """
 
     def asked_by(self, name: str, world: World) -> Keys:

@@ -8,11 +8,13 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 
 from desired.desired import Mailbox
+from desired.frozen import replace
 from desired.itself import once
 from desired.names import Address
 from reconcilers.blocks import moving, removing
 from reconcilers.change import Action, Blocked, Change, Field
 from reconcilers.difference import Changed, Difference, Missing, Surplus
+from reconcilers.fingerprint import fingerprint
 from reconcilers.host.host import Access
 from reconcilers.kinds.directories import NOTHING, Directories, access_of, look, paths_of
 from reconcilers.operations.files import MakeDirectories, SetAccess
@@ -63,8 +65,8 @@ class MailboxReconciler:
 
     def change(self, difference: Difference[Directories], world: World) -> Change | None:
         match difference:
-            case Missing(name, desired):
-                return _declared(name, desired, NOTHING, world)
+            case Missing():
+                return _new(difference, world)
             case Changed(name, desired, observed):
                 return _declared(name, desired, observed, world)
             case Surplus(name, observed):
@@ -78,7 +80,7 @@ class MailboxReconciler:
     ) -> Iterable[tuple[Phase, Operation]]:
         match difference:
             case Missing(name):
-                return _corrected(world.desired.mailboxes[name], NOTHING, world)
+                return _made(world.desired.mailboxes[name], world)
             case Changed(name, _, observed):
                 return _corrected(world.desired.mailboxes[name], observed, world)
             case Surplus(name, observed):
@@ -92,6 +94,27 @@ def _gone(world: World) -> Mapping[str, Address]:
     gone = {text: before[text].address for text in before.keys() - desired.keys()}
     begun = {str(address): address for address in under_way(world)}
     return gone | {text: address for text, address in begun.items() if text not in desired}
+
+
+def _new(difference: Missing[Directories], world: World) -> Change:
+    """What becomes of one that has no directories: for all of an owner in a domain the same."""
+    name, left = difference.name, world.left
+    mailbox = world.desired.mailboxes[name]
+    if _mail_set_aside(mailbox, world):
+        return _declared(name, difference.desired, NOTHING, world)
+    known_before = left is not None and name in left.mailboxes
+    likeness = (mailbox.owner, mailbox.address.domain.ascii, known_before)
+    alike = _alike(world)
+    if likeness not in alike:
+        first = _declared(name, difference.desired, NOTHING, world)
+        alike[likeness] = replace(first, fingerprint=fingerprint(difference))
+    return replace(alike[likeness], address=f"mailbox/{name}")
+
+
+@once
+def _alike(world: World) -> dict[tuple[str, str, bool], Change]:
+    """By what decides it, what becomes of mailboxes that are new, with the address of the first."""
+    return {}
 
 
 def _declared(name: str, desired: Directories, observed: Directories, world: World) -> Change:
@@ -224,12 +247,17 @@ def _earlier_mail(
         yield from remainder(world, mailbox.address).notes()
     if action is not Action.CREATE:
         return
-    set_aside = _set_aside(world)
-    for tombstone in set_aside.get(folder_name(mailbox.address), ()) if set_aside else ():
+    for tombstone in _mail_set_aside(mailbox, world):
         yield (
             "An earlier mailbox of this address left its mail, which stays set aside: to have"
             f" it again, run `aimx tombstones restore {tombstone}` after this apply."
         )
+
+
+def _mail_set_aside(mailbox: Mailbox, world: World) -> Sequence[str]:
+    """The tombstones of earlier mailboxes of its address."""
+    set_aside = _set_aside(world)
+    return set_aside.get(folder_name(mailbox.address), ()) if set_aside else ()
 
 
 @once
@@ -242,16 +270,18 @@ def _set_aside(world: World) -> Mapping[str, Sequence[str]]:
     return found
 
 
+def _made(mailbox: Mailbox, world: World) -> Iterable[tuple[Phase, Operation]]:
+    folders = world.roots.folders(mailbox.address.domain.ascii)
+    wanted = access_of(world, mailbox.owner)
+    return ((Phase.STORAGE, MakeDirectories(folders, mailbox.address.folder, wanted)),)
+
+
 def _corrected(
     mailbox: Mailbox, observed: Directories, world: World
 ) -> Iterator[tuple[Phase, Operation]]:
     wanted = access_of(world, mailbox.owner)
-    folders = world.roots.folders(mailbox.address.domain.ascii)
     if observed.half_gone:
         yield from remainder(world, mailbox.address).steps(world)
-    if observed == NOTHING:
-        yield Phase.STORAGE, MakeDirectories(folders, mailbox.address.folder, wanted)
-        return
     sources: Iterable[PurePosixPath | None] = (None, None)
     if observed.coming:
         source = moving(world)[str(mailbox.address)]
