@@ -8,7 +8,7 @@ what it never called was a sixth of its time, and loading what would write it an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from functools import cache, partial
 from operator import attrgetter, ge, gt, le, lt
 from typing import Any, NoReturn, TypeAlias, TypeVar, dataclass_transform, overload
 
@@ -99,8 +99,18 @@ def fields(value: object) -> Fields:
 def replace(value: T, **changes: Any) -> T:
     """Another of its class, with these values in place of its own."""
     kind: Any = type(value)
-    values = [changes.pop(n) if n in changes else getattr(value, n) for n in kind.__match_args__]
+    names = kind.__match_args__
+    values = list(_given(kind)(value))
+    for name in [name for name in changes if name in names]:
+        values[names.index(name)] = changes.pop(name)
     return kind(*values, **changes)  # type: ignore[no-any-return]
+
+
+@cache
+def _given(kind: Any) -> Callable[[Any], Iterable[object]]:
+    """What a value of the class was made of, in order."""
+    names = kind.__match_args__
+    return attrgetter(*names) if len(names) > 1 else lambda it: [getattr(it, n) for n in names]
 
 
 def asdict(value: object) -> dict[str, Any]:

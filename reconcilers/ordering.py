@@ -50,12 +50,13 @@ def _numbered(work: Work, last: dict[str, dict[Phase, str]], *, activation: bool
     address = work.change.address
     own: dict[Phase, str] = {}
     before = ""
-    for number, (phase, operation) in enumerate(sorted(work.deeds, key=_phase), start=1):
+    deeds = sorted(work.deeds, key=_phase) if len(work.deeds) > 1 else work.deeds
+    for number, (phase, operation) in enumerate(deeds, start=1):
         name = f"{address}#{number}"
-        after = [before] if before else _needed(work.change, last, phase)
-        if activation and phase not in own:
-            after += _gate(phase)
-        yield Step(name, address, phase, operation, tuple(after))
+        after = (before,) if before else _needed(work.change, last, phase)
+        if activation and phase > Phase.PREPARE and phase not in own:
+            after += (_COMMIT if phase > Phase.COMMIT else _PREPARE,)  # What the engine does first.
+        yield Step(name, address, phase, operation, after)
         own[phase] = before = name
     if own:
         last[address] = own
@@ -65,25 +66,17 @@ def _phase(deed: tuple[Phase, Operation]) -> Phase:
     return deed[0]
 
 
-def _needed(change: Change, last: Mapping[str, Mapping[Phase, str]], phase: Phase) -> list[str]:
-    return [
-        step
-        for address in change.needs
-        if address in last and (step := _last(last[address], phase)) is not None
-    ]
+def _needed(
+    change: Change, last: Mapping[str, Mapping[Phase, str]], phase: Phase
+) -> tuple[str, ...]:
+    steps = [_last(last[address], phase) for address in change.needs if address in last]
+    return tuple(filter(None, steps))
 
 
 def _last(steps: Mapping[Phase, str], phase: Phase) -> str | None:
     """The resource's last step that is no later than the phase."""
     earlier = [each for each in steps if each <= phase]
     return steps[max(earlier)] if earlier else None
-
-
-def _gate(phase: Phase) -> list[str]:
-    """What the engine must have done before anything of the phase is."""
-    if phase > Phase.COMMIT:
-        return [_COMMIT]
-    return [_PREPARE] if phase > Phase.PREPARE else []
 
 
 def _activation(

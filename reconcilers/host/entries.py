@@ -14,6 +14,8 @@ _NATURES = {
     stat.S_IFLNK: Nature.SYMLINK,
 }
 
+_FEW = 4  # Names that are asked for one by one in less time than a directory is listed.
+
 
 def look(name: str, parent: int) -> Entry | None:
     try:
@@ -29,15 +31,16 @@ def entries(names: Iterable[str], parent: int) -> dict[str, Entry | None]:
     is, the directory says of the rest which are there.
     """
     found: dict[str, Entry | None] = {}
-    stat_of, there = os.stat, None
-    for name in names:
+    stat_of, there, wanted = os.stat, None, list(names)
+    for name in wanted:
         found[name] = None
         if there is not None and name not in there:
             continue
         try:
             found[name] = entry(stat_of(name, dir_fd=parent, follow_symlinks=False))
         except FileNotFoundError:
-            there = there or frozenset(os.listdir(parent))
+            if there is None and len(wanted) > _FEW:
+                there = frozenset(os.listdir(parent))
     return found
 
 

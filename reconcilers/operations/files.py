@@ -63,7 +63,7 @@ class MakeDirectories:
         return all(directory(look(within / self.name)) == self.access for within in self.within)
 
     def __str__(self) -> str:
-        paths = " ".join([f"{within}/{self.name}" for within in self.within])
+        paths = " ".join([f"{within!s}/{self.name}" for within in self.within])
         return f"make directories {paths} {_access(self.access)}"
 
 
