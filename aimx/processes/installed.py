@@ -7,10 +7,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from aimx.controller.instance import Instance
-from aimx.processes.systemd import UNITS, Systemd
-from aimx.processes.unit import MARK, NAME, unit
+from aimx.controller.refusal import PinError
+from aimx.processes.systemd import UNITS, USERS, Systemd
+from aimx.processes.unit import MARK, NAME, unit, users
+from desired.problem import ManifestError
 from reconcilers.host.host import ReconcileError
 from reconcilers.locks import daemon_lock
+
+_USERS_NAME = "aimx.conf"
 
 
 class NotInstalledError(Exception):
@@ -32,6 +36,7 @@ def install(instance: Instance, command: Sequence[str]) -> Iterator[str]:
     before, was_active = _ours(path), systemd.is_active(NAME)
     if not was_active:
         _require_unserved(instance)
+    yield from _with_users(instance, systemd)
     if before != wanted:
         _write(path, wanted)
         yield f"Wrote {path}."
@@ -45,13 +50,31 @@ def install(instance: Instance, command: Sequence[str]) -> Iterator[str]:
 def uninstall() -> Iterator[str]:
     """As `install`."""
     systemd, path = _running(), UNITS / NAME
-    if _ours(path) is None:
+    written = [each for each in (path, USERS / _USERS_NAME) if _ours(each) is not None]
+    if not written:
         yield f"There is no {path}; nothing was done."
         return
-    systemd.tell("disable", "--now", NAME)
-    path.unlink()
+    if path in written:
+        systemd.tell("disable", "--now", NAME)
+    for each in written:
+        each.unlink()
     systemd.tell("daemon-reload")
-    yield f"Stopped {NAME} and removed {path}. Manifest, keys and mail stay."
+    yield f"Stopped {NAME} and removed {path}. Manifest, keys, mail and users stay."
+
+
+def _with_users(instance: Instance, systemd: Systemd) -> Iterator[str]:
+    """The service users are there; a server that runs takes them within seconds."""
+    try:
+        wanted = users(instance.in_force().desired.users)
+    except (ManifestError, PinError) as cause:
+        told = "the manifest cannot be read; `aimx validate` tells why"
+        raise NotInstalledError(told) from cause
+    path = USERS / _USERS_NAME
+    if _ours(path) != wanted:
+        path.parent.mkdir(exist_ok=True)
+        _write(path, wanted)
+        yield f"Wrote {path}."
+    systemd.make_users(path)
 
 
 def _running() -> Systemd:
@@ -76,7 +99,7 @@ def _require_unserved(instance: Instance) -> None:
 
 
 def _ours(path: Path) -> str | None:
-    """The unit that is there; raises `NotInstalledError` where somebody else wrote it."""
+    """What is there; raises `NotInstalledError` where somebody else wrote it."""
     try:
         found = path.read_text(errors="replace")
     except FileNotFoundError:
@@ -84,7 +107,7 @@ def _ours(path: Path) -> str | None:
     if not found.startswith(MARK):
         raise NotInstalledError(
             f"{path} was not written by this command. Move it away, or keep to it: what should"
-            " differ from the unit that `--print` shows may stand in a drop-in."
+            " differ in the unit that `--print` shows may stand in a drop-in."
         )
     return found
 

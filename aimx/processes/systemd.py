@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from desired.frozen import frozen
 
 UNITS = Path("/etc/systemd/system")
+USERS = Path("/etc/sysusers.d")
 _BOOTED = Path("/run/systemd/system")  # sd_booted(3).
 _SECONDS = 300  # That a start may take, with its first apply.
 
@@ -45,22 +47,35 @@ class Systemd:
 
     def tell(self, *words: str) -> None:
         """Raises `SystemdError`."""
-        done = self._asked(*words)
-        if done.returncode != 0:
-            said = " ".join(done.stderr.split()) or f"it ended with {done.returncode}"
-            raise SystemdError(f"`systemctl {' '.join(words)}`: {said}")
+        _require("systemctl", words, self._asked(*words))
+
+    def make_users(self, path: Path) -> None:
+        """Those of a file that are missing; raises `SystemdError`."""
+        program = shutil.which("systemd-sysusers")
+        if program is None:
+            raise SystemdError("systemd-sysusers is not there; it comes with systemd")
+        _require("systemd-sysusers", (str(path),), _run(program, str(path)))
 
     def _asked(self, *words: str) -> subprocess.CompletedProcess[str]:
-        try:
-            return subprocess.run(  # noqa: S603 - the words are ours
-                [self.program, *words],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-                timeout=_SECONDS,
-            )
-        except subprocess.TimeoutExpired:
-            told = f"`systemctl {' '.join(words)}`: no answer within {_SECONDS} s"
-            raise SystemdError(told) from None
+        return _run(self.program, *words)
+
+
+def _require(name: str, words: Sequence[str], done: subprocess.CompletedProcess[str]) -> None:
+    if done.returncode != 0:
+        said = " ".join(done.stderr.split()) or f"it ended with {done.returncode}"
+        raise SystemdError(f"`{name} {' '.join(words)}`: {said}")
+
+
+def _run(*words: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(  # noqa: S603 - the words are ours
+            words,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise SystemdError(f"`{' '.join(words)}`: no answer within {_SECONDS} s") from None

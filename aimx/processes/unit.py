@@ -1,4 +1,7 @@
-"""The unit that systemd runs the server by (systemd.unit(5), systemd.exec(5))."""
+"""What systemd is given: the server's unit, and the users of its workers.
+
+systemd.unit(5), systemd.exec(5), sysusers.d(5).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
+from desired.desired import ServerUsers
 from reconcilers.roots import Roots
 
 NAME = "aimx.service"
@@ -88,6 +92,13 @@ def unit(roots: Roots, command: Sequence[str], release: int) -> str:
             "",
         )
     )
+
+
+def users(wanted: ServerUsers) -> str:
+    """The users that the unprivileged processes become: made where they are missing."""
+    told = {wanted.inbound: "aimx, mail that comes in", wanted.outbound: "aimx, mail that goes out"}
+    lines = (f'u {name} - "{about}" - -' for name, about in told.items())
+    return "\n".join((f"{MARK}.", *lines, ""))
 
 
 def _flags(roots: Roots) -> Iterator[str]:

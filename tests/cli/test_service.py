@@ -1,4 +1,5 @@
 import os
+import re
 
 import pytest
 
@@ -24,6 +25,9 @@ class Played:
     def is_active(self, name: str) -> bool:
         return self._active
 
+    def make_users(self, path) -> None:
+        self.tell("sysusers", path.name)
+
     def tell(self, *words: str) -> None:
         self.heard.append(" ".join(words))
         if words[0] == self._fails:
@@ -39,6 +43,7 @@ def play(monkeypatch: pytest.MonkeyPatch, tmp_path):
         units = tmp_path / "units"
         units.mkdir(exist_ok=True)
         monkeypatch.setattr(installed, "UNITS", units)
+        monkeypatch.setattr(installed, "USERS", tmp_path / "sysusers.d")
         return units / "aimx.service"
 
     return begin
@@ -88,17 +93,18 @@ def test_nothing_is_installed_before_anything_is_applied(instance, play) -> None
 
 
 @as_root
-def test_it_is_written_enabled_and_started(applied, play) -> None:
+def test_it_is_written_enabled_and_started(applied, play, tmp_path) -> None:
     systemd = Played()
-    unit = play(systemd)
+    unit, users = play(systemd), tmp_path / "sysusers.d" / "aimx.conf"
 
     done = applied.run("service", "install")
 
     assert (done.exit, done.err) == (Exit.DONE, "")
-    assert done.out.startswith(f"Wrote {unit}.\n")
+    assert done.out.startswith(f"Wrote {users}.\nWrote {unit}.\n")
     assert unit.read_text() == applied.run("service", "install", "--print").out
-    assert unit.stat().st_mode & 0o7777 == 0o644
-    assert systemd.heard == ["daemon-reload", "enable --now aimx.service"]
+    assert [path.stat().st_mode & 0o7777 for path in (unit, users)] == [0o644, 0o644]
+    assert re.findall(r"^u (\S+) ", users.read_text(), re.M) == ["aimx-in", "aimx-out"]
+    assert systemd.heard == ["sysusers aimx.conf", "daemon-reload", "enable --now aimx.service"]
     assert [each.name for each in unit.parent.iterdir()] == [unit.name]
 
 
@@ -156,7 +162,7 @@ def test_what_systemd_says_is_told_and_moves_no_cursor(applied, play) -> None:
 
 
 @as_root
-def test_it_is_stopped_before_it_is_removed(applied, play) -> None:
+def test_it_is_stopped_before_it_is_removed(applied, play, tmp_path) -> None:
     systemd = Played()
     unit = play(systemd)
     applied.run("service", "install")
@@ -168,4 +174,28 @@ def test_it_is_stopped_before_it_is_removed(applied, play) -> None:
     assert (gone.exit, again.exit) == (Exit.DONE, Exit.DONE)
     assert systemd.heard == ["disable --now aimx.service", "daemon-reload"]
     assert not unit.exists()
+    assert list((tmp_path / "sysusers.d").iterdir()) == []
     assert "nothing was done" in again.out
+
+
+@as_root
+def test_users_that_the_manifest_names_are_made_instead(applied, play, tmp_path) -> None:
+    play(Played())
+    applied.declare(rest='[server]\nusers = { inbound = "receiving" }\n')
+
+    applied.run("service", "install")
+
+    text = (tmp_path / "sysusers.d" / "aimx.conf").read_text()
+    assert re.findall(r"^u (\S+) ", text, re.M) == ["receiving", "aimx-out"]
+
+
+@as_root
+def test_a_manifest_that_is_invalid_installs_nothing(applied, play) -> None:
+    systemd = Played()
+    unit = play(systemd)
+    applied.declare(rest="nonsense = 1\n")
+
+    refused = applied.run("service", "install")
+
+    assert (refused.exit, "`aimx validate`" in refused.err) == (Exit.REFUSED, True)
+    assert (unit.exists(), systemd.heard) == (False, [])
