@@ -16,8 +16,8 @@ from desired.frozen import field, fields, frozen
 from desired.itself import once
 from desired.quantities import write_duration
 
-_HEADER = re.compile(
-    rb"# aimx engine config: compiled by `aimx apply`; edit the manifest instead\.\n"
+_FIRST = b"# aimx engine config: compiled by `aimx apply`; edit the manifest instead.\n"
+_SECOND = re.compile(
     rb"# generation ([0-9]{1,18}), manifest sha256:([0-9a-f]{64})?"
     rb"(?:, whole sha256:([0-9a-f]{64}))?\n"
 )
@@ -38,7 +38,7 @@ class Header:
 
 def header(raw: bytes) -> Header | None:
     """What the first lines say; None for a file that was not compiled by us."""
-    found = _HEADER.match(raw)
+    found = _SECOND.match(raw, len(_FIRST)) if raw.startswith(_FIRST) else None
     if not found:
         return None
     return Header(int(found[1]), (found[2] or b"").decode(), (found[3] or b"").decode())
@@ -68,8 +68,7 @@ def headed(desired: Desired, generation: int, body: bytes) -> bytes:
     """The config of this body, with the header that names its generation and its manifest."""
     whole = _whole(generation, desired.digest, body)
     told = f"# generation {generation}, manifest sha256:{desired.digest}, whole sha256:{whole}\n"
-    first = b"# aimx engine config: compiled by `aimx apply`; edit the manifest instead.\n"
-    return first + told.encode() + body
+    return _FIRST + told.encode() + body
 
 
 def _whole(generation: int, digest: str, body: bytes) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
@@ -208,6 +207,10 @@ def _blank(text: str) -> str:
 
 
 def _columns(text: str) -> int:
+    if text.isascii():
+        return len(text)
+    import unicodedata  # Few manifests have wide characters beside what is wrong.
+
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
         for c in text

@@ -23,7 +23,6 @@ _UNITS = {
     "s": timedelta(seconds=1),
     "ms": timedelta(milliseconds=1),
 }
-_SIZE = re.compile(r"([0-9]{1,15})([KMGT]iB)?")
 _BINARY = {"TiB": 1 << 40, "GiB": 1 << 30, "MiB": 1 << 20, "KiB": 1 << 10}
 _ENDPOINT = re.compile(r"(?:\[([^\[\]]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})")
 
@@ -49,7 +48,7 @@ def write_duration(duration: timedelta) -> str:
 
 def parse_size(text: int | str) -> int:
     """Read a number of octets, or `"25MiB"`."""
-    found = _SIZE.fullmatch(str(text))
+    found = re.fullmatch(r"([0-9]{1,15})([KMGT]iB)?", str(text))
     if not found:
         raise InvalidNameError(f"{text!r} is not a size: write octets, or '64KiB', '25MiB', '1GiB'")
     return int(found[1]) * _BINARY.get(found[2], 1)
