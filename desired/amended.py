@@ -29,10 +29,11 @@ _HEADER = re.compile(
 # Nothing of it can be read in two ways, and to give nothing back takes a third of the time.
 _EMPTY = rb"[ \t]*+(?:#[ -~\t]*+)?+\r?+\n"
 _REMARKS = re.compile(rb"(?:%b)*+" % _EMPTY)
-_PLAIN = re.compile(
-    rb'\[mailboxes\."([!#-~]++)"\]%b(?:%b)*+owner[ \t]*+=[ \t]*+"([!#-~]++)"%b(?:%b)*+'
-    % ((_EMPTY,) * 4)
-)
+_REMARK = re.compile(rb"\n[ \t]*+#[ -~\t]*+\r?+(?=\n)")
+# Of plain mailboxes what stands before the address, and between that and the owner.
+_HEADING = re.compile(rb"%b(?:%b)*+\[mailboxes\." % ((_EMPTY,) * 2))
+_OWNED = re.compile(rb"\]%b(?:%b)*+owner[ \t]*+=[ \t]*+" % ((_EMPTY,) * 2))
+_NAMES = re.compile(rb"[!-~]*+")
 _MAILBOX = b'[mailboxes."'
 _INLINE = re.compile(rb"^[ \t]*[\"']?mailboxes", re.MULTILINE)
 # Their names are looked for in all the rest; more of them are read with it.
@@ -167,16 +168,18 @@ def _alike(one: bytes, other: bytes) -> int:
 
 def _plain(text: bytes) -> Owners | None:
     """The mailboxes that a text declares, if it declares plain ones and nothing else."""
-    found: dict[str, str] = {}
-    remarks = _REMARKS.match(text)
-    position = remarks.end() if remarks else 0
-    while position < len(text):
-        table = _PLAIN.match(text, position)
-        if table is None or (address := table[1].decode()) in found:
-            return None
-        found[address] = table[2].decode()
-        position = table.end()
-    return found
+    # Cut at its quotes, since between the names all tables of a large edit are alike.
+    *parts, _ = (_REMARK.sub(b"", b"\n" + text) + _MAILBOX).split(b'"')
+    addresses, owners = parts[1::4], parts[3::4]
+    are_plain = (
+        len(addresses) == len(owners)
+        and all(map(_HEADING.fullmatch, set(parts[0::4])))
+        and all(map(_OWNED.fullmatch, set(parts[2::4])))
+        and _NAMES.fullmatch(b"".join([*addresses, *owners]))
+    )
+    if not are_plain or len(set(addresses)) < len(addresses):
+        return None
+    return dict(zip(map(bytes.decode, addresses), map(bytes.decode, owners), strict=True))
 
 
 def _made(owners: Owners, desired: Desired) -> Mapping[str, Mailbox] | None:

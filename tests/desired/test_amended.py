@@ -65,6 +65,11 @@ PLAIN = {
     "taken out": (TOP + MANY, TOP + MANY.replace(box("agent7@a.com"), "")),
     "replaced": (TOP + MANY, TOP + MANY.replace(box("agent7@a.com"), box("x@b.com", "bob"))),
     "a remark": (TOP + MANY, TOP + MANY.replace("owner", "# who\nowner", 1)),
+    "remarks behind": (TOP + MANY, TOP + MANY.replace('alice"\n', 'alice"\t# who\r\n', 1)),
+    "a mailbox becomes a remark": (
+        TOP + MANY + box("old@a.com"),
+        TOP + MANY + "".join(f"# {line}\n" for line in box("old@a.com").splitlines()),
+    ),
     "a last line that is not ended": (TOP + MANY.rstrip("\n"), TOP + MANY + box("new@b.com")),
     "a header of remarks": ("# one\n" + TOP + MANY, "# two\n" + TOP + MANY + box("new@b.com")),
 }
@@ -103,6 +108,11 @@ OTHERWISE = {
     "an owner twice": (TOP + MANY, TOP + MANY + box("new@a.com", rest='owner = "bob"\n')),
     "the end of a header": (TOP + MANY, TOP + MANY + '[mailboxes."new@a.com"\n'),
     "half a line end": (TOP + MANY, TOP + MANY + "\r"),
+    "twice the same": (TOP + MANY, TOP + MANY + 2 * box("new@a.com")),
+    "no address": (TOP + MANY, TOP + MANY + box("")),
+    "no owner": (TOP + MANY, TOP + MANY + box("new@a.com", "")),
+    "an address without an end": (TOP + MANY, TOP + MANY + '[mailboxes."new@a.com\n'),
+    "a quote in a remark": (TOP + MANY, TOP + MANY + box("new@a.com") + '# "\n' + 'owner = "x"\n'),
     "no end of a line": (
         TOP + "[smtp]\nmax_recipients = 7\n",
         TOP + box("new@a.com").rstrip("\n") + "[smtp]\nmax_recipients = 7\n",
@@ -187,6 +197,12 @@ def test_a_fragment_is_amended_like_the_manifest():
     assert same(found, whole(*after))
 
 
+def test_octets_that_are_no_text_are_read():
+    after = (TOP + MANY + box("new@a.com")).encode().replace(b"new", b"\xff")
+
+    assert amended(whole(TOP + MANY), (Source("0.toml", after),), exists) is None
+
+
 def test_two_files_that_changed_are_read():
     before, after = (TOP + MANY, box("x@b.com")), (TOP + MANY + box("n@b.com"), box("y@b.com"))
 
@@ -198,6 +214,7 @@ PLAIN_TABLES = [
     box("x@a.com", "bob"),
     box("y@b.com"),
     box("z@b.com", "bob", "# a remark\n\n"),
+    box("q@b.com", "bob", '# [mailboxes."r@b.com"]\n#owner = "bob"\n'),
 ]
 OTHERS = [
     "# a remark\n",
@@ -217,6 +234,12 @@ OTHERS = [
     '[[moved]]\nfrom = "mailbox/y@b.com"\nto = "mailbox/x@a.com"\n',
     '[[removed]]\naddress = "mailbox/z@b.com"\n',
     'owner = "bob"\n',
+    '[mailboxes."s@b.com"]\nowner = "bob" # of "all"\n',
+    '[mailboxes."t@b.com"]\nowner = ""\n',
+    '[mailboxes.""]\nowner = "bob"\n',
+    ' [mailboxes."k@b.com"]\nowner = "bob"\n',
+    '[mailboxes."l@b.com"] owner = "bob"\n',
+    '[mailboxes."m@b.com"]\nowner = "bob"',
     "[mailboxes]\n",
     '"u@a.com" = { owner = "alice" }\n',
 ]
