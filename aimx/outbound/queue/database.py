@@ -61,6 +61,14 @@ class Database:
     def close(self) -> None:
         self.connection.close()
 
+    def give_up(self) -> None:
+        """Close it, and have whoever opens it next begin anew."""
+        self.close()
+        try:
+            self._set_aside("damage is met in it time and again")
+        except OSError as cause:
+            log.error("the queue is damaged and stays", path=str(self._path), reason=str(cause))
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All of it, or nothing; raises `QueueError`."""
@@ -106,6 +114,10 @@ class Database:
             raise
 
     def _renewed(self, reason: str) -> sqlite3.Connection:
+        self._set_aside(reason)
+        return _connected(self._path)
+
+    def _set_aside(self, reason: str) -> None:
         aside = set_aside(self._path)
         log.critical(
             "the queue cannot be read and is begun anew: what a host may have of it is taken up as"
@@ -114,7 +126,6 @@ class Database:
             kept_as=aside,
             reason=reason,
         )
-        return _connected(self._path)
 
     def _migrate(self, begun: Callable[[sqlite3.Connection], None]) -> None:
         version: int = self.connection.execute("PRAGMA user_version").fetchone()[0]

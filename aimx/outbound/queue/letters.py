@@ -232,8 +232,11 @@ def _check(label: Label, path: Path) -> None:
     told = (*label.recipients, label.author, label.message_id, label.subject)
     if label.id + _SUFFIX != path.name or not all(isinstance(each, str) for each in told):
         raise ValueError("its label is another's")
-    if type(label.size) is not int or type(label.international) is not bool:
+    "".join(told).encode()  # Half a character fits into JSON, and not into the queue.
+    if type(label.size) is not int or label.size.bit_length() > 63:
         raise ValueError("its label has no size")
+    if type(label.international) is not bool:
+        raise ValueError("its label does not tell whether it needs SMTPUTF8")
     datetime.fromtimestamp(label.queued, UTC)
     bytes.fromhex(label.origin)
 

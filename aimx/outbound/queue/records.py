@@ -84,12 +84,15 @@ class Records:
             pause = min(2 * pause, _SELDOM)
 
     @contextlib.asynccontextmanager
-    async def closing(self, books: Books) -> AsyncIterator[None]:
-        """Nobody is given them any more; who works with them leaves within the block."""
+    async def closing(self, books: Books, *, for_good: bool = False) -> AsyncIterator[None]:
+        """Nobody is given them any more; who works with them leaves within the block.
+
+        `for_good`: they are damaged as no look at them shows, and are begun anew.
+        """
         async with self._opening:
             self.current = None
             yield
-            await self.turns.take(books.database.close)
+            await self.turns.take(books.database.give_up if for_good else books.database.close)
             self._tried = -math.inf
 
     def _together(self) -> AbstractContextManager[None]:

@@ -74,6 +74,7 @@ class Queue:
     async def serve(self) -> None:
         """Until cancelled. What is damaged meanwhile is set aside, and the queue begun anew."""
         loop = asyncio.get_running_loop()
+        is_doubted = False  # Damage was met, and when it was opened anew none was to be seen.
         while True:
             books, begun = await self.records.at_last(), loop.time()
             with contextlib.suppress(DamagedError):
@@ -82,8 +83,11 @@ class Queue:
                 "the queue is damaged, and is opened anew; what waits is in its spool",
                 path=str(self._path),
             )
-            await self._shut(books)
-            if loop.time() - begun < _SOON:
+            is_soon = loop.time() - begun < _SOON
+            is_hopeless = is_doubted and is_soon
+            await self._shut(books, for_good=is_hopeless)
+            is_doubted = not is_hopeless
+            if is_soon:
                 # A disk that damages what was just made is not asked without a pause.
                 await asyncio.sleep(_PAUSE)
 
@@ -209,9 +213,9 @@ class Queue:
         finally:
             forgetting.cancel()
 
-    async def _shut(self, books: Books) -> None:
+    async def _shut(self, books: Books, *, for_good: bool) -> None:
         """Nobody works in it any more; what has left has a moment to be answered."""
-        async with self.records.closing(books):
+        async with self.records.closing(books, for_good=for_good):
             await self.leave(_LAST_WORD)
             if self._tending is not None:
                 await self._tending.leave(_LAST_WORD)

@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 from collections.abc import Iterable
 from dataclasses import replace
@@ -54,6 +55,35 @@ def test_a_letter_that_was_cut_is_told_and_never_sent(
 
     with pytest.raises(LetterError):
         letters.content("1f")
+
+
+def written_before_there_were_sums(path: Path, **said: object) -> None:
+    line, rest = path.read_bytes().split(b"\n", 1)
+    label = {**json.loads(line), **said}
+    del label["sum"], label["sums"]
+    path.write_bytes(json.dumps(label).encode() + b"\n" + rest)
+
+
+def test_a_letter_of_an_earlier_release_is_taken_at_its_word(
+    letters: Letters, tmp_path: Path
+) -> None:
+    letters.write([Parcel(LABEL, b"hello", COPY)])
+    written_before_there_were_sums(tmp_path / "spool/1f.letter", subject='Hi", "sum": 7}')
+
+    assert list(letters.labels()) == [replace(LABEL, subject='Hi", "sum": 7}')]
+    assert (letters.content("1f"), letters.copy("1f")) == (b"hello", COPY)
+
+
+@pytest.mark.parametrize("said", [{"subject": "\ud800"}, {"size": 1 << 64}, {"queued": 1e300}])
+def test_a_label_that_the_queue_could_not_take_is_told_as_damaged(
+    letters: Letters, tmp_path: Path, said: dict[str, object]
+) -> None:
+    letters.write([Parcel(LABEL, b"hello", COPY)])
+    written_before_there_were_sums(tmp_path / "spool/1f.letter", **said)
+
+    (found,) = letters.labels()
+
+    assert isinstance(found, LetterError)
 
 
 def test_what_was_never_finished_is_removed_at_the_next_start(

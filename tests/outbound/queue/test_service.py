@@ -25,7 +25,7 @@ from aimx.outbound.deliver import Direct
 from aimx.outbound.dialogue import Manners
 from aimx.outbound.keys import CallersKey, Standing, UnrecordedError
 from aimx.outbound.outcome import Sent
-from aimx.outbound.queue import records
+from aimx.outbound.queue import records, service
 from aimx.outbound.queue.database import QueueError
 from aimx.outbound.queue.postman import Rules
 from aimx.outbound.queue.service import Queue, Surroundings
@@ -672,6 +672,32 @@ def test_damage_that_anybody_meets_has_the_queue_opened_anew(house):
 
     asyncio.run(run())
     assert list((house.root / ".aimx/out").glob("queue.db.set-aside-*Z")) == []
+
+
+def test_damage_that_no_look_shows_is_met_twice_and_then_set_aside(house, monkeypatch):
+    monkeypatch.setattr(service, "_PAUSE", 0.0)
+
+    async def run() -> None:
+        script = {"RCPT": ["450 4.2.0 Greylisted"]}
+        async with Exchanger(script) as exchanger, house.queue() as queue:
+            house.port = exchanger.port
+            await queue.dispatch(house.message(), None)
+            await until(lambda: house.status == "deferred")
+            database = (await queue.records.opened()).database
+
+            def spoil() -> None:
+                with database.transaction() as connection:
+                    connection.execute("UPDATE messages SET queued = 1e300")
+
+            await queue.records.turns.take(spoil)
+            house.now += DAY  # It is tried again.
+            queue.stir()
+
+            await until(lambda: house.spool == [])
+            assert [each.recipients for each in exchanger.received] == [("bob@c.example",)]
+
+    asyncio.run(run())
+    assert len(list((house.root / ".aimx/out").glob("queue.db.set-aside-*Z"))) == 1
 
 
 def test_a_queue_that_cannot_be_opened_at_first_is_opened_for_whoever_comes_later(
