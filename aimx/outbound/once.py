@@ -55,8 +55,10 @@ def known(found: Found) -> Sent | NotSent:
     match found:
         case Settled("", message_id, queued):
             return Sent(message_id, queued)
-        case Settled(code, reason):
+        case Settled(code, reason) if code in tuple(Code):
             return NotSent(Code(code), reason)
+        case Settled():  # An octet of what was written down is another.
+            return _STANDING[Standing.UNKNOWN]
         case standing:
             return _STANDING[standing]
 

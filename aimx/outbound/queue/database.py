@@ -144,11 +144,12 @@ class Database:
     def _take_over_keys(self, path: Path) -> None:
         """What an earlier release knew, in one transaction; a second time it is the same."""
         try:
-            self.connection.execute("ATTACH ? AS earlier", (str(path),))
-            self.connection.execute(
-                f"INSERT OR IGNORE INTO keys ({_OF_KEYS}) SELECT {_OF_KEYS} FROM earlier.keys"
-            )
-            self.connection.execute("DETACH earlier")
+            with making_sense(str(path)):
+                self.connection.execute("ATTACH ? AS earlier", (str(path),))
+                self.connection.execute(
+                    f"INSERT OR IGNORE INTO keys ({_OF_KEYS}) SELECT {_OF_KEYS} FROM earlier.keys"
+                )
+                self.connection.execute("DETACH earlier")
         except sqlite3.DatabaseError as cause:
             log.error("idempotency keys cannot be taken over", path=str(path), reason=str(cause))
             return

@@ -1,3 +1,4 @@
+import contextlib
 import sqlite3
 from pathlib import Path
 
@@ -127,10 +128,15 @@ def test_keys_of_an_earlier_release_still_count(tmp_path: Path) -> None:
     database.close()
 
 
+@pytest.mark.parametrize("how", ["nonsense", "no text"])
 def test_keys_of_an_earlier_release_that_are_damaged_keep_nobody_from_sending(
-    tmp_path: Path,
+    tmp_path: Path, how: str
 ) -> None:
-    (tmp_path / "keys.db").write_bytes(b"nonsense" * 1000)
+    path = tmp_path / "keys.db"
+    with contextlib.closing(sqlite3.connect(path)) as earlier:
+        earlier.execute("CREATE TABLE keys (uid INTEGER, key TEXT) STRICT")
+    content = path.read_bytes().replace(b"TEXT)", b"\xff\xfe\xfd\xfc)")
+    path.write_bytes(content if how == "no text" else b"nonsense" * 1000)
 
     database = Database(tmp_path, NOTHING)
 
