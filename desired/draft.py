@@ -147,4 +147,4 @@ class Gathering:
                     self._no_name(source, path, cause)
 
     def _no_name(self, source: Source, path: KeyPath, cause: InvalidNameError) -> None:
-        self.findings.append(Finding(source, path, "name", str(cause)))
+        self.findings.append(Finding(source, path, "name", str(cause), cause.hint))

@@ -28,6 +28,11 @@ _STRANGE_TO_COMMANDS = r"[^a-z0-9._-]"
 class InvalidNameError(ValueError):
     """A text that is not the name or quantity that it stands for. Says what is expected."""
 
+    def __init__(self, text: str, hint: str = "") -> None:
+        """`hint`: what to write, where the text does not say it."""
+        super().__init__(text)
+        self.hint = hint
+
 
 @ordered
 class Domain:
@@ -50,7 +55,8 @@ def _domain(text: str) -> Domain:
     ascii_form = lower if lower.isascii() else _a_labels(lower)
     if not _DOMAIN.fullmatch(ascii_form):
         raise InvalidNameError(
-            f"domain {text!r} is not a valid RFC 1035 hostname (lowercased to {lower!r})"
+            f"domain {text!r} is not a valid RFC 1035 hostname (lowercased to {lower!r})",
+            "write two labels or more of letters, digits and inner hyphens, as in mail.example.com",
         )
     return Domain(ascii_form)
 

@@ -145,7 +145,8 @@ def _finding(source: Source, tables: Tables, error: ErrorDetails) -> Finding:
             text, hint = _absent(source, path)
             return Finding(source, path, "missing-key", text, hint, meant="key")
         case "value_error":
-            return Finding(source, path, "name", str(error["ctx"]["error"]))
+            cause = error["ctx"]["error"]
+            return Finding(source, path, "name", str(cause), getattr(cause, "hint", ""))
         case kind if kind in _EXPECTED:
             text = f"`{dotted(path)}` must be {_EXPECTED[kind]}, not {_called(error['input'])}"
             return Finding(source, path, "type", text)
