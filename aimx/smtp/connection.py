@@ -91,11 +91,14 @@ class Connection(SMTP, asyncio.BufferedProtocol):
         self.arrived.clear()
         if self.transport is None:
             return
-        if lingering and self.transport.can_write_eof():
+        is_plain = self.transport.can_write_eof()
+        if lingering and is_plain:
             self.transport.write_eof()
             self.transport.resume_reading()
         else:
             self.transport.close()
+            if is_plain and not self.transport.get_write_buffer_size():
+                return  # The loop ends it in its next turn.
         self._watch(self.loop.time() + self.linger)
 
     # What the client does.
