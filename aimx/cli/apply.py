@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aimx.cli import administer, terminal
@@ -70,7 +70,7 @@ def _untangle(options: Options) -> None:
         return
     if text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= _LONGEST:
         options.wait = int(text)
-    elif options.plan is None and Path(text).is_file():
+    elif options.plan is None and os.path.isfile(text):
         options.plan, options.wait = text, _USUAL
     else:
         options.usage(

@@ -140,6 +140,10 @@ def test_a_thin_client_imports_nothing_heavy(modules: str, arguments: list[str])
     assert {name for name in found if name.partition(".")[0] == "aimx"} <= THIN
 
 
+def test_a_command_that_asks_the_daemon_to_apply_loads_no_paths() -> None:
+    assert "pathlib" not in imported("aimx.cli.apply, aimx.cli.mailboxes", ["--help"])
+
+
 def test_an_apply_without_a_daemon_loads_nothing_that_it_does_without():
     apply = "aimx.cli.apply, aimx.doors.direct, aimx.controller.credentials"
     nowhere = ["-C", "/nonexistent", "--data-dir", "/nonexistent", "--runtime-dir", "/nonexistent"]
