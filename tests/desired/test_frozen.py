@@ -260,6 +260,38 @@ def test_one_that_adds_no_fields_is_copied_and_compared_as_what_it_is() -> None:
     assert replace(it, second="b") == Twin(1, "b")
 
 
+@frozen
+class Parcel:
+    """Something of many parts."""
+
+    sender: str
+    to: str
+    weight: int = 1
+    stamps: list[str] = field(default_factory=list)
+    is_open: bool = False
+
+
+class Gift(Parcel):
+    """Another that is made of the same."""
+
+    __slots__ = ()
+
+
+@pytest.mark.parametrize("kind", [Parcel, Gift])
+def test_of_many_values_of_many_fields_each_is_of_its_class_and_frozen(kind: type[Parcel]) -> None:
+    made = [kind("me", to=str(number)) for number in range(20)]
+
+    assert {type(it) for it in made} == {kind}
+    assert [it.to for it in made] == [str(number) for number in range(20)]
+    assert len({id(it.stamps) for it in made}) == len(made)
+    for it in made:
+        with pytest.raises(FrozenInstanceError):
+            it.weight = 2  # type: ignore[misc]
+        with pytest.raises(FrozenInstanceError):
+            del it.weight
+        assert it == kind("me", it.to)
+
+
 def test_ours_tell_and_replace_what_theirs_do() -> None:
     ours, theirs = OURS("me", (Pair(1),)), THEIRS("me", (Pair(1),))
 
