@@ -54,7 +54,13 @@ LOOKS = (
     ["explain", "mailbox/info@a.example"],
     ["graph"],
     ["tombstones", "list"],
+    ["tombstones", "restore", "gone@a.example"],
     ["rollback", "1", "--plan"],
+    ["rollback", "2", "--plan"],
+    ["plan", "--json"],
+    ["status", "--json"],
+    ["history", "--json"],
+    ["fmt", "--check"],
 )
 # Those of a command that meets damage; the others mean something else.
 ENDS = {Exit.DONE, Exit.ERROR, Exit.STALE, Exit.REFUSED, Exit.PARTIAL, Exit.INVALID}
