@@ -6,6 +6,7 @@ from itertools import pairwise
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from aimx.smtp.connection import Connection
 from aimx.smtp.replies import ACCEPTED, Reply
 from aimx.smtp.service import Received, Service
 from aimx.smtp.session import Session
@@ -47,6 +48,8 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.said = b""
         self.ended = False
+        self.unsent = 0  # Octets that nobody takes.
+        self.aborted = asyncio.Event()
 
     def write(self, data: bytes) -> None:
         assert not self.ended
@@ -60,6 +63,12 @@ class Wire(asyncio.Transport):
 
     def close(self) -> None:
         self.ended = True
+
+    def abort(self) -> None:
+        self.aborted.set()
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
 
     def pause_reading(self) -> None: ...
 
@@ -125,6 +134,20 @@ def test_a_flood_of_commands_lets_others_have_their_turn():
         return said
 
     assert asyncio.run(run()) == [500, 1000, 1200]
+
+
+def test_a_client_that_does_not_take_our_last_word_is_cut_off(monkeypatch):
+    monkeypatch.setattr(Connection, "linger", 0.0)
+
+    async def run() -> None:
+        session, wire = connected(None)
+        wire.unsent = 1
+        feed(session, b"QUIT\r\n")
+        async with asyncio.timeout(5):
+            await wire.aborted.wait()
+        session.connection_lost(None)
+
+    asyncio.run(run())
 
 
 def test_a_flood_of_commands_waits_while_nobody_reads_the_replies():
