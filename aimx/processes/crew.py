@@ -29,6 +29,7 @@ from aimx.processes.activation import RefusedError, commit, drop, prepare
 from aimx.processes.servants import Servants
 from aimx.processes.station import Station
 from aimx.processes.worker import SilentError, Worker, WorkerGoneError
+from reconcilers.host.host import Account
 
 # How long a process may take to import what it needs, in seconds.
 ARRIVE_SECONDS = 60.0
@@ -57,6 +58,7 @@ class Crew:
     prepared: Compiled | None = None
     _leaving: bool = False
     _starting: set[Worker] = field(default_factory=set)
+    _departing: set[Worker] = field(default_factory=set)  # Too many, and not gone yet.
     _adding: int = 0  # Inbound processes that are on their way, besides replacements.
     _deaths: dict[str, int] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -123,6 +125,7 @@ class Crew:
         wanted = workers(self.committed.workers)
         for worker in have[wanted:]:
             self.workers.remove(worker)
+            self._departing.add(worker)
             self._spawn(self._dismissed(worker))
         for _ in range(wanted - len(have) - coming):
             self._adding += 1
@@ -130,7 +133,17 @@ class Crew:
 
     async def _dismissed(self, worker: Worker) -> None:
         await worker.leave(LEAVE_SECONDS)
+        self._departing.remove(worker)
         self.lost(worker)
+        heir = next((each.user for each in self.of(worker.role)), worker.user)
+        if heir.uid != worker.user.uid and self._beside(worker.role, heir) is None:
+            with suppress(OSError):  # Else it is handed over when the next one is started.
+                await self.station.hand_over(worker.role, heir)
+
+    def _beside(self, role: str, user: Account) -> Account | None:
+        """As whom others of a role run, be it only until they have gone."""
+        users = (each.user for each in (*self.workers, *self._departing) if each.role == role)
+        return next((each for each in users if each.uid != user.uid), None)
 
     async def _added(self) -> None:
         """One more inbound process, tried until it runs or is too many by now."""
@@ -189,7 +202,7 @@ class Crew:
         speaks, understands = _SPOKEN[role]
         assert self.committed is not None
         user = self.servants.user(role, self.committed.users)
-        process, channel = await self.station.start(role, user)
+        process, channel = await self.station.start(role, user, self._beside(role, user))
         worker = Worker(role, user, process, speaks, understands, self.heard, self._died)
         self._starting.add(worker)
         try:

@@ -14,6 +14,9 @@ from reconcilers.host.host import Account, Reading
 _ROOT = 0
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DEPTH = 2  # Of the directories in a worker's own.
+_PRIVATE, _LENT = 0o700, 0o770
+# It is gone by now, a link, a socket, or leased by whoever wants to keep it.
+_NOT_TO_BE_HAD = (errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.EWOULDBLOCK)
 
 log = structlog.get_logger()
 
@@ -58,14 +61,19 @@ def _named(role: str, users: ServerUsers) -> str:
     return {"inbound": users.inbound, "outbound": users.outbound}[role]
 
 
-def hand_over(directory: int, user: Account) -> None:
+def hand_over(directory: int, user: Account, beside: Account | None = None) -> None:
     """Make a worker's own directory this user's, with what another user left there as a worker.
 
     Whoever that was may have put other things there: what is root's, has a second name, or is
-    neither file nor directory stays as it is. Raises `OSError`.
+    neither file nor directory stays as it is. Somebody who still works `beside` the user may go on
+    writing there, until it is handed over once more. Raises `OSError`.
     """
-    if os.fstat(directory).st_uid != user.uid:
-        os.fchown(directory, user.uid, user.gid)
+    group, mode = (user.gid, _PRIVATE) if beside is None else (beside.gid, _LENT)
+    found = os.fstat(directory)
+    if (found.st_uid, found.st_gid) != (user.uid, group):
+        os.fchown(directory, user.uid, group)
+    if stat.S_IMODE(found.st_mode) != mode:
+        os.fchmod(directory, mode)
     _hand_over(directory, user, _DEPTH)
 
 
@@ -74,8 +82,8 @@ def _hand_over(directory: int, user: Account, depth: int) -> None:
         try:
             left = os.open(name, _OPEN, dir_fd=directory)
         except OSError as cause:
-            if cause.errno in (errno.ENOENT, errno.ELOOP, errno.ENXIO):
-                continue  # It is gone by now, or a link, or a socket.
+            if cause.errno in _NOT_TO_BE_HAD:
+                continue
             raise
         try:
             found = os.fstat(left)
@@ -85,6 +93,8 @@ def _hand_over(directory: int, user: Account, depth: int) -> None:
                 _hand_over(left, user, depth - 1)
             if found.st_uid != user.uid and _has_one_name(found):
                 os.fchown(left, user.uid, user.gid)
+                # Who had it may have let others in, and have kept a way to it.
+                os.fchmod(left, stat.S_IMODE(found.st_mode) & _PRIVATE)
         finally:
             os.close(left)
 

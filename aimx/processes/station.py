@@ -94,15 +94,28 @@ class Station:
         if self._watching is None:
             self._watching = asyncio.get_running_loop().create_task(self._watched())
 
-    async def start(self, role: str, user: Account) -> tuple[Popen[bytes], Channel]:
-        """Run a worker as this user, and give our end of its control channel."""
-        own = {"inbound": self._roots.spool, "outbound": self._roots.outbound}[role]
+    async def start(
+        self, role: str, user: Account, beside: Account | None
+    ) -> tuple[Popen[bytes], Channel]:
+        """Run a worker as this user, and give our end of its control channel.
+
+        `beside`: as whom others of the role run for a while yet.
+        """
         # Rootless everybody is the one user that we are already.
         become = user if os.geteuid() == 0 else None
-        with _opened(own, _DIRECTORY) as descriptor:
+        with _opened(self._own(role), _DIRECTORY) as descriptor:
             if become is not None:
-                await asyncio.to_thread(hand_over, descriptor, become)
+                await asyncio.to_thread(hand_over, descriptor, become, beside)
             return await _started(role, {"spool": descriptor}, become)
+
+    async def hand_over(self, role: str, user: Account) -> None:
+        """Nobody else works in the role's directory any more; raises `OSError`."""
+        with _opened(self._own(role), _DIRECTORY) as descriptor:
+            await asyncio.to_thread(hand_over, descriptor, user)
+
+    def _own(self, role: str) -> PurePosixPath:
+        """The directory of those of a role."""
+        return {"inbound": self._roots.spool, "outbound": self._roots.outbound}[role]
 
     async def introduce(self, worker: str, role: str, user: Account, end: Channel) -> None:
         """Let the placer serve a worker at this end; it is not ours afterwards."""

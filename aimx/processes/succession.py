@@ -9,7 +9,7 @@ import structlog
 from aimx.processes.crew import Crew
 from aimx.processes.worker import Worker
 
-_LOOK_SECONDS = 5.0  # How often users are looked at: nothing tells of a new one.
+_LOOK_SECONDS = 1.0  # How often users are looked at: nothing tells of a new one.
 
 log = structlog.get_logger()
 

@@ -14,6 +14,7 @@ from aimx.processes.crew import Crew, workers
 from aimx.processes.worker import SilentError, Worker, WorkerGoneError
 from aimx.snapshot import SnapshotId
 from desired.desired import Log
+from reconcilers.host.host import Account
 
 NOBODY: Any = (None, None)  # No station, and no service users.
 
@@ -284,3 +285,65 @@ def test_who_begins_anew_answers_first_what_is_on_its_way_to_a_host() -> None:
         "outbound is lost",
     ]
     assert "inbound is ended" in told
+
+
+# Another user takes the work over.
+
+BEFORE, NOW = Account("nobody", 65534, 65534), Account("aimx-in", 61_001, 61_002)
+
+
+@dataclass(eq=False)
+class Employed:
+    """A worker, as far as it is somebody's and leaves when it has nothing in hand any more."""
+
+    user: Account
+    role: str = "inbound"
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def leave(self, seconds: float) -> None:
+        await self.idle.wait()
+
+
+@dataclass
+class Directory:
+    """A station, as far as it hands a directory over."""
+
+    owners: list[Account] = field(default_factory=list)
+
+    async def hand_over(self, role: str, user: Account) -> None:
+        self.owners.append(user)
+
+
+@dataclass(slots=True)
+class Handing(Crew):
+    """Notes who works beside each worker that is started."""
+
+    beside: list[Account | None] = field(default_factory=list)
+
+    async def _start(self, role: str) -> Worker:
+        self.beside.append(self._beside(role, NOW))
+        worker = cast("Worker", Employed(NOW))
+        self.workers.append(worker)
+        return worker
+
+
+def test_a_directory_is_shared_until_the_last_of_the_other_users_workers_has_gone() -> None:
+    async def play() -> tuple[list[Account | None], list[list[Account]]]:
+        directory = Directory()
+        crew = Handing(cast("Any", directory), cast("Any", None), print, lambda _: None)
+        crew.committed = cast("Any", Wanted(2))
+        former = [Employed(BEFORE), Employed(BEFORE)]
+        crew.workers = cast("Any", list(former))
+        for each in tuple(crew.workers):
+            await crew.succeed(each)
+        seen = []
+        for each in former:
+            seen.append(list(directory.owners))
+            each.idle.set()
+            await asyncio.wait(tuple(crew._tasks), return_when=asyncio.FIRST_COMPLETED)
+        await crew._start("inbound")
+        return crew.beside, [*seen, directory.owners]
+
+    beside, owners = asyncio.run(play())
+    assert beside == [BEFORE, BEFORE, None]
+    assert owners == [[], [], [NOW]]

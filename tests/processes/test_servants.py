@@ -1,6 +1,8 @@
 """What a worker keeps on disk is its user's, whoever ran it before."""
 
+import fcntl
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -38,10 +40,10 @@ def written(path: Path, uid: int) -> Path:
     return owned(path, uid)
 
 
-def given(directory: Path) -> None:
+def given(directory: Path, beside: Account | None = None) -> None:
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        hand_over(descriptor, NOW)
+        hand_over(descriptor, NOW, beside)
     finally:
         os.close(descriptor)
 
@@ -85,6 +87,40 @@ def test_what_was_made_to_lead_elsewhere_is_given_to_nobody(own: Path, tmp_path:
     assert (own / "restored").stat().st_uid == 0
     assert (own / "fifo").stat().st_uid == BEFORE.uid
     assert (own / "lock").stat().st_uid == NOW.uid
+
+
+def test_who_works_beside_the_user_may_write_there_until_it_is_the_users_alone(own: Path) -> None:
+    given(own, BEFORE)
+    lent = own.stat()
+    given(own)
+    alone = own.stat()
+
+    assert (lent.st_uid, lent.st_gid, lent.st_mode & 0o777) == (NOW.uid, BEFORE.gid, 0o770)
+    assert (alone.st_uid, alone.st_gid, alone.st_mode & 0o777) == (NOW.uid, NOW.gid, 0o700)
+
+
+def test_whom_the_other_user_let_in_has_no_way_in_any_more(own: Path) -> None:
+    (own / "spool").chmod(0o777)
+    (own / "spool" / "1.letter").chmod(0o666)
+
+    given(own)
+
+    assert (own / "spool").stat().st_mode & 0o7777 == 0o700
+    assert (own / "spool" / "1.letter").stat().st_mode & 0o7777 == 0o600
+
+
+def test_a_file_that_its_owner_leased_keeps_no_worker_from_being_started(own: Path) -> None:
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)  # Which tells that somebody wants it.
+    leased = os.open(own / "lock", os.O_RDWR)
+    try:
+        fcntl.fcntl(leased, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        given(own)
+    finally:
+        os.close(leased)
+        signal.signal(signal.SIGIO, before)
+
+    assert (own / "lock").stat().st_uid == BEFORE.uid
+    assert (own / "spool" / "1.letter").stat().st_uid == NOW.uid
 
 
 def test_directories_in_directories_are_not_gone_through(own: Path) -> None:

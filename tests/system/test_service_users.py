@@ -81,6 +81,9 @@ def test_who_is_made_while_nobody_stands_in_takes_the_work_over(queuing, until):
         second = send(queuing, "second")
 
         works(queuing, "first", "second")
+        spool = queuing.state / "spool"
+        until(lambda: spool.stat().st_mode & 0o777 == 0o700, "the spool to be private again")
+        assert (spool.stat().st_uid, spool.stat().st_gid) == (inbound, made[0].pw_gid)
     assert before == {65534}
     assert isinstance(first, Ok)
     assert isinstance(second, Ok)
