@@ -10,6 +10,7 @@ from aimx.processes.crew import Crew
 from aimx.processes.worker import Worker
 
 _LOOK_SECONDS = 1.0  # How often users are looked at: nothing tells of a new one.
+_AGAIN_SECONDS = 5.0  # After somebody was to be replaced, which may have failed.
 
 log = structlog.get_logger()
 
@@ -21,10 +22,13 @@ class Succession:
         self._crew = crew
 
     async def watch(self) -> None:
+        pause = _LOOK_SECONDS
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(pause)
+            pause = _LOOK_SECONDS
             try:
                 for worker in await asyncio.to_thread(self._overdue, tuple(self._crew.workers)):
+                    pause = _AGAIN_SECONDS
                     if worker in self._crew.workers:
                         log.info("process is run by another user from now on", role=worker.role)
                         await self._crew.succeed(worker)
