@@ -167,6 +167,24 @@ class Alike(Generic[T, R]):
         return known
 
 
+# All that a change says but its address.
+_LIKENESS = attrgetter(*[name for name in fields(Change) if name != "address"])
+
+
+@once
+def _firsts(plan: Plan) -> Sequence[Change]:
+    """For each change the first that differs from it in nothing but its address."""
+    known: dict[tuple[int, ...], Change] = {}
+    return [known.setdefault(tuple(map(id, _LIKENESS(each))), each) for each in plan.changes]
+
+
+def told_alike(plan: Plan, tell: Callable[[Change], R]) -> Sequence[tuple[Change, R]]:
+    """Each change with what is told of it beside its address, once for all that are alike."""
+    firsts = _firsts(plan)
+    told = {each: tell(change) for each, change in {id(it): it for it in firsts}.items()}
+    return [(change, told[id(it)]) for change, it in zip(plan.changes, firsts, strict=True)]
+
+
 @once
 def plan_id(plan: Plan) -> str:
     """What a consent is bound to: all that the plan does, and nothing that it merely tells.
@@ -174,21 +192,18 @@ def plan_id(plan: Plan) -> str:
     A comment that moves the manifest's lines, and mail that arrives meanwhile, keep the id.
     """
     words = Words(_written)
-    alike = Alike(_PLANNED, partial(_planned, words=words))
-    changes = ",".join([f"[{_text(each.address)},{alike.of(each)}]" for each in plan.changes])
+    planned = told_alike(plan, partial(_planned, words=words))
+    changes = ",".join([f"[{_text(each.address)},{told}]" for each, told in planned])
     steps = ",".join([_described(step, words) for step in plan.steps])
     config = canonical(None if plan.config is None else body(plan.config))
     does = f"[{plan.generation},[{changes}],[{steps}],{_written(config)}]"
     return f"sha256:{digest(does.encode())}"
 
 
-_PLANNED = attrgetter("action", "fingerprint", "fields", "blocked")
-
-
 def _planned(change: Change, words: Words) -> str:
     """Of a change all but its address."""
-    action, *parts = _PLANNED(change)
-    return f'"{action}",{",".join(map(words.of, parts))}'
+    parts = (change.fingerprint, change.fields, change.blocked)
+    return f'"{change.action}",{",".join(map(words.of, parts))}'
 
 
 def _described(step: Step, words: Words) -> str:

@@ -6,12 +6,11 @@ import json
 from collections.abc import Callable
 from functools import partial
 from json.encoder import encode_basestring
-from operator import attrgetter
 from typing import Any
 
 from desired.frozen import fields
 from reconcilers.change import Change
-from reconcilers.fingerprint import Alike, Words, digest, plan_id
+from reconcilers.fingerprint import Words, digest, plan_id, told_alike
 from reconcilers.plan import Plan
 from reconcilers.report.view import counts, symbol
 from reconcilers.step import Phase, Step
@@ -42,8 +41,8 @@ def _compact(plan: Plan) -> str:
     """Changes and steps are put together from words, since there are thousands that are alike,
     and copied as seldom as can be: together they are a megabyte."""
     whole, parts = Words(_json), Words(_unnamed)
-    alike = Alike(_TOLD, partial(_told, whole=whole, parts=parts))
-    changes = ", ".join([_change(change, alike) for change in plan.changes])
+    told = told_alike(plan, partial(_told, whole=whole, parts=parts))
+    changes = ", ".join([_change(change, rest) for change, rest in told])
     steps = ", ".join([_step(step, whole) for step in plan.steps])
     written = None if plan.config is None else _digested(plan.config)
     return (
@@ -60,15 +59,9 @@ def _digested(content: bytes) -> dict[str, object]:
     return {"octets": len(content), "sha256": digest(content)}
 
 
-def _change(change: Change, alike: Alike[Change, str]) -> str:
+def _change(change: Change, rest: str) -> str:
     address, kind = _text(change.address), _text(change.kind)
-    return f'{{"address": {address}, "kind": {kind}, {alike.of(change)}}}'
-
-
-_TOLD = attrgetter(
-    *("action", "why", "where", "fields", "notes", "needs", "drifted", "unasked"),
-    *("fingerprint", "blocked"),
-)
+    return f'{{"address": {address}, "kind": {kind}, {rest}}}'
 
 
 def _told(change: Change, whole: Words, parts: Words) -> str:

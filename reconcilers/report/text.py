@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from operator import attrgetter
 
 from desired.problem import printable
 from reconcilers.change import Change, Field
-from reconcilers.fingerprint import Alike
+from reconcilers.fingerprint import told_alike
 from reconcilers.plan import Plan
 from reconcilers.report.colour import painted
 from reconcilers.report.printable import fitted, noted, wrapped
@@ -40,13 +39,12 @@ def plan_text(
     """
     lines: list[str] = []
     blocked: Counter[str] = Counter()
-    told = Alike(_TOLD, lambda change: tuple(_told(change, plan, columns)))
-    for change in plan.changes:
+    for change, told in told_alike(plan, lambda each: tuple(_told(each, plan, columns))):
         lines.append(_head(symbol(change), _named(change), colour=colour))
         code = _own(change, plan)
         blocked[code] += bool(code)
         is_brief = blocked[code] > _IN_FULL
-        lines += _briefly(change, columns) if is_brief else told.of(change)
+        lines += _briefly(change, columns) if is_brief else told
     if any(number > _IN_FULL for number in blocked.values()):
         lines += wrapped(_MORE_OF_EACH, columns, " " * 2)
     for unsettled in plan.unsettled:
@@ -82,9 +80,6 @@ def _briefly(change: Change, columns: int) -> Iterator[str]:
     if blocked := change.blocked:
         told = printable(f"blocked ({blocked.code}): {blocked.reason}")
         yield f"{_INDENT}{fitted(told, columns - len(_INDENT))}"
-
-
-_TOLD = attrgetter("action", "why", "fields", "notes", "blocked")
 
 
 def _told(change: Change, plan: Plan, columns: int) -> Iterator[str]:
