@@ -56,10 +56,12 @@ def uninstall() -> Iterator[str]:
         return
     if path in written:
         systemd.tell("disable", "--now", NAME)
+        yield f"Stopped {NAME}."
     for each in written:
         each.unlink()
+        yield f"Removed {each}."
     systemd.tell("daemon-reload")
-    yield f"Stopped {NAME} and removed {path}. Manifest, keys, mail and users stay."
+    yield "Manifest, keys, mail and users stay."
 
 
 def _with_users(instance: Instance, systemd: Systemd) -> Iterator[str]:

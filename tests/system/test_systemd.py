@@ -227,7 +227,7 @@ def test_it_is_installed_and_taken_away_again(machine: Machine) -> None:
     assert "Wrote /etc/systemd/system/aimx.service.\n" in first
     assert again == first.splitlines(keepends=True)[-1]
     assert (enabled, verified, active) == ("enabled", "", "inactive")
-    assert gone.startswith("Stopped aimx.service and removed")
+    assert gone.startswith("Stopped aimx.service.\nRemoved /etc/systemd/system/aimx.service.\n")
     assert not unit.exists()
 
 
