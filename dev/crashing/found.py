@@ -55,6 +55,8 @@ def tree(base: Path, old: frozenset[bytes] = frozenset()) -> dict[str, Found]:
 
 
 def _content(path: Path, relative: PurePosixPath, base: Path, old: frozenset[bytes]) -> object:
+    from reconcilers.records import unsealed
+
     content = path.read_bytes()
     try:
         match relative.parts[:2], relative.name:
@@ -65,8 +67,10 @@ def _content(path: Path, relative: PurePosixPath, base: Path, old: frozenset[byt
                 context.load_cert_chain(path, path.parent / "key.pem")
                 return "a certificate of the key"
             case _, "pin.json" | "suspension.json":
-                return json.loads(content) | dict.fromkeys(_OF_THE_MOMENT)
-            case _, "plan.json" | "record.json" | "receipts.json" | "tombstone.json":
+                return unsealed(content) | dict.fromkeys(_OF_THE_MOMENT)
+            case _, "record.json" | "tombstone.json":
+                return sorted(unsealed(content))
+            case _, "plan.json" | "receipts.json":
                 shape = json.loads(content)
                 return sorted(shape) if isinstance(shape, dict) else "a list"
             case _:
