@@ -14,6 +14,7 @@ from reconcilers.report.explanation import (
 
 HEAD = 'domains = ["a.com"]\n'
 INFO = '[mailboxes."info@a.com"]\nowner = "alice"\n'
+OLD = '[mailboxes."old@a.com"]\nowner = "alice"\n'
 LATE = '[mailboxes."late@a.com"]\nowner = "carol"\n'
 
 
@@ -125,14 +126,12 @@ def test_too_many_removals_name_the_command_that_allows_them(machine):
 
 
 def test_what_is_gone_for_good_is_explained_from_the_record(machine):
-    machine.apply(HEAD + INFO)
-    record = machine.roots.generations / "1" / "plan.json"
-    change = b'{"changes": [{"address": "mailbox/old@a.com", "action": "quarantine"}]}'
-    machine.host.plant_file(record, change)
+    machine.apply(HEAD + INFO + OLD)
+    machine.apply(HEAD + INFO, allow_removals=1)
 
     text = told(machine, "mailbox/old@a.com")
 
-    assert "\nLast applied: quarantine in generation 1, " in text
+    assert "\nLast applied: quarantine in generation 2, " in text
     assert "\nObserved: it is not there\nAction: none, it is neither desired nor there\n" in text
 
 
