@@ -188,8 +188,12 @@ def boot(after: ExitStack, root: Path, until: Until) -> Machine:
         found = children(nspawn.pid)
         return next((pid for pid in found if is_init(pid)), 0)
 
-    machine = Machine(root, until(init, "the machine to begin"), until)
-    until(lambda: machine.ask("systemctl", "is-active", "basic.target").returncode == 0, "a boot")
+    try:
+        machine = Machine(root, until(init, "the machine to begin"), until)
+        started = ("systemctl", "is-active", "basic.target")
+        until(lambda: machine.ask(*started).returncode == 0, "the machine to be there")
+    except AssertionError as failure:
+        pytest.skip(f"systemd does not boot here: {failure}")
     return machine
 
 
