@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException, SMTPServerDisconnected
 
@@ -19,7 +19,9 @@ FINAL_DOT_SECONDS = 600.0
 # Of a hundred recipients each may take a host as long as it is given for one reply, and it is not
 # given a hundred times as long: so many of the slowest replies are waited for before the content.
 MOST_REPLIES = 5
-_TOO_MANY = 452
+# RFC 5321 4.5.3.1.10: 552 is what it used to be, and from some hosts is.
+_TOO_MANY = (452, 552)
+_ANOTHER_ANSWER = (220, 221)  # To a connection, and to QUIT.
 _NO_UTF8 = "it takes no addresses outside ASCII (SMTPUTF8, 5.6.7)"
 _CLOSING = 421  # RFC 5321 3.8: the host ends the session, whatever it was asked.
 
@@ -154,11 +156,23 @@ async def _begin(session: Session, outgoing: Outgoing, *, is_international: bool
     smtp, options = session.smtp, _options(session.smtp, len(outgoing.content))
     if session.is_begun:
         session.is_begun = False
-        await smtp.rset()
+        with _any_yes():
+            await smtp.rset()
     session.messages += 1
     options += ["SMTPUTF8"] if is_international else []
-    await smtp.mail(outgoing.sender, options=options, encoding=_encoding(is_international))
+    with _any_yes():
+        await smtp.mail(outgoing.sender, options=options, encoding=_encoding(is_international))
     session.is_begun = True
+
+
+@contextlib.contextmanager
+def _any_yes() -> Iterator[None]:
+    """RFC 5321 4.2.1: of a code that is not known here the first digit counts."""
+    try:
+        yield
+    except SMTPResponseException as reply:
+        if not 200 <= reply.code <= 299 or reply.code in _ANOTHER_ANSWER:
+            raise
 
 
 async def _accepted(
@@ -166,19 +180,20 @@ async def _accepted(
 ) -> list[str]:
     """RCPT for each; gives those that the host accepts, and notes the others.
 
-    RFC 5321 4.5.3.1.10: who has accepted some and answers 452 wants the rest in a transaction of
+    RFC 5321 4.5.3.1.10: who has accepted some and has too many wants the rest in a transaction of
     their own; they are taken out of `recipients`.
     """
     accepted: list[str] = []
     for at, recipient in enumerate(recipients):
         try:
-            await session.smtp.rcpt(recipient, encoding=encoding)
+            with _any_yes():
+                await session.smtp.rcpt(recipient, encoding=encoding)
             accepted.append(recipient)
         except SMTPResponseException as refused:
             # One that closes speaks for those before, too, who were to get the content.
             if refused.code == _CLOSING or not is_reply(refused):
                 raise
-            if refused.code == _TOO_MANY and accepted:
+            if refused.code in _TOO_MANY and accepted:
                 del recipients[at:]
                 break
             outcomes[recipient] = outcome_of(session.peer, refused)

@@ -6,7 +6,7 @@ import os
 import ssl
 from dataclasses import replace
 
-from aiosmtplib import SMTPException, SMTPResponseException
+from aiosmtplib import SMTPConnectError, SMTPException, SMTPResponseException
 
 from aimx.outbound.outcome import Deferred, Failed, Outcome
 from aimx.outbound.session import NoTlsError, Peer
@@ -64,6 +64,8 @@ def said(trouble: Exception) -> str:
             return line(message)  # No reply as there should be one.
         case TimeoutError():
             return "timed out"
+        case SMTPConnectError(__cause__=Exception() as cause):
+            return said(cause)  # It tells of a port that it was not given.
         case ssl.SSLError(reason=str(reason)):
             return f"TLS: {reason}"
         case OSError(errno=int(number)):

@@ -108,7 +108,9 @@ def test_a_host_that_offers_tls_gets_it_in_tls() -> None:
     ("script", "reason"),
     [
         pytest.param({"CONNECT": ["421 4.3.2 Busy"]}, "421 4.3.2 Busy", id="greeting-4xx"),
-        pytest.param({"CONNECT": [DISCONNECT]}, "mx.c.example: ", id="hangs-up-at-once"),
+        pytest.param(
+            {"CONNECT": [DISCONNECT]}, "mx.c.example: Unexpected EOF", id="hangs-up-at-once"
+        ),
         pytest.param({"CONNECT": ["nonsense"]}, "Malformed SMTP response", id="no-smtp"),
         pytest.param({"EHLO": ["451 4.3.0 a"], "HELO": ["451 4.3.0 b"]}, "451 4.3.0 b", id="helo"),
         pytest.param({"MAIL": ["451 4.3.0 Sorry"]}, "451 4.3.0 Sorry", id="mail-4xx"),
@@ -517,6 +519,7 @@ MANY = tuple(f"{number}@c.example" for number in range(5))
         pytest.param(("LIMITS MAILMAX=9 RCPTMAX=4",), [], [4, 1], id="among-others"),
         pytest.param(("LIMITS RCPTMAX=what",), [], [5], id="nonsense"),
         pytest.param((), [OK, OK, "452 4.5.3 Too many"], [2, 3], id="said"),
+        pytest.param((), [OK, OK, "552 5.5.3 Too many"], [2, 3], id="said-as-once"),
         pytest.param((), [OK, "452 4.5.3 No", OK, "452 4.5.3 No", OK], [1, 1, 3], id="said-twice"),
     ],
 )
@@ -530,6 +533,44 @@ def test_a_host_that_takes_a_few_recipients_at_a_time_gets_the_rest_after_them(
     assert {type(each) for each in attempt.outcomes.values()} == {Delivered}
     assert [len(each.recipients) for each in exchanger.received] == portions
     assert sorted(to for each in exchanger.received for to in each.recipients) == list(MANY)
+
+
+def test_who_is_refused_in_a_transaction_of_their_own_was_not_one_too_many() -> None:
+    exchanger = Exchanger({"RCPT": chain([OK], repeat("552 5.2.2 Full"))})
+
+    attempt = delivered(exchanger, to(*MANY))
+
+    kinds = [type(attempt.outcomes[each]) for each in MANY]
+    assert kinds == [Delivered, *[Failed] * 4]
+    assert len(exchanger.received) == 1
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param({"RCPT": ["252 2.1.5 Cannot verify, but will try"]}, id="recipient"),
+        pytest.param({"RCPT": ["299 Yes"]}, id="of-no-meaning"),
+        pytest.param({"MAIL": ["251 2.1.0 OK"]}, id="sender"),
+    ],
+)
+def test_a_code_that_nobody_knows_is_read_by_its_first_digit(script: Script) -> None:
+    exchanger = Exchanger(script)
+
+    attempt = delivered(exchanger)
+
+    assert isinstance(attempt.outcomes["bob@c.example"], Delivered)
+    assert len(exchanger.received) == 1
+
+
+def test_what_is_said_before_tls_is_never_read_within() -> None:
+    # Read within, the second reply would answer EHLO, and its limit keep the message from leaving.
+    exchanger = Exchanger({"STARTTLS": ["220 2.0.0 Ready\r\n250-no\r\n250 SIZE 1"]}, tls=TLS)
+
+    attempt = delivered(exchanger)
+
+    assert attempt.outcomes["bob@c.example"] == Delivered(
+        "mx.c.example", "TLSv1.3", "250 2.0.0 Kept"
+    )
 
 
 def test_whoever_takes_none_of_the_rest_has_put_them_off() -> None:

@@ -411,6 +411,7 @@ def test_nobody_sends_in_a_session_of_somebody_else():
         pytest.param("MAIL", "354 Go ahead", False, id="sender"),
         pytest.param("RCPT", "354 Go ahead", False, id="recipient"),
         pytest.param("RCPT", "nonsense", False, id="nonsense"),
+        pytest.param("RCPT", "221 2.0.0 Bye", False, id="goodbye"),
         pytest.param("DATA", "250 2.1.5 Ok", False, id="invitation"),
         pytest.param("END", "354 Go ahead", True, id="content"),
         pytest.param("END", "99 Bottles", True, id="no-reply"),
