@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from aimx.cli import administer, terminal
-from aimx.cli.options import Options, Parser, unfit
+from aimx.cli.options import MisusedError, Options, Parser, unfit
 from aimx.cli.plan import purging, removals, replacing
 from aimx.doors.exits import Exit
 from aimx.doors.refusal import message_of, refused
@@ -50,7 +50,6 @@ def arguments(parser: Parser) -> None:
     removals(parser)
     purging(parser)
     replacing(parser)
-    parser.set_defaults(usage=parser.error)
 
 
 def parallelism(parser: Parser) -> None:
@@ -73,7 +72,7 @@ def _untangle(options: Options) -> None:
     elif options.plan is None and os.path.isfile(text):
         options.plan, options.wait = text, _USUAL
     else:
-        options.usage(
+        raise MisusedError(
             f"argument --wait: '{text}' is no number of seconds from 1 to {_LONGEST}"
             f"{'' if options.plan else ', and no FILE'}"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aimx.cli import administer
 from aimx.cli.history import generation
-from aimx.cli.options import Options, Parser
+from aimx.cli.options import MisusedError, Options, Parser
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Question
 
@@ -17,12 +17,13 @@ def arguments(parser: Parser) -> None:
     parser.add_argument(
         "--detailed-exitcode", action="store_true", help="exit 2 when there is a difference"
     )
-    parser.set_defaults(usage=parser.error)
 
 
 def run(options: Options) -> int:
     if len(options.generations) not in (0, 2):
-        options.usage("it takes two generations, or none for what drifted since the last apply")
+        raise MisusedError(
+            "it takes two generations, or none for what drifted since the last apply"
+        )
     numbers = tuple(options.generations)
     answer = administer.report(options, Question("DIFF", generations=numbers))
     code = administer.tell(options, answer)

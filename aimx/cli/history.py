@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aimx.cli import administer
-from aimx.cli.options import Options, Parser, unfit
+from aimx.cli.options import MisusedError, Options, Parser, unfit
 from aimx.doors.wish import Question
 
 
@@ -11,7 +11,6 @@ def arguments(parser: Parser) -> None:
     parser.add_argument("what", nargs="?", choices=("show",), help="one generation in full")
     parser.add_argument("number", nargs="?", type=generation, metavar="N", help="which one")
     parser.add_argument("--json", action="store_true", help="the same as data")
-    parser.set_defaults(usage=parser.error)
 
 
 def generation(text: str) -> int:
@@ -23,7 +22,7 @@ def generation(text: str) -> int:
 
 def run(options: Options) -> int:
     if (options.what is None) != (options.number is None):
-        options.usage("`show` takes the number of a generation; `aimx history` lists them")
+        raise MisusedError("`show` takes the number of a generation; `aimx history` lists them")
     numbers = () if options.number is None else (options.number,)
     return administer.tell(
         options, administer.report(options, Question("HISTORY", generations=numbers))

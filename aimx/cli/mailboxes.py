@@ -6,7 +6,7 @@ import os
 import pwd
 
 from aimx.cli import administer, amend, terminal
-from aimx.cli.options import Options, Parser, name
+from aimx.cli.options import MisusedError, Options, Parser, name
 from aimx.controller.amendments import Amendment, CreateMailbox, DeleteMailbox
 from aimx.doors.wish import Question
 
@@ -21,7 +21,6 @@ def arguments(parser: Parser) -> None:
         each.add_argument("--json", action="store_true", help="the same as data")
     create = parser.nest("create", "create a mailbox")
     create.add_argument("name", metavar="NAME", type=name, help="an address, or its local part")
-    create.set_defaults(usage=create.error)
     create.add_argument("--owner", type=name, help="the Linux user whose mail it is")
     delete = parser.nest("delete", "delete a mailbox; its mail is set aside")
     delete.add_argument("name", metavar="NAME", type=name, help="an address, or its local part")
@@ -66,7 +65,7 @@ def _owner(options: Options) -> str:
     if terminal.can_ask():
         usual = terminal.answer(f"Which Linux user should own {options.name}?", usual)
     if not usual:
-        options.usage("say whose mailbox it is: --owner USER")
+        raise MisusedError("say whose mailbox it is: --owner USER")
     return usual
 
 

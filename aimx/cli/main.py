@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NoReturn, Protocol, TextIO
 
 from aimx.cli import terminal
-from aimx.cli.options import Options, Parser
+from aimx.cli.options import MisusedError, Options, Parser
 from aimx.doors.exits import Exit
 from desired.frozen import frozen
 
@@ -145,7 +145,23 @@ def _command(given: list[str]) -> int:
     module: Command = importlib.import_module(f"aimx.cli.{COMMANDS[name].module}")
     parser = Parser(f"aimx {name}", COMMANDS[name].summary)
     module.arguments(parser)
-    return module.run(parser.read(options.rest, options))
+    options = _read(parser, options)
+    try:
+        return module.run(options)
+    except MisusedError as cause:
+        from aimx.cli.parsing import whole
+
+        whole(parser.of(options)).error(str(cause))
+
+
+def _read(parser: Parser, options: Options) -> Options:
+    """What is given behind the command."""
+    plainly = parser.plainly(options.rest, options)
+    if plainly is not None:
+        return plainly
+    from aimx.cli.parsing import whole
+
+    return whole(parser).parsed(options.rest, options)
 
 
 def _begun(given: list[str]) -> Options:

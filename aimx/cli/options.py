@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any
 
 from desired.frozen import frozen
 
@@ -19,6 +19,10 @@ _PLAIN = {"action", "default", "dest", "help", "metavar"}
 
 class Options(SimpleNamespace):
     """What was given, by what it is called, and what holds where nothing was."""
+
+
+class MisusedError(Exception):
+    """What was given makes no sense together, and why: a usage error."""
 
 
 @frozen
@@ -95,23 +99,22 @@ class Parser:
         self.nested[does] = nested = Parser(f"{self.prog} {does}", summary)
         return nested
 
-    def error(self, message: str) -> NoReturn:
-        from aimx.cli.parsing import whole
+    def of(self, options: Options) -> Parser:
+        """Of what was asked for, where the command does several things."""
+        return self.nested[options.does] if self.nested else self
 
-        whole(self).error(message)
+    def plainly(self, words: Sequence[str], options: Options) -> Options | None:
+        """What the words say, beside what the options say already.
 
-    def read(self, words: Sequence[str], options: Options) -> Options:
-        """What the words say, beside what the options say already."""
-        given = self.plainly(words)
+        None where they are more than full names of options, and it takes argparse to read them.
+        """
+        given = self._given(words)
         if given is None:
-            from aimx.cli.parsing import whole
-
-            return whole(self).parsed(words, options)
+            return None
         usual = {each.called: each.usual for each in self.arguments} | self.defaults
         return Options(**{**usual, **vars(options), **given})
 
-    def plainly(self, words: Sequence[str]) -> dict[str, Any] | None:
-        """What is given by full names of options; None where it takes argparse to see that."""
+    def _given(self, words: Sequence[str]) -> dict[str, Any] | None:
         known = {name: each for each in (*EVERYWHERE, *self.arguments) for name in each.names}
         given: dict[str, Any] = {}
         chosen: dict[object, Argument] = {}

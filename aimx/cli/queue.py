@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aimx.cli import administer, roots, terminal
-from aimx.cli.options import Options, Parser, name
+from aimx.cli.options import MisusedError, Options, Parser, name
 from aimx.cli.suspend import duration
 from aimx.doors.exits import Exit
 from aimx.doors.socket import client
@@ -56,13 +56,12 @@ def arguments(parser: Parser) -> None:
         if what == "retry":
             one.add_argument("--all", action="store_true", help="all that wait for their time")
         one.add_argument("--json", action="store_true", help="the message as data")
-        one.set_defaults(usage=one.error)
 
 
 def run(options: Options) -> int:
     asked: str | None = getattr(options, "id", None)
     if options.does == "retry" and (asked is None) != options.all:
-        options.usage("it takes the ID of a message, or --all")
+        raise MisusedError("it takes the ID of a message, or --all")
     headers = {"Do": options.does, **({"Name": asked} if asked else {})}
     if lasting := getattr(options, "lasting", None):
         headers["For"] = lasting

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from aimx.cli import administer, terminal
-from aimx.cli.options import Options, Parser, unfit
+from aimx.cli.options import MisusedError, Options, Parser, unfit
 from aimx.cli.plan import removals
 from aimx.cli.suspend import duration, reasons
 from aimx.doors.exits import Exit
@@ -42,7 +42,6 @@ def arguments(parser: Parser) -> None:
     )
     reasons(parser)
     removals(parser)
-    parser.set_defaults(usage=parser.error)
 
 
 def _number(text: str) -> int:
@@ -54,7 +53,9 @@ def _number(text: str) -> int:
 def run(options: Options) -> int:
     if options.layout:
         if options.generation or options.lasting or options.reason:
-            options.usage("`--layout` takes no generation, `--for` or `--reason`: it pins nothing")
+            raise MisusedError(
+                "`--layout` takes no generation, `--for` or `--reason`: it pins nothing"
+            )
         return _go(options, partial(administer.downgrade, options))
     intent = Intent(
         "ROLLBACK",

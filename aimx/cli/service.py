@@ -6,7 +6,7 @@ import os
 import sys
 
 from aimx.cli import roots, terminal
-from aimx.cli.options import Options, Parser
+from aimx.cli.options import MisusedError, Options, Parser
 from aimx.controller.instance import Instance
 from aimx.doors.direct import Direct
 from aimx.doors.exits import Exit
@@ -19,12 +19,11 @@ def arguments(parser: Parser) -> None:
     parser.add_argument(
         "--print", action="store_true", dest="prints", help="print the unit, and change nothing"
     )
-    parser.set_defaults(usage=parser.error)
 
 
 def run(options: Options) -> int:
     if options.prints and options.what != "install":
-        options.usage("`--print` belongs to `install`")
+        raise MisusedError("`--print` belongs to `install`")
     try:
         if options.prints:
             terminal.say(text(_instance(options), _command()).rstrip("\n"))

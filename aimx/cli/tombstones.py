@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aimx.cli import administer, terminal
-from aimx.cli.options import Options, Parser
+from aimx.cli.options import MisusedError, Options, Parser
 from aimx.doors.exits import Exit
 from aimx.doors.wish import Answer, Errand
 
@@ -13,12 +13,11 @@ def arguments(parser: Parser) -> None:
     parser.add_argument("name", nargs="?", metavar="NAME", help="a tombstone's, or an address")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--json", action="store_true", help="the same as data")
-    parser.set_defaults(usage=parser.error)
 
 
 def run(options: Options) -> int:
     if (options.what == "list") != (options.name is None):
-        options.usage("`restore` and `purge` take the name of a tombstone, or an address")
+        raise MisusedError("`restore` and `purge` take the name of a tombstone, or an address")
     errand = Errand(options.what, options.name or "")
     shown = administer.tombstones(options, errand)
     if errand.does == "list" or not shown.pending:

@@ -6,7 +6,7 @@ import gc
 import signal
 
 from aimx.cli import roots
-from aimx.cli.options import Options, Parser
+from aimx.cli.options import MisusedError, Options, Parser
 from aimx.doors.exits import Exit
 
 
@@ -21,12 +21,11 @@ def arguments(parser: Parser) -> None:
         action="store_true",
         help="with --once, exit 2 when something waits for somebody",
     )
-    parser.set_defaults(usage=parser.error)
 
 
 def run(options: Options) -> int:
     if options.detailed_exitcode and not options.once:
-        options.usage("--detailed-exitcode is about --once")
+        raise MisusedError("--detailed-exitcode is about --once")
     gc.enable()
     # SIGHUP means "look", and must not end us before there is anybody to look.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
