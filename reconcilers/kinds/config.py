@@ -132,6 +132,8 @@ def _rewritten(observed: EngineConfig, world: World) -> Change:
         return _written(Action.UPDATE, "the manifest changed", world, observed.access)
     if observed.ours and not world.forgotten:
         why = "the last apply left out what was not agreed to"
+        if world.applied is not None and engine_config.body(world.applied) == world.compiled:
+            why = "another release wrote it, in other words"
         return _written(Action.UPDATE, why, world, observed.access)
     why = "it is not what the manifest compiles to"
     change = _written(Action.REPAIR, why, world, observed.access)

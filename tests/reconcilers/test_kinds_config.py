@@ -78,6 +78,22 @@ def test_what_an_apply_left_out_is_nobodys_edit(machine):
     assert not change.notes
 
 
+def test_what_another_release_wrote_in_other_words_is_written_anew(machine):
+    machine.apply(ONE)
+    path = machine.roots.engine_config
+    desired = machine.desired(ONE)
+    worded = engine_config.body(desired) + b"# As it was written once.\n"
+    machine.host.replace(path, engine_config.headed(desired, 1, worded), Access(0o640, 0, 0))
+
+    change = machine.change(ONE, "config")
+    machine.apply(ONE)
+
+    assert (change.action, change.drifted) == (Action.UPDATE, False)
+    assert change.why == "another release wrote it, in other words"
+    assert machine.host.read(path) == engine_config.render(desired, 2)
+    assert machine.plan(ONE).is_empty
+
+
 def test_one_that_cannot_be_read_is_written_anew_and_nothing_is_removed(machine):
     machine.apply(ONE + '[mailboxes."x@a.com"]\nowner = "alice"\n')
     machine.host.replace(machine.roots.engine_config, b"not [ toml", Access(0o640, 0, 0))
