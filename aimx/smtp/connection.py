@@ -64,7 +64,7 @@ class Connection(SMTP, asyncio.BufferedProtocol):
 
     @abstractmethod
     def ended(self) -> None:
-        """The connection is no more. Called once, and not while busy."""
+        """The connection is no more, or will be in a moment. Called once, and not while busy."""
 
     # What we say.
 
@@ -98,7 +98,10 @@ class Connection(SMTP, asyncio.BufferedProtocol):
         else:
             self.transport.close()
             if is_plain and not self.transport.get_write_buffer_size():
-                return  # The loop ends it in its next turn.
+                # The loop closes it in its next turn. Meanwhile the client may come again: it has
+                # our last word, and need not wait for more (RFC 5321 4.1.1.10).
+                self._end()
+                return
         self._watch(self.loop.time() + self.linger)
 
     # What the client does.

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import socket
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,9 @@ from aimx.channel.room import Room
 from aimx.smtp import replies
 from aimx.smtp.connection import Connection
 from aimx.smtp.replies import OK, Reply
+from aimx.smtp.service import Service
 from aimx.smtp.session import Session
-from aimx.snapshot import Limits
+from aimx.snapshot import Limits, Snapshot, SnapshotId
 
 LARGE = (b"x" * 998 + b"\r\n") * 3000
 
@@ -481,6 +483,36 @@ def test_the_greeting_is_the_current_host_name(serve):
             server.snapshot = replace(server.snapshot, hostname="new.example.com")
             async with server.client(greeted=False) as client:
                 assert await client.line() == "220 new.example.com ESMTP aimx"
+
+    asyncio.run(run())
+
+
+def test_a_client_is_gone_once_it_has_our_goodbye(spool: int):
+    told: list[bytes] = []
+
+    async def run() -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            theirs.setblocking(False)
+            service = Service(
+                current=lambda: Snapshot(SnapshotId(1), "mx.example.com", (), {}),
+                tls=lambda: None,
+                receive=lambda received: asyncio.sleep(0, OK),
+                closed=lambda peer: None,
+                spool=spool,
+            )
+            loop = asyncio.get_running_loop()
+            session = Session(loop, service, "192.0.2.1", lambda: told.append(theirs.recv(4096)))
+            await loop.connect_accepted_socket(lambda: session, ours)
+            assert await loop.sock_recv(theirs, 4096) == b"220 mx.example.com ESMTP aimx\r\n"
+
+            # As the loop does, which has no turn from here on.
+            session.get_buffer(-1)[:6] = b"QUIT\r\n"
+            session.buffer_updated(6)
+
+            assert told == [replies.BYE.encoded]
+            assert await loop.sock_recv(theirs, 4096) == b""
+        assert len(told) == 1
 
     asyncio.run(run())
 
