@@ -74,6 +74,12 @@ def _a_labels(text: str) -> str:
         return ""
 
 
+def _in_lower_case(text: str) -> str:
+    """What to write where only the case is wrong."""
+    lower = text.lower()
+    return f"write {lower!r}: case makes no difference" if _LOCAL_PART.fullmatch(lower) else ""
+
+
 @ordered
 class LocalPart:
     """What stands before the `@` of a mailbox's address; `*` is the catchall's."""
@@ -86,7 +92,8 @@ class LocalPart:
         if not _LOCAL_PART.fullmatch(text):
             raise InvalidNameError(
                 f"local part {text!r} is not a lower-case dot-atom of at most 64 characters"
-                " (letters, digits, dots and !#$%&'*+=?^_`{|}~-)"
+                " (letters, digits, dots and !#$%&'*+=?^_`{|}~-)",
+                _in_lower_case(text),
             )
         if text in RESERVED_LOCAL_PARTS:
             raise InvalidNameError(f"local part {text!r} is reserved for the wildcard; write '*'")

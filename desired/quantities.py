@@ -54,6 +54,9 @@ def parse_size(text: int | str) -> int:
     return int(found[1]) * _BINARY.get(found[2], 1)
 
 
+_WRITTEN = "write it as '127.0.0.1:25' or '[::1]:25'"
+
+
 @ordered
 class Endpoint:
     """Where to listen or whom to call: a host and a port."""
@@ -65,7 +68,7 @@ class Endpoint:
     def parse(cls, text: str) -> Endpoint:
         found = _ENDPOINT.fullmatch(text)
         if not found or int(found[3]) > 65535:
-            raise InvalidNameError(f"{text!r} is not host:port: write '127.0.0.1:25' or '[::1]:25'")
+            raise InvalidNameError(f"{text!r} is not host:port", _WRITTEN)
         host = found[2] or _ipv6(found[1], text)
         if not host.strip("0123456789."):
             _require_ipv4(host, text)
@@ -80,11 +83,11 @@ def _require_ipv4(host: str, text: str) -> None:
     try:
         IPv4Address(host)
     except AddressValueError as cause:
-        raise InvalidNameError(f"{text!r}: {host!r} is not an IPv4 address") from cause
+        raise InvalidNameError(f"{text!r}: {host!r} is not an IPv4 address", _WRITTEN) from cause
 
 
 def _ipv6(host: str, text: str) -> str:
     try:
         return IPv6Address(host).compressed
     except AddressValueError as cause:
-        raise InvalidNameError(f"{text!r}: {host!r} is not an IPv6 address") from cause
+        raise InvalidNameError(f"{text!r}: {host!r} is not an IPv6 address", _WRITTEN) from cause

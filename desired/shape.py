@@ -73,6 +73,13 @@ _EXPECTED = {
 }
 
 
+# What to write, where the type's name does not show it.
+_WRITTEN = {
+    "string_type": 'a text stands in straight quotes: "..."',
+    "list_type": "a list stands in brackets, also one of a single entry: [...]",
+}
+
+
 @frozen
 class Shaped:
     """What a source declares. With findings, as much of it as could be understood."""
@@ -149,9 +156,14 @@ def _finding(source: Source, tables: Tables, error: ErrorDetails) -> Finding:
             return Finding(source, path, "name", str(cause), getattr(cause, "hint", ""))
         case kind if kind in _EXPECTED:
             text = f"`{dotted(path)}` must be {_EXPECTED[kind]}, not {_called(error['input'])}"
-            return Finding(source, path, "type", text)
+            return Finding(source, path, "type", text, _written(kind, error["input"]))
         case _:
             return _outside(source, path, error)
+
+
+def _written(kind: str, value: object) -> str:
+    # Several things would have to become one text, or a table a list: which, nobody can say.
+    return "" if isinstance(value, list | dict) else _WRITTEN.get(kind, "")
 
 
 def _unknown(source: Source, tables: Tables, path: KeyPath) -> Finding:

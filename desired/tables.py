@@ -17,11 +17,20 @@ _HEADER_TWICE = re.compile("Cannot declare ")
 # What it says in words of its own, which are Python's.
 _WORDINGS = (
     (re.compile("Cannot overwrite a value"), "the key has a value already"),
+    (re.compile(r"Illegal character '\\n'"), "a text does not end on its line"),
     (re.compile("Duplicate inline table key"), "a key of the table has a value already"),
     (
         re.compile(r"Cannot (?:mutate immutable namespace|redefine namespace) (\(.+\))"),
         "`{}` has a value already, to which nothing can be added",
     ),
+)
+_HINTS = (
+    (
+        re.compile(r"Illegal character '\\n'|Unterminated"),
+        "end the text with the quote it began with",
+    ),
+    (re.compile("(?:Illegal|Found invalid) character"), "remove it; a text may have it as \\uXXXX"),
+    (re.compile("Unescaped"), "write it twice, or put the text in single quotes: '...'"),
 )
 _BARE_ADDRESS = re.compile(r"""\s*\[[^"'\]]*@""")
 _BARE_TEXT = re.compile("[A-Za-z/*\N{LEFT DOUBLE QUOTATION MARK}\N{LEFT SINGLE QUOTATION MARK}]")
@@ -97,7 +106,7 @@ def _hint(cause: tomli.TOMLDecodeError, line: str) -> str:
         return 'an address stands in quotes: [mailboxes."info@example.com"]'
     if cause.msg == "Invalid value" and _BARE_TEXT.match(line, cause.colno - 1):
         return 'a text stands in straight quotes: "..."'
-    return ""
+    return next((hint for said, hint in _HINTS if said.match(cause.msg)), "")
 
 
 def _sentence(text: str) -> str:

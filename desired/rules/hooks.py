@@ -11,6 +11,8 @@ from desired.layers import Layers, hook_name
 from desired.problem import KeyPath
 from desired.schema import HookTable
 
+_COMMAND = 'write the program and its arguments: cmd = ["/usr/bin/notify", "new mail"]'
+
 
 @frozen
 class _Hook:
@@ -52,9 +54,9 @@ def a_hook_names_its_program(draft: Draft) -> Iterator[Finding]:
         said = f"hook '{hook.label}' on mailbox '{hook.mailbox.name}'"
         cmd = hook.table.cmd
         if not cmd:
-            yield hook.wrong("cmd", "hook-command", f"{said} has empty `cmd`")
+            yield hook.wrong("cmd", "hook-command", f"{said} has empty `cmd`", _COMMAND)
         elif not cmd[0].strip():
-            yield hook.wrong("cmd", "hook-command", f"{said} has blank `cmd[0]`")
+            yield hook.wrong("cmd", "hook-command", f"{said} has blank `cmd[0]`", _COMMAND)
         elif not cmd[0].startswith("/"):
             text = (
                 f"{said} has non-absolute `cmd[0]` '{cmd[0]}': hooks fire from /var/lib/aimx/... so"
