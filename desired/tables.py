@@ -12,28 +12,25 @@ from desired.problem import BYTE_ORDER_MARK, Problem, Source, Where, dotted
 Tables = dict[str, Any]
 
 # What the parser has read to its end before it complains.
-_AFTERWARDS = re.compile("Cannot ")
-_HEADER_TWICE = re.compile("Cannot declare ")
-# What it says in words of its own, which are Python's.
+_AFTERWARDS = "Cannot "
+_HEADER_TWICE = "Cannot declare "
+# What it says in words of its own, which are Python's; compiled where there is a fault.
 _WORDINGS = (
-    (re.compile("Cannot overwrite a value"), "the key has a value already"),
-    (re.compile(r"Illegal character '\\n'"), "a text does not end on its line"),
-    (re.compile("Duplicate inline table key"), "a key of the table has a value already"),
+    ("Cannot overwrite a value", "the key has a value already"),
+    (r"Illegal character '\\n'", "a text does not end on its line"),
+    ("Duplicate inline table key", "a key of the table has a value already"),
     (
-        re.compile(r"Cannot (?:mutate immutable namespace|redefine namespace) (\(.+\))"),
+        r"Cannot (?:mutate immutable namespace|redefine namespace) (\(.+\))",
         "`{}` has a value already, to which nothing can be added",
     ),
 )
 _HINTS = (
-    (
-        re.compile(r"Illegal character '\\n'|Unterminated"),
-        "end the text with the quote it began with",
-    ),
-    (re.compile("(?:Illegal|Found invalid) character"), "remove it; a text may have it as \\uXXXX"),
-    (re.compile("Unescaped"), "write it twice, or put the text in single quotes: '...'"),
+    (r"Illegal character '\\n'|Unterminated", "end the text with the quote it began with"),
+    ("(?:Illegal|Found invalid) character", "remove it; a text may have it as \\uXXXX"),
+    ("Unescaped", "write it twice, or put the text in single quotes: '...'"),
 )
-_BARE_ADDRESS = re.compile(r"""\s*\[[^"'\]]*@""")
-_BARE_TEXT = re.compile("[A-Za-z/*\N{LEFT DOUBLE QUOTATION MARK}\N{LEFT SINGLE QUOTATION MARK}]")
+_BARE_ADDRESS = r"""\s*\[[^"'\]]*@"""
+_BARE_TEXT = "[A-Za-z/*\N{LEFT DOUBLE QUOTATION MARK}\N{LEFT SINGLE QUOTATION MARK}]"
 
 
 def load(source: Source) -> Tables | Problem:
@@ -82,12 +79,12 @@ def _not_toml(name: str, text: str, cause: tomli.TOMLDecodeError) -> Problem:
     lines = text.replace("\r\n", "\n").split("\n")
     line = lines[cause.lineno - 1] if cause.lineno <= len(lines) else ""
     said, column, width = _sentence(cause.msg), cause.colno, 1
-    if _AFTERWARDS.match(cause.msg):
+    if cause.msg.startswith(_AFTERWARDS):
         # Found at its end, and meant is all of it.
         statement = _statement(line)
         column, width = line.find(statement) + 1 or column, len(statement) or 1
     where = Where(name, cause.lineno, column)
-    if not _HEADER_TWICE.match(cause.msg):
+    if not cause.msg.startswith(_HEADER_TWICE):
         return Problem(where, "syntax", said, hint=_hint(cause, line), line=line, width=width)
     header, earlier = _statement(line), list(map(_statement, lines[: cause.lineno - 1]))
     hint = f"first declared at {name}:{earlier.index(header) + 1}" if header in earlier else ""
@@ -102,17 +99,17 @@ def _statement(line: str) -> str:
 
 def _hint(cause: tomli.TOMLDecodeError, line: str) -> str:
     """What is often meant, and looks so nearly right that nobody sees what is missing."""
-    if _BARE_ADDRESS.match(line):
+    if re.match(_BARE_ADDRESS, line):
         return 'an address stands in quotes: [mailboxes."info@example.com"]'
-    if cause.msg == "Invalid value" and _BARE_TEXT.match(line, cause.colno - 1):
+    if cause.msg == "Invalid value" and re.match(_BARE_TEXT, line[cause.colno - 1 :]):
         return 'a text stands in straight quotes: "..."'
-    return next((hint for said, hint in _HINTS if said.match(cause.msg)), "")
+    return next((hint for said, hint in _HINTS if re.match(said, cause.msg)), "")
 
 
 def _sentence(text: str) -> str:
     """A message in the form that stands behind its place: lower-case start, no word of Python's."""
     for pattern, wording in _WORDINGS:
-        if found := pattern.match(text):
+        if found := re.match(pattern, text):
             from ast import literal_eval  # Hardly any manifest has such a fault.
 
             return wording.format(*(dotted(literal_eval(key)) for key in found.groups()))
