@@ -6,7 +6,7 @@ owner's; nothing of a plan stands on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from desired.frozen import frozen, replace
@@ -41,6 +41,16 @@ class Unread:
 
     def __str__(self) -> str:
         return f"{'at least ' if self.at_least else ''}{self.messages:,} unread"
+
+
+def together(counted: Iterable[Unread | None]) -> Unread | None:
+    """Of several mailboxes; None where one could not be looked at."""
+    found = list(counted)
+    known = [each for each in found if each is not None]
+    if len(known) < len(found):
+        return None
+    at_least = any(each.at_least for each in known)
+    return Unread(sum(each.messages for each in known), at_least)
 
 
 # Counts unread messages, by the changes' addresses; what could not be counted is left out.

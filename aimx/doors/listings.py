@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -22,7 +22,7 @@ from reconcilers.applied import what_was_applied
 from reconcilers.kinds.dkim import DkimReconciler
 from reconcilers.report.rows import aligned
 from reconcilers.stores import Store, stores
-from reconcilers.unread import Count
+from reconcilers.unread import Count, Unread, together
 
 Row = dict[str, Any]
 
@@ -53,17 +53,17 @@ class Listing:
         return grouped
 
     @cached_property
-    def unread(self) -> Mapping[tuple[str, str], int | None]:
-        """What nobody has read; where there is no mail nobody is asked."""
+    def unread(self) -> Mapping[tuple[str, str], Unread | None]:
+        """What nobody has read; where there is no mail nobody is asked. None: nobody could look."""
         asked = {f"{it.name}@{it.domain}": key for key, it in self.stores.items() if it.inbox}
         inboxes = [self.stores[key].to_count(name) for name, key in asked.items()]
         counted = self.count(self.manifest.roots, inboxes) if inboxes else {}
-        # At least so many is not so many.
         told = {key: counted.get(name) for name, key in asked.items()}
-        known = {
-            key: None if it is None or it.at_least else it.messages for key, it in told.items()
-        }
-        return {**dict.fromkeys(self.stores, 0), **known}
+        return {**dict.fromkeys(self.stores, Unread(0)), **told}
+
+    def unread_in(self, domain: str, folders: Iterable[str]) -> Unread | None:
+        """The same of some of its mailboxes together."""
+        return together(self.unread.get((domain, folder), Unread(0)) for folder in folders)
 
     @cached_property
     def signing(self) -> frozenset[str]:
@@ -95,7 +95,7 @@ def listed(instance: Instance, wish: Wish, question: Question, count: Count) -> 
 def _domains(listing: Listing, wish: Wish, question: Question) -> Answer:
     rows = [_domain(domain, listing) for domain in listing.manifest.desired.domains]
     if wish.view == "json":
-        return _document("domains", rows)
+        return _document("domains", [_data(row) for row in rows])
     headings = ("DOMAIN", "DEFAULT", "DKIM", "MAILBOXES", "UNREAD", "OVERRIDES")
     cells = [
         (
@@ -114,14 +114,13 @@ def _domains(listing: Listing, wish: Wish, question: Question) -> Answer:
 def _domain(domain: HostedDomain, listing: Listing) -> Row:
     manifest, name = listing.manifest, domain.name.ascii
     folders = listing.folders.get(name, ())
-    unread = [listing.unread.get((name, folder), 0) for folder in folders]
     return {
         "domain": name,
         "default": domain.name == manifest.desired.default_domain,
         "dkim_loaded": name in listing.signing,
         "dkim_selector": str(domain.selector),
         "mailbox_count": len(folders),
-        "unread": None if None in unread else sum(filter(None, unread)),
+        "unread": listing.unread_in(name, folders),
         "overrides": ",".join(
             key
             for file, path in manifest.overrides(domain.name)
@@ -146,7 +145,7 @@ def _mailboxes(listing: Listing, wish: Wish, question: Question) -> Answer:
     rows += [_stray(store, listing) for key, store in listing.stores.items() if key not in taken]
     rows.sort(key=lambda row: row["name"])
     if wish.view == "json":
-        return _document("mailboxes", rows)
+        return _document("mailboxes", [_data(row) for row in rows])
     if not rows:
         return _told("No mailboxes configured.")
     headings = ("MAILBOX", "OWNER", "INBOX", "UNREAD", "SENT", "")
@@ -172,7 +171,7 @@ def _mailbox(address: str, mailbox: Mailbox, listing: Listing) -> Row:
         "inbox_path": str(listing.manifest.roots.mailbox(domain, "inbox", folder)),
         "sent_path": str(listing.manifest.roots.mailbox(domain, "sent", folder)),
         "total": store.inbox if store else 0,
-        "unread": listing.unread.get((domain, folder), 0),
+        "unread": listing.unread_in(domain, [folder]),
         "sent_count": store.sent if store else 0,
         "registered": True,
     }
@@ -188,7 +187,7 @@ def _stray(store: Store, listing: Listing) -> Row:
         "inbox_path": str(roots.mailbox(store.domain, "inbox", store.name)),
         "sent_path": str(roots.mailbox(store.domain, "sent", store.name)),
         "total": store.inbox,
-        "unread": listing.unread.get((store.domain, store.name)),
+        "unread": listing.unread_in(store.domain, [store.name]),
         "sent_count": store.sent,
         "registered": False,
     }
@@ -201,7 +200,7 @@ def _shown(listing: Listing, wish: Wish, question: Question) -> Answer:
     trust = {"trust": mailbox.trust, "trusted_senders": list(map(str, mailbox.trusted_senders))}
     aliases = {"aliases": list(map(str, mailbox.aliases))}
     if wish.view == "json":
-        return _document("mailbox", {**row, **trust, **aliases, "hooks": hooks})
+        return _document("mailbox", {**_data(row), **trust, **aliases, "hooks": hooks})
     lines = [
         ("Mailbox", row["name"]),
         ("Owner", row["owner"]),
@@ -265,8 +264,20 @@ def _words(cmd: Sequence[str]) -> str:
     return json.dumps(cmd, ensure_ascii=False)
 
 
-def _number(number: int | None) -> str:
-    return _UNKNOWN if number is None else f"{number:,}"
+def _data(row: Row) -> Row:
+    """At least so many is not so many."""
+    unread: Unread | None = row["unread"]
+    return {**row, "unread": None if unread is None or unread.at_least else unread.messages}
+
+
+def _number(number: int | Unread | None) -> str:
+    match number:
+        case None:
+            return _UNKNOWN
+        case Unread(messages, at_least):
+            return f"{messages:,}{'+' * at_least}"
+        case _:
+            return f"{number:,}"
 
 
 def _told(text: str) -> Answer:

@@ -1,6 +1,7 @@
 """What `aimx domains list`, `mailboxes list` and `show`, and `hooks list` print."""
 
 import json
+import re
 from pathlib import Path
 
 import fastjsonschema
@@ -194,3 +195,21 @@ def test_of_a_broken_manifest_nothing_is_listed(instance):
     instance.manifest.write_text("nonsense = 1\n")
 
     assert instance.run("mailboxes", "list").exit == Exit.INVALID
+
+
+def test_what_is_too_much_to_be_counted_is_told_as_at_least(full):
+    inbox = full.data / "example.com" / "inbox" / "info"
+    for number in range(1001):
+        (inbox / f"more-{number}.md").write_text("+++\nread = false\n+++\n")
+        (inbox / f"more-{number}.md").chmod(0o644)
+
+    listed = lines(full.run("mailboxes", "list"))
+    of_domains = lines(full.run("domains", "list"))
+
+    # As many as there was time for, and 1,000 at most.
+    row = next(line for line in listed if line.startswith(INFO))
+    assert re.fullmatch(r".* 1,003 +[0-9,]+\+ +1", row)
+    assert re.fullmatch(r"example\.com .* [0-9,]+\+", of_domains[1])
+    assert told(full, "mailboxes", "mailbox", "list")[1]["unread"] is None
+    shown = "\n".join(lines(full.run("mailboxes", "show", INFO)))
+    assert re.search(r"^Received: +1,003, [0-9,]+\+ unread$", shown, re.MULTILINE)
