@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aimx.outbound.deliver import Direct
+from aimx.outbound.deliver import MOST_HOSTS, Direct
 from aimx.outbound.delivery import Outgoing
 from aimx.outbound.dialogue import transparent
 from aimx.outbound.hosts import MOST_PEERS
@@ -33,6 +33,7 @@ TABLE = {
     "bare.example": {"MX": "10 nohost.example"},
     "blind.example": {"MX": "10 broken.example"},
     "many.example": {"A": [f"127.0.1.{n}" for n in range(1, 20)]},
+    "crowd.example": {"MX": [f"{n} host{n}.example" for n in range(1, 20)]},
     "six.example": {"MX": "10 mx.six.example"},
     "mx.six.example": {"AAAA": "::1"},
 }
@@ -365,6 +366,13 @@ def test_the_dns_decides_whether_there_is_a_later(
     recipient: str, outcome: Delivered | Deferred | Failed
 ) -> None:
     assert delivered(Exchanger(), to(recipient)).outcomes == {recipient: outcome}
+
+
+def test_of_a_domain_with_many_hosts_few_are_looked_up() -> None:
+    outcome = delivered(Exchanger(), to("bob@crowd.example")).outcomes["bob@crowd.example"]
+
+    assert isinstance(outcome, Failed)
+    assert outcome.reason.count("has no IPv4 address") == MOST_HOSTS
 
 
 def test_ipv6_is_used_where_it_is_enabled() -> None:

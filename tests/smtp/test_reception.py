@@ -68,6 +68,7 @@ BROKEN = NotPlaced("why")
         pytest.param([KEPT, KEPT], "250 2.0.0", id="kept-twice"),
         pytest.param([KEPT, FULL], "451 4.3.0", id="kept-in-part"),
         pytest.param([FULL, FULL], "452 4.2.2", id="full"),
+        pytest.param([FULL, BROKEN], "451 4.3.0", id="full-for-one"),
         pytest.param([AWAY], "451 4.2.1", id="retired-meanwhile"),
         pytest.param([AWAY, BROKEN], "451 4.3.0", id="nowhere"),
     ],

@@ -1,7 +1,9 @@
 import asyncio
+import math
 import os
 import socket
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from aimx.smtp.connection import Connection
 from aimx.smtp.replies import OK, Reply
 from aimx.smtp.service import Service
 from aimx.smtp.session import Session
-from aimx.snapshot import Limits, Snapshot, SnapshotId
+from aimx.snapshot import Limits, Route, Snapshot, SnapshotId
 
 LARGE = (b"x" * 998 + b"\r\n") * 3000
 
@@ -487,32 +489,72 @@ def test_the_greeting_is_the_current_host_name(serve):
     asyncio.run(run())
 
 
+@asynccontextmanager
+async def driven(
+    spool: int, ended: Callable[[socket.socket], object] = lambda client: None
+) -> AsyncIterator[tuple[Session, socket.socket]]:
+    """A session that has greeted, and its client; it is told by hand what arrives."""
+    ours, theirs = socket.socketpair()
+    routes = {"info@example.com": Route("info@example.com", "example.com", "info", 1000)}
+    service = Service(
+        current=lambda: Snapshot(SnapshotId(1), "mx.example.com", ("example.com",), routes),
+        tls=lambda: None,
+        receive=lambda received: asyncio.sleep(0, OK),
+        closed=lambda peer: None,
+        spool=spool,
+    )
+    with theirs:
+        theirs.setblocking(False)
+        loop = asyncio.get_running_loop()
+        session = Session(loop, service, "192.0.2.1", lambda: ended(theirs))
+        await loop.connect_accepted_socket(lambda: session, ours)
+        assert await loop.sock_recv(theirs, 4096) == b"220 mx.example.com ESMTP aimx\r\n"
+        yield session, theirs
+        theirs.shutdown(socket.SHUT_WR)
+        while await loop.sock_recv(theirs, 4096):
+            pass
+
+
+def tell(session: Session, octets: bytes) -> None:
+    """As the loop does, which has no turn meanwhile."""
+    session.get_buffer(-1)[: len(octets)] = octets
+    session.buffer_updated(len(octets))
+
+
+BEGUN = b"HELO c.example\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<info@example.com>\r\n"
+
+
 def test_a_client_is_gone_once_it_has_our_goodbye(spool: int):
-    told: list[bytes] = []
+    heard: list[bytes] = []
 
     async def run() -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            theirs.setblocking(False)
-            service = Service(
-                current=lambda: Snapshot(SnapshotId(1), "mx.example.com", (), {}),
-                tls=lambda: None,
-                receive=lambda received: asyncio.sleep(0, OK),
-                closed=lambda peer: None,
-                spool=spool,
-            )
-            loop = asyncio.get_running_loop()
-            session = Session(loop, service, "192.0.2.1", lambda: told.append(theirs.recv(4096)))
-            await loop.connect_accepted_socket(lambda: session, ours)
-            assert await loop.sock_recv(theirs, 4096) == b"220 mx.example.com ESMTP aimx\r\n"
+        async with driven(spool, lambda client: heard.append(client.recv(4096))) as (session, _):
+            tell(session, b"QUIT\r\n")
+            assert heard == [replies.BYE.encoded]
+        assert len(heard) == 1
 
-            # As the loop does, which has no turn from here on.
-            session.get_buffer(-1)[:6] = b"QUIT\r\n"
-            session.buffer_updated(6)
+    asyncio.run(run())
 
-            assert told == [replies.BYE.encoded]
-            assert await loop.sock_recv(theirs, 4096) == b""
-        assert len(told) == 1
+
+def test_the_deadline_of_data_ends_with_it(spool: int):
+    async def run() -> None:
+        async with driven(spool) as (session, _):
+            tell(session, BEGUN + b"DATA\r\nx\r\n")
+            assert session.deadline < math.inf
+            tell(session, b".\r\n")
+            assert session.deadline == math.inf
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("command", ["RSET", "HELO d.example", "EHLO d.example"])
+def test_of_a_transaction_that_is_given_up_nothing_is_left(spool: int, command: str):
+    async def run() -> None:
+        async with driven(spool) as (session, _):
+            tell(session, BEGUN)
+            assert session.envelope is not None
+            tell(session, command.encode() + b"\r\n")
+            assert session.envelope is None
 
     asyncio.run(run())
 

@@ -3,6 +3,7 @@ import ssl
 
 import pytest
 
+from aimx.smtp import connection
 from aimx.smtp.certificate import context
 
 EHLO = (
@@ -114,6 +115,17 @@ def test_a_failed_handshake_ends_the_connection_and_is_counted(serve):
                     await client.encrypt(distrusting)
             await server.greeter.drain()
             assert server.closed == ["127.0.0.1"]
+
+    asyncio.run(run())
+
+
+def test_a_client_that_shakes_no_hands_is_let_go(serve, monkeypatch):
+    monkeypatch.setattr(connection, "_HANDSHAKE", 0.05)
+
+    async def run() -> None:
+        async with serve() as server, server.client() as client:
+            await client.ask(b"STARTTLS")
+            assert await client.rest() == []
 
     asyncio.run(run())
 
