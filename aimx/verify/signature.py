@@ -36,12 +36,14 @@ ONCE = frozenset(
 )
 
 # What is another for each message. The rest is one signer's, for as long as its signing stays as
-# it is. Nor would dkimpy read the times by our clock.
-_PASSING = (b"b", b"bh", b"t", b"x")
+# it is. Nor would dkimpy read the times by our clock, nor these as RFC 6376 3.5 has them.
+_PASSING = (b"b", b"bh", b"t", b"x", b"i", b"q")
 
 _SECONDS = re.compile(rb"[0-9]{1,12}")
 _ENCODED = re.compile(rb"[0-9A-Za-z+/]+=*")
 _BROKEN = "the tags break RFC 6376 3.5"
+_QUERY = b"dns/txt"
+_QUOTED = re.compile(r"=([0-9A-F]{2})")
 
 
 class SignatureError(Exception):
@@ -143,6 +145,9 @@ def _check_syntax(tags: Tags) -> None:
     value, body_hash = tags.get(b"b", b""), tags.get(b"bh")
     if not _ENCODED.fullmatch(value) or len(value) % 4 or body_hash is None or len(body_hash) % 4:
         raise SignatureError("permerror", _BROKEN)
+    # RFC 6376 3.5: of several ways to look up a key, those that are not known are passed over.
+    if _QUERY not in map(bytes.strip, tags.get(b"q", _QUERY).split(b":")):
+        raise SignatureError("permerror", "q= names no way to look up the key that is known")
     lasting = [b"%b=%b" % each for each in tags.items() if each[0] not in _PASSING]
     _check_lasting(b";".join(lasting))
 
@@ -180,10 +185,18 @@ def _signed(value: bytes) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
 
 def _identity(tags: Tags, domain: str) -> str:
     """RFC 6376 3.5: the domain of `i=`, which is `d=` or below it."""
-    found = canonical(_text(tags[b"i"]).rpartition("@")[2]) if b"i" in tags else domain
+    if b"i" not in tags:
+        return domain
+    _, at, name = _unquoted(_text(tags[b"i"])).rpartition("@")
+    found = canonical(name) if at else None
     if found is None or not (found == domain or found.endswith(f".{domain}")):
         raise SignatureError("permerror", "i= is outside of d=")
     return found
+
+
+def _unquoted(text: str) -> str:
+    """RFC 6376 2.11: what was written as dkim-quoted-printable, as far as it is ASCII."""
+    return _QUOTED.sub(lambda octet: chr(int(octet[1], 16)), "".join(text.split()))
 
 
 def _decoded(value: bytes) -> bytes:

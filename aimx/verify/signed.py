@@ -59,7 +59,7 @@ class Signed:
     def header(self, claim: Claim, signature: Field) -> bytes:
         """What is signed of it (RFC 6376 3.7). `signature` is the field that makes the claim."""
         form = FIELDS[claim.fields]
-        parts = [form(name, text) for name, text in self._selected(claim.hashed)]
+        parts = [form(name, text) for name, text in self._selected(claim.hashed, signature)]
         name, value = signature
         parts.append(form(name, without_signature(value)).removesuffix(b"\r\n"))
         return b"".join(parts)
@@ -75,9 +75,11 @@ class Signed:
         except (ValueError, OverflowError):
             return None
 
-    def _selected(self, names: tuple[bytes, ...]) -> Iterable[Field]:
+    def _selected(self, names: tuple[bytes, ...], signature: Field) -> Iterable[Field]:
         """RFC 6376 5.4.2: the last of a name first, and nothing where there are too few."""
         left = {name: [*fields] for name, fields in self._named.items()}
+        # RFC 6376 3.5: `h=` means other signatures, and never its own.
+        left[SIGNATURE] = [each for each in left.get(SIGNATURE, ()) if each is not signature]
         return [left[name].pop() for name in names if left.get(name)]
 
 

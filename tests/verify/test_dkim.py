@@ -164,8 +164,12 @@ def test_five_signatures_are_enough(ed25519_signer):
         pytest.param({"d": "a..b"}, "permerror", "not a domain name", id="no domain"),
         pytest.param({"s": "a b"}, "permerror", "not a domain name", id="no selector"),
         pytest.param({"s": "other"}, "permerror", "no key at other._domain", id="no such key"),
-        pytest.param({"i": "@example.org"}, "permerror", "break RFC 6376", id="i= elsewhere"),
-        pytest.param({"i": "@evilexample.com"}, "permerror", "break", id="i= of a longer name"),
+        pytest.param({"i": "@example.org"}, "permerror", "outside of d=", id="i= elsewhere"),
+        pytest.param({"i": "@evilexample.com"}, "permerror", "outside", id="i= of a longer name"),
+        pytest.param({"i": "example.com"}, "permerror", "outside of d=", id="i= without an @"),
+        pytest.param({"i": "@example=2Ecom"}, "pass", "", id="i= is quoted"),
+        pytest.param({"i": "alice=40example.com"}, "pass", "", id="the @ of i= is quoted"),
+        pytest.param({"i": "@example=2Eorg"}, "permerror", "outside", id="i= elsewhere, quoted"),
         pytest.param({"c": "strict/relaxed"}, "permerror", "c= names no", id="c="),
         pytest.param({"bh": "AAA"}, "permerror", "break RFC 6376", id="bh= is cut"),
         pytest.param({"bh": "A!==AAAA"}, "permerror", "not base64", id="bh= is not base64"),
@@ -176,7 +180,8 @@ def test_five_signatures_are_enough(ed25519_signer):
         pytest.param({"t": "99999999999"}, "permerror", "of the future", id="t= in the future"),
         pytest.param({"t": "-1"}, "permerror", "not a time", id="t= before time"),
         pytest.param({"t": "9", "x": "8"}, "permerror", "before it was made", id="x= before t="),
-        pytest.param({"q": "http"}, "permerror", "break RFC 6376", id="q="),
+        pytest.param({"q": "http"}, "permerror", "no way to look up", id="q="),
+        pytest.param({"q": "dns/other : dns/txt"}, "pass", "", id="q= of several"),
         pytest.param({"l": "x"}, "permerror", "break RFC 6376", id="l="),
     ],
 )
@@ -204,6 +209,22 @@ def test_a_signature_without_the_author_does_not_pass(rsa_signer):
     signed = replace(rsa_signer, fields="to:subject").sign(MESSAGE)
 
     assert words(signed, rsa_signer.zone) == ["permerror"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param("from:dkim-signature", id="as many as there are"),
+        pytest.param("from:dkim-signature:dkim-signature", id="one more"),
+    ],
+)
+def test_a_signature_signs_others_and_never_itself(ed25519_signer, fields):
+    other = replace(ed25519_signer, selector="other")
+    zone = ed25519_signer.zone | other.zone
+    signed = replace(ed25519_signer, fields=fields).sign(other.sign(MESSAGE))
+
+    assert words(signed, zone) == ["pass", "pass"]
+    assert words(signed.replace(b"s=other;", b"s=s;", 1), zone) == ["fail", "fail"]
 
 
 def test_a_time_is_only_taken_from_a_date_that_is_signed(rsa_signer):

@@ -63,6 +63,10 @@ TEXTS = (
     *(b"a.example", b"@a.example", b"@b.a.example", b"@evila.example", b"dns/txt"),
     *(b"rsa-sha1", b"ed25519-sha256", b"from:to", b"9" * 77),
 )
+BROKEN = (
+    *("the tags break RFC 6376 3.5", "the tags cannot be read"),
+    *("i= is outside of d=", "q= names no way to look up the key that is known"),
+)
 
 
 @pytest.mark.parametrize("tag", NAMES)
@@ -85,5 +89,5 @@ def keeps_to_the_syntax(tags: dict[bytes, bytes]) -> bool:
     try:
         read(tags, "a.example", "s", NOW)
     except SignatureError as trouble:
-        return trouble.reason not in ("the tags break RFC 6376 3.5", "the tags cannot be read")
+        return trouble.reason not in BROKEN
     return True
