@@ -1,7 +1,8 @@
 """The fields of a header (RFC 5322 2.2), read from its octets.
 
-Nothing is refused here: a line that is no field is passed over, and what lies beyond the limit
-is not read, which `complete` tells.
+Nothing is refused here: one line between fields that is none is passed over, more of them are the
+text, before which the empty line is missing. What lies beyond the limit is not read, which
+`complete` tells.
 """
 
 from __future__ import annotations
@@ -18,6 +19,16 @@ _EMPTY_LINE = re.compile(rb"\n\r?\n")
 _FOLD = re.compile(rb"\n(?=[ \t])")
 # Some agents leave a line of the mbox format on top.
 _FIRST_FIELD = re.compile(rb"(?:From [^\n]*\n)?[!-9;-~]+[ \t]*:")
+# Parameters that are not indented, where more of them are announced: meant as a fold.
+_NOT_INDENTED = re.compile(rb"(?<=;)\n(?![^\s:]+[ \t]*:)")
+# A line that is no field, nor goes on with one, nor is of the mbox format; and no field follows it,
+# or it is a boundary.
+_TEXT = re.compile(
+    rb"""^ (?<! ;\n ) (?<! ;\r\n )
+    (?! [ \t\r\n] | >?From[ ] | [^\s:]+ [ \t]*: | \Z )
+    (?: -- | [^\n]* (?: \n (?! [^\s:]+ [ \t]*: ) | \Z ) )""",
+    re.MULTILINE | re.VERBOSE,
+)
 
 
 class Header(NamedTuple):
@@ -49,14 +60,31 @@ def read(content: bytes, start: int = 0, end: int | None = None) -> Header:
     empty = _EMPTY_LINE.search(content, start, end)
     stop, body = empty.span() if empty else (end, end)
     block = content[start : min(stop, start + LIMIT)]
-    return Header(_fields(block), body, complete=stop <= start + LIMIT)
+    fields, is_plain = _fields(block)
+    if is_plain:
+        return Header(fields, body, complete=stop <= start + LIMIT)
+    return _broken(block, start, stop, body)
 
 
-def _fields(block: bytes) -> Mapping[str, Sequence[bytes]]:
+def _broken(block: bytes, start: int, stop: int, body: int) -> Header:
+    """A header with lines that are no fields; it may end sooner."""
+    whole = len(block) if stop <= start + LIMIT else block.rfind(b"\n")
+    if text := _TEXT.search(block, 0, whole):
+        block = block[: text.start()]
+        stop = body = start + text.start()
+    block = _NOT_INDENTED.sub(b"\n ", block.replace(b"\r\n", b"\n"))
+    return Header(_fields(block)[0], body, complete=stop <= start + LIMIT)
+
+
+def _fields(block: bytes) -> tuple[Mapping[str, Sequence[bytes]], bool]:
+    """And whether all lines are fields, at first sight."""
     fields: dict[str, list[bytes]] = {}
+    is_plain = True
     unfolded = _FOLD.sub(b"", block.replace(b"\r\n", b"\n"))
     for line in unfolded.split(b"\n"):
         name, colon, value = line.partition(b":")
+        if not colon or b" " in name:
+            is_plain = is_plain and not line
         if colon:
             # RFC 5322 4.5: white space before the colon is obsolete, and still the same field.
             key = name.rstrip(b" \t").lower().decode("latin-1")
@@ -64,4 +92,4 @@ def _fields(block: bytes) -> Mapping[str, Sequence[bytes]]:
                 fields[key].append(value.strip())
             else:
                 fields[key] = [value.strip()]
-    return fields
+    return fields, is_plain
