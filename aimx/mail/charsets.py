@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from encodings.aliases import aliases
 from functools import lru_cache
 
@@ -117,11 +118,15 @@ def decode(octets: bytes, label: str) -> str:
     try:
         text = octets.decode(name)
     except UnicodeError:
-        text = _larger(octets, LARGER.get(name, name))
+        text = _else(octets, LARGER.get(name, name))
     return whole(text) if name == "utf_7" else text
 
 
-def _larger(octets: bytes, name: str) -> str:
+def _else(octets: bytes, name: str) -> str:
+    """What is not in the charset it claims: UTF-8 if it is that, which is seldom by chance."""
+    with suppress(UnicodeDecodeError):
+        if not octets.isascii():
+            return octets.decode()
     is_japanese = name in japanese.CODECS and len(octets) <= japanese.MOST
     return octets.decode(name, japanese.ERRORS if is_japanese else "replace")
 

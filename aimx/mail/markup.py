@@ -27,6 +27,17 @@ _RAW = frozenset(
 )
 _RAW_END = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE) for name in _RAW}
 
+_META = re.compile(rb"<meta\s[^>]*?charset\s*=\s*[\"']?([a-z0-9_.:-]{1,40})", re.IGNORECASE)
+_PRESCAN = 1024  # Octets: WHATWG HTML 13.2.3.2.
+
+
+def charset(octets: bytes) -> str:
+    """What a document says of itself; empty if it does not, or what it cannot be."""
+    found = _META.search(octets, 0, _PRESCAN)
+    label = found[1].decode() if found else ""
+    # What has been read as ASCII so far is in none of these but UTF-8, which is known without.
+    return "" if label.lower().startswith(("utf", "ucs", "unicode")) else label
+
 
 class Tag(NamedTuple):
     name: str  # In lower case.

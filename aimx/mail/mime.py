@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, field
 
-from aimx.mail import charsets, flowed, header, invisible, markdown, parts
+from aimx.mail import charsets, flowed, header, invisible, markdown, markup, parts
 from aimx.mail.header import Header
 from aimx.mail.parts import Part, TooComplexError
 from desired.frozen import frozen
@@ -151,9 +151,10 @@ class _Writing:
         self.texts.append(tidy(self._read(part, decoded.octets)))
 
     def _read(self, part: Part, octets: bytes) -> str:
-        text = charsets.decode(octets, part.parameters.get("charset", ""))
+        charset = part.parameters.get("charset", "")
         if part.content_type == "text/html":
-            return self._converted(text, octets)
+            return self._converted(_html(octets, charset), octets)
+        text = charsets.decode(octets, charset)
         if part.parameters.get("format", "").lower() == "flowed":
             return flowed.joined(text, delsp=part.parameters.get("delsp", "").lower() == "yes")
         return text
@@ -171,6 +172,14 @@ class _Writing:
         self.files.append(File(part.name, part.content_type, decoded.octets, part.content_id))
         if decoded.damaged:
             self.notes.append(f"A file {_damage(part)}")
+
+
+def _html(octets: bytes, charset: str) -> str:
+    if charsets.codec(charset):
+        return charsets.decode(octets, charset)
+    likely = markup.charset(octets)
+    # Japanese may be written with nothing but ASCII.
+    return charsets.decode(octets, likely) if octets.isascii() else charsets.guess(octets, likely)
 
 
 def _damage(part: Part) -> str:

@@ -9,6 +9,9 @@ from desired.frozen import frozen
 
 _BASE64 = re.compile(rb"[A-Za-z0-9+/=\s]*")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+_FIRST_LINE = re.compile(rb"\s*[A-Za-z0-9+/=]+[ \t]*(?:[\r\n]|\Z)")
+_WORDS = re.compile(rb"[^\s][ \t]+[^\s]")
+_BEGINNING = 256  # Octets in which text has more than one word.
 
 _BEGIN = re.compile(rb"(?:\A|\n)begin [0-7]{3,4}[^\n]*\n")
 _LINES = 600_000  # Of uuencoded octets: more than a message has whose lines are filled.
@@ -25,6 +28,8 @@ class Decoded:
 def decode(octets: bytes, encoding: str) -> Decoded:
     """An encoding that we do not know is left as it is (RFC 2045 6.4)."""
     match encoding:
+        case "base64" if _is_text(octets):
+            return Decoded(octets, damaged=True)
         case "base64":
             return base64(octets)
         case "quoted-printable":
@@ -49,6 +54,16 @@ def base64(octets: bytes) -> Decoded:
     if 0 < len(pieces) <= _PIECES:
         decoded = b"".join(map(_salvaged, pieces))
     return Decoded(decoded, damaged=True)
+
+
+def _is_text(octets: bytes) -> bool:
+    """Whether nobody has encoded it, whatever is said.
+
+    RFC 2045 6.8 passes over what is no digit, which would make an octet of every few letters.
+    """
+    if _FIRST_LINE.match(octets) or not _WORDS.search(octets, 0, _BEGINNING):
+        return False
+    return not _BASE64.fullmatch(octets)
 
 
 def uuencoded(octets: bytes) -> Decoded:

@@ -117,6 +117,13 @@ def test_one_broken_character_does_not_change_the_charset() -> None:
     assert charsets.guess("grün und gr\u00fcn".encode()[:-2]) == "grün und gr\ufffd"
 
 
+@pytest.mark.parametrize(
+    "label", ["gb2312", "big5", "shift_jis", "euc-kr", "koi8-t", "iso-2022-jp"]
+)
+def test_what_is_not_in_the_charset_it_claims_is_utf_8_where_it_can_be(label: str) -> None:
+    assert charsets.decode("您好\uff0c17%".encode() + b"\r\n", label) == "您好\uff0c17%\r\n"
+
+
 @given(st.binary(), st.sampled_from(sorted(charsets.CODECS)) | st.text())
 def test_all_octets_in_all_charsets_become_text_that_a_file_can_hold(
     octets: bytes, label: str

@@ -138,6 +138,39 @@ def test_transfer_encodings_are_undone(encoding: str, raw: bytes, text: str) -> 
     assert document(content) == Document(text)
 
 
+HTML_OF_A_CHARSET = '<html><head><META {}="text/html; charset={}"></head><p>{}</p></html>'
+
+
+@pytest.mark.parametrize(
+    ("charset", "codec", "text"),
+    [
+        ("windows-1251", "cp1251", "\u041f\u0440\u0438\u0432\u0435\u0442"),
+        ("iso-2022-jp", "iso2022_jp", "日本"),
+        ("windows-1251", "utf-8", "\u041f\u0440\u0438\u0432\u0435\u0442"),
+        ("utf-16", "utf-8", "grün"),
+        ("utf-16", "ascii", "green"),
+        ("unheard-of", "cp1252", "grün"),
+    ],
+)
+@pytest.mark.parametrize("name", ["text/html", "text/html; charset=x-unknown"])
+def test_html_without_a_charset_has_the_one_that_it_names(
+    name: str, charset: str, codec: str, text: str
+) -> None:
+    html = HTML_OF_A_CHARSET.format("content", charset, text)
+
+    found = document(f"Content-Type: {name}\r\n\r\n".encode() + html.encode(codec))
+
+    assert found.body.strip() == text
+
+
+def test_the_charset_that_the_part_names_goes_before_that_of_the_html() -> None:
+    html = HTML_OF_A_CHARSET.format("content", "windows-1251", "gr\u00fcn").encode("latin-1")
+
+    found = document(b"Content-Type: text/html; charset=iso-8859-1\r\n\r\n" + html)
+
+    assert found.body.strip() == "gr\u00fcn"
+
+
 def test_base64_that_is_cut_short_gives_what_there_is_and_says_so() -> None:
     content = mixed(
         PLAIN,
@@ -169,6 +202,31 @@ def test_base64_that_goes_on_behind_its_end_says_so(raw: bytes, text: str) -> No
     assert found.notes == (
         "A text is damaged: its base64 ends early, or has other characters in it",
     )
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"Dear Ann,\r\n\r\nhere is the text.\r\n",
+        b"Hello!\r\nI am what nobody has encoded.\r\n",
+    ],
+)
+def test_what_is_no_base64_is_shown_as_it_came(raw: bytes) -> None:
+    found = document(b"Content-Transfer-Encoding: base64\r\n\r\n" + raw)
+
+    assert found == Document(
+        raw.decode().replace("\r\n", "\n"),
+        notes=("A text is damaged: its base64 ends early, or has other characters in it",),
+    )
+
+
+@pytest.mark.parametrize(
+    "raw", [b"b25l Cg==", b"b2*5lCg==", b"b25l\r\n> Cg==", b"\r\nb25lCg==", b""]
+)
+def test_base64_with_something_between_is_read(raw: bytes) -> None:
+    found = document(b"Content-Transfer-Encoding: base64\r\n\r\n" + raw)
+
+    assert found == Document("one\n" if raw else "")
 
 
 @pytest.mark.parametrize("end", [b"", b"\r\n", b"=\r\n \t\r\n"])
