@@ -62,7 +62,7 @@ class Direct:
             case Nowhere(reason):
                 return dict.fromkeys(recipients, Failed(reason))
             case NoAnswer(reason):
-                unseen = Deferred(f"MX of {domain}: {reason}", unreached=True)
+                unseen = Deferred(reason, unreached=True)
                 return dict.fromkeys(recipients, unseen)
             case hosts:
                 unreached = f"All MX servers for {domain} unreachable"

@@ -82,9 +82,8 @@ class _Progress:
         """A host without an address. If we could not look, it may have one later."""
         if isinstance(why, NoAnswer):
             self._may_change |= self._reasons.keys()
-        text = f"{host}: {why.reason}" if isinstance(why, NoAnswer) else why.reason
         for reasons in self._reasons.values():
-            reasons.append(text)
+            reasons.append(why.reason)
 
     def note(self, outcomes: dict[str, Outcome]) -> None:
         for recipient, outcome in outcomes.items():

@@ -163,9 +163,14 @@ class ZoneResolver:
             return NoRecord(exists=False)
         reply = self._zone.reply(query, datagram=False)
         if reply is None:
-            return NoAnswer("silent")
-        reading = answers.read(reply.to_wire())
-        return NoAnswer("endless") if isinstance(reading, Elsewhere) else reading
+            return NoAnswer(f"{record} of {name}: silent")
+        match answers.read(reply.to_wire()):
+            case NoAnswer(reason):
+                return NoAnswer(f"{record} of {name}: {reason}")
+            case Elsewhere():
+                return NoAnswer(f"{record} of {name}: endless")
+            case answer:
+                return answer
 
 
 @contextlib.asynccontextmanager

@@ -181,8 +181,11 @@ class CachingResolver:
             except TimeoutError:
                 reason = f"{server} did not answer in {lines.seconds:g} s"
                 continue
-            except (OSError, MismatchError) as trouble:
+            except MismatchError as trouble:
                 reason = f"{server}: {trouble}"
+                continue
+            except OSError as trouble:
+                reason = f"{server}: {trouble.strerror or trouble}"
                 continue
             reading = answers.read(message)
             if not isinstance(reading, NoAnswer):

@@ -46,7 +46,10 @@ class NoRecord:
 
 @frozen
 class NoAnswer:
-    """Could not look: nobody answered, or nobody could say."""
+    """Could not look: nobody answered, or nobody could say.
+
+    `reason` has what was asked, as in `MX of example.com: SERVFAIL`, so that nobody adds it.
+    """
 
     reason: str
 

@@ -350,7 +350,7 @@ def test_a_domain_of_many_addresses_is_not_tried_for_ever() -> None:
         pytest.param(
             "a@blind.example",
             Deferred(
-                "All MX servers for blind.example unreachable: broken.example: SERVFAIL",
+                "All MX servers for blind.example unreachable: A of broken.example: SERVFAIL",
                 unreached=True,
             ),
             id="a-host-unseen",

@@ -40,7 +40,7 @@ RESOLVER = ZoneResolver(Zone(TABLE))
         pytest.param(
             "no.example", Nowhere("domain no.example does not exist (5.1.2)"), id="nxdomain"
         ),
-        pytest.param("broken.example", NoAnswer("SERVFAIL"), id="unseen"),
+        pytest.param("broken.example", NoAnswer("MX of broken.example: SERVFAIL"), id="unseen"),
     ],
 )
 def test_the_dns_says_who_takes_mail(domain: str, found: Exchangers) -> None:
@@ -82,7 +82,9 @@ def test_equals_are_shuffled_and_stay_before_the_others() -> None:
             "text.example", False, Nowhere("text.example has no IPv4 address"), id="neither"
         ),
         pytest.param("text.example", True, Nowhere("text.example has no address"), id="none"),
-        pytest.param("broken.example", True, NoAnswer("SERVFAIL"), id="unseen"),
+        pytest.param(
+            "broken.example", True, NoAnswer("AAAA of broken.example: SERVFAIL"), id="unseen"
+        ),
     ],
 )
 def test_a_host_has_addresses(host: str, ipv6: bool, found: object) -> None:

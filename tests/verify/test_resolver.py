@@ -1,5 +1,6 @@
 import asyncio
 import os
+import socket
 import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -93,6 +94,14 @@ def test_the_strings_of_a_text_are_joined(lookup):
 @pytest.mark.parametrize("name", ["broken.example", "refused.example"])
 def test_a_server_that_fails_is_not_a_name_without_records(lookup, name):
     assert isinstance(lookup(name, "TXT"), NoAnswer)
+
+
+@pytest.mark.parametrize("lookup", [over_the_network, in_memory])
+def test_what_could_not_be_looked_up_is_told_with_its_question(lookup):
+    answer = lookup("broken.example", "TXT")
+
+    assert answer.reason.startswith("TXT of broken.example: ")
+    assert answer.reason.endswith("SERVFAIL")
 
 
 @pytest.mark.parametrize("lookup", [over_the_network, in_memory])
@@ -243,6 +252,24 @@ def test_a_caller_who_gives_up_does_not_take_the_answer_from_the_others():
         return await patient
 
     assert with_resolver(table, work) == Records(("192.0.2.1",), 300)
+
+
+def test_what_the_kernel_says_of_a_server_is_told_in_its_words():
+    async def asked_of(server: str) -> Answer:
+        resolver = CachingResolver([server])
+        try:
+            return await resolver.lookup("example.com", "MX")
+        finally:
+            await resolver.close()
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as held:
+        held.bind(("127.0.0.1", 0))
+        held.connect(held.getsockname())  # It hears nobody but itself, and nobody else has it.
+        server = f"127.0.0.1:{held.getsockname()[1]}"
+
+        found = asyncio.run(asked_of(server))
+
+    assert found == NoAnswer(f"MX of example.com: {server}: Connection refused")
 
 
 def test_silence_is_no_answer():
