@@ -36,10 +36,19 @@ def decide(
         return Trusted("none")
     if isinstance(author, NoAuthor):
         return Trusted("false", author.reason)
-    if not any(Glob.parse(pattern).matches(author.address) for pattern in trusted_senders):
+    address = _as_listed(author)
+    if not any(Glob.parse(pattern).matches(address) for pattern in trusted_senders):
         return Trusted("false", f"{author.address} is not among the trusted senders.")
     reason = _distrust(author, verdicts, now, max_age)
     return Trusted("false", reason) if reason else Trusted("true")
+
+
+def _as_listed(author: Author) -> str:
+    """The address with A-labels, which is how a pattern is kept."""
+    if author.domain.isascii():
+        return author.address
+    local, _, domain = author.address.rpartition("@")
+    return f"{local}@{canonical(domain) or domain}"
 
 
 def _distrust(author: Author, verdicts: Verdicts, now: datetime, max_age: timedelta) -> str:

@@ -51,6 +51,16 @@ def test_a_sender_is_listed_by_address_or_pattern(senders):
     assert decided(SIGNED, senders=senders).value == "true"
 
 
+@pytest.mark.parametrize("domain", ["bücher.example", "BÜCHER.example", "xn--bcher-kva.example"])
+@pytest.mark.parametrize("sender", ["alice@bücher.example", "*@xn--bcher-kva.example"])
+def test_a_sender_is_listed_however_the_labels_of_its_domain_are_written(domain, sender):
+    alice = Author(f"alice@{domain.lower()}", domain.lower())
+
+    assert decided(signed(domain="xn--bcher-kva.example"), author=alice, senders=(sender,)) == (
+        Trusted("true")
+    )
+
+
 @pytest.mark.parametrize(
     "senders",
     [
