@@ -24,7 +24,7 @@ _KEPT = 4096  # Attributes of other messages that are remembered.
 _UNSEEN = frozenset(
     (
         *("annotation", "annotation-xml", "audio", "canvas", "datalist", "desc", "dialog"),
-        *("metadata", "template", "video"),
+        *("metadata", "meter", "progress", "template", "video"),
     )
 )
 # Of the attributes, Markdown takes these. A title is seen by nobody who does not ask for it.
@@ -39,7 +39,19 @@ _DOT = 2.0  # Pixels of an image that is there to be fetched, not seen.
 _HIDING = (
     *("style", "hidden", "color", "title", "cite", "<!", "<audio", "<canvas", "<datalist"),
     *("<dialog",),
-    *("<form", "<iframe", "<img", "<math", "<no", "<plaintext", "<script", "<svg", "<template"),
+    *(
+        "<form",
+        "<iframe",
+        "<img",
+        "<math",
+        "<meter",
+        "<no",
+        "<plaintext",
+        "<progress",
+        "<script",
+        "<svg",
+        "<template",
+    ),
     *("<textarea", "<video", "<xmp"),
 )
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from aimx.mail import style
-from aimx.mail.style import Color, Style
+from aimx.mail import color, style
+from aimx.mail.color import Color
+from aimx.mail.style import Style
 
 _WHITE: Color = (1.0, 1.0, 1.0, 1.0)
 _BLACK: Color = (0.0, 0.0, 0.0, 1.0)
@@ -70,10 +71,10 @@ class Look(NamedTuple):
     def _grounds(self, attributes: Mapping[str, str], said: Style) -> tuple[Color, ...]:
         value = said.get("background-color") or attributes.get("bgcolor") or ""
         image = said.get("background-image", "")
-        found = style.colors(value)
+        found = color.colors(value)
         if not found and (plain := named(value)):
             found = [plain]
-        found += style.colors(image) if image != value else []
+        found += color.colors(image) if image != value else []
         covering = tuple(each for each in found if each[3] >= _COVERS)
         if covering:
             return covering
@@ -82,7 +83,7 @@ class Look(NamedTuple):
 
 def named(value: str) -> Color | None:
     """A colour as an attribute may say it, where `#` is often left out."""
-    return style.color(value) or style.color(f"#{value.strip()}")
+    return color.color(value) or color.color(f"#{value.strip()}")
 
 
 def _opacity(said: Style) -> float:

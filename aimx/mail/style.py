@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
 import tinycss2  # type: ignore[import-untyped]
-from tinycss2.color4 import parse_color  # type: ignore[import-untyped]
 
 Style: TypeAlias = Mapping[str, str]  # Names and values, in lower case; only what counts here.
-Color: TypeAlias = tuple[float, float, float, float]  # Red, green, blue and how opaque, 0 to 1.
 
 _COUNTS = frozenset(
     (
         *("display", "visibility", "opacity", "filter", "content-visibility", "position", "left"),
         *("top", "right", "bottom", "inset", "clip", "clip-path", "transform", "translate"),
-        *("scale", "zoom", "overflow", "overflow-x", "overflow-y", "height", "width"),
+        *("scale", "rotate", "zoom", "overflow", "overflow-x", "overflow-y", "height", "width"),
         *("max-height", "max-width", "line-height", "font", "font-size", "text-indent", "margin"),
         *("margin-left", "margin-top", "color", "background", "background-color"),
         *("background-image", "text-fill-color"),
@@ -29,6 +27,7 @@ _KEPT = 2048  # Styles of other messages that are remembered: most are of templa
 _NUMBER = re.compile(r"[-+]?(?:[0-9]*\.)?[0-9]+(?:e[-+]?[0-9]+)?")
 _LENGTH = re.compile(rf"({_NUMBER.pattern})([a-z]+|%)?$")
 _CALCULATED = re.compile(r"calc\(([^()*/]*)\)$")
+_CHOSEN = re.compile(r"(min|max|clamp)\(([^()]*)\)$")
 _VARIABLE = re.compile(r"var\((--[^,()]*)(?:,([^()]*))?\)")
 _PIXELS: Mapping[str, float] = {
     "px": 1.0,
@@ -122,27 +121,6 @@ def substituted(style: Style, variables: Style) -> Style:
     }
 
 
-@lru_cache(_KEPT)
-def color(value: str) -> Color | None:
-    """None for what is no colour, or one that is not known here."""
-    try:
-        found = parse_color(value)
-        if found is None or isinstance(found, str):
-            return None
-        if found.space != "srgb":
-            found = found.to("srgb")
-        red, green, blue = (part or 0.0 for part in found.coordinates)
-    except (NotImplementedError, ValueError, TypeError, ArithmeticError):
-        return None
-    return red, green, blue, found.alpha
-
-
-def colors(value: str) -> list[Color]:
-    """All that stand in a value, also within a gradient."""
-    words = re.findall(r"(?:rgba?|hsla?|hwb)\([^()]*\)|#?[a-z0-9]+", value)
-    return [found for found in map(color, words) if found]
-
-
 def length(value: str | None, whole: float | None = None, em: float = 16.0) -> float | None:
     """In pixels; `whole` is what a percentage is of. None: not said, or not known."""
     if not value:
@@ -151,12 +129,25 @@ def length(value: str | None, whole: float | None = None, em: float = 16.0) -> f
         terms = re.sub(r"([-+]) ", r" \1", calculated[1]).split()
         parts = [length(term, whole, em) for term in terms]
         return sum(filter(None, parts)) if parts and None not in parts else None
-    found = _LENGTH.match(value)
+    if chosen := _CHOSEN.match(value):
+        return _chosen(chosen[1], [length(term, whole, em) for term in chosen[2].split(",")])
+    found = _LENGTH.match(value.strip())
     if not found:
         return None
     units = {**_PIXELS, "em": em, "%": None if whole is None else whole / 100}
     scale = units.get(found[2] or "")
     return None if scale is None else float(found[1]) * scale
+
+
+def _chosen(function: str, among: Sequence[float | None]) -> float | None:
+    """CSS Values 4, 10.2."""
+    known = [each for each in among if each is not None]
+    if len(known) < len(among):
+        return None
+    if function == "clamp":
+        low, *others = known
+        return max(low, min(others, default=low))
+    return min(known) if function == "min" else max(known)
 
 
 def font_size(value: str, outer: float) -> float:
@@ -225,7 +216,9 @@ def _is_clipped(style: Style) -> bool:
 def _is_flat(style: Style) -> bool:
     factors = _arguments("scale", style) + style.get("scale", "").split() + [style.get("zoom", "")]
     known = (length(value, 1.0) for value in factors if value)
-    turned = re.search(r"rotate[xy]\(90deg\)", style.get("transform", ""))
+    turned = re.search(r"rotate[xy]\(90deg\)", style.get("transform", "")) or re.search(
+        r"[xy] .*\b90deg|\b90deg [xy]", style.get("rotate", "")
+    )
     return bool(turned) or any(each is not None and abs(each) < _SEEN_OPACITY for each in known)
 
 
