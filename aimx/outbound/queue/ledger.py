@@ -110,10 +110,10 @@ class Ledger:
         for (name,) in found:
             self._wake(name, now)
         if late:
-            self._hasten(now)
+            self._set_right(now)
         return [name for (name,) in (*found, *late)]
 
-    def _hasten(self, now: float) -> None:
+    def _set_right(self, now: float) -> None:
         with self._database.transaction() as connection:
             connection.execute(
                 f"UPDATE recipients SET due = ? WHERE {rows.IS_WAITING} AND due > ?",
@@ -160,13 +160,22 @@ class Ledger:
             rows.note(connection, trip.message.id, span.now, trip.destination, said)
         return said[0]
 
-    def postpone(self, destination: str, until: float, why: str) -> None:
-        """Nobody is reached there: what waits beside the one that found out waits as well."""
+    def postpone(self, trip: Trip, until: float, why: str) -> None:
+        """Nobody is reached there: who found out waits until then, and what waits beside it."""
         with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE recipients SET due = ?, told = CASE told WHEN '' THEN ? ELSE told END"
-                f" WHERE destination = ? AND {rows.IS_WAITING} AND due < ?",
-                (until, why, destination, until),
+                f" WHERE destination = ? AND {rows.IS_WAITING} AND (due < ? OR message = ?)",
+                (until, why, trip.destination, until, trip.message.id),
+            )
+
+    def hasten(self, destination: str, until: float, now: float) -> None:
+        """Somebody is reached there again: what was postponed until then waits no longer."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE recipients SET due = ?"
+                f" WHERE destination = ? AND {rows.IS_WAITING} AND due = ?",
+                (now, destination, until),
             )
 
     def redirect(self, to: Callable[[str], str]) -> None:

@@ -15,7 +15,6 @@ import structlog
 from aimx.channel.room import Room
 from aimx.outbound.delivery import Deliverer, Outgoing
 from aimx.outbound.outcome import Deferred, Outcome, told
-from aimx.outbound.queue import schedule
 from aimx.outbound.queue.database import DamagedError, QueueError
 from aimx.outbound.queue.lanes import Lanes
 from aimx.outbound.queue.ledger import Ledger
@@ -124,7 +123,7 @@ class Postman:
 
     async def _flown(self, flight: Flight) -> None:
         trip = flight.trip
-        reached: bool | None = None
+        reached = False
         try:
             outcomes = await self._outcomes(flight)
             reached = _is_reached(outcomes)
@@ -144,7 +143,7 @@ class Postman:
     async def _outcomes(self, flight: Flight) -> Mapping[str, Outcome]:
         """What became of each; nothing is tried where that would be too late and in vain."""
         trip, rules = flight.trip, self.rules()
-        if self.lanes.failures(trip.destination) and self._span(trip).is_over:
+        if self.lanes.broken(trip.destination) and self._span(trip).is_over:
             return {
                 each.address: Deferred(each.told, unreached=True)
                 for each in trip.message.recipients
@@ -194,10 +193,11 @@ class Postman:
         )
         self.concluded(trip.message.id)
         if not reached:
-            failures = self.lanes.failures(trip.destination) + 1
-            until = span.now + schedule.pause(failures, self.random)
+            until = self.lanes.put_off(trip.destination, span.now, self.random)
             why = next(_reason(outcome) for outcome in outcomes.values())
-            await self.insist(self.ledger.postpone, trip.destination, until, why)
+            await self.insist(self.ledger.postpone, trip, until, why)
+        elif broken := self.lanes.broken(trip.destination):
+            await self.insist(self.ledger.hasten, trip.destination, broken.until, span.now)
 
     async def insist(self, write: Callable[..., Any], *words: Any) -> Any:
         """Write what has happened; a disk that is full for now does not make it undone."""

@@ -205,11 +205,32 @@ def test_where_nobody_is_reached_the_others_wait_too(books):
     trip = next(each for each in books.due() if each.message.id == tried)
     conclude(books, trip, Deferred("connection refused", unreached=True))
 
-    books.ledger.postpone("c.example", books.now + 60, "connection refused")
+    books.ledger.postpone(trip, books.now + 60, "connection refused")
 
     assert [each.message.id for each in books.due()] == [elsewhere]
     assert books.message(other).recipients[0].told == "connection refused"
     assert books.message(other).recipients[0].attempts == 0
+    assert books.message(tried).recipients[0].due == books.now + 60
+
+
+def test_where_somebody_is_reached_again_only_what_waited_for_that_goes_on(books):
+    greylisted, tried = books.queue("a@c.example"), books.queue("b@c.example")
+    first, second = sorted(books.due(), key=lambda trip: trip.message.id != greylisted)
+    conclude(books, first, Deferred("450 Later"))
+    books.now += 30
+    conclude(books, second, Deferred("connection refused", unreached=True))
+    until = books.now + 20
+    books.ledger.postpone(second, until, "connection refused")
+    beside = books.queue("c@c.example", "d@d.example")
+    books.ledger.postpone(second, until, "connection refused")
+
+    books.ledger.hasten("c.example", until, books.now)
+
+    assert {(each.message.id, each.destination) for each in books.due()} == {
+        (tried, "c.example"),
+        (beside, "c.example"),
+        (beside, "d.example"),
+    }
 
 
 def test_what_waits_is_taken_where_it_is_taken_now(books):

@@ -494,6 +494,47 @@ def test_where_nobody_is_reached_one_finds_out_for_all(house):
     assert len(texts()) == 12
 
 
+def test_who_is_away_for_a_minute_is_not_left_alone_for_an_hour(house):
+    async def run() -> None:
+        with ReservedPort("127.0.0.1") as port:
+            house.port = port.number
+            async with house.queue() as queue:
+                for number in range(12):
+                    await queue.dispatch(house.message(f"{number}@c.example"), None)
+                    await until(lambda: all("refused" in text for text in texts()))
+                assert max(house.found("out/queue.db", "SELECT due FROM recipients")) < (
+                    house.now + 75
+                )
+
+                async with Exchanger(port=port.number) as exchanger:
+                    await house.later(queue, 75)
+                    await until(lambda: len(exchanger.received) == 12)
+
+    def texts() -> list[str]:
+        return house.found("out/queue.db", "SELECT told FROM recipients")
+
+    asyncio.run(run())
+
+
+def test_what_waited_for_a_place_goes_when_anybody_is_reached_there(house):
+    async def run() -> None:
+        with ReservedPort("127.0.0.1") as port:
+            house.port = port.number
+            async with house.queue() as queue:
+                for number in range(12):
+                    await queue.dispatch(house.message(f"{number}@c.example"), None)
+                await until(lambda: all("refused" in text for text in told()))
+
+                async with Exchanger(port=port.number) as exchanger:
+                    await queue.dispatch(house.message("another@c.example"), None)
+                    await until(lambda: len(exchanger.received) == 13)
+
+    def told() -> list[str]:
+        return house.found("out/queue.db", "SELECT told FROM recipients")
+
+    asyncio.run(run())
+
+
 def test_one_key_sends_once_also_after_a_crash(house):
     async def run(*, killed: bool) -> list[object]:
         async with Exchanger() as exchanger, house.queue(killed=killed) as queue:
