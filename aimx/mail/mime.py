@@ -21,6 +21,7 @@ _FORMS = frozenset({"text/x-amp-html", "text/watch-html", "text/enriched", "text
 
 # Control characters, which a terminal may obey. Line ends and tabs are not among them.
 _CONTROL = [*map(chr, (*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0)))]
+_A_BLANK = 512  # Octets, however it is encoded.
 _PIECE = 256 * 1024  # Characters that are copied at a time, of a text that may be large.
 _ASCII_CONTROL = bytes(code for code in range(128) if chr(code) in _CONTROL)
 
@@ -50,11 +51,11 @@ class _Selection:
     @property
     def is_plain(self) -> bool:
         """Whether there is something to read that needs no conversion."""
-        return any(part.content_type != "text/html" and part.raw.strip() for part in self.texts)
+        return any(part.content_type != "text/html" and _says_a_word(part) for part in self.texts)
 
     @property
     def is_blank(self) -> bool:
-        return not any(part.raw.strip() for part in self.texts)
+        return not any(map(_says_a_word, self.texts))
 
 
 def document(content: bytes, fields: Header | None = None) -> Document:
@@ -132,6 +133,15 @@ def _is_text(part: Part, *, alone: bool) -> bool:
         return False
     # Some agents name the only text there is.
     return alone or not part.name
+
+
+def _says_a_word(part: Part) -> bool:
+    """Some agents write a form of the text because there should be one, with a blank in it."""
+    raw = part.raw.strip()
+    if not raw or len(raw) > _A_BLANK:
+        return bool(raw)
+    text = charsets.decode(part.decoded().octets, part.parameters.get("charset", ""))
+    return bool(invisible.without(text).strip())
 
 
 @dataclass(slots=True)

@@ -95,6 +95,7 @@ HIDDEN = {
     "on-a-gradient-as-it-is-measured": (
         '<p style="background:linear-gradient(lab(0 0 0), lab(2 0 0))">secret</p>'
     ),
+    "grey-on-grey": '<p style="background:#5e5e5e;color:lab(40 0 0)">secret</p>',
     "dark-on-black": '<p style="background:#000;color:#0f0f0f">secret</p>',
     "least-size": '<p style="font-size:min(0px, 12px)">secret</p>',
     "largest-size": '<p style="font-size:max(0px, 1px)">secret</p>',

@@ -138,6 +138,31 @@ def test_transfer_encodings_are_undone(encoding: str, raw: bytes, text: str) -> 
     assert document(content) == Document(text)
 
 
+@pytest.mark.parametrize(
+    ("encoding", "raw"),
+    [
+        pytest.param("base64", b"IA0K", id="a space"),
+        pytest.param("quoted-printable", b"=20=\r\n=0D=0A", id="a space and a line end"),
+        pytest.param("quoted-printable", b"=C2=A0", id="a space that does not break"),
+        pytest.param("8bit", "\u00a0\u200b\ufeff".encode(), id="what has no width"),
+    ],
+)
+def test_a_plain_form_with_a_blank_in_it_does_not_stand_for_the_html(
+    encoding: str, raw: bytes
+) -> None:
+    blank = f"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}"
+
+    found = document(mixed(blank.encode() + b"\r\n\r\n" + raw, HTML, kind="alternative"))
+
+    assert found == Document("rich\n")
+
+
+def test_a_plain_form_of_one_letter_stands_for_the_html() -> None:
+    plain = b"Content-Transfer-Encoding: base64\r\n\r\nWQ=="
+
+    assert document(mixed(plain, HTML, kind="alternative")) == Document("Y\n")
+
+
 HTML_OF_A_CHARSET = '<html><head><META {}="text/html; charset={}"></head><p>{}</p></html>'
 
 
