@@ -118,7 +118,7 @@ def read(tags: Tags, domain: str, selector: str, now: datetime) -> Claim:
         algorithm=tags[b"a"],
         fields=fields,
         body=body,
-        length=int(tags[b"l"]) if tags.get(b"l") else None,
+        length=_length(tags),
         signed=signed,
         hashed=hashed,
         body_hash=_decoded(tags[b"bh"]),
@@ -204,6 +204,14 @@ def _decoded(value: bytes) -> bytes:
         return a2b_base64(value, strict_mode=True)
     except ValueError as cause:
         raise SignatureError("permerror", "b= or bh= is not base64") from cause
+
+
+def _length(tags: Tags) -> int | None:
+    if b"l" not in tags:
+        return None
+    if not tags[b"l"]:  # dkimpy takes that for a number.
+        raise SignatureError("permerror", "l= is empty (RFC 6376 3.5)")
+    return int(tags[b"l"])
 
 
 def _time(value: bytes) -> datetime:

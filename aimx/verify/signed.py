@@ -13,7 +13,7 @@ from aimx.verify.canonicalization import BODIES, FIELDS
 from aimx.verify.signature import Claim, SignatureError
 from desired.frozen import field, frozen
 
-Field: TypeAlias = tuple[bytes, bytes]  # Name, and value as it stands with its CRLF.
+Field: TypeAlias = tuple[bytes, bytes]  # What is before the colon, and behind it with its CRLF.
 
 MOST_FIELDS = 500
 LONGEST_HEADER = 256 * 1024  # Octets.
@@ -24,8 +24,9 @@ _NO_FIELDS = "the header has lines that are no fields (RFC 5322 2.2)"
 
 # RFC 6376 3.7: `b=` is hashed without its value and the blanks around that.
 _B_TAG = re.compile(rb"\s*b\s*=")
-# RFC 5322 2.2: a field with its folded lines; else all that is left.
-_FIELD = re.compile(rb"([!-9;-~]+):([^\r]*\r\n(?:[ \t][^\r]*\r\n)*)|(?s:.+)")
+# RFC 5322 2.2: a field with its folded lines, 4.5: and with blanks before its colon; else all that
+# is left.
+_FIELD = re.compile(rb"([!-9;-~]+[ \t]*):([^\r]*\r\n(?:[ \t][^\r]*\r\n)*)|(?s:.+)")
 
 
 @frozen
@@ -40,7 +41,7 @@ class Signed:
     def __post_init__(self) -> None:
         named = self._named
         for each in self.fields:
-            name = each[0].lower()
+            name = each[0].rstrip(b" \t").lower()
             if name in named:
                 named[name].append(each)
             else:
@@ -50,9 +51,12 @@ class Signed:
         return tuple(self._named.get(SIGNATURE, ()))
 
     def body_digest(self, claim: Claim) -> bytes:
+        """Raises SignatureError where less is there than is said to be signed."""
         key = claim.body, claim.length
         if key not in self._digests:
             canonical = memoryview(BODIES[claim.body](self.body))
+            if claim.length is not None and claim.length > len(canonical):
+                raise SignatureError("permerror", "l= is beyond the end of the body (RFC 6376 3.5)")
             self._digests[key] = hashlib.sha256(canonical[: claim.length]).digest()
         return self._digests[key]
 

@@ -97,7 +97,7 @@ def _header(head: bytes, names: str, how: str) -> bytes:
     found = []
     for name in names.split(":"):
         for text in reversed(left):
-            if text.lower().startswith(name.strip().lower().encode() + b":"):
+            if text.partition(b":")[0].rstrip().lower() == name.strip().lower().encode():
                 left.remove(text)
                 found.append(_field(text, how))
                 break

@@ -132,6 +132,17 @@ def test_relaxed_forgives_what_mail_servers_do(rsa_signer, old, new):
     assert words(signed.replace(old, new, 1), rsa_signer.zone) == ["pass"]
 
 
+@pytest.mark.parametrize("how", ["relaxed/relaxed", "simple/simple"])
+def test_blanks_before_a_colon_belong_to_no_name(ed25519_signer, how):
+    signer = replace(ed25519_signer, canonicalization=how)
+    message = MESSAGE.replace(b"Subject:", b"Subject \t:")
+
+    signed = b"X-Old : y\r\n" + signer.sign(message)
+
+    assert words(signed, signer.zone) == ["pass"]
+    assert words(b"Subject : Urgent\r\n" + signed, signer.zone) == ["fail"]
+
+
 def test_an_unsigned_message_has_no_signatures():
     assert judged(MESSAGE, {}) == ()
 
@@ -183,13 +194,14 @@ def test_five_signatures_are_enough(ed25519_signer):
         pytest.param({"q": "http"}, "permerror", "no way to look up", id="q="),
         pytest.param({"q": "dns/other : dns/txt"}, "pass", "", id="q= of several"),
         pytest.param({"l": "x"}, "permerror", "break RFC 6376", id="l="),
+        pytest.param({"l": ""}, "permerror", "l= is empty", id="l= is empty"),
     ],
 )
 def test_a_signature_must_keep_to_the_rules(rsa_signer, tags, verdict, reason):
     kept = {tag: text for tag, text in tags.items() if tag != "l"}
     signed = replace(rsa_signer, tags=kept).sign(MESSAGE)
     if "l" in tags:
-        signed = signed.replace(b"v=1;", b"v=1; l=x;", 1)
+        signed = signed.replace(b"v=1;", f"v=1; l={tags['l']};".encode(), 1)
 
     (found,) = judged(signed, rsa_signer.zone)
 
@@ -240,6 +252,14 @@ def test_a_date_that_is_none_gives_no_time(rsa_signer, date):
     (found,) = judged(rsa_signer.sign(message), rsa_signer.zone)
 
     assert (found.verdict, found.signed_at) == ("pass", None)
+
+
+@pytest.mark.parametrize(("over", "verdict"), [(0, "pass"), (1, "permerror")])
+def test_no_more_can_be_signed_than_there_is(rsa_signer, over, verdict):
+    length = len(b"Hello Bob,\r\n\r\nhow are you?\r\n") + over
+    signed = replace(rsa_signer, tags={"l": str(length)}).sign(MESSAGE)
+
+    assert words(signed, rsa_signer.zone) == [verdict]
 
 
 def test_what_follows_a_signed_length_is_not_covered(rsa_signer):
@@ -349,7 +369,7 @@ def test_a_key_that_could_not_be_looked_up_is_a_temporary_error(rsa_signer, trou
     "line",
     [
         pytest.param(b"From x\r\n", id="a mailbox file's From line"),
-        pytest.param(b"From : eve@example.org\r\n", id="a blank before the colon"),
+        pytest.param(b"From\r\n : eve@example.org\r\n", id="a fold before the colon"),
         pytest.param(b" folded\r\n", id="the first line is folded"),
         pytest.param(b"no field\r\n", id="no colon"),
         pytest.param(b"X: a\nFrom: eve@example.org\r\n", id="a bare LF"),
