@@ -30,7 +30,7 @@ _UNSEEN = frozenset(
 # Of the attributes, Markdown takes these. A title is seen by nobody who does not ask for it.
 _TAKEN = frozenset(["href", "src", "alt", "colspan", "rowspan", "start", "type", "checked", "lang"])
 # Their content is a part of the text, which the converter does not think.
-_RENAMED = {"form": "div", "noscript": "div"}
+_RENAMED = {"noscript": "div"}
 _JUDGED = ("style", "color", "bgcolor", "background", "text", "hidden", "open")
 _SEEN_OPACITY = 0.1
 _BEGINNING = Look()
@@ -39,20 +39,8 @@ _DOT = 2.0  # Pixels of an image that is there to be fetched, not seen.
 _HIDING = (
     *("style", "hidden", "color", "title", "cite", "<!", "<audio", "<canvas", "<datalist"),
     *("<dialog",),
-    *(
-        "<form",
-        "<iframe",
-        "<img",
-        "<math",
-        "<meter",
-        "<no",
-        "<plaintext",
-        "<progress",
-        "<script",
-        "<svg",
-        "<template",
-    ),
-    *("<textarea", "<video", "<xmp"),
+    *("<iframe", "<img", "<math", "<meter", "<no", "<plaintext", "<progress", "<script", "<svg"),
+    *("<template", "<textarea", "<video", "<xmp"),
 )
 
 

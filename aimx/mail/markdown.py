@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from html_to_markdown import ConversionError, ConversionOptions, convert
+from html_to_markdown import ConversionError, ConversionOptions, PreprocessingOptions, convert
 
 from aimx.mail import hidden
 from aimx.mail.sheet import ObscureError
@@ -17,6 +17,9 @@ _OPTIONS = ConversionOptions(
     extract_metadata=False,
     inline_data_media="alt_text_only",
     hidden_content="drop",
+    # It would take out what pages have around their text, by its elements' names: a message whose
+    # text is in a <header> or a <nav> has no other.
+    preprocessing=PreprocessingOptions(enabled=False),
 )
 
 

@@ -190,6 +190,18 @@ def test_what_is_seen_is_kept(html: str) -> None:
     assert "told" in markdown(f"<p>seen</p>{html}").text
 
 
+@pytest.mark.parametrize("before", ["", "<p style='color:red'>seen</p>"], ids=["plain", "styled"])
+@pytest.mark.parametrize(
+    "name", ["nav", "aside", "header", "footer", "main", "menu", "form", "noscript", "center"]
+)
+def test_what_pages_have_around_their_text_is_text_in_mail(name: str, before: str) -> None:
+    html = (
+        f"{before}<{name} class='nav menu sidebar' role=navigation>told <a href=x>too</a></{name}>"
+    )
+
+    assert "told [too](x)" in markdown(html).text
+
+
 def test_of_what_is_hidden_nothing_is_left_to_see() -> None:
     html = '<p title="secret">seen</p><a href="x" title="secret">too</a><q cite="secret">and</q>'
 
