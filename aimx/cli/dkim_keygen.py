@@ -24,6 +24,7 @@ def run(options: Options) -> int:
     code = amend.amended(options, MakeKey(domain, selector, options.force))
     if amend.is_done(options, code):
         document = publish.records(options, domain)
-        selector = selector or document["selector"]
-        publish.told(options, publish.records(options, f"dkim/{document['domain']}/{selector}"))
+        if selector:
+            document = publish.records(options, f"dkim/{document['domain']}/{selector}")
+        publish.told(options, document)
     return code

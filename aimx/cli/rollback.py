@@ -94,10 +94,7 @@ def _refusal(options: Options, shown: Answer) -> str:
     if options.yes:
         if shown.removals <= options.allow_removals:
             return ""
-        return (
-            f"{shown.removals} of its changes remove something. Add"
-            f" --allow-removals {shown.removals} if that is meant."
-        )
+        return f"it removes something. Add --allow-removals {shown.removals} if that is meant."
     if not terminal.can_ask():
         return "there is no terminal to ask on. Add --yes to go back."
     return "" if terminal.confirmed("Go back?") else "nothing was changed."

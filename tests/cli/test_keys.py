@@ -22,6 +22,21 @@ def test_a_key_that_is_there_stays_and_its_record_is_told(applied):
     assert applied.tree() == before
 
 
+def test_all_that_its_domain_needs_is_told(applied):
+    selected = '[domain."example.com"]\ndkim = { algorithms = ["rsa-sha256", "ed25519-sha256"] }\n'
+    applied.manifest.write_text(applied.manifest.read_text() + selected)
+    applied.run("apply", "--yes")
+
+    told = applied.run("dkim-keygen").out
+    of_one = applied.run("dkim-keygen", "--selector", "aimx-ed25519").out
+
+    names = [line.split()[0] for line in told.split("Publish in the DNS:\n\n")[1].splitlines()]
+    keys = [f"{selector}._domainkey.example.com." for selector in ("aimx", "aimx-ed25519")]
+    assert names == ["example.com.", "example.com.", *keys, "_dmarc.example.com."]
+    assert of_one.splitlines()[-1] in told
+    assert of_one.splitlines()[-3:-1] == ["Publish in the DNS:", ""]
+
+
 def test_with_force_another_takes_its_place_and_it_is_kept(applied):
     before = keys(applied)
 
