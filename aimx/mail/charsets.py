@@ -83,6 +83,9 @@ LARGER = {
     "tis_620": "cp874",
 }
 
+# Octets of what is not UTF-7 and claims to be: with a fault at each a tenth of a second.
+_MOST_UTF_7 = 256 * 1024
+
 _SEPARATORS = re.compile(r"[^a-z0-9]+")
 _PAGE = re.compile(r"(?:win|windows|cp|ibm|dos|ms)_?([0-9]{3,5})")
 
@@ -127,6 +130,8 @@ def _else(octets: bytes, name: str) -> str:
     with suppress(UnicodeDecodeError):
         if not octets.isascii():
             return octets.decode()
+    if name == "utf_7" and len(octets) > _MOST_UTF_7:
+        return guess(octets)
     is_japanese = name in japanese.CODECS and len(octets) <= japanese.MOST
     return octets.decode(name, japanese.ERRORS if is_japanese else "replace")
 

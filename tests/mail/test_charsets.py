@@ -106,6 +106,16 @@ def test_a_large_text_is_decoded_without_asking_for_each_character() -> None:
     assert "①" not in charsets.decode(octets, "euc-jp")
 
 
+def test_what_is_not_utf_7_is_decoded_as_far_as_it_is() -> None:
+    assert charsets.decode(b"+AOk- +!", "utf-7").startswith("\u00e9 ")
+
+
+def test_a_large_text_that_is_not_utf_7_stays_as_it_is() -> None:
+    octets = b"+!" * 200_000
+
+    assert charsets.decode(octets, "utf-7") == octets.decode()
+
+
 @pytest.mark.parametrize(
     "label", ["idna", "punycode", "unicode_escape", "zlib", "os.path", "a" * 999]
 )
