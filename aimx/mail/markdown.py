@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from html_to_markdown import ConversionError, ConversionOptions, PreprocessingOptions, convert
 
 from aimx.mail import hidden
@@ -20,6 +22,12 @@ _OPTIONS = ConversionOptions(
     # It would take out what pages have around their text, by its elements' names: a message whose
     # text is in a <header> or a <nav> has no other.
     preprocessing=PreprocessingOptions(enabled=False),
+)
+# Elements that show what is within them, and nothing is.
+_EMPTY = re.compile(
+    r"(?:\s|&nbsp;|&#160;|<!doctype\b[^<>]*>"
+    r"|</?(?:html|head|meta|body|div|span|p|br|font|b|i|u|strong|em|center|o:p)\b[^<>]*>)*+",
+    re.IGNORECASE,
 )
 
 
@@ -47,4 +55,9 @@ def markdown(html: str, limit: int = LIMIT) -> Converted:
         return Converted(result.content or seen, complete=False)
     text = result.content or ""
     # Something of which nothing is seen may still hold what its reader wants.
-    return Converted(text, complete=len(html) <= limit and (bool(text) or not html.strip()))
+    return Converted(text, complete=len(html) <= limit and (bool(text) or _is_empty(html)))
+
+
+def _is_empty(html: str) -> bool:
+    """What agents write where nobody has written anything."""
+    return bool(_EMPTY.fullmatch(html))

@@ -365,6 +365,29 @@ def nested(depth: int) -> bytes:
     return opening + b"\r\nword"
 
 
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<div><br></div>",
+        "<!DOCTYPE html><html><body><p class=MsoNormal><o:p>&nbsp;</o:p></p></body></html>",
+        "\u00a0",
+    ],
+)
+def test_html_in_which_nothing_is_written_is_nothing(html: str) -> None:
+    found = document(b"Content-Type: text/html; charset=utf-8\r\n\r\n" + html.encode())
+
+    assert (found.body.strip(), found.files, found.notes) == ("", (), ())
+
+
+@pytest.mark.parametrize(
+    "html", ["<p hidden>x</p>", "<iframe src=x></iframe>", "<div><img width=1></div>"]
+)
+def test_html_of_which_nothing_is_seen_is_a_file(html: str) -> None:
+    found = document(b"Content-Type: text/html\r\n\r\n" + html.encode())
+
+    assert (found.body, found.files) == ("", (File("message.html", "text/html", html.encode()),))
+
+
 def test_ten_levels_of_parts_are_taken_apart() -> None:
     assert document(nested(parts.DEPTH)) == Document("word\n")
 
