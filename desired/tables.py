@@ -79,6 +79,8 @@ def _not_toml(name: str, text: str, cause: tomli.TOMLDecodeError) -> Problem:
     lines = text.replace("\r\n", "\n").split("\n")
     line = lines[cause.lineno - 1] if cause.lineno <= len(lines) else ""
     said, column, width = _sentence(cause.msg), cause.colno, 1
+    if cause.msg == "Invalid value" and cause.pos == len(cause.doc):
+        said = "the file ends before a value does; a list ends with `]`"
     if cause.msg.startswith(_AFTERWARDS):
         # Found at its end, and meant is all of it.
         statement = _statement(line)

@@ -102,6 +102,7 @@ def show(messages: list[Path], port: int) -> None:
         deliver(port, messages[0], "scout@agents.example")
         show_stored(DEMO / "data" / "agents.example" / "inbox" / "scout")
         say(f"  from saving the file to mail accepted: {seconds * 1000:.0f} ms, no restart")
+        run("apply", "--wait")
         run("status")
     summary(len(messages), port)
 

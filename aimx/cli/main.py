@@ -200,6 +200,9 @@ def _help() -> str:
         "",
         options_everywhere(),
         "",
+        "AIMX_CONFIG_DIR, AIMX_DATA_DIR, AIMX_RUNTIME_DIR and AIMX_MANIFEST say the same",
+        "where no option does.",
+        "",
         "`aimx COMMAND --help` tells what a command takes.",
     ]
     return "\n".join(lines)

@@ -1,8 +1,10 @@
 import os
+import re
 
 import pytest
 
 from aimx.cli import parsing, roots
+from aimx.cli.main import main
 from aimx.cli.options import Options
 
 
@@ -31,6 +33,19 @@ def test_a_variable_wins_over_the_default_and_a_flag_over_both(monkeypatch, name
 
     assert chosen()[name] == "/variable"
     assert chosen(f"--{name}", "/flag")[name] == "/flag"
+
+
+def test_the_help_names_every_variable(capsys):
+    main(["--help"])
+
+    named = set(re.findall(r"AIMX_[A-Z_]+", capsys.readouterr().out))
+
+    assert named == {
+        "AIMX_CONFIG_DIR",
+        "AIMX_DATA_DIR",
+        "AIMX_RUNTIME_DIR",
+        "AIMX_MANIFEST",
+    }
 
 
 def test_an_empty_variable_says_nothing(monkeypatch):
