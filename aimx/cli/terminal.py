@@ -142,9 +142,8 @@ def answer(question: str, usual: str) -> str:
 
 def goes_on(question: str) -> bool:
     """Whether a person presses Enter, and does not type q, or leave in another way."""
-    sys.stderr.write(question)
-    sys.stderr.flush()
     try:
+        _ask(question)
         return sys.stdin.readline() == "\n"
     except KeyboardInterrupt:
         tell("")
@@ -156,13 +155,17 @@ def _answered(question: str, word: str) -> bool:
 
 
 def _read(question: str) -> str:
-    sys.stderr.write(question)
-    sys.stderr.flush()
     try:
+        _ask(question)
         return sys.stdin.readline().strip()
     except KeyboardInterrupt:
         tell("")  # The shell's prompt belongs on a line of its own.
         return ""
+
+
+def _ask(question: str) -> None:
+    sys.stderr.write(question)
+    sys.stderr.flush()
 
 
 def _is_terminal(stream: Stream) -> bool:

@@ -191,6 +191,27 @@ def test_only_yes_is_accepted(monkeypatch, typed, confirmed):
     assert terminal.confirmed("Apply this plan?") is confirmed
 
 
+@pytest.mark.parametrize("ask", [terminal.confirmed, terminal.goes_on])
+def test_who_interrupts_a_question_says_no_as_soon_as_it_is_there(monkeypatch, ask):
+    class Interrupted(io.StringIO):
+        times = 0
+
+        def flush(self):
+            self.times += 1
+            if self.times == 1:
+                raise KeyboardInterrupt
+
+    be_on_terminal(monkeypatch, "yes\n")
+    monkeypatch.setattr(sys, "stderr", Interrupted())
+
+    try:
+        said = ask("Apply this plan?")
+    except KeyboardInterrupt:  # It would end the tests.
+        said = None
+
+    assert said is False
+
+
 def test_nobody_can_be_asked_without_a_terminal(monkeypatch):
     be_on_terminal(monkeypatch)
     assert terminal.can_ask()
