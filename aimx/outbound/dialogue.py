@@ -8,14 +8,13 @@ from collections.abc import Iterator, Sequence
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponseException, SMTPServerDisconnected
 
+from aimx.outbound.content import CutShortError, handed_over
 from aimx.outbound.delivery import Outgoing
 from aimx.outbound.outcome import Deferred, Delivered, Outcome
 from aimx.outbound.session import Manners, NoTlsError, Peer, Session, met
 from aimx.outbound.sessions import Sessions
 from aimx.outbound.trouble import TROUBLE, UnableError, is_reply, line, outcome_of, said, unmet
 
-# RFC 5321 4.5.3.2.6: who gives up earlier on the reply to the final dot delivers twice.
-FINAL_DOT_SECONDS = 600.0
 # Of a hundred recipients each may take a host as long as it is given for one reply, and it is not
 # given a hundred times as long: so many of the slowest replies are waited for before the content.
 MOST_REPLIES = 5
@@ -226,9 +225,11 @@ async def _content(session: Session, data: bytes) -> Outcome:
     peer, protocol = session.peer, session.smtp.protocol
     if protocol is None:
         raise SMTPServerDisconnected("it hung up before the content")
-    protocol.write(data)
     try:
-        reply = await protocol.read_response(timeout=FINAL_DOT_SECONDS)
+        reply = await handed_over(protocol, data)
+    except CutShortError as trouble:
+        session.hang_up()
+        return _cut_short(peer, trouble.cause)
     except (SMTPException, OSError) as trouble:  # Also a reply that is none.
         session.hang_up()
         reason = f"{peer.host}: {said(trouble)} after the message was sent"
@@ -239,6 +240,12 @@ async def _content(session: Session, data: bytes) -> Outcome:
     if not 200 <= reply.code <= 299:
         return _refused(session, SMTPResponseException(reply.code, reply.message))
     return Delivered(peer.host, session.tls, f"{reply.code} {line(reply.message)}")
+
+
+def _cut_short(peer: Peer, cause: Exception) -> Outcome:
+    if is_reply(cause):
+        return outcome_of(peer, cause)
+    return Deferred(f"{peer.host}: {said(cause)} before it had the whole message")
 
 
 def _refused(session: Session, reply: SMTPResponseException) -> Outcome:

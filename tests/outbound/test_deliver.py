@@ -1,4 +1,6 @@
 import asyncio
+import socket
+import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -246,6 +248,72 @@ def test_a_message_that_may_have_been_taken_goes_to_no_other_host(answer: str) -
     assert outcome.unanswered
     assert outcome.reason.endswith("after the message was sent")
     assert connections == 0
+
+
+LARGE = (b"y" * 998 + b"\r\n") * 16_000  # More than the system takes at once.
+
+
+@pytest.mark.parametrize("tls", [None, TLS], ids=["plain", "tls"])
+def test_a_large_message_arrives_block_by_block(tls: ssl.SSLContext | None) -> None:
+    exchanger = Exchanger(tls=tls)
+
+    attempt = delivered(exchanger, replace(MESSAGE, content=LARGE), timeout=20.0)
+
+    assert isinstance(attempt.outcomes["bob@c.example"], Delivered)
+    assert [received.content == LARGE for received in exchanger.received] == [True]
+
+
+@asynccontextmanager
+async def turning_away(port: int, last: bytes) -> AsyncIterator[None]:
+    """A host that hangs up within the content, or says something and takes no more of it."""
+    loop = asyncio.get_running_loop()
+
+    async def host() -> None:
+        client, _ = await loop.sock_accept(listener)
+        with client:
+            await loop.sock_sendall(client, b"220 a\r\n")
+            while (await loop.sock_recv(client, 512))[:4] != b"DATA":
+                await loop.sock_sendall(client, b"250 a\r\n")
+            await loop.sock_sendall(client, b"354 a\r\n")
+            await loop.sock_recv(client, 512)
+            if last:
+                await loop.sock_sendall(client, last)
+                await asyncio.Event().wait()
+
+    with socket.socket() as listener:
+        # So that little of the content is on its way by then.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.2", port))
+        listener.listen()
+        listener.setblocking(False)
+        serving = asyncio.create_task(host())
+        try:
+            yield
+        finally:
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    ("last", "outcome"),
+    [
+        pytest.param(b"", Delivered("mx.c.example", "", "250 2.0.0 Kept"), id="hung-up"),
+        pytest.param(b"552 5.3.4 Large\r\n", Failed("mx.d.example: 552 5.3.4 Large"), id="refused"),
+        pytest.param(b"250 OK\r\n", Delivered("mx.c.example", "", "250 2.0.0 Kept"), id="nonsense"),
+    ],
+)
+def test_a_host_that_was_not_sent_the_end_cannot_have_the_message(
+    last: bytes, outcome: Outcome
+) -> None:
+    large = replace(to("bob@d.example"), content=LARGE)
+
+    async def run() -> Attempt:
+        with ReservedPort("127.0.0.2", "127.0.0.1") as port:
+            async with turning_away(port.number, last), Exchanger(port=port.number):
+                return await direct(port.number, timeout=20.0).deliver(large)
+
+    assert asyncio.run(run()).outcomes == {"bob@d.example": outcome}
 
 
 @pytest.mark.parametrize(
