@@ -21,12 +21,13 @@ _FOLD = re.compile(rb"\n(?=[ \t])")
 _FIRST_FIELD = re.compile(rb"(?:From [^\n]*\n)?[!-9;-~]+[ \t]*:")
 # Parameters that are not indented, where more of them are announced: meant as a fold.
 _NOT_INDENTED = re.compile(rb"(?<=;)\n(?![^\s:]+[ \t]*:)")
-# A line that is no field, nor goes on with one, nor is of the mbox format; and no field follows it,
-# or it is a boundary.
+_FIELD = r"[^\s:]+ (?: \r?\n (?=[ \t]) | [ \t] )* :"  # Its name may be folded before the colon.
+# A line that is no field, nor goes on with one, nor is of the mbox format; and no field follows it
+# and what goes on with it, or it is a boundary.
 _TEXT = re.compile(
-    rb"""^ (?<! ;\n ) (?<! ;\r\n )
-    (?! [ \t\r\n] | >?From[ ] | [^\s:]+ [ \t]*: | \Z )
-    (?: -- | [^\n]* (?: \n (?! [^\s:]+ [ \t]*: ) | \Z ) )""",
+    rf"""^ (?<! ;\n ) (?<! ;\r\n )
+    (?! [ \t\r\n] | >?From[ ] | {_FIELD} | \Z )
+    (?: -- | [^\n]*+ (?: \n [ \t] [^\n]*+ )*+ (?: \n (?! {_FIELD} ) | \Z ) )""".encode(),
     re.MULTILINE | re.VERBOSE,
 )
 

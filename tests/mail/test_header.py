@@ -19,6 +19,14 @@ from aimx.mail import header
         pytest.param(
             b"X: y\r\n>From a\r\n>From b\r\nSubject: a\r\n\r\n", [b"a"], id="after mbox lines"
         ),
+        pytest.param(b"X: y\r\nno\r\n field\r\nSubject: a\r\n\r\n", [b"a"], id="after two lines"),
+        pytest.param(
+            b"X: y\r\nSubject\r\n : a\r\nSubject: b\r\n\r\n", [b"a", b"b"], id="a folded name"
+        ),
+        pytest.param(b"no\r\nSubject\r\n : a\r\n\r\n", [], id="a folded name in the text"),
+        pytest.param(
+            b"X: y\r\nno\r\nSubject\r\n : a\r\n\r\n", [b"a"], id="a folded name after a broken line"
+        ),
         pytest.param(b"X: y;\r\na=b;\r\nc=d\r\nSubject: a\r\n\r\n", [b"a"], id="after a bad fold"),
         pytest.param(b"From a Mon Jan 1\r\nSubject: a\r\n\r\n", [b"a"], id="after an mbox line"),
         pytest.param(b"X: y\r\n\r\nSubject: a\r\n", [], id="in the body"),
@@ -54,6 +62,7 @@ def test_the_body_begins_after_the_first_empty_line(content: bytes, body: bytes)
         pytest.param(b"Dear Ann: see you\r\n\r\nmore", id="words before a colon"),
         pytest.param(b"Dear Ann: see\r\nbelow\r\n\r\nmore", id="words before a colon, and more"),
         pytest.param(b"Hello\r\nyou\r\nTo: x\r\n\r\nmore", id="two lines before a field"),
+        pytest.param(b"Hello\r\n you\r\nmore\r\n\r\nmore", id="an indented line"),
         pytest.param(b"--cut\r\nB: c\r\n\r\nmore", id="a boundary"),
     ],
 )
