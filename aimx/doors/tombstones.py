@@ -57,8 +57,9 @@ def _listed(instance: Instance, wish: Wish) -> Answer:
     with instance.looking() as host:
         found = tombstones(host, instance.roots)
     if wish.view == "json":
+        head = {"format": "aimx.tombstones", "format_version": "1.0"}
         rows = [{"name": each.name, **_facts(each)} for each in found]
-        return Answer(Exit.DONE, json.dumps({"tombstones": rows}, indent=2))
+        return Answer(Exit.DONE, json.dumps({**head, "tombstones": rows}, indent=2))
     if not found:
         return Answer(Exit.DONE, "No mail is set aside.")
     return Answer(Exit.DONE, "\n".join(map(_line, found)))

@@ -102,6 +102,27 @@ def test_what_only_tells_is_described(instance):
     assert {each["pinned"] for each in pinned.values()} == {1}
 
 
+def test_what_is_wrong_with_a_manifest_is_described(instance):
+    instance.declare("a@b.example", rest="nonsense = 1\n")
+
+    validated = told(instance, "problems", "validate")
+    planned = told(instance, "problems", "plan")
+
+    assert {each["severity"] for each in validated} == {"error", "warning"}
+    assert planned == validated
+
+
+def test_mail_that_is_set_aside_is_described(instance):
+    instance.declare("postmaster@example.com", "old@example.com")
+    instance.run("apply", "--yes")
+    instance.declare("postmaster@example.com")
+    instance.run("apply", "--yes", "--allow-removals", "1")
+
+    (stone,) = told(instance, "tombstones", "tombstones", "list")["tombstones"]
+
+    assert (stone["address"], stone["owner"]) == ("old@example.com", instance.owner)
+
+
 def test_a_change_of_a_setting_is_described(instance):
     instance.run("apply", "--yes")
     instance.declare("postmaster@example.com", rest='[domain."example.com"]\ntrust = "verified"\n')
