@@ -101,15 +101,24 @@ def fields(value: object) -> Fields:
 def replace(value: T, **changes: Any) -> T:
     """Another of its class, with these values in place of its own."""
     kind: Any = type(value)
-    values = dict(zip(kind.__match_args__, _given(kind)(value), strict=True))
-    return kind(**values | changes)  # type: ignore[no-any-return]
+    given, places = _given(kind)
+    values = [*given(value)]
+    try:
+        for name, changed in changes.items():
+            values[places[name]] = changed
+    except KeyError:
+        return kind(**changes)  # type: ignore[no-any-return]  # It says which is none of its own.
+    return kind(*values)  # type: ignore[no-any-return]
 
 
 @cache
-def _given(kind: Any) -> Callable[[Any], Iterable[object]]:
-    """What a value of the class was made of, in order."""
+def _given(kind: Any) -> tuple[Callable[[Any], Iterable[object]], Mapping[str, int]]:
+    """What a value of the class was made of, in order; which of that bears which name."""
     names = kind.__match_args__
-    return attrgetter(*names) if len(names) > 1 else lambda it: [getattr(it, n) for n in names]
+    places = {name: place for place, name in enumerate(names)}
+    if len(names) > 1:
+        return attrgetter(*names), places
+    return lambda it: [getattr(it, name) for name in names], places
 
 
 def asdict(value: object) -> dict[str, Any]:
