@@ -12,7 +12,8 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from desired.names import Address
-from reconcilers.host.host import Access
+from reconcilers.host.host import Access, Entry
+from reconcilers.kinds.domain import tree
 from reconcilers.reconciler import World
 from reconcilers.roots import FOLDERS
 from reconcilers.standing import Standing, access, directory
@@ -55,8 +56,7 @@ def look(addresses: Mapping[str, Address], world: World) -> dict[str, Directorie
     there = _directories(world, world.roots.data, sorted(by_domain))
     for domain in sorted(by_domain):
         names = by_domain[domain]
-        home = world.roots.domain(domain)
-        folders = _directories(world, home, FOLDERS) if domain in there else ()
+        folders = _are_directories(tree(world, domain)) if domain in there else ()
         looks = (
             world.host.look_within(path, names.values()) if path.name in folders else None
             for path in world.roots.folders(domain)
@@ -73,5 +73,8 @@ def look(addresses: Mapping[str, Address], world: World) -> dict[str, Directorie
 
 def _directories(world: World, parent: PurePosixPath, names: Iterable[str]) -> Container[str]:
     """Which of the names stand for a directory."""
-    entries = world.host.look_within(parent, names) or {}
+    return _are_directories(world.host.look_within(parent, names) or {})
+
+
+def _are_directories(entries: Mapping[str, Entry | None]) -> Container[str]:
     return {name for name, entry in entries.items() if isinstance(directory(entry), Access)}

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import PurePosixPath
 
 from desired.frozen import frozen
+from desired.itself import once
 from desired.names import Domain, InvalidNameError
 from reconcilers.change import Action, Blocked, Change
 from reconcilers.difference import Changed, Difference, Missing, Surplus
@@ -114,6 +115,20 @@ class DomainReconciler:
                 yield Phase.STORAGE, MakeDirectory(path, wanted)
 
 
+def tree(world: World, domain: str) -> Mapping[str, Entry | None]:
+    """What stands in the places of a domain's folders; nothing where it has no directory."""
+    known = _trees(world)
+    if domain not in known:
+        known[domain] = world.host.look_within(world.roots.domain(domain), FOLDERS) or {}
+    return known[domain]
+
+
+@once
+def _trees(world: World) -> dict[str, Mapping[str, Entry | None]]:
+    """What was seen of them: domains and mailboxes ask one after the other."""
+    return {}
+
+
 def _under_way(world: World) -> Iterator[str]:
     """The domains whose removal was begun and not finished: mailboxes have an `@`."""
     for name in world.host.names(world.roots.retiring) or ():
@@ -136,7 +151,7 @@ def _observed(world: World, name: str, entry: Entry | None, data: Entry | None) 
     standing = directory(entry)
     if not isinstance(standing, Access) or entry is None:
         return MailTree(standing, None, None, here=True)
-    folders = world.host.look_within(world.roots.domain(name), FOLDERS) or {}
+    folders = tree(world, name)
     inbox, sent = (directory(folders.get(folder)) for folder in FOLDERS)
     return MailTree(standing, inbox, sent, here=data is None or entry.device == data.device)
 
