@@ -63,7 +63,8 @@ class HostedDomain:
 
 def published(selector: Selector, algorithm: Algorithm) -> Selector:
     """Under which selector the key of the algorithm is, where a manifest says this one."""
-    return Selector(f"{selector}{_MARKS[algorithm]}")
+    mark = _MARKS[algorithm]
+    return Selector(f"{selector}{mark}") if mark else selector
 
 
 @frozen

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Literal
@@ -60,6 +59,8 @@ class Source:
 
 def _before(number: int, gone: Sequence[int]) -> int:
     """How many of those that are gone stood before the item that has this number without them."""
+    from bisect import bisect_right  # Items are gone only while something is found wrong.
+
     return bisect_right(range(len(gone)), number, key=lambda each: gone[each] - each)
 
 

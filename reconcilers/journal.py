@@ -7,7 +7,7 @@ sync what an interrupted apply may have left unsynced, and doubt means to sync.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
 from desired.frozen import frozen
@@ -25,6 +25,8 @@ _LAST = 2
 _LAST_LINE = 1 << 12  # Octets that an end has room in; all else that is longer is none.
 _CLOSE = 1 << 22  # Octets that what is begun at a time has room in, many times over.
 _PART = 1 << 20
+
+_json: Callable[[object], str] = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @frozen
@@ -110,7 +112,7 @@ class Journal:
     def _line(self, event: Mapping[str, object]) -> bytes:
         said = {"at": rfc3339(self._host.now()), **event}
         # A name on the machine need not be text, and is told by its escapes then.
-        return json.dumps(said, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
+        return _json(said).encode(errors="backslashreplace") + b"\n"
 
     def _append(self, path: PurePosixPath, lines: bytes, *, durably: bool) -> None:
         try:
