@@ -210,7 +210,8 @@ class LocalHost:
             with moving(source, target):
                 rename_new(source_name, source_parent, target_name, target_parent)
             os.fsync(target_parent)
-            os.fsync(source_parent)
+            if source.parent != target.parent:
+                os.fsync(source_parent)
 
     def remove_file(self, path: PurePosixPath) -> None:
         with removing(path), self._anchors.parent(path) as (parent, name):
