@@ -57,6 +57,22 @@ def test_no_worker_can_be_looked_into_by_its_own_user(target):
     assert {Path(f"/proc/{pid}/fd").stat().st_uid for pid, _ in workers(target)} == {0}
 
 
+def limits(pid: int, name: str) -> list[int]:
+    """Both of them; a ValueError where there is none."""
+    lines = Path(f"/proc/{pid}/limits").read_text().splitlines()
+    (found,) = [line.removeprefix(name) for line in lines if line.startswith(name)]
+    return [int(each) for each in found.split()[:2]]
+
+
+@as_root
+def test_a_worker_has_bounds_and_leaves_no_core(target):
+    for pid, _ in workers(target):
+        assert limits(pid, "Max core file size") == [0, 0]
+        assert max(limits(pid, "Max data size")) <= 4 << 30
+        assert max(limits(pid, "Max open files")) <= 8192
+        assert status(pid)["Umask"] == "0077"
+
+
 @as_root
 def test_a_worker_has_open_what_it_needs_and_no_more(target):
     for pid, role in workers(target):

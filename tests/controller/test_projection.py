@@ -74,6 +74,25 @@ def test_an_owner_who_is_missing_has_no_uid() -> None:
     assert (found.folder, found.uid, found.trust) == ("catchall", None, "none")
 
 
+def test_a_catchall_takes_nothing_that_is_for_a_mailbox() -> None:
+    beside = '[mailboxes."*@a.example"]\nowner = "bob"\n'
+    everybody = ("info@a.example", "postmaster@a.example", "*@a.example", "*@b.example")
+    found = snapshot(desired(MANIFEST + beside), 7, dict.fromkeys(everybody, 1000))
+
+    routed = {
+        recipient: route.mailbox if isinstance(route, Route) else route
+        for recipient in ("info@a.example", "INFO+x@A.example", "sales@a.example", "x@a.example")
+        for route in [found.route(recipient)]
+    }
+
+    assert routed == {
+        "info@a.example": "info@a.example",
+        "INFO+x@A.example": "info@a.example",
+        "sales@a.example": "info@a.example",
+        "x@a.example": "*@a.example",
+    }
+
+
 def test_recipients_are_routed_by_the_rules() -> None:
     found = made()
 

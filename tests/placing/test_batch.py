@@ -223,6 +223,17 @@ def test_a_mailbox_below_a_directory_that_others_write_to_gets_nothing(ground):
     assert "aimx apply" in reply.text
 
 
+@pytest.mark.root
+@pytest.mark.parametrize("above", ["a.example", "a.example/inbox"])
+def test_a_mailbox_below_somebody_elses_directory_gets_nothing(ground, account, above):
+    os.chown(ground.root / above, account.uid, account.gid)
+
+    (reply,) = ground.place(ground.job())
+
+    assert reply.outcome is Outcome.FAILED
+    assert "aimx apply" in reply.text
+
+
 def test_a_mailbox_that_was_replaced_gets_the_next_message(ground):
     ground.place(ground.job())
     ground.inbox.rename(ground.root / "retired")
