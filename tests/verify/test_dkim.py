@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aimx.testing.zone import Zone, ZoneResolver
-from aimx.verify import dkim
+from aimx.verify import dkim, signature
 from aimx.verify.verdict import Signature
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -132,6 +132,17 @@ def test_relaxed_forgives_what_mail_servers_do(rsa_signer, old, new):
     assert words(signed.replace(old, new, 1), rsa_signer.zone) == ["pass"]
 
 
+@pytest.mark.parametrize("name", sorted(signature.ONCE))
+def test_a_field_of_which_there_is_one_cannot_be_added_once_it_is_signed(ed25519_signer, name):
+    field = name.title() + b": x\r\n"
+    message = MESSAGE if re.search(rb"(?im)^%b:" % name, MESSAGE) else field + MESSAGE
+    signer = replace(ed25519_signer, fields=f"from:{name.decode()}")
+    signed = signer.sign(message)
+
+    assert words(signed, signer.zone) == ["pass"]
+    assert words(field + signed, signer.zone) == ["fail"]
+
+
 @pytest.mark.parametrize("how", ["relaxed/relaxed", "simple/simple"])
 def test_blanks_before_a_colon_belong_to_no_name(ed25519_signer, how):
     signer = replace(ed25519_signer, canonicalization=how)
@@ -188,7 +199,11 @@ def test_five_signatures_are_enough(ed25519_signer):
         pytest.param({"x": "1767323044"}, "fail", "expired", id="expired a second ago"),
         pytest.param({"x": "9" * 12, "t": "1"}, "pass", "", id="expires after our calendar"),
         pytest.param({"x": "9" * 30}, "permerror", "not a time", id="x= beyond time"),
-        pytest.param({"t": "99999999999"}, "permerror", "of the future", id="t= in the future"),
+        pytest.param({"t": "1767359045"}, "pass", "", id="t= ten hours ahead"),
+        pytest.param({"t": "1767359046"}, "permerror", "of the future", id="t= in the future"),
+        pytest.param({"z": "x" * 16 * 1024}, "permerror", "longer than 16384", id="too long"),
+        pytest.param({"h": "from" + ":x" * 199}, "pass", "", id="h= of 200 names"),
+        pytest.param({"h": "from" + ":x" * 200}, "permerror", "more than 200", id="h= of 201"),
         pytest.param({"t": "-1"}, "permerror", "not a time", id="t= before time"),
         pytest.param({"t": "9", "x": "8"}, "permerror", "before it was made", id="x= before t="),
         pytest.param({"q": "http"}, "permerror", "no way to look up", id="q="),
@@ -199,7 +214,8 @@ def test_five_signatures_are_enough(ed25519_signer):
 )
 def test_a_signature_must_keep_to_the_rules(rsa_signer, tags, verdict, reason):
     kept = {tag: text for tag, text in tags.items() if tag != "l"}
-    signed = replace(rsa_signer, tags=kept).sign(MESSAGE)
+    fields = tags.get("h", rsa_signer.fields)
+    signed = replace(rsa_signer, fields=fields, tags=kept).sign(MESSAGE)
     if "l" in tags:
         signed = signed.replace(b"v=1;", f"v=1; l={tags['l']};".encode(), 1)
 
@@ -356,6 +372,18 @@ def test_one_of_several_keys_is_enough(rsa_signer, ed25519_signer):
     }
 
     assert words(rsa_signer.sign(MESSAGE), zone) == ["pass"]
+
+
+def test_of_many_keys_three_are_tried(ed25519_signer):
+    others = [f"v=DKIM1; k=ed25519; n={number}; p=AAAA" for number in range(3)]
+    last = ed25519_signer.record.replace("k=ed25519;", "k=ed25519; n=~;")
+
+    def found(*records: str) -> list[str]:
+        zone = {"s._domainkey.example.com": {"TXT": [*records]}}
+        return words(ed25519_signer.sign(MESSAGE), zone)
+
+    assert found(*others[1:], last) == ["pass"]
+    assert found(*others, last) == ["permerror"]
 
 
 @pytest.mark.parametrize("trouble", [{"fails": "SERVFAIL"}, {"silent": True}])
