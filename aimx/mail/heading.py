@@ -47,7 +47,7 @@ def heading(fields: Header, moment: datetime, digest: bytes) -> Heading:
         cc=addresses.shown(fields.values("cc")),
         reply_to=addresses.shown(fields.values("reply-to")),
         subject=_subject(fields) or NO_SUBJECT,
-        date=dates.rfc3339(dates.read(fields.text("date")) or moment),
+        date=dates.rfc3339(dates.likely(fields.text("date")) or moment),
         in_reply_to=" ".join(in_reply_to),
         references=" ".join(references),
         list_id=_list_id(fields.text("list-id")),

@@ -29,6 +29,25 @@ def test_a_date_is_a_moment(text: str, moment: str) -> None:
 
     assert found
     assert dates.rfc3339(found) == moment
+    assert dates.likely(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("Fri Jan  2 03:04:05 2026", "2026-01-02T03:04:05Z"),
+        ("Fri Jan 2 03:04:05 EST 2026", "2026-01-02T08:04:05Z"),
+        ("Fri, Jan 2 03:04 +0100 2026", "2026-01-02T02:04:00Z"),
+        ("Fri, 2 Jan 2026 3:4:5 +0100", "2026-01-02T02:04:05Z"),
+        ("Fr, 2 Jan 2026 03:04:05 +0100", "2026-01-02T02:04:05Z"),
+    ],
+)
+def test_a_date_that_is_written_otherwise_is_likely_a_moment(text: str, moment: str) -> None:
+    found = dates.likely(text)
+
+    assert found
+    assert dates.rfc3339(found) == moment
+    assert dates.read(text) is None
 
 
 @pytest.mark.parametrize(
@@ -42,10 +61,13 @@ def test_a_date_is_a_moment(text: str, moment: str) -> None:
         "1 Jan 0000 00:00:00 +0000",
         "31 Dec 9999 23:59:59 -9999",
         "1 Jan 0001 00:00:00 +0100",
+        "Fri Feb 31 00:00:00 2026",
+        "Fri Jan 2 2026",
     ],
 )
 def test_what_is_no_date_is_none(text: str) -> None:
     assert dates.read(text) is None
+    assert dates.likely(text) is None
 
 
 zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -60,5 +82,6 @@ def test_a_date_that_was_written_is_read(moment: datetime) -> None:
 
 @given(st.text())
 def test_no_text_at_all_makes_reading_a_date_fail(text: str) -> None:
-    dates.read(text)
-    dates.read(f"1 Jan 20{text}")
+    dates.likely(text)
+    dates.likely(f"1 Jan 20{text}")
+    dates.likely(f"Fri Jan 1 {text}")

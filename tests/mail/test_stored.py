@@ -171,6 +171,21 @@ def test_a_subject_that_is_not_encoded_is_in_the_charset_of_the_text(
     assert reading.heading.subject == subject
 
 
+@pytest.mark.parametrize(
+    ("written", "date"),
+    [
+        pytest.param(b"Thu Jan  1 12:00:00 2026", "2026-01-01T12:00:00Z", id="as C writes it"),
+        pytest.param(b"soon", "2026-01-02T03:04:05Z", id="none, so when it came"),
+    ],
+)
+def test_the_date_is_what_is_likely_meant(arrive: Arrive, written: bytes, date: str) -> None:
+    content = b"From: a@b.example\r\nDate: " + written + b"\r\n\r\nHello"
+
+    found = stored(read(arrive(content)), INFO, ("info@example.com",), DISTRUSTED)
+
+    assert whole(found)[0]["date"] == date
+
+
 def test_the_fingerprint_tells_messages_apart_by_all_that_counts(arrive: Arrive) -> None:
     reading = read(arrive(REPLY))
     others = [
