@@ -69,7 +69,7 @@ def run(options: Options) -> int:
 def _go(options: Options, asked: Callable[..., Answer]) -> int:
     """Show the way back, and take it once somebody confirms it."""
     shown = asked()
-    if shown.exit not in (Exit.DONE, Exit.REFUSED):
+    if shown.refusal or shown.exit not in (Exit.DONE, Exit.REFUSED):
         return administer.tell(options, shown)
     nothing = options.layout and not shown.pending
     only_shown = options.plan or nothing or shown.exit == Exit.REFUSED

@@ -141,6 +141,17 @@ def test_what_cannot_be_gone_back_to_is_told_and_changes_nothing(grown, number, 
     assert grown.tree() == before
 
 
+def test_why_nobody_can_go_back_stands_behind_the_command(grown):
+    grown.data.rename(grown.data.with_name("elsewhere"))
+    grown.data.mkdir()
+
+    ended = grown.run("rollback", "--yes")
+
+    assert (ended.exit, ended.out) == (4, "")
+    assert ended.err.startswith("aimx rollback: ")
+    assert "may not be mounted" in ended.err
+
+
 def test_what_is_in_force_already_is_pinned_where_somebody_says_so(grown):
     assert grown.run("rollback", "2", "--yes").exit == 0
 
