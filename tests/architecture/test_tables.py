@@ -10,7 +10,11 @@ from typing import Any, get_args
 from aimx.controller.conditions import ORDER, Status
 from aimx.doors.exits import Exit
 from aimx.doors.socket import frames
+from aimx.hooks.command import Command
+from aimx.hooks.facts import Facts
+from aimx.hooks.variables import variables
 from aimx.metrics.table import CONDITION, METRICS, REPLIES
+from aimx.outbound.queue.states import State, status
 from aimx.smtp import replies
 from aimx.smtp.replies import Reply
 from reconcilers.kinds.table import RECONCILERS
@@ -34,6 +38,22 @@ def test_the_codes_of_the_socket(rows: Rows) -> None:
     first = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
 
     assert sorted(re.findall(r"`([A-Z_]+)`", "".join(first))) == sorted(frames.Code)
+
+
+def test_the_states_of_a_recipient(rows: Rows) -> None:
+    shown = {row[0].strip("`"): row[-1].strip("`") for row in rows("docs/outbound.md")}
+
+    assert {state: shown.get(state) for state in State} == {
+        state: status([state]) for state in State
+    }
+
+
+def test_the_variables_of_a_hook(rows: Rows) -> None:
+    shown = re.findall(r"`([A-Z_]+)`", " ".join(row[0] for row in rows("docs/hooks.md")))
+    command = Command("", "after_send", "", "", "", "", None, (), 0, False, 0)
+    facts = Facts("", "", "", "", "", "", "")
+
+    assert sorted(shown) == sorted([*variables(command, facts, "", None), "HOME"])
 
 
 def test_the_tree_of_exceptions(sources: dict[str, str]) -> None:
