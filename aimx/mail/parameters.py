@@ -12,7 +12,8 @@ from desired.frozen import field, frozen
 LIMIT = 16 * 1024  # Octets of a field that are read.
 
 _PARAMETER = re.compile(rb';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)', re.DOTALL)
-_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+# Everything may be escaped, and these two must: who writes a path of Windows escapes nothing.
+_ESCAPED = re.compile(rb'\\(["\\])')
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 _USUAL = re.compile(rb"[A-Za-z0-9/.+-]*")  # By far the most types.
 _NAMES = ("filename", "name")  # Whose values are for people, who write them as they please.
@@ -71,7 +72,7 @@ def _parameters(tail: bytes) -> Mapping[str, str]:
 def _unquoted(raw: bytes) -> bytes:
     if raw.startswith(b'"') and raw.endswith(b'"') and len(raw) > 1:
         return _ESCAPED.sub(rb"\1", raw[1:-1])
-    return raw.strip()
+    return raw.strip().removeprefix(b'"')  # Which does not end.
 
 
 def _token(written: bytes, raw: bytes) -> str:

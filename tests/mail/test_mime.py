@@ -308,6 +308,8 @@ def test_a_comment_is_no_part_of_a_charset() -> None:
         (b'attachment; filename="a b.txt"', "a b.txt"),
         (b"attachment; filename=a b.txt", "a b.txt"),
         (b'attachment; filename="a\\"b;c.txt"; size=4', 'a"b;c.txt'),
+        (b'attachment; filename="C:\\mail\\a \\\\ \\"b.txt"', 'C:\\mail\\a \\ "b.txt'),
+        (b'attachment; filename="a.txt', "a.txt"),
         (b"attachment; filename*=utf-8''%e2%82%ac.txt", "€.txt"),
         (b"attachment; filename=e.txt; filename*=iso-8859-1'de'%e9.txt", "é.txt"),
         (
