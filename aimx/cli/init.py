@@ -58,7 +58,7 @@ def run(options: Options) -> int:
     try:
         text = _text(options)
     except InvalidNameError as cause:
-        terminal.tell(f"aimx init: {cause}")
+        terminal.tell(f"aimx init: {cause}.")
         return Exit.USAGE
     manifest = Path(found["manifest"])
     try:

@@ -73,4 +73,5 @@ def test_what_is_no_name_makes_no_manifest(init, tmp_path, arguments):
 
     assert exit_code == Exit.USAGE
     assert told.startswith("aimx init: ")
+    assert told.endswith(".\n")
     assert not (tmp_path / "here").exists()
