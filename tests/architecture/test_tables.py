@@ -157,6 +157,12 @@ def _label(name: str, values: tuple[str, ...]) -> str:
     return f"`{name}`: {', '.join(values)}" if values else f"`{name}`"
 
 
+def test_the_conditions(rows: Rows) -> None:
+    told = [row for row in rows("docs/metrics.md") if row[1] in ("`True`", "`False`")]
+
+    assert [row[0].strip("`") for row in told] == [*ORDER]
+
+
 def test_the_conditions_that_are_measured() -> None:
     assert CONDITION.labels == {"type": ORDER, "status": get_args(Status)}
 
