@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aimx.mail import attachments, frontmatter
-from aimx.mail.envelope import Incoming
+from aimx.mail.envelope import Client, Incoming
 from aimx.mail.reading import read
 from aimx.mail.stored import Judged, Stored, stored
 from aimx.snapshot import Route
@@ -128,6 +128,15 @@ def test_what_a_message_does_not_say_is_left_out(arrive: Arrive) -> None:
         "read": False,
     }
     assert body == b""
+
+
+def test_where_no_client_handed_it_in_no_address_is_told(arrive: Arrive) -> None:
+    incoming = arrive(b"From: a@b.example\r\n\r\nHello")
+    envelope = incoming.envelope._replace(client=Client("", ""))
+
+    found = stored(read(replace(incoming, envelope=envelope)), INFO, (), DISTRUSTED)
+
+    assert "received_from_ip" not in whole(found)[0]
 
 
 @pytest.mark.parametrize(
