@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aimx.testing.zone import Zone, ZoneResolver
-from aimx.verify import dkim, signature
+from aimx.verify import dkim
 from aimx.verify.verdict import Signature
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -132,7 +132,14 @@ def test_relaxed_forgives_what_mail_servers_do(rsa_signer, old, new):
     assert words(signed.replace(old, new, 1), rsa_signer.zone) == ["pass"]
 
 
-@pytest.mark.parametrize("name", sorted(signature.ONCE))
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(b"sender", b"reply-to", b"to", b"cc", b"subject", b"date", b"message-id"),
+        *(b"in-reply-to", b"references"),
+        *(b"mime-version", b"content-type", b"content-transfer-encoding"),
+    ],
+)
 def test_a_field_of_which_there_is_one_cannot_be_added_once_it_is_signed(ed25519_signer, name):
     field = name.title() + b": x\r\n"
     message = MESSAGE if re.search(rb"(?im)^%b:" % name, MESSAGE) else field + MESSAGE
