@@ -77,6 +77,22 @@ def test_a_worker_that_could_not_be_added_is_tried_again_while_it_is_wanted() ->
     assert asyncio.run(play(failures=3, then=0)) == 0
 
 
+def test_who_dies_again_and_again_is_started_later_and_later() -> None:
+    async def play() -> tuple[list[float], float, float]:
+        crew = Crew(*NOBODY, print, print)
+        pauses = [crew._pause("inbound") for _ in range(8)]
+        other = crew._pause("outbound")
+        for _ in pauses:
+            crew._forgive("inbound")
+        return pauses, other, crew._pause("inbound")
+
+    pauses, other, once_calm = asyncio.run(play())
+
+    assert pauses[:4] == sorted(set(pauses[:4]))
+    assert (pauses[0], pauses[-1]) == (0.0, 5.0)
+    assert (other, once_calm) == (0.0, 0.0)
+
+
 # How all come to a new generation.
 
 
