@@ -379,3 +379,27 @@ def test_a_blind_copy_is_never_in_the_message(
 
     assert f"{local}@c.example" in message.heading.recipients
     assert local.encode() not in message.wire
+
+
+@pytest.mark.parametrize("length", [998, 999, 5000])
+def test_no_line_is_longer_than_a_relay_must_take(composed: Compose, length: int) -> None:
+    text = "x" * length
+
+    found = composed(submission(text), text_only=True)
+
+    assert max(map(len, found.wire.split(b"\r\n"))) <= 998
+    assert content(parsed(found), "plain") == text + "\n"
+
+
+def test_a_file_beyond_ascii_is_named_as_rfc_2231_has_it(composed: Compose) -> None:
+    found = composed(submission(attach=b"a,1"))
+
+    assert b"filename*=utf-8''d%C3%A4t%C3%A4.csv\r\n" in found.wire
+
+
+def test_a_file_is_named_by_the_last_part_of_its_path_alone(composed: Compose) -> None:
+    path = submission(attach=b"a,1").replace(b"d%C3%A4t%C3%A4.csv", b"..%2Fa%E2%80%AEb.csv")
+
+    found = composed(path)
+
+    assert [file.name for file in found.attachments] == ["a_b.csv"]
