@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import PurePosixPath
 
 from desired.frozen import frozen
@@ -149,8 +150,18 @@ def _tree(world: World) -> Iterator[tuple[PurePosixPath, Access]]:
     for path in private:
         yield path, access(0o700, user)
     users = world.desired.users
-    yield roots.spool, access(0o700, service_account(world, users.inbound))
-    yield roots.outbound, access(0o700, service_account(world, users.outbound))
+    yield roots.spool, _worker_s(roots.spool, users.inbound, world)
+    yield roots.outbound, _worker_s(roots.outbound, users.outbound, world)
+
+
+def _worker_s(path: PurePosixPath, name: str, world: World) -> Access:
+    """A worker's own directory. Where its user cannot be found, whoever has it may be at work."""
+    if world.host.user().uid == 0 and world.host.account(name) is None:
+        with suppress(UnseenError):  # What is in the way above it is told where it stands.
+            standing = directory(world.host.look(path))
+            if isinstance(standing, Access) and standing.uid != 0:
+                return Access(0o700, standing.uid, standing.gid)
+    return access(0o700, service_account(world, name))
 
 
 def _observed(world: World) -> Mapping[str, Standing]:

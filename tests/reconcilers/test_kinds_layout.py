@@ -155,6 +155,22 @@ def test_a_fresh_install_takes_no_directory_that_is_not_ours(machine, access, co
     assert str(machine.roots.data) in plan.refused.reason
 
 
+def test_a_worker_keeps_its_directory_where_its_user_cannot_be_found(machine):
+    machine.apply(ONE)
+    out = machine.roots.outbound
+    gone = ONE + '[server]\nusers = { outbound = "nobody-knows" }\n'
+
+    machine.apply(gone)
+    kept = machine.host.look(out)
+    machine.host.set_access(out, Access(0o755, 0, 0))
+    machine.apply(gone)
+
+    assert (kept.mode, kept.uid) == (0o700, 802)
+    found = machine.host.look(out)
+    assert (found.mode, found.uid) == (0o700, 65534)
+    assert machine.plan(gone).is_empty
+
+
 def test_a_missing_marker_comes_back(machine):
     machine.apply(ONE)
     machine.host.remove_file(machine.roots.marker)

@@ -120,6 +120,23 @@ def test_users_that_the_manifest_names_from_now_on_take_the_work_over(queuing, u
     assert isinstance(sent, Ok)
 
 
+def test_who_is_taken_away_while_at_work_keeps_its_directories(queuing, until):
+    with ended(queuing):
+        with accounts(*NAMES) as made:
+            queuing.serve()
+            sent = [send(queuing, "first")]
+        before = queuing.status()["generation"]
+        queuing.write(queuing.manifest.read_text() + "\n[limits]\nsends_per_day = 400\n")
+        until(lambda: queuing.status()["generation"] == before + 1, "the edit to be applied")
+        until(lambda: queuing.is_at_rest, "the daemon to be at rest")
+
+        sent.append(send(queuing, "second"))
+        works(queuing, "first", "second")
+        owners = {path: (queuing.state / path).stat().st_uid for path in ("spool", "out")}
+    assert owners == {"spool": made[0].pw_uid, "out": made[1].pw_uid}
+    assert all(isinstance(each, Ok) for each in sent)
+
+
 def test_what_root_put_there_is_told_with_what_to_do(queuing):
     queuing.serve()
     queuing.stop()
