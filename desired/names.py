@@ -216,7 +216,7 @@ class Glob:
 
     @classmethod
     def parse(cls, text: str) -> Glob:
-        lower = text.strip().lower()
+        lower = _lower(text.strip())
         if not lower or len(lower) > 320:
             raise InvalidNameError(
                 f"{text!r} is not a pattern for an address: write '*@example.com'"
@@ -227,7 +227,7 @@ class Glob:
         return cls(local + at + domain)
 
     def matches(self, address: str) -> bool:
-        wanted, found = self.text.split("@"), address.lower().split("@")
+        wanted, found = self.text.split("@"), _lower(address).split("@")
         return len(wanted) == len(found) and all(map(_matches, wanted, found))
 
     @property
@@ -237,6 +237,11 @@ class Glob:
 
     def __str__(self) -> str:
         return self.text
+
+
+def _lower(address: str) -> str:
+    """Not so the Kelvin sign, which would be the letter k from then on: another address."""
+    return "\N{KELVIN SIGN}".join(map(str.lower, address.split("\N{KELVIN SIGN}")))
 
 
 def _matches(pattern: str, text: str) -> bool:

@@ -179,6 +179,8 @@ def test_a_word_is_matched_whole(word: type[Owner], text: str) -> None:
         pytest.param("[ab]*@a.com", "ax@a.com", False, id="brackets are themselves"),
         pytest.param("*@münchen.de", "a@xn--mnchen-3ya.de", True, id="U-label"),
         pytest.param("*@company.com", "bob@company.com.evil.example", False, id="not a prefix"),
+        ("k@a.com", "K@a.com", True),
+        ("k@a.com", "\N{KELVIN SIGN}@a.com", False),
     ],
 )
 def test_a_glob_is_over_the_whole_address(pattern: str, address: str, fits: bool) -> None:
