@@ -34,7 +34,8 @@ CREATE TABLE IF NOT EXISTS firings (
 );
 CREATE INDEX IF NOT EXISTS firings_state ON firings (state, number);
 """
-# Of one owner. Whose hooks do not keep up with his mail loses the firings that come then.
+# Of one owner, however many come at once. Whose hooks do not keep up with his mail loses the
+# firings that come then.
 MOST_WAITING = 1000
 
 # What the log calls a firing, by where its message was placed.
@@ -141,13 +142,15 @@ class Firings:
 
     def add(self, database: sqlite3.Connection, wanted: Sequence[Wanted]) -> None:
         self._added = []
+        adding: Counter[int] = Counter()
         for each in wanted:
             place, due = each.place, each.due
             where = (each.uid, place.domain, place.folder, place.name, each.stem)
-            if self._owners[each.uid] >= MOST_WAITING:
+            if self._owners[each.uid] + adding[each.uid] + len(due.hooks) > MOST_WAITING:
                 _tell_full(each)
                 continue
             self._added.append(each)
+            adding[each.uid] += len(due.hooks)
             # A commit that failed may have been one: what is wanted now is wanted once.
             database.execute(
                 "DELETE FROM firings WHERE fingerprint = ? AND state = 0", (each.fingerprint,)

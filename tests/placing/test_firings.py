@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -295,6 +296,22 @@ def test_what_is_recorded_twice_before_it_is_confirmed_waits_once(ground):
 
     with ground.observer() as rows:
         assert ground.rows.waiting == rows.waiting == len(TOLD.hooks)
+
+
+@pytest.mark.parametrize("hooks", [("tell",), ("tell", "wake"), ("tell", "wake", "call", "note")])
+def test_no_more_firings_wait_though_many_come_in_one_batch(ground, monkeypatch, hooks):
+    monkeypatch.setattr(firings, "MOST_WAITING", 3)
+    jobs = [
+        ground.job(fingerprint=bytes([number]) * 32, due=Due(hooks, b"facts"))
+        for number in range(4)
+    ]
+
+    replies = ground.place(*jobs)
+
+    assert {reply.outcome for reply in replies} == {Outcome.PLACED}
+    with closing(sqlite3.connect(ground.placing / "placed.db")) as database:
+        ((waiting,),) = database.execute("SELECT count(*) FROM firings")
+    assert waiting == ground.rows.waiting == 3 - 3 % len(hooks)
 
 
 def test_a_full_queue_drops_firings_and_keeps_mail(ground, handed, monkeypatch, capsys):
