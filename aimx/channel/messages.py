@@ -15,6 +15,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from aimx.channel.packets import MalformedError
 
 _TAG = "message"
+_BEYOND = 2**64  # Nothing that we count comes near; what does, no float or column could hold.
 _PLAIN = (str, int, float, bool, NoneType)
 _NO_NAMES: Mapping[str, Any] = MappingProxyType({})
 
@@ -121,6 +122,8 @@ def _reader(kind: Any, names: Mapping[str, Any]) -> _Reader:
 
 def _plain_reader(kind: type) -> _Reader:
     def read(value: Any) -> Any:
+        if type(value) in (int, float) and not -_BEYOND < value < _BEYOND:
+            raise MalformedError("a field holds a number that is out of bounds")
         if kind is float and type(value) is int:
             return float(value)
         # Not `isinstance`: `True` is no number here.

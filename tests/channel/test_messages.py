@@ -56,21 +56,27 @@ class Plain:
     nothing: None
 
 
-WORDS = Vocabulary(Full, Empty, Count, Plain)
+@dataclass(frozen=True, slots=True)
+class Share:
+    share: float
+
+
+WORDS = Vocabulary(Full, Empty, Count, Plain, Share)
+numbers = st.integers(-(2**64) + 1, 2**64 - 1)
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=5)
 fulls = st.builds(
     Full,
     text=texts,
-    count=st.integers(),
-    share=st.floats(allow_nan=False, allow_infinity=False),
+    count=numbers,
+    share=st.floats(-(2.0**63), 2.0**63),
     yes=st.booleans(),
     colour=st.sampled_from(Colour),
     word=st.sampled_from(["a", "b"]),
-    maybe=st.none() | st.integers(),
+    maybe=st.none() | numbers,
     names=st.lists(texts, max_size=3).map(tuple),
     inner=st.builds(Inner, texts),
     inners=st.lists(st.builds(Inner, texts), max_size=3).map(tuple),
-    numbers=st.dictionaries(texts, st.integers(), max_size=3),
+    numbers=st.dictionaries(texts, numbers, max_size=3),
 )
 
 
@@ -110,6 +116,10 @@ def test_a_message_without_fields_is_a_message() -> None:
         pytest.param(b'{"message":"Count","count":1.0}', id="fraction-for-number"),
         pytest.param(b'{"message":"Count","count":NaN}', id="no-number"),
         pytest.param(b'{"message":"Count","count":' + b"9" * 5000 + b"}", id="huge-number"),
+        pytest.param(b'{"message":"Count","count":' + b"9" * 400 + b"}", id="large-number"),
+        pytest.param(b'{"message":"Count","count":-' + b"9" * 400 + b"}", id="small-number"),
+        pytest.param(b'{"message":"Share","share":' + b"9" * 400 + b"}", id="more-than-a-float"),
+        pytest.param(b'{"message":"Share","share":1e999}', id="without-end"),
         pytest.param(b"[" * 100_000, id="deep"),
     ],
 )
