@@ -38,7 +38,12 @@ class Scrapes:
     """One connection after the other, so that nobody makes root measure without end."""
 
     def __init__(
-        self, crew: Crew, measuring: Measuring, state: State, present: Callable[[], None]
+        self,
+        crew: Crew,
+        measuring: Measuring,
+        state: State,
+        present: Callable[[], None],
+        again: float = _AGAIN_SECONDS,
     ) -> None:
         """`present` sets the gauges of what only the engine knows."""
         self._crew = crew
@@ -50,6 +55,8 @@ class Scrapes:
         self._next: tuple[Endpoint, ...] = ()
         self._tasks: dict[socket.socket, asyncio.Task[None]] = {}
         self._again: asyncio.Task[None] | None = None
+        self._again_seconds = again
+        self._told = ""  # What is in the way, as far as the log has it.
         metrics.BUILD.set(1, version("aimx-mail"))
         metrics.STARTED.set(round(time.time(), 3))
 
@@ -89,19 +96,21 @@ class Scrapes:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._listening.close()
 
-    def _try(self) -> str:
-        """Listen where it is wanted; gives what is in the way."""
+    def _try(self) -> None:
+        """Listen where it is wanted, or tell once what is in the way."""
         try:
             self._listening.prepare(self._wanted)
         except BindError as cause:
-            log.warning("metrics not served", reason=str(cause))
-            return str(cause)
+            if str(cause) != self._told:
+                self._told = str(cause)
+                log.warning("metrics not served", reason=self._told)
+            return
+        self._told = ""
         self.commit()
-        return ""
 
     async def _persist(self) -> None:
         while True:
-            await asyncio.sleep(_AGAIN_SECONDS)
+            await asyncio.sleep(self._again_seconds)
             missing = set(self._wanted) - set(self._listening.bound)
             # Between prepare and commit it is not ours to decide.
             if missing and self._next == self._wanted and not self._listening.prepared:
