@@ -7,6 +7,7 @@ import itertools
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 import structlog
@@ -20,6 +21,7 @@ from aimx.channel.control import (
     QueueWish,
     Submission,
 )
+from aimx.channel.packets import MalformedError
 from aimx.doors.socket.frames import Code
 from aimx.doors.socket.submission import (
     Accepted,
@@ -43,6 +45,8 @@ _STOPPED = Declined(
     Code.TEMP, "the outbound process is being restarted; `aimx queue list` tells how it stands"
 )
 
+_CODES = frozenset(("", *Code))
+
 log = structlog.get_logger()
 
 
@@ -53,13 +57,21 @@ class Absence(Enum):
     GONE = auto()  # It died over it.
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """Whoever asked, and what it was told. Each sort comes once, so that little is unread."""
+
+    news: asyncio.Queue[Authored | Answered | Absence] = field(default_factory=asyncio.Queue)
+    told: set[type] = field(default_factory=set)
+
+
 class Submissions:
     """Each message by its number: first its author is asked for, then the answer comes."""
 
     def __init__(self, crew: Crew) -> None:
         self._crew = crew
         self._numbers = itertools.count(1)
-        self._waiting: dict[int, asyncio.Queue[Authored | Answered | Absence]] = {}
+        self._waiting: dict[int, _Waiting] = {}
 
     async def submit(self, submitted: Submitted, permission: Permission) -> Accepted | Declined:
         """Send it, if the caller may send as its author. Whoever waits gets the answer."""
@@ -119,23 +131,31 @@ class Submissions:
         workers = self._crew.of("outbound")
         if not workers:
             return Absence.NOT_THERE
-        news = self._waiting[message.number] = asyncio.Queue()
+        waiting = self._waiting[message.number] = _Waiting()
         try:
             await workers[0].tell(message, descriptors)
-            return await self._followed(workers[0], reference, news, permission)
+            return await self._followed(workers[0], reference, waiting.news, permission)
         except WorkerGoneError:
             return Absence.GONE
         finally:
             del self._waiting[message.number]
 
     def heard(self, message: Authored | Answered) -> None:
-        if (news := self._waiting.get(message.number)) is not None:
-            news.put_nowait(message)
+        """Raises `MalformedError` for what no outbound process of ours says."""
+        if isinstance(message, Answered) and message.code not in _CODES:
+            raise MalformedError("an answer with a code that nobody knows")
+        waiting = self._waiting.get(message.number)
+        if waiting is None:
+            return
+        if type(message) in waiting.told:
+            raise MalformedError(f"{type(message).__name__} was said twice of one message")
+        waiting.told.add(type(message))
+        waiting.news.put_nowait(message)
 
     def lost(self) -> None:
         """The process died; nobody can tell what it had sent."""
-        for news in self._waiting.values():
-            news.put_nowait(Absence.GONE)
+        for waiting in self._waiting.values():
+            waiting.news.put_nowait(Absence.GONE)
 
     async def _followed(
         self,
