@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field
+from itertools import chain
 
 from aimx.mail import charsets, flowed, header, invisible, markdown, markup, parts
 from aimx.mail.header import Header
@@ -52,6 +53,10 @@ class _Selection:
     def is_plain(self) -> bool:
         """Whether there is something to read that needs no conversion."""
         return any(part.content_type != "text/html" and _says_a_word(part) for part in self.texts)
+
+    @property
+    def has_html(self) -> bool:
+        return any(part.content_type == "text/html" for part in self.texts)
 
     @property
     def is_blank(self) -> bool:
@@ -111,14 +116,20 @@ def _select(part: Part, *, alone: bool = False) -> _Selection:
 
 
 def _alternative(selections: list[_Selection]) -> _Selection:
-    """RFC 2046 5.1.4: the same in several forms. Plain text is read best by whom we serve.
+    """RFC 2046 5.1.4: the same in several forms, the best last. Plain text is read best by whom
+    we serve.
 
     The other forms of the text go; files among them (an invitation, an image) stay, and all does
     where no form can be shown.
     """
+    last_first = selections[::-1]
     chosen = next(
-        (selection for selection in selections if selection.is_plain),
-        next((selection for selection in selections if not selection.is_blank), _Selection()),
+        chain(
+            (each for each in last_first if each.is_plain and not each.has_html),
+            (each for each in last_first if each.is_plain),
+            (each for each in last_first if not each.is_blank),
+        ),
+        _Selection(),
     )
     files = tuple(file for selection in selections for file in selection.files)
     if chosen.texts:

@@ -43,6 +43,25 @@ AN_INVITATION = File("", "text/calendar", b"BEGIN:VCALENDAR")
         pytest.param(mixed(PLAIN, HTML, kind="alternative"), Document("plain\n"), id="both forms"),
         pytest.param(mixed(HTML, PLAIN, kind="alternative"), Document("plain\n"), id="plain last"),
         pytest.param(
+            mixed(PLAIN, b"\r\nbetter", HTML, kind="alternative"),
+            Document("better\n"),
+            id="the last of two plain forms",
+        ),
+        pytest.param(
+            mixed(HTML, HTML.replace(b"rich", b"richer"), kind="alternative"),
+            Document("richer\n"),
+            id="the last of two rich forms",
+        ),
+        pytest.param(
+            mixed(
+                PLAIN,
+                mixed(HTML, PLAIN).replace(b"cut", b"inner"),
+                kind="alternative",
+            ),
+            Document("plain\n"),
+            id="a plain form before one that is plain in part",
+        ),
+        pytest.param(
             mixed(b"\r\n \r\n", HTML, kind="alternative"), Document("rich\n"), id="blank plain form"
         ),
         pytest.param(mixed(PLAIN, HTML), Document("plain\n\nrich\n"), id="one after the other"),
