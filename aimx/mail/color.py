@@ -16,6 +16,9 @@ Color: TypeAlias = tuple[float, float, float, float]  # Red, green, blue and how
 
 _KEPT = 2048  # Values of other messages that are remembered: most are of templates.
 _AMONG_OTHERS = re.compile(r"(?:rgba?|hsla?|hwb|(?:ok)?(?:lab|lch)|color)\([^()]*\)|#?[a-z0-9]+")
+# CSS Color 5, 3: most mixes are of two colours, each with its share.
+_ONE = r"([a-z-]+\([^()]*\)|#?[a-z0-9]+)(?: ([0-9]{1,3}(?:\.[0-9]{1,9})?)%)?"
+_MIX = re.compile(rf"color-mix\(in [^,()]+,\s*{_ONE}\s*,\s*{_ONE}\s*\)$")
 # CSS Color 4, 17: to the light of a screen, from what is measured in daylight (D65, D50).
 _FROM_XYZ = {
     "xyz-d65": ((3.2410, -1.5374, -0.4986), (-0.9692, 1.8760, 0.0416), (0.0556, -0.2040, 1.0570)),
@@ -28,6 +31,8 @@ _MEASURED = {"lab": "xyz-d50", "lch": "xyz-d50", "oklab": "xyz-d65", "oklch": "x
 def color(value: str) -> Color | None:
     """None for what is no colour, or one that is not known here."""
     try:
+        if mix := _MIX.match(value):
+            return _mixed(color(mix[1]), mix[2], color(mix[3]), mix[4])
         found = parse_color(value)
         if found is None or isinstance(found, str):
             return None
@@ -39,6 +44,24 @@ def color(value: str) -> Color | None:
     except (NotImplementedError, ValueError, TypeError, ArithmeticError):
         return None
     return red, green, blue, found.alpha
+
+
+def _mixed(one: Color | None, share: str, other: Color | None, rest: str) -> Color | None:
+    """As on a screen, whatever the space: white with white, or with nothing else, is white."""
+    if one is None or other is None:
+        return None
+    first = float(share) if share else 100 - float(rest or 50)
+    second = float(rest) if rest else 100 - first
+    whole = first + second
+    if first < 0 or second < 0 or not whole:
+        return None
+    # CSS Color 5, 3.1: shares that are less than the whole leave the rest clear.
+    alpha = (one[3] * first + other[3] * second) / whole
+    red, green, blue = (
+        (a * one[3] * first + b * other[3] * second) / (alpha * whole) if alpha else 0.0
+        for a, b in zip(one[:3], other[:3], strict=True)
+    )
+    return red, green, blue, alpha * min(whole / 100, 1.0)
 
 
 def colors(value: str) -> list[Color]:

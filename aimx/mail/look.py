@@ -14,6 +14,7 @@ _BLACK: Color = (0.0, 0.0, 0.0, 1.0)
 _BLUE: Color = (0.0, 0.0, 0.93, 1.0)
 _SEEN_SIZE = 4.0  # Pixels: smaller letters nobody reads.
 _SEEN_OPACITY = 0.1
+_PILED_UP = 0.75  # Of the size: letters that are drawn back so far are all in one place.
 _ALIKE = 0.08  # Of a colour's parts, 0 to 1: what differs by less nobody tells apart.
 _COVERS = 0.5  # How opaque a ground must be to hide what is behind it.
 _UNDONE = {"visible": True, "hidden": False, "collapse": False, "initial": True}
@@ -28,11 +29,14 @@ class Look(NamedTuple):
     size: float = 16.0  # Pixels.
     is_visible: bool = True  # As `visibility` says.
     opacity: float = 1.0
+    spacing: float = 0.0  # Pixels between two letters.
     variables: Mapping[str, str] = {}
 
     @property
     def shows_text(self) -> bool:
         if not self.is_visible or self.size < _SEEN_SIZE:
+            return False
+        if self.spacing <= -self.size * _PILED_UP:
             return False
         if self.color is None:
             return True
@@ -46,14 +50,22 @@ class Look(NamedTuple):
         if any(each.startswith("--") for each in said):
             own = {each: value for each, value in said.items() if each.startswith("--")}
             variables = {**variables, **own}
+        size = style.font_size(said.get("font-size", ""), self.size)
         return Look(
             self._color(name, attributes, said),
             self._grounds(attributes, said),
-            style.font_size(said.get("font-size", ""), self.size),
+            size,
             _UNDONE.get(said.get("visibility", ""), self.is_visible),
             self.opacity * _opacity(said),
+            self._spacing(said.get("letter-spacing", ""), size),
             variables,
         )
+
+    def _spacing(self, value: str, size: float) -> float:
+        if value in ("normal", "initial"):
+            return 0.0
+        found = style.length(value, size, size)
+        return self.spacing if found is None else found
 
     def _color(self, name: str, attributes: Mapping[str, str], said: Style) -> Color | None:
         value = said.get("text-fill-color") or said.get("color")

@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 
 import tinycss2  # type: ignore[import-untyped]
 
+from aimx.mail import color
+
 Style: TypeAlias = Mapping[str, str]  # Names and values, in lower case; only what counts here.
 
 _COUNTS = frozenset(
@@ -18,7 +20,7 @@ _COUNTS = frozenset(
         *("scale", "rotate", "zoom", "overflow", "overflow-x", "overflow-y", "height", "width"),
         *("max-height", "max-width", "line-height", "font", "font-size", "text-indent", "margin"),
         *("margin-left", "margin-top", "color", "background", "background-color"),
-        *("background-image", "text-fill-color"),
+        *("background-image", "text-fill-color", "letter-spacing", "mask", "mask-image"),
     )
 )
 _VENDOR = re.compile(r"^-(?:webkit|moz|ms|o)-")
@@ -28,6 +30,7 @@ _NUMBER = re.compile(r"[-+]?(?:[0-9]*\.)?[0-9]+(?:e[-+]?[0-9]+)?")
 _LENGTH = re.compile(rf"({_NUMBER.pattern})([a-z]+|%)?$")
 _CALCULATED = re.compile(r"calc\(([^()*/]*)\)$")
 _CHOSEN = re.compile(r"(min|max|clamp)\(([^()]*)\)$")
+_INSET = re.compile(r"inset\(([^()]*)\)")
 _VARIABLE = re.compile(r"var\((--[^,()]*)(?:,([^()]*))?\)")
 _PIXELS: Mapping[str, float] = {
     "px": 1.0,
@@ -164,6 +167,7 @@ def hides(style: Style) -> bool:
         or _has_no_room(style)
         or _is_away(style)
         or _is_clipped(style)
+        or _is_masked(style)
         or _is_flat(style)
     )
 
@@ -197,10 +201,9 @@ def _is_away(style: Style) -> bool:
 
 
 def _is_clipped(style: Style) -> bool:
+    if cut := _INSET.match(style.get("clip-path", "")):
+        return _leaves_nothing(cut[1].partition("round")[0].split())
     path = style.get("clip-path", "").replace(" ", "")
-    if path.startswith("inset("):
-        cut = length(re.split(r"[^-.\d%a-z]", path[6:])[0], 100.0)
-        return cut is not None and cut >= 50
     if path.startswith(("circle(0", "ellipse(0")):
         return not path[path.index("(") + 1 :].startswith("0.")
     if path.startswith("polygon("):
@@ -211,6 +214,21 @@ def _is_clipped(style: Style) -> bool:
             top, right, bottom, left = (side or 0.0 for side in sides)
             return bottom - top <= _NO_ROOM or right - left <= _NO_ROOM
     return False
+
+
+def _leaves_nothing(sides: Sequence[str]) -> bool:
+    """What is cut off at the top, right, bottom and left, left out as with a margin."""
+    cut = [length(side, 100.0) or 0.0 for side in sides[:4]]
+    for opposite in (0, 0, 1)[len(cut) - 1 :] if cut else ():
+        cut.append(cut[opposite])
+    return len(cut) == 4 and (cut[0] + cut[2] >= 100 or cut[1] + cut[3] >= 100)
+
+
+def _is_masked(style: Style) -> bool:
+    """Seen through nothing but what is clear; nobody knows how an image looks."""
+    masks = f"{style.get('mask', '')} {style.get('mask-image', '')}"
+    found = color.colors(masks) if "gradient(" in masks else []
+    return bool(found) and "url(" not in masks and all(each[3] < _SEEN_OPACITY for each in found)
 
 
 def _is_flat(style: Style) -> bool:

@@ -78,6 +78,17 @@ HIDDEN = {
     "faint-in-faint": '<p style="opacity:.3"><b style="opacity:.3">secret</b></p>',
     "filtered": '<p style="filter:opacity(0%)">secret</p>',
     "cut-to-nothing": '<p style="clip-path:inset(50%)">secret</p>',
+    "cut-from-one-side": '<p style="clip-path:inset(0 100% 0 0)">secret</p>',
+    "cut-from-two-sides": '<p style="clip-path:inset(60% 0 40%)">secret</p>',
+    "behind-a-mask": '<p style="-webkit-mask:linear-gradient(transparent,#0000)">secret</p>',
+    "behind-the-image-of-a-mask": (
+        '<p style="mask-image:linear-gradient(#0000,#0000)"><b>secret</b></p>'
+    ),
+    "letters-on-one-another": '<p style="letter-spacing:-1em"><b>secret</b></p>',
+    "letters-far-back": '<p style="letter-spacing:-99px">secret</p>',
+    "mixed-from-white": '<p style="color:color-mix(in srgb, white 99%, black)">secret</p>',
+    "mixed-with-itself": '<p style="color:color-mix(in oklab, #fff, rgb(99% 99% 99%))">secret</p>',
+    "mixed-with-nothing": '<p style="color:color-mix(in srgb, red 1%, transparent)">secret</p>',
     "cut-to-a-point": '<p style="clip-path:polygon(0 0,0 0,0 0)">secret</p>',
     "indented-out-of-its-box": (
         '<p style="text-indent:100%;white-space:nowrap;overflow:hidden">secret</p>'
@@ -176,6 +187,23 @@ SHOWN = {
     "size-of-an-unknown-unit": '<p style="font-size:min(9zz, 1px)">told</p>',
     "turned-in-its-plane": '<p style="rotate:90deg">told</p>',
     "turned-a-little": '<p style="rotate:x 9deg">told</p>',
+    "cut-a-little": '<p style="clip-path:inset(5% 10% 40% round 50%)">told</p>',
+    "mask-that-fades": '<p style="mask:linear-gradient(black,transparent)">told</p>',
+    "mask-of-an-image": '<p style="mask-image:url(x.png)">told</p>',
+    "no-mask": '<p style="mask:none">told</p>',
+    "letters-close-to-one-another": '<p style="letter-spacing:-.05em">told</p>',
+    "letters-drawn-apart-again": (
+        '<p style="letter-spacing:-1em"><b style="letter-spacing:normal">told</b></p>'
+    ),
+    "mixed-half-and-half": '<p style="color:color-mix(in srgb, white, black)">told</p>',
+    "mixed-from-what-nobody-knows": '<p style="color:color-mix(in srgb, white, x)">told</p>',
+    "share-that-is-no-number": (
+        '<table bgcolor="color-mix(in srgb, red 1.2.3%, blue)"><tr><td>told</table>'
+    ),
+    "share-of-next-to-nothing": (
+        '<p style="background:color-mix(in srgb, rgb(0 0 0 / 1e-320) .000000001%, '
+        'transparent .000000001%)">told</p>'
+    ),
     "near": '<div style="position:absolute;left:-9px">told</div>',
 }
 
