@@ -14,10 +14,18 @@ Tables = dict[str, Any]
 # What the parser has read to its end before it complains.
 _AFTERWARDS = "Cannot "
 _HEADER_TWICE = "Cannot declare "
+# What it has read past a backslash to find.
+_ESCAPE = "Unescaped|Invalid hex value|Escaped character"
+# What it has looked for to the end of the file: no such quote is behind the one that opens.
+_LITERAL_OPEN = 'Expected "\'"'
+_LONG_LITERAL_OPEN = "Expected \"'''\""
+_LINE_OPEN = rf"(?:Illegal|Found invalid) character '\\n'|{_LITERAL_OPEN}"
 # What it says in words of its own, which are Python's; compiled where there is a fault.
 _WORDINGS = (
     ("Cannot overwrite a value", "the key has a value already"),
-    (r"Illegal character '\\n'", "a text does not end on its line"),
+    (_LONG_LITERAL_OPEN, "unterminated string"),
+    (_LINE_OPEN, "a text does not end on its line"),
+    ("Invalid hex value", r"what follows '\' is no number of a character"),
     ("Duplicate inline table key", "a key of the table has a value already"),
     (
         r"Cannot (?:mutate immutable namespace|redefine namespace) (\(.+\))",
@@ -25,9 +33,12 @@ _WORDINGS = (
     ),
 )
 _HINTS = (
-    (r"Illegal character '\\n'|Unterminated", "end the text with the quote it began with"),
+    (
+        f"{_LINE_OPEN}|Unterminated|{_LONG_LITERAL_OPEN}",
+        "end the text with the quote it began with",
+    ),
     ("(?:Illegal|Found invalid) character", "remove it; a text may have it as \\uXXXX"),
-    ("Unescaped", "write it twice, or put the text in single quotes: '...'"),
+    ("Unescaped|Invalid hex value", "write it twice, or put the text in single quotes: '...'"),
 )
 _BARE_ADDRESS = r"""\s*\[[^"'\]]*@"""
 _BARE_TEXT = "[A-Za-z/*\N{LEFT DOUBLE QUOTATION MARK}\N{LEFT SINGLE QUOTATION MARK}]"
@@ -77,21 +88,36 @@ def _not_text(name: str, raw: bytes, start: int) -> Problem:
 
 def _not_toml(name: str, text: str, cause: tomli.TOMLDecodeError) -> Problem:
     lines = text.replace("\r\n", "\n").split("\n")
-    line = lines[cause.lineno - 1] if cause.lineno <= len(lines) else ""
-    said, column, width = _sentence(cause.msg), cause.colno, 1
+    number, column = _place(cause)
+    line = lines[number - 1] if number <= len(lines) else ""
+    said, width = _sentence(cause.msg), 1
     if cause.msg == "Invalid value" and cause.pos == len(cause.doc):
         said = "the file ends before a value does; a list ends with `]`"
     if cause.msg.startswith(_AFTERWARDS):
         # Found at its end, and meant is all of it.
         statement = _statement(line)
         column, width = line.find(statement) + 1 or column, len(statement) or 1
-    where = Where(name, cause.lineno, column)
+    where = Where(name, number, column)
     if not cause.msg.startswith(_HEADER_TWICE):
         return Problem(where, "syntax", said, hint=_hint(cause, line), line=line, width=width)
-    header, earlier = _statement(line), list(map(_statement, lines[: cause.lineno - 1]))
+    header, earlier = _statement(line), list(map(_statement, lines[: number - 1]))
     hint = f"first declared at {name}:{earlier.index(header) + 1}" if header in earlier else ""
     said = f"{header} is declared {'twice' if hint else 'already, as a value or by dotted keys'}"
     return Problem(where, "syntax", said, hint=hint, line=line, width=width)
+
+
+def _place(cause: tomli.TOMLDecodeError) -> tuple[int, int]:
+    """The line and column that are meant, where the parser had read on before it complained."""
+    text = cause.doc
+    if re.match(_ESCAPE, cause.msg):
+        at = text.rfind("\\", 0, cause.pos)
+    elif cause.msg == _LITERAL_OPEN:
+        at = (text + "\n").index("\n", text.rindex("'"))
+    elif cause.msg == _LONG_LITERAL_OPEN:
+        at = text.rindex("'''")
+    else:
+        return cause.lineno, cause.colno
+    return text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
 
 
 def _statement(line: str) -> str:
