@@ -63,8 +63,10 @@ class Mailbox:
 class Mailboxes:
     """All below one data directory, which the caller keeps open."""
 
-    def __init__(self, data: int) -> None:
+    def __init__(self, data: int, open_files: int | None = None) -> None:
+        """An eighth of the files that this process may have open is kept, and 1,000 at most."""
         self._data = data
+        self._kept = _KEPT if open_files is None else min(open_files // 8, _KEPT)
         self._open: OrderedDict[Place, Mailbox] = OrderedDict()
         self._forgotten: list[Mailbox] = []
 
@@ -148,7 +150,7 @@ class Mailboxes:
             stems=Stems(descriptor),
         )
         self._open[place] = mailbox
-        if len(self._open) > _KEPT:
+        if len(self._open) > self._kept:
             self._forget(next(iter(self._open)))
         return mailbox
 

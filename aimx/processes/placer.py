@@ -23,7 +23,7 @@ from aimx.placing.mailboxes import Mailboxes
 from aimx.placing.placer import Placer
 from aimx.placing.rows import Rows
 from aimx.placing.settle import settle
-from aimx.processes.privileges import harden
+from aimx.processes.privileges import harden, open_files
 from aimx.processes.start import Arrival, StartError, run
 from aimx.processes.tenure import hold
 
@@ -51,7 +51,7 @@ def serve(arrival: Arrival) -> None:
         leaving.callback(os.close, directory)
         hold(directory)
         sweep(directory, _KEPT_NAMES)
-        disk, mailboxes = Disk(kernel_flushes()), Mailboxes(data)
+        disk, mailboxes = Disk(kernel_flushes()), Mailboxes(data, open_files())
         leaving.callback(disk.close)
         leaving.callback(mailboxes.close)
         rows = _rows(directory)

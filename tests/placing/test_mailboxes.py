@@ -126,6 +126,22 @@ def test_a_mailbox_that_cannot_be_looked_for_is_not_told_as_moved(ground):
             mailboxes.is_moved(mailbox)
 
 
+def test_where_few_files_may_be_open_few_mailboxes_are_kept_open(ground):
+    names = [f"box{number}" for number in range(10)]
+    for name in names:
+        ground.add(f"a.example/inbox/{name}")
+    data = os.open(ground.root, os.O_RDONLY | os.O_DIRECTORY)
+    before = len(os.listdir("/proc/self/fd"))
+
+    with closing(Mailboxes(data, open_files=32)) as mailboxes:
+        for name in names:
+            mailboxes.get(Place("a.example", Folder.INBOX, name), os.getuid())
+            mailboxes.release()
+        kept = len(os.listdir("/proc/self/fd")) - before
+    os.close(data)
+    assert kept == 4
+
+
 def test_a_directory_is_told_from_one_that_had_its_inode(ground):
     """File systems give the number of what was removed to what comes next."""
     known = ground.inbox
