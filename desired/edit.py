@@ -227,7 +227,8 @@ def _lines(tables: Tables, change: Edit) -> str:
         case Delete() | Remove():
             return ""
         case Append(path, dict() as item) if _at(tables, path) in (_ABSENT, []):
-            return block(path, item, element=True)
+            # Only what stands in one line with its table is left, and there a header cannot follow.
+            return line(path[-1:], [item])
         case Append(_, item) | Lead(_, item):
             return rendered(item) + "\n"
         case Put(path, value):

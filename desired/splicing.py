@@ -89,7 +89,8 @@ class Splicing:
         elif pair is None:
             self.put(path, [item])
         elif isinstance(item, dict):
-            raise UnsafeError("its entries stand in one line")
+            inside = self._statements[pair].path != path
+            raise UnsafeError(f"its {'table stands' if inside else 'entries stand'} in one line")
         else:
             self._rewrite(pair, path, lambda holder, name: holder[name].append(item))
 

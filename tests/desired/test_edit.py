@@ -212,6 +212,27 @@ UNSAFE: dict[str, tuple[str, Edit, str, str]] = {
         " write it by hand",
         '{ event = "after_send", cmd = ["/bin/b"] }\n',
     ),
+    "the first hook of a mailbox in one line": (
+        '[mailboxes]\nx = { owner = "a" }\n',
+        Append(("mailboxes", "x", "hooks"), HOOK),
+        "manifest.toml:2:1: `mailboxes.x.hooks` is left as it is: its table stands in one line;"
+        " write it by hand",
+        'hooks = [{ event = "after_send", cmd = ["/bin/b"] }]\n',
+    ),
+    "another hook of a mailbox in one line": (
+        '[mailboxes]\nx = { hooks = [{ event = "on_receive", cmd = ["/a"] }] }\n',
+        Append(("mailboxes", "x", "hooks"), HOOK),
+        "manifest.toml:2:7: `mailboxes.x.hooks` is left as it is: its table stands in one line;"
+        " write it by hand",
+        '{ event = "after_send", cmd = ["/bin/b"] }\n',
+    ),
+    "the first hook where none are written": (
+        "[mailboxes.x]\nhooks = []\n",
+        Append(("mailboxes", "x", "hooks"), HOOK),
+        "manifest.toml:2:1: `mailboxes.x.hooks` is left as it is: its entries stand in one line;"
+        " write it by hand",
+        'hooks = [{ event = "after_send", cmd = ["/bin/b"] }]\n',
+    ),
     "a table written with dots": (
         '[mailboxes.x]\nowner = "a"\nlifecycle.protect = true\n',
         Put(("mailboxes", "x", "lifecycle", "other"), 1),
