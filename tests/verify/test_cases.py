@@ -37,7 +37,11 @@ class Case:
             content = signing.sign(content)
             table = {**signing.zone, **table}
         change = self.says.get("change", {})
-        prepended, appended = (change.get(key, "").encode() for key in ("prepend", "append"))
+        prepended, within, appended = (
+            crlf(change.get(key, "").encode()) for key in ("prepend", "within", "append")
+        )
+        head, empty_line, body = content.partition(b"\r\n\r\n")
+        content = head + b"\r\n" + within + empty_line[2:] + body
         self.zone = Zone(table)
         self.incoming = Incoming(
             Envelope(
@@ -47,7 +51,7 @@ class Case:
                     self.says.get("client", "192.0.2.1"), self.says.get("helo", "mx.example.com")
                 ),
             ),
-            crlf(prepended) + content + crlf(appended),
+            prepended + content + appended,
             self.says.get("received_at", RECEIVED),
         )
 
