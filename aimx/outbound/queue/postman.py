@@ -125,9 +125,13 @@ class Postman:
         trip = flight.trip
         reached = False
         try:
-            outcomes = await self._outcomes(flight)
-            reached = _is_reached(outcomes)
-            await self._conclude(flight, outcomes, reached=reached)
+            if self._is_in_vain(trip):
+                await self._conclude(flight, _untried(trip))
+            else:
+                outcomes = await self._outcomes(flight)
+                reached = _is_reached(outcomes)
+                now = await self._conclude(flight, outcomes)
+                await self._learned(trip, outcomes, now, reached=reached)
         except DamagedError as cause:
             log.critical(
                 "what became of an attempt cannot be recorded",
@@ -140,15 +144,13 @@ class Postman:
             self._flights.discard(flight)
             self.stir()
 
+    def _is_in_vain(self, trip: Trip) -> bool:
+        """Whether it is too late, and where nobody was reached. It finds out nothing there."""
+        return self.lanes.broken(trip.destination) is not None and self._span(trip).is_over
+
     async def _outcomes(self, flight: Flight) -> Mapping[str, Outcome]:
-        """What became of each; nothing is tried where that would be too late and in vain."""
+        """What became of each."""
         trip, rules = flight.trip, self.rules()
-        if self.lanes.broken(trip.destination) and self._span(trip).is_over:
-            return {
-                each.address: Deferred(each.told, unreached=True)
-                for each in trip.message.recipients
-                if each.address in trip.recipients
-            }
         try:
             async with self._rooms[flight.slow].taken(trip.message.size):
                 content = await self.turns.take(
@@ -177,9 +179,8 @@ class Postman:
             witness=_Record(self, flight),
         )
 
-    async def _conclude(
-        self, flight: Flight, outcomes: Mapping[str, Outcome], *, reached: bool
-    ) -> None:
+    async def _conclude(self, flight: Flight, outcomes: Mapping[str, Outcome]) -> float:
+        """Put on record what became of each, and tell it; gives the time that it has there."""
         trip, span = flight.trip, self._span(flight.trip)
         status = await self.insist(self.ledger.concluded, trip, outcomes, span)
         log.info(
@@ -192,12 +193,18 @@ class Postman:
             status=status,
         )
         self.concluded(trip.message.id)
+        return span.now
+
+    async def _learned(
+        self, trip: Trip, outcomes: Mapping[str, Outcome], now: float, *, reached: bool
+    ) -> None:
+        """What waits beside it waits on where nobody was reached, and else no longer."""
         if not reached:
-            until = self.lanes.put_off(trip.destination, span.now, self.random)
+            until = self.lanes.put_off(trip.destination, now, self.random)
             why = next(_reason(outcome) for outcome in outcomes.values())
             await self.insist(self.ledger.postpone, trip, until, why)
         elif broken := self.lanes.broken(trip.destination):
-            await self.insist(self.ledger.hasten, trip.destination, broken.until, span.now)
+            await self.insist(self.ledger.hasten, trip.destination, broken.until, now)
 
     async def insist(self, write: Callable[..., Any], *words: Any) -> Any:
         """Write what has happened; a disk that is full for now does not make it undone."""
@@ -238,6 +245,15 @@ class _Record:
         postman, trip = self.postman, self.flight.trip
         await postman.insist(postman.ledger.answered, trip, outcomes, postman.clock())
         self.flight.has_left = False
+
+
+def _untried(trip: Trip) -> Mapping[str, Outcome]:
+    """Each as it was told of last."""
+    return {
+        each.address: Deferred(each.told, unreached=True)
+        for each in trip.message.recipients
+        if each.address in trip.recipients
+    }
 
 
 def _is_reached(outcomes: Mapping[str, Outcome]) -> bool:

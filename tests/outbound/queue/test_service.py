@@ -535,6 +535,26 @@ def test_what_waited_for_a_place_goes_when_anybody_is_reached_there(house):
     asyncio.run(run())
 
 
+def test_what_is_too_late_to_be_tried_keeps_nothing_else_from_being_tried(house):
+    async def run() -> None:
+        with ReservedPort("127.0.0.1") as port:
+            house.port = port.number
+            async with house.queue() as queue:
+                await queue.dispatch(house.message("old@c.example"), None)
+                await until(lambda: "refused" in told())
+
+                async with Exchanger(port=port.number) as exchanger:
+                    house.now += house.max_age + 60
+                    await queue.dispatch(house.message("young@c.example"), None)
+                    young = ("young@c.example",)
+                    await until(lambda: young in [each.recipients for each in exchanger.received])
+
+    def told() -> str:
+        return "".join(house.found("out/queue.db", "SELECT told FROM recipients"))
+
+    asyncio.run(run())
+
+
 def test_one_key_sends_once_also_after_a_crash(house):
     async def run(*, killed: bool) -> list[object]:
         async with Exchanger() as exchanger, house.queue(killed=killed) as queue:
