@@ -151,7 +151,7 @@ def _command(given: list[str]) -> int:
     except MisusedError as cause:
         from aimx.cli.parsing import whole
 
-        whole(parser.of(options)).error(str(cause))
+        whole(parser.meant(options)).error(str(cause))
 
 
 def _read(parser: Parser, options: Options) -> Options:

@@ -99,8 +99,8 @@ class Parser:
         self.nested[does] = nested = Parser(f"{self.prog} {does}", summary)
         return nested
 
-    def of(self, options: Options) -> Parser:
-        """Of what was asked for, where the command does several things."""
+    def meant(self, options: Options) -> Parser:
+        """That of what was asked for, where the command does several things."""
         return self.nested[options.does] if self.nested else self
 
     def plainly(self, words: Sequence[str], options: Options) -> Options | None:

@@ -150,11 +150,11 @@ def _tree(world: World) -> Iterator[tuple[PurePosixPath, Access]]:
     for path in private:
         yield path, access(0o700, user)
     users = world.desired.users
-    yield roots.spool, _worker_s(roots.spool, users.inbound, world)
-    yield roots.outbound, _worker_s(roots.outbound, users.outbound, world)
+    yield roots.spool, _of_a_worker(roots.spool, users.inbound, world)
+    yield roots.outbound, _of_a_worker(roots.outbound, users.outbound, world)
 
 
-def _worker_s(path: PurePosixPath, name: str, world: World) -> Access:
+def _of_a_worker(path: PurePosixPath, name: str, world: World) -> Access:
     """A worker's own directory. Where its user cannot be found, whoever has it may be at work."""
     if world.host.user().uid == 0 and world.host.account(name) is None:
         with suppress(UnseenError):  # What is in the way above it is told where it stands.

@@ -165,8 +165,9 @@ class Ledger:
         with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE recipients SET due = ?, told = CASE told WHEN '' THEN ? ELSE told END"
-                f" WHERE destination = ? AND {rows.IS_WAITING} AND (due < ? OR message = ?)",
-                (until, why, trip.destination, until, trip.message.id),
+                f" WHERE destination = ? AND {rows.IS_WAITING} AND (due < ? OR message = ?"
+                f" AND address IN ({', '.join('?' * len(trip.recipients))}))",
+                (until, why, trip.destination, until, trip.message.id, *trip.recipients),
             )
 
     def hasten(self, destination: str, until: float, now: float) -> None:

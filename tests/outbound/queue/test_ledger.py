@@ -6,6 +6,7 @@ from aimx.outbound.queue.database import QueueError
 from aimx.outbound.queue.ledger import HeldBackError
 from aimx.outbound.queue.recipient import Span
 from aimx.outbound.queue.rows import LONGEST_DETAILS, MOST_EVENTS
+from desired.frozen import replace
 
 KEY = CallersKey(1000, "k")
 DAY = 86400.0
@@ -211,6 +212,19 @@ def test_where_nobody_is_reached_the_others_wait_too(books):
     assert books.message(other).recipients[0].told == "connection refused"
     assert books.message(other).recipients[0].attempts == 0
     assert books.message(tried).recipients[0].due == books.now + 60
+
+
+def test_who_waits_for_another_reason_is_not_tried_sooner(books):
+    name = books.queue("greylisted@c.example", "tried@c.example")
+    (trip,) = books.due()
+    conclude(books, trip, Deferred("450 Later"))
+    until = books.now + 20
+
+    alone = replace(trip, recipients=("tried@c.example",))
+    books.ledger.postpone(alone, until, "connection refused")
+
+    greylisted, tried = (each.due for each in books.message(name).recipients)
+    assert tried == until < greylisted
 
 
 def test_where_somebody_is_reached_again_only_what_waited_for_that_goes_on(books):

@@ -222,6 +222,10 @@ class House:
         found = self.found("placing/placed.db", question)
         return [Facts.unpack(facts).send_status for facts in found]
 
+    def reasons(self) -> list[str]:
+        """What each recipient was told of last."""
+        return self.found("out/queue.db", "SELECT told FROM recipients")
+
     def states(self) -> list[str]:
         return self.found("out/queue.db", "SELECT state FROM recipients")
 
@@ -485,13 +489,10 @@ def test_where_nobody_is_reached_one_finds_out_for_all(house):
         async with house.queue() as queue:
             for number in range(12):
                 await queue.dispatch(house.message(f"{number}@blind.example"), None)
-            await until(lambda: all("SERVFAIL" in text for text in texts()))
-
-    def texts() -> list[str]:
-        return house.found("out/queue.db", "SELECT told FROM recipients")
+            await until(lambda: all("SERVFAIL" in text for text in house.reasons()))
 
     asyncio.run(run())
-    assert len(texts()) == 12
+    assert len(house.reasons()) == 12
 
 
 def test_who_is_away_for_a_minute_is_not_left_alone_for_an_hour(house):
@@ -501,7 +502,7 @@ def test_who_is_away_for_a_minute_is_not_left_alone_for_an_hour(house):
             async with house.queue() as queue:
                 for number in range(12):
                     await queue.dispatch(house.message(f"{number}@c.example"), None)
-                    await until(lambda: all("refused" in text for text in texts()))
+                    await until(lambda: all("refused" in text for text in house.reasons()))
                 assert max(house.found("out/queue.db", "SELECT due FROM recipients")) < (
                     house.now + 75
                 )
@@ -509,9 +510,6 @@ def test_who_is_away_for_a_minute_is_not_left_alone_for_an_hour(house):
                 async with Exchanger(port=port.number) as exchanger:
                     await house.later(queue, 75)
                     await until(lambda: len(exchanger.received) == 12)
-
-    def texts() -> list[str]:
-        return house.found("out/queue.db", "SELECT told FROM recipients")
 
     asyncio.run(run())
 
@@ -523,14 +521,11 @@ def test_what_waited_for_a_place_goes_when_anybody_is_reached_there(house):
             async with house.queue() as queue:
                 for number in range(12):
                     await queue.dispatch(house.message(f"{number}@c.example"), None)
-                await until(lambda: all("refused" in text for text in told()))
+                await until(lambda: all("refused" in text for text in house.reasons()))
 
                 async with Exchanger(port=port.number) as exchanger:
                     await queue.dispatch(house.message("another@c.example"), None)
                     await until(lambda: len(exchanger.received) == 13)
-
-    def told() -> list[str]:
-        return house.found("out/queue.db", "SELECT told FROM recipients")
 
     asyncio.run(run())
 
@@ -541,16 +536,13 @@ def test_what_is_too_late_to_be_tried_keeps_nothing_else_from_being_tried(house)
             house.port = port.number
             async with house.queue() as queue:
                 await queue.dispatch(house.message("old@c.example"), None)
-                await until(lambda: "refused" in told())
+                await until(lambda: "refused" in "".join(house.reasons()))
 
                 async with Exchanger(port=port.number) as exchanger:
                     house.now += house.max_age + 60
                     await queue.dispatch(house.message("young@c.example"), None)
                     young = ("young@c.example",)
                     await until(lambda: young in [each.recipients for each in exchanger.received])
-
-    def told() -> str:
-        return "".join(house.found("out/queue.db", "SELECT told FROM recipients"))
 
     asyncio.run(run())
 
